@@ -1,0 +1,46 @@
+"""interp: look inside transformer language models.
+
+The names below load on first use, so that ``import interp`` stays light (neither torch nor
+transformers is imported until something needs them).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Address": "interp.sites",
+    "Edit": "interp.sites",
+    "SITES": "interp.sites",
+    "Site": "interp.sites",
+    "Tokens": "interp.tokens",
+    "Model": "interp.models.base",
+    "Layout": "interp.models.layouts",
+    "load_model": "interp.models.registry",
+    "logit_lens": "interp.methods.logit_lens",
+    "causal_tracing": "interp.methods.causal_tracing",
+    "InterpError": "interp.errors",
+}
+
+__all__ = [*_HOME, "__version__"]
+
+if TYPE_CHECKING:
+    from interp.errors import InterpError
+    from interp.methods.causal_tracing import causal_tracing
+    from interp.methods.logit_lens import logit_lens
+    from interp.models.base import Model
+    from interp.models.layouts import Layout
+    from interp.models.registry import load_model
+    from interp.sites import SITES, Address, Edit, Site
+    from interp.tokens import Tokens
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'interp' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

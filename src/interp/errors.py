@@ -1,0 +1,51 @@
+"""Errors for people: one sentence that says what was wrong and what to do.
+
+Everything that a user can cause derives from `InterpError`. The command line prints the sentence
+and exits with code 2; a traceback means a fault of the program, not of its user.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InterpError(Exception):
+    """Base of all errors whose message is meant for the user."""
+
+
+class InputError(InterpError):
+    """A prompt, an answer or a pair of prompts that cannot be used as given."""
+
+
+class ConfigError(InterpError):
+    """A configuration file or command-line value that is not valid."""
+
+
+class ModelLoadError(InterpError):
+    """A model that cannot be found, read or understood."""
+
+
+class SiteError(InterpError):
+    """An address that names nothing, or that the model or backend at hand cannot reach."""
+
+
+class EditError(InterpError):
+    """An edit that cannot be applied, or that was never reached by the forward pass."""
+
+
+class DegeneratePairError(InterpError):
+    """A clean and a corrupted run that hardly differ, so that recovery would divide by nothing."""
+
+
+class RunError(InterpError):
+    """A run folder that is missing, unreadable, already taken or cannot be written."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """A hint for an unknown name: the closest valid one, or all of them where none is close.
+
+    >>> nearest("resid_prr", ["resid_pre", "z"])
+    "did you mean 'resid_pre'?"
+    """
+    valid = list(valid)
+    close = get_close_matches(name, valid, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else f"valid names: {', '.join(valid)}."

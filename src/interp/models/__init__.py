@@ -1,0 +1,1 @@
+"""One `Model` interface, three backends."""

@@ -1,0 +1,323 @@
+"""The one interface through which every method sees a model.
+
+A backend fills in `_run` (one forward pass with taps) and `_unembed`, and says what it is; everything
+that a user calls is here, so that it validates, behaves and fails alike on every backend.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.errors import EditError, InputError, SiteError, nearest
+from interp.models.editing import Key, Taps
+from interp.sites import SITES, Address, Edit, find_site, parse_sites
+from interp.tokens import Prompt, Tokens, encode_prompt, labels, single_token, substring_positions
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+SiteSpec = str | tuple[str, int] | Address
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Facts of a model's architecture that methods may rely on."""
+
+    family: str  # the model_type of its configuration: gpt2, qwen3, ...
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    d_model: int
+    d_head: int
+    d_mlp: int
+    d_vocab: int
+    n_ctx: int | None  # None: no limit known
+    parallel_attention: bool  # attention and MLP read the same residual stream, so there is no resid_mid
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which model this is, in enough detail to trust a result later."""
+
+    name: str
+    revision: str | None
+    backend: str
+    dtype: str
+    device: str
+    bos: str  # the text of the token put in front of prompts, or "none"
+    processing: str  # none | folded
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Cache(Mapping[SiteSpec, Tensor]):
+    """The activations of one run, only those asked for, and its logits [batch, pos, d_vocab].
+
+    ``cache["resid_post", 9]``, ``cache["embed"]`` and ``cache["blocks.9.attn.hook_z"]`` answer with
+    the usual shapes. Values are those after any edit at the same site. Positions past a prompt's
+    length (`tokens.lengths`) are padding and mean nothing.
+    """
+
+    def __init__(self, values: dict[Key, Tensor], *, logits: Tensor, tokens: Tokens) -> None:
+        self._values = values
+        self.logits = logits
+        self.tokens = tokens
+
+    def __getitem__(self, key: SiteSpec) -> Tensor:
+        if isinstance(key, Address):
+            address = key
+        elif isinstance(key, tuple):
+            address = Address(*key)
+        else:
+            address = Address.parse(key) if "hook_" in key else Address(key)
+        if (address.site, address.layer) not in self._values:
+            held = sorted({site for site, _ in self._values})
+            raise SiteError(f"The cache does not hold {address}; it was asked for: {', '.join(held) or 'nothing'}.")
+        return self._values[address.site, address.layer]
+
+    def __iter__(self) -> Iterator[SiteSpec]:
+        return iter([Address(*key).hook for key in self._values])
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def stack(self, site: str) -> Tensor:
+        """All layers of a site that are held, as [layer, ...]."""
+        layers = sorted(layer for name, layer in self._values if name == site and layer is not None)
+        return torch.stack([self[site, layer] for layer in layers])
+
+
+class Model(ABC):
+    """A causal language model whose activations can be read and edited by name.
+
+    Made by `interp.load_model`. Safe to call from several threads: one forward pass at a time.
+    """
+
+    backend: ClassVar[str]
+    #: Sites that this backend reaches on architectures that have them.
+    reach: ClassVar[frozenset[str]] = frozenset(SITES)
+
+    def __init__(
+        self,
+        *,
+        tokenizer: PreTrainedTokenizerBase | None,
+        architecture: Architecture,
+        name: str,
+        revision: str | None,
+        device: torch.device,
+        dtype: torch.dtype,
+        bos_id: int | None,
+        processing: str = "none",
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.arch = architecture
+        self.device = device
+        self.dtype = dtype
+        self.bos_id = bos_id
+        self.identity = Identity(
+            name=name,
+            revision=revision,
+            backend=self.backend,
+            dtype=str(dtype).removeprefix("torch."),
+            device=str(device),
+            bos="none" if bos_id is None else labels(tokenizer, [bos_id])[0],
+            processing=processing,
+        )
+        self._lock = threading.RLock()
+
+    # ---- what a backend provides ----
+
+    @abstractmethod
+    def _run(self, ids: Int[Tensor, "batch pos"], taps: Taps) -> Float[Tensor, "batch pos d_vocab"]:
+        """One forward pass that brings every site of `taps.keys` to `taps.visit`."""
+
+    @abstractmethod
+    def _unembed(self, resid: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_vocab"]: ...
+
+    @property
+    @abstractmethod
+    def W_U(self) -> Float[Tensor, "d_model d_vocab"]:
+        """The unembedding, without the final norm."""
+
+    @abstractmethod
+    def W_O(self, layer: int) -> Float[Tensor, "head d_head d_model"]:
+        """The output projection of each head: ``attn_out = sum over heads of z @ W_O`` plus a bias."""
+
+    @property
+    @abstractmethod
+    def W_E(self) -> Float[Tensor, "d_vocab d_model"]:
+        """The token embedding."""
+
+    # ---- what a user calls ----
+
+    def run_with_cache(
+        self,
+        prompts: Tokens | Prompt | Sequence[Prompt],
+        sites: Sequence[SiteSpec] = (),
+        edits: Sequence[Edit] = (),
+    ) -> Cache:
+        """Run the model once and keep the activations at `sites`.
+
+        `sites` are names ("resid_post": every layer), (site, layer) pairs, addresses or hook names.
+        Raises `SiteError` where the model or backend has no such site, `EditError` for an edit that
+        cannot be carried out, `InputError` for a prompt that cannot be used.
+        """
+        tokens = self.to_tokens(prompts)
+        addresses = parse_sites(sites, self.arch.n_layers)
+        for address in addresses:
+            self._check_address(address, tokens)
+        for edit in edits:
+            self._check_address(edit.address, tokens)
+        taps = Taps(addresses, edits, tokens.lengths)
+        with self._lock, torch.no_grad():
+            logits = self._run(tokens.ids.to(self.device), taps)
+        taps.check_all_visited()
+        return Cache(taps.values, logits=logits, tokens=tokens)
+
+    def forward(
+        self, prompts: Tokens | Prompt | Sequence[Prompt], edits: Sequence[Edit] = ()
+    ) -> Float[Tensor, "batch pos d_vocab"]:
+        """The logits with `edits` carried out, in their order at each site."""
+        return self.run_with_cache(prompts, (), edits).logits
+
+    def sweep(
+        self,
+        prompt: Tokens | Prompt,
+        branches: Sequence[Sequence[Edit]],
+        readout: Callable[[Float[Tensor, "branch d_vocab"]], Tensor],
+        *,
+        batch_size: int = 64,
+    ) -> Tensor:
+        """Run one prompt once for each branch, a list of edits, and read out its last position.
+
+        `readout` maps logits [branch, d_vocab] to values [branch, ...]; the values of all branches are
+        returned in their order. Branches share forward passes, `batch_size` of them at a time.
+        """
+        tokens = self.to_tokens(prompt)
+        values = []
+        for start in range(0, len(branches), batch_size):
+            chunk = branches[start : start + batch_size]
+            edits = [_at_row(edit, row) for row, branch in enumerate(chunk) for edit in branch]
+            logits = self.forward(tokens.repeat(len(chunk)), edits)  # [branch, pos, d_vocab]
+            values.append(readout(logits[:, tokens.lengths[0] - 1]))
+        return torch.cat(values) if values else torch.empty(0)
+
+    def unembed(self, resid: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_vocab"]:
+        """Logits of a residual-stream vector: final norm, unembedding, and any soft cap."""
+        if resid.shape[-1] != self.arch.d_model:
+            raise InputError(
+                f"unembed takes vectors of width {self.arch.d_model}, not of shape {list(resid.shape)}."
+            )
+        with self._lock, torch.no_grad():
+            return self._unembed(resid.to(self.device, self.dtype))
+
+    def to_tokens(self, prompts: Tokens | Prompt | Sequence[Prompt]) -> Tokens:
+        """Prompts as ids: text, a list of ids, or several of either; `Tokens` pass through.
+
+        Text gets the BOS of the model's policy; ids are taken as they are. Several prompts may have
+        different lengths.
+        """
+        if isinstance(prompts, Tokens):
+            return prompts
+        if isinstance(prompts, str) or _is_ids(prompts):
+            prompts = [prompts]  # pyright: ignore[reportAssignmentType]
+        rows = [
+            encode_prompt(
+                prompt,  # pyright: ignore[reportArgumentType]
+                tokenizer=self.tokenizer,
+                bos=self.bos_id,
+                d_vocab=self.arch.d_vocab,
+                n_ctx=self.arch.n_ctx,
+            )
+            for prompt in prompts
+        ]
+        if not rows:
+            raise InputError("There is no prompt; give at least one.")
+        return Tokens.pad(rows)
+
+    def to_single_token(self, answer: str | int) -> int:
+        """The id of an answer that is exactly one token; `InputError` otherwise."""
+        return single_token(answer, tokenizer=self.tokenizer, d_vocab=self.arch.d_vocab)
+
+    def labels(self, ids: Sequence[int] | Int[Tensor, "pos"]) -> list[str]:
+        """The text of each token by itself."""
+        return labels(self.tokenizer, [int(i) for i in ids])
+
+    def positions_of(self, prompt: str, substring: str) -> list[int]:
+        """The positions, BOS counted, of the tokens that make up `substring`, which must occur once."""
+        if self.tokenizer is None:
+            raise InputError("This model has no tokenizer, so positions must be given as numbers.")
+        return substring_positions(
+            prompt, substring, tokenizer=self.tokenizer, ids=self.to_tokens(prompt).row(0)
+        )
+
+    @property
+    def sites(self) -> list[str]:
+        """The sites that can be read and edited on this model with this backend."""
+        absent = {"resid_mid"} if self.arch.parallel_attention else set()
+        return [site for site in SITES if site in self.reach - absent]
+
+    # ---- checks ----
+
+    def _check_address(self, address: Address, tokens: Tokens) -> None:
+        self.check_site(address.site)
+        if address.layer is not None:
+            _check_range("layer", [address.layer], self.arch.n_layers, address, negative=False)
+        if address.heads is not None:
+            kv = "kv_head" in SITES[address.site].axes
+            _check_range("head", address.heads, self.arch.n_kv_heads if kv else self.arch.n_heads, address)
+        if address.rows is not None:
+            _check_range("row", address.rows, len(tokens), address, negative=False)
+        if address.positions is not None:
+            rows = address.rows if address.rows is not None else range(len(tokens))
+            _check_range("position", address.positions, min(tokens.lengths[r] for r in rows), address)
+
+    def check_site(self, site: str) -> None:
+        """Raise `SiteError` where this model on this backend does not have `site`."""
+        find_site(site)
+        if site in self.sites:
+            return
+        if site not in self.reach:
+            raise SiteError(
+                f"The {self.backend} backend does not reach {site!r}; "
+                f"load the model with backend='transformers' or choose one of {', '.join(self.sites)}."
+            )
+        raise SiteError(
+            f"{self.identity.name} runs attention and MLP in parallel, so it has no {site!r}; "
+            f"{nearest(site, self.sites)}"
+        )
+
+    def __repr__(self) -> str:
+        i, a = self.identity, self.arch
+        return (
+            f"<Model {i.name} on {i.backend}: {a.n_layers} layers, {a.n_heads} heads, "
+            f"d_model {a.d_model}, {i.dtype} on {i.device}>"
+        )
+
+
+def _at_row(edit: Edit, row: int) -> Edit:
+    if edit.address.rows is not None:
+        raise EditError(f"An edit of a branch concerns one prompt; leave rows out of {edit.address}.")
+    address = edit.address
+    return Edit(edit.op, Address(address.site, address.layer, address.positions, address.heads, (row,)), edit.value)
+
+
+def _is_ids(prompts: Any) -> bool:
+    if isinstance(prompts, Tensor):
+        return prompts.ndim == 1
+    return isinstance(prompts, Sequence) and len(prompts) > 0 and isinstance(prompts[0], int)
+
+
+def _check_range(kind: str, values: Sequence[int], n: int, address: Address, *, negative: bool = True) -> None:
+    for value in values:
+        if not (-n if negative else 0) <= value < n:
+            raise SiteError(f"{kind.capitalize()} {value} in {address} is out of range; there are {n}, from 0.")

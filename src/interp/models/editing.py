@@ -1,0 +1,128 @@
+"""Edits carried out on tensors, and the taps through which every backend reads and edits.
+
+A backend's own code is plumbing: it brings the activation of a site, in the site's usual shape, to
+`Taps.visit` and puts back what that returns. What an edit means is written here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from interp.errors import EditError
+from interp.sites import SITES, Address, Edit
+
+Key = tuple[str, int | None]
+
+
+class Taps:
+    """What one forward pass shall read and edit, and what it has read so far."""
+
+    def __init__(self, reads: Sequence[Address], edits: Sequence[Edit], lengths: tuple[int, ...]) -> None:
+        self.lengths = lengths
+        self.reads = {(address.site, address.layer) for address in reads}
+        self.edits: dict[Key, list[Edit]] = {}
+        for edit in edits:
+            self.edits.setdefault((edit.address.site, edit.address.layer), []).append(edit)
+        self.values: dict[Key, Tensor] = {}
+        self._visited: set[Key] = set()
+
+    @property
+    def keys(self) -> list[Key]:
+        """Every (site, layer) that must be visited, in the order in which a forward pass reaches them."""
+        order = list(SITES)
+        return sorted(self.reads | set(self.edits), key=lambda key: (key[1] or 0, order.index(key[0])))
+
+    def visit(self, site: str, layer: int | None, value: Tensor) -> Tensor:
+        """Edit and record the activation `value`, in the usual shape of `site`.
+
+        Returns `value` itself where nothing was edited, so that a backend knows to leave it alone.
+        """
+        key = (site, layer)
+        self._visited.add(key)
+        for edit in self.edits.get(key, ()):
+            value = apply_edit(value, edit, self.lengths)
+        if key in self.reads:
+            self.values[key] = value.detach()
+        return value
+
+    def check_all_visited(self) -> None:
+        """No silent miss: raise `EditError` where the pass never reached a site that it should have."""
+        missed = [str(Address(*key)) for key in self.keys if key not in self._visited]
+        if missed:
+            raise EditError(f"The forward pass never reached {', '.join(missed)}; nothing was read or edited there.")
+
+
+def apply_edit(value: Tensor, edit: Edit, lengths: Sequence[int]) -> Tensor:
+    """A copy of `value` with `edit` carried out at the rows, positions and heads that it names.
+
+    `value` has the site's usual shape, [batch, pos, (head,) width] or [batch, head, query, key];
+    `lengths` [batch] are those of the prompts, from which negative positions count.
+    """
+    if edit.address.site == "pattern":
+        swapped = value.transpose(1, 2)  # [batch, query, head, key]
+        return _apply(swapped, edit, lengths).transpose(1, 2)
+    return _apply(value, edit, lengths)
+
+
+def _apply(value: Tensor, edit: Edit, lengths: Sequence[int]) -> Tensor:
+    where = edit.address
+    device = value.device
+    rows = torch.tensor(where.rows if where.rows is not None else range(value.shape[0]), device=device)
+    if where.positions is None:
+        positions = torch.arange(value.shape[1], device=device).expand(len(rows), -1)
+    else:
+        positions = torch.tensor(
+            [[p if p >= 0 else lengths[row] + p for p in where.positions] for row in rows.tolist()],
+            device=device,
+        )
+    # index: [row, pos] or [row, pos, head]; block: [row, pos, (head,) width]
+    if value.ndim == 4:
+        heads = torch.arange(value.shape[2], device=device)
+        if where.heads is not None:
+            heads = heads[list(where.heads)]
+        index = (rows[:, None, None], positions[:, :, None], heads[None, None, :])
+    else:
+        index = (rows[:, None], positions)
+    edited = value.clone()
+    edited[index] = _new_block(value[index], value, edit, rows.tolist(), lengths)
+    return edited
+
+
+def _new_block(block: Tensor, whole: Tensor, edit: Edit, rows: list[int], lengths: Sequence[int]) -> Tensor:
+    """What replaces `block`, the selected part of the activation `whole`."""
+    if edit.op == "zero":
+        return torch.zeros_like(block)
+    if edit.op == "mean":
+        means = torch.stack([whole[row, : lengths[row]].mean(0) for row in rows])[:, None]  # [row, 1, ...]
+        if edit.address.heads is not None:
+            means = means[:, :, list(edit.address.heads)]
+        return means.expand_as(block)
+    operand = torch.as_tensor(edit.value, dtype=block.dtype, device=block.device)
+    _check_broadcasts(operand, block, edit)
+    if edit.op == "set":
+        return operand.expand_as(block)
+    if edit.op == "add":
+        return block + operand
+    if edit.op == "scale":
+        return block * operand
+    unit = operand / operand.norm(dim=-1, keepdim=True)  # project_out
+    return block - (block * unit).sum(-1, keepdim=True) * unit
+
+
+def _check_broadcasts(operand: Tensor, block: Tensor, edit: Edit) -> None:
+    if not torch.isfinite(operand).all():
+        raise EditError(f"The value of the {edit.op} edit at {edit.address} holds NaN or infinity.")
+    try:
+        fits = torch.broadcast_shapes(operand.shape, block.shape) == block.shape
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise EditError(
+            f"The value of the {edit.op} edit at {edit.address} has shape {list(operand.shape)}, "
+            f"which does not broadcast to the selected block {list(block.shape)}."
+        )
+    if edit.op == "project_out" and (operand.ndim == 0 or (operand.norm(dim=-1) == 0).any()):
+        raise EditError(f"The direction to project out at {edit.address} must be a vector that is not zero.")

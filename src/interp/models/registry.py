@@ -1,0 +1,230 @@
+"""From a name, a folder or a model in memory to a `Model`: the one way in.
+
+Weights are loaded by transformers, once, whatever the backend: safetensors only, no remote code
+unless asked for by name. Nothing falls back in silence, neither to another device nor to another layout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from interp import zoo
+from interp.errors import ModelLoadError, nearest
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from interp.models.base import Model
+    from interp.models.layouts import Layout
+
+Backend = Literal["transformers", "transformer_lens", "nnsight"]
+BACKENDS: tuple[str, ...] = ("transformers", "transformer_lens", "nnsight")
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A model that goes by a short name: its Hugging Face id, or a folder in the package."""
+
+    name: str
+    source: str
+    about: str
+
+
+def _known() -> dict[str, Known]:
+    models = [
+        Known("demo-gpt2", str(zoo.path("demo-gpt2")), "small trained GPT-2, in the package"),
+        Known("demo-qwen3", str(zoo.path("demo-qwen3")), "small trained Qwen3, in the package"),
+        Known("gpt2", "openai-community/gpt2", "GPT-2 small, 124 M"),
+        Known("gpt2-medium", "openai-community/gpt2-medium", "GPT-2, 355 M"),
+        Known("gpt2-large", "openai-community/gpt2-large", "GPT-2, 774 M"),
+        Known("gpt2-xl", "openai-community/gpt2-xl", "GPT-2, 1.5 B"),
+    ]
+    for size in ("14m", "31m", "70m", "160m", "410m", "1b", "1.4b", "2.8b", "6.9b", "12b"):
+        models.append(Known(f"pythia-{size}", f"EleutherAI/pythia-{size}", f"Pythia, {size.upper()}"))
+    for size in ("0.6B", "1.7B", "4B", "8B"):
+        models.append(Known(f"qwen3-{size.lower()}", f"Qwen/Qwen3-{size}", f"Qwen3, {size}"))
+    return {model.name: model for model in models}
+
+
+KNOWN: dict[str, Known] = _known()
+
+
+def load_model(
+    model: str | Path | PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    *,
+    backend: Backend = "transformers",
+    device: str = "auto",
+    dtype: str = "float32",
+    bos: Literal["auto", True, False] = "auto",
+    revision: str | None = None,
+    processing: Literal["none", "folded"] = "none",
+    layout: Layout | None = None,
+    trust_remote_code: bool = False,
+    allow_pickle: bool = False,
+) -> Model:
+    """Load a model for looking into.
+
+    Args:
+        model: a short name (``interp models`` lists them), any Hugging Face id, a local folder, or a
+            causal language model that is already in memory.
+        tokenizer: for a model in memory; without one, prompts and answers are token ids.
+        backend: ``transformers`` (default), ``transformer_lens`` or ``nnsight``.
+        device: ``auto`` is CUDA or Apple's MPS where there is one, else the CPU. A device that is
+            named and absent is an error.
+        dtype: float32, float64, bfloat16 or float16. A model in memory keeps its own where this is
+            left at float32 and it is loaded in another; see Raises.
+        bos: ``auto`` puts the tokenizer's beginning-of-sequence token in front of text where it has
+            one. The same on every backend, and recorded in every result.
+        revision: a branch, tag or commit of a Hugging Face id.
+        processing: ``folded`` lets TransformerLens fold the norms and centre the weights; other
+            backends refuse it.
+        layout: where an architecture that is not in the table keeps its parts.
+        trust_remote_code, allow_pickle: run the repository's own code; read pickled weights. Both
+            can run anything, so both must be asked for.
+
+    Raises:
+        ModelLoadError: an unknown name, a model that is not reachable, an architecture that is not in
+            the table, a missing backend, a device or dtype that is not there.
+    """
+    for kind, value, valid in (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES)):
+        if value not in valid:
+            raise ModelLoadError(f"Unknown {kind} {value!r}; {nearest(str(value), valid)}")
+    if processing not in ("none", "folded"):
+        raise ModelLoadError(f"Unknown processing {processing!r}; {nearest(processing, ('none', 'folded'))}")
+    if processing == "folded" and backend != "transformer_lens":
+        raise ModelLoadError("processing='folded' needs backend='transformer_lens'; the others run raw weights.")
+    backend_class = _backend_class(backend)
+
+    from interp.models.layouts import find_layout
+    from interp.tokens import bos_id
+
+    torch_device = _device(device)
+    torch_dtype = _dtype(dtype)
+    if isinstance(model, str | Path):
+        name = str(model)
+        hf_model, tokenizer = _from_source(
+            name,
+            tokenizer,
+            revision=revision,
+            dtype=torch_dtype,
+            trust_remote_code=trust_remote_code,
+            allow_pickle=allow_pickle,
+        )
+        revision = revision or getattr(hf_model.config, "_commit_hash", None)
+    else:
+        hf_model = model
+        name = getattr(model.config, "name_or_path", "") or f"{model.config.model_type} in memory"
+        if hf_model.dtype != torch_dtype:
+            raise ModelLoadError(
+                f"The model in memory is {hf_model.dtype}, not {dtype}; "
+                f"pass dtype={str(hf_model.dtype).removeprefix('torch.')!r}, or convert it first."
+            )
+    hf_model = hf_model.to(torch_device).eval()  # pyright: ignore[reportArgumentType]
+    return backend_class(
+        hf_model,
+        layout=layout or find_layout(hf_model),
+        tokenizer=tokenizer,
+        name=name,
+        revision=revision,
+        device=torch_device,
+        dtype=torch_dtype,
+        bos_id=bos_id(tokenizer, bos),
+        processing=processing,
+    )
+
+
+def _backend_class(backend: str) -> type[Model]:
+    """The class of a backend, imported only when asked for."""
+    try:
+        if backend == "transformer_lens":
+            from interp.models.transformer_lens_backend import TransformerLensModel
+
+            return TransformerLensModel
+        if backend == "nnsight":
+            from interp.models.nnsight_backend import NNsightModel
+
+            return NNsightModel
+    except ModuleNotFoundError as error:
+        extra = {"transformer_lens": "tl", "nnsight": "nnsight"}[backend]
+        raise ModelLoadError(
+            f"The {backend} backend is not installed ({error.name} is missing); "
+            f"run: pip install 'interp-lab[{extra}]', or use backend='transformers'."
+        ) from None
+    from interp.models.transformers_backend import TransformersModel
+
+    return TransformersModel
+
+
+def _device(device: str) -> torch.device:
+    import torch
+
+    if device == "auto":
+        mps = torch.backends.mps.is_available()
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ModelLoadError(f"The device {device!r} is not available here; use 'auto' or 'cpu'.") from None
+    return chosen
+
+
+def _dtype(dtype: str) -> torch.dtype:
+    import torch
+
+    return getattr(torch, dtype)
+
+
+def _from_source(
+    name: str,
+    tokenizer: PreTrainedTokenizerBase | None,
+    *,
+    revision: str | None,
+    dtype: torch.dtype,
+    trust_remote_code: bool,
+    allow_pickle: bool,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Weights and tokenizer from a short name, a folder, or the Hugging Face cache or hub."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    source = KNOWN[name].source if name in KNOWN else name
+    local = Path(source).is_dir()
+    if not local and "/" not in source:
+        raise ModelLoadError(f"Unknown model {name!r}; {nearest(name, KNOWN)} Or give a folder or a hub id.")
+    if local and not (Path(source) / "config.json").is_file():
+        raise ModelLoadError(f"The folder {name!r} holds no config.json, so it is no Hugging Face model.")
+    options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        hf_model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, use_safetensors=None if allow_pickle else True, **options
+        )
+        tokenizer = tokenizer or AutoTokenizer.from_pretrained(source, **options)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelLoadError(_why_not(name, source, local, error)) from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+    return hf_model, tokenizer  # pyright: ignore[reportReturnType]
+
+
+def _why_not(name: str, source: str, local: bool, error: Exception) -> str:
+    """One sentence for a failed load, with what to do."""
+    first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+    if local:
+        return f"The folder {name!r} could not be loaded as a causal language model: {first}."
+    if "safetensors" in first:
+        return f"{source} has no safetensors weights ({first}); if you trust it, pass allow_pickle=True."
+    if "trust_remote_code" in str(error):
+        return f"{source} needs its own code to run; if you trust it, pass trust_remote_code=True."
+    return (
+        f"{name!r} is not in the local cache and the hub could not give it ({first}); connect once to fetch "
+        f"{source}, pass a folder with its weights, or use 'demo-gpt2', which needs no download."
+    )

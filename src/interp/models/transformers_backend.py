@@ -1,0 +1,193 @@
+"""Plain Hugging Face modules with hooks: the default backend, and the reference for the others.
+
+1. Residual stream, attention and MLP outputs, z and mlp_act are inputs or outputs of modules that the
+   layout names; ordinary hooks reach them.
+2. q, k, v and pattern exist only inside attention. transformers lets one register an attention
+   function; ours (`_attention`) sees q, k, v after norm and rotary step, together with the mask, for
+   every architecture alike. The pattern is computed by the architecture's own eager function, so that
+   soft caps, sinks and scalings are its own.
+3. Hooks and the registered function are borrowed for one forward pass, and always given back.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import eager_mask
+
+from interp.errors import ModelLoadError
+from interp.models.base import Model
+from interp.models.editing import Taps
+from interp.models.layouts import Layout, architecture, check_layout, part
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_ATTENTION = "interp"
+_taps: ContextVar[Taps | None] = ContextVar("taps", default=None)
+
+
+class TransformersModel(Model):
+    """A Hugging Face causal language model, in memory, read and edited through hooks."""
+
+    backend = "transformers"
+
+    def __init__(self, hf_model: PreTrainedModel, *, layout: Layout, **identity: Any) -> None:
+        check_layout(hf_model, layout)
+        if not hf_model._supports_attention_backend:
+            raise ModelLoadError(
+                f"{hf_model.config.model_type} does not use transformers' attention interface, "
+                "which this backend needs to see q, k, v and the pattern."
+            )
+        self.hf_model = hf_model
+        self.layout = layout
+        self.layers: list[nn.Module] = list(part(hf_model, layout.layers))
+        super().__init__(architecture=architecture(hf_model, layout), **identity)
+
+    def _run(self, ids: Tensor, taps: Taps) -> Tensor:
+        with ExitStack() as borrowed:
+            borrowed.enter_context(_own_attention(self.hf_model, taps))
+            for site, layer in taps.keys:
+                handle = self._hook(site, layer, taps)
+                if handle is not None:
+                    borrowed.callback(handle.remove)
+            return self.hf_model(input_ids=ids, use_cache=False).logits
+
+    def _hook(self, site: str, layer: int | None, taps: Taps) -> Any:
+        """A hook on the module whose input or output is `site`; None for sites inside attention."""
+        if layer is None:
+            return on_output(self.hf_model.get_input_embeddings(), lambda x: taps.visit(site, None, x))
+        block, layout = self.layers[layer], self.layout
+
+        def visit(x: Tensor) -> Tensor:
+            return taps.visit(site, layer, x)
+
+        match site:
+            case "resid_pre":
+                return on_input(block, visit)
+            case "attn_out":
+                return on_output(part(block, layout.attn), visit)
+            case "resid_mid":
+                return on_input(part(block, layout.mlp_norm or ""), lambda x: in_place(x, visit(x)))
+            case "mlp_act":
+                return on_input(part(block, layout.mlp_proj), visit)
+            case "mlp_out":
+                return on_output(part(block, layout.mlp), visit)
+            case "resid_post":
+                return on_output(block, visit)
+            case "z":
+                n_heads = self.arch.n_heads
+                return on_input(part(block, layout.attn_proj), lambda x: merged(visit(split(x, n_heads))))
+        return None
+
+    def _unembed(self, resid: Tensor) -> Tensor:
+        return hf_unembed(self.hf_model, self.layout, resid)
+
+    @property
+    def W_U(self) -> Tensor:
+        return self.hf_model.get_output_embeddings().weight.detach().T
+
+    @property
+    def W_E(self) -> Tensor:
+        return self.hf_model.get_input_embeddings().weight.detach()  # pyright: ignore[reportReturnType]
+
+    def W_O(self, layer: int) -> Tensor:
+        projection = part(self.layers[layer], self.layout.attn_proj)
+        weight = projection.weight.detach()
+        if isinstance(projection, nn.Linear):
+            weight = weight.T  # Linear keeps [out, in]; GPT-2's Conv1D keeps [in, out]
+        return weight.unflatten(0, (self.arch.n_heads, self.arch.d_head))
+
+
+def hf_unembed(model: PreTrainedModel, layout: Layout, resid: Tensor) -> Tensor:
+    """Final norm, unembedding and soft cap of a Hugging Face model, for any leading axes."""
+    logits = model.get_output_embeddings()(part(model, layout.final_norm)(resid))
+    cap = getattr(model.config, "final_logit_softcapping", None)
+    return logits if cap is None else cap * torch.tanh(logits / cap)
+
+
+# ---- plumbing: hooks that pass one tensor through a function ----
+
+
+def on_input(module: nn.Module, through: Callable[[Tensor], Tensor]) -> Any:
+    """Pass the hidden states that `module` reads through a function."""
+
+    def hook(_: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        if args:
+            return (through(args[0]), *args[1:]), kwargs
+        return args, kwargs | {"hidden_states": through(kwargs["hidden_states"])}
+
+    return module.register_forward_pre_hook(hook, with_kwargs=True)
+
+
+def on_output(module: nn.Module, through: Callable[[Tensor], Tensor]) -> Any:
+    """Pass the hidden states that `module` writes (the first of a tuple) through a function."""
+
+    def hook(_: nn.Module, args: tuple, output: Any) -> Any:
+        return (through(output[0]), *output[1:]) if isinstance(output, tuple) else through(output)
+
+    return module.register_forward_hook(hook)
+
+
+def in_place(old: Tensor, new: Tensor) -> Tensor:
+    """Write `new` into `old`: resid_mid is read by the norm and by the residual sum, the same tensor."""
+    return old if new is old else old.copy_(new)
+
+
+def split(x: Tensor, n_heads: int) -> Tensor:
+    return x.unflatten(-1, (n_heads, -1))  # [batch, pos, head, d_head]
+
+
+def merged(x: Tensor) -> Tensor:
+    return x.flatten(-2)  # [batch, pos, head * d_head]
+
+
+# ---- attention: the one place where q, k, v and pattern are seen ----
+
+
+@contextmanager
+def _own_attention(model: PreTrainedModel, taps: Taps) -> Iterator[None]:
+    """Let `model` attend through `_attention` for as long as the context lasts."""
+    before = model.config._attn_implementation
+    token = _taps.set(taps)
+    model.config._attn_implementation = _ATTENTION
+    try:
+        yield
+    finally:
+        model.config._attn_implementation = before
+        _taps.reset(token)
+
+
+def _attention(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
+) -> tuple[Tensor, Tensor]:
+    """Eager attention that lets the current taps see q, k, v and pattern.
+
+    query [batch, head, pos, d_head], key and value [batch, kv_head, pos, d_head]; returns the heads'
+    outputs [batch, pos, head, d_head] and the pattern [batch, head, query, key].
+    """
+    taps, layer = _taps.get(), module.layer_idx
+    eager = sys.modules[type(module).__module__].eager_attention_forward
+    if taps is None:
+        return eager(module, query, key, value, attention_mask, **kwargs)
+    query, key, value = (
+        taps.visit(site, layer, x.transpose(1, 2)).transpose(1, 2)
+        for site, x in (("q", query), ("k", key), ("v", value))
+    )
+    z, own_pattern = eager(module, query, key, value, attention_mask, **kwargs)
+    pattern = taps.visit("pattern", layer, own_pattern)
+    if pattern is not own_pattern:
+        groups = query.shape[1] // value.shape[1]
+        z = (pattern @ value.repeat_interleave(groups, dim=1)).transpose(1, 2)
+    return z, pattern
+
+
+AttentionInterface.register(_ATTENTION, _attention)
+AttentionMaskInterface.register(_ATTENTION, eager_mask)

@@ -1,0 +1,192 @@
+"""From text to token ids, and back to what a person reads.
+
+One policy for every backend: text is tokenised without the tokenizer's own special tokens, and the
+library itself puts the beginning-of-sequence token in front where the policy says so. Token ids are
+taken as they are given. Batches are padded on the right; the models are causal, so that padding can
+not reach a real token and a batch gives the same numbers as its prompts one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from interp.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Prompt = str | Sequence[int] | Int[Tensor, "pos"]
+Bos = Literal["auto", True, False]
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """A batch of prompts as ids [batch, pos], padded on the right, with the length of each."""
+
+    ids: Int[Tensor, "batch pos"]
+    lengths: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def mask(self) -> Bool[Tensor, "batch pos"]:
+        """True at real tokens, False at padding."""
+        return torch.arange(self.ids.shape[1])[None, :] < torch.tensor(self.lengths)[:, None]
+
+    def row(self, index: int) -> list[int]:
+        """The ids of one prompt, padding excluded."""
+        return self.ids[index, : self.lengths[index]].tolist()
+
+    def repeat(self, n: int) -> Tokens:
+        """One prompt, `n` times. Raises `InputError` where there are several prompts."""
+        if len(self) != 1:
+            raise InputError(f"Expected a single prompt, got {len(self)}; give them one at a time.")
+        return Tokens(self.ids.expand(n, -1), self.lengths * n)
+
+    @classmethod
+    def pad(cls, rows: Sequence[Sequence[int]], *, pad_id: int = 0) -> Tokens:
+        """Prompts of any lengths as one batch. The padding id is never seen by a real token."""
+        lengths = tuple(len(row) for row in rows)
+        ids = torch.full((len(rows), max(lengths)), pad_id, dtype=torch.long)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = torch.as_tensor(row)
+        return cls(ids, lengths)
+
+
+def bos_id(tokenizer: PreTrainedTokenizerBase | None, bos: Bos = "auto") -> int | None:
+    """The id to put in front of text prompts, or None.
+
+    ``"auto"`` is the tokenizer's own beginning-of-sequence token where it has one (GPT-2, Llama) and
+    nothing where it has none (Qwen). True insists on one and raises `InputError` where there is none.
+    """
+    own = None if tokenizer is None else tokenizer.bos_token_id
+    if bos not in ("auto", True, False):
+        raise InputError(f"bos={bos!r} is not a policy; use 'auto', true or false.")
+    if bos is True and own is None:
+        raise InputError("bos=true, but this tokenizer has no beginning-of-sequence token; use 'auto' or false.")
+    return own if bos else None
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Text as ids, without any special token added."""
+    return tokenizer(text, add_special_tokens=False)["input_ids"]  # pyright: ignore[reportReturnType]
+
+
+def encode_prompt(
+    prompt: Prompt,
+    *,
+    tokenizer: PreTrainedTokenizerBase | None,
+    bos: int | None,
+    d_vocab: int,
+    n_ctx: int | None,
+) -> list[int]:
+    """One prompt as a list of ids: text gets the BOS (once), ids are checked and taken as they are."""
+    if isinstance(prompt, str):
+        if tokenizer is None:
+            raise InputError("This model has no tokenizer, so prompts must be token ids; or load it with one.")
+        if not prompt.strip():
+            raise InputError("The prompt is empty; type some text.")
+        ids = encode(tokenizer, prompt)
+        if bos is not None and ids[:1] != [bos]:
+            ids = [bos, *ids]
+    else:
+        ids = _checked_ids(prompt, d_vocab)
+    if n_ctx is not None and len(ids) > n_ctx:
+        raise InputError(f"The prompt has {len(ids)} tokens, but this model reads at most {n_ctx}; shorten it.")
+    return ids
+
+
+def _checked_ids(prompt: Any, d_vocab: int) -> list[int]:
+    try:
+        tensor = torch.as_tensor(prompt)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"A prompt is text or a list of token ids, not {type(prompt).__name__}.") from None
+    if tensor.ndim == 2 and tensor.shape[0] == 1:
+        tensor = tensor[0]
+    if tensor.ndim != 1 or tensor.is_floating_point() or tensor.dtype == torch.bool or not len(tensor):
+        raise InputError("Token ids must be one non-empty list of integers for each prompt.")
+    if tensor.min() < 0 or tensor.max() >= d_vocab:
+        raise InputError(f"Token ids must lie between 0 and {d_vocab - 1}; got {tensor.min()} to {tensor.max()}.")
+    return tensor.tolist()
+
+
+def single_token(answer: str | int, *, tokenizer: PreTrainedTokenizerBase | None, d_vocab: int) -> int:
+    """The id of an answer that is exactly one token.
+
+    The text is taken literally, with its leading space or without one. Raises `InputError` where it
+    is no token or several, and names the form with a leading space where that would be one.
+    """
+    if isinstance(answer, bool) or not isinstance(answer, str | int):
+        raise InputError(f"An answer is text or a token id, not {type(answer).__name__}.")
+    if isinstance(answer, int):
+        if not 0 <= answer < d_vocab:
+            raise InputError(f"Token ids must lie between 0 and {d_vocab - 1}; got the answer {answer}.")
+        return answer
+    if tokenizer is None:
+        raise InputError("This model has no tokenizer, so answers must be token ids; or load it with one.")
+    ids = encode(tokenizer, answer)
+    if len(ids) == 1:
+        return ids[0]
+    if not ids:
+        raise InputError("The answer is empty; give the text of one token, usually with a leading space.")
+    pieces = " + ".join(repr(piece) for piece in labels(tokenizer, ids))
+    spaced = " " + answer
+    hint = (
+        f"write it with a leading space, as {spaced!r}"
+        if not answer.startswith(" ") and len(encode(tokenizer, spaced)) == 1
+        else "choose an answer that is one token"
+    )
+    raise InputError(f"The answer {answer!r} is {len(ids)} tokens ({pieces}); {hint}.")
+
+
+def labels(tokenizer: PreTrainedTokenizerBase | None, ids: Sequence[int]) -> list[str]:
+    """The text of each id by itself; the id in angle brackets where there is no text for it."""
+    if tokenizer is None:
+        return [f"<{i}>" for i in ids]
+    texts = [tokenizer.decode([i], clean_up_tokenization_spaces=False) for i in ids]
+    return [str(text) if text and "�" not in text else f"<{i}>" for text, i in zip(texts, ids, strict=True)]
+
+
+def differing_positions(clean: Sequence[int], corrupted: Sequence[int], *, names: Sequence[str] = ()) -> list[int]:
+    """Where two prompts of equal length differ. `InputError` where they do not align or are the same.
+
+    `names` are the tokens of both, to show in the message.
+    """
+    if len(clean) != len(corrupted):
+        shown = f" ({' / '.join(names)})" if names else ""
+        raise InputError(
+            f"The clean prompt has {len(clean)} tokens and the corrupted one {len(corrupted)}{shown}; "
+            "patching needs the same number, so change words for others of as many tokens."
+        )
+    where = [i for i, (a, b) in enumerate(zip(clean, corrupted, strict=True)) if a != b]
+    if not where:
+        raise InputError("The clean and the corrupted prompt are the same; change what the answer depends on.")
+    return where
+
+
+def substring_positions(
+    prompt: str, substring: str, *, tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]
+) -> list[int]:
+    """Positions in `ids` (BOS included) of the tokens that overlap the one occurrence of `substring`."""
+    count = prompt.count(substring) if substring else 0
+    if count != 1:
+        found = "does not occur" if count == 0 else f"occurs {count} times"
+        raise InputError(f"{substring!r} {found} in the prompt {prompt!r}; give a part that occurs once.")
+    start = prompt.index(substring)
+    stop = start + len(substring)
+    encoding = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+    offsets: Any = encoding["offset_mapping"]
+    shift = len(ids) - len(offsets)  # the BOS, where there is one
+    # A token may begin with the space before the word; that space alone does not make it a part.
+    return [
+        i + shift
+        for i, (a, b) in enumerate(offsets)
+        if a < stop and b > start and prompt[max(a, start) : min(b, stop)].strip()
+    ]
