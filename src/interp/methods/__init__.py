@@ -1,0 +1,1 @@
+"""Techniques, one file each: functions of a model and prompts that return typed results."""

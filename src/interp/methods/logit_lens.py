@@ -1,0 +1,175 @@
+"""Logit lens: what would the model say, if it had to answer after this layer?
+
+nostalgebraist 2020, https://www.lesswrong.com/posts/AcKRB8wDpdaN6v6ru/interpreting-gpt-the-logit-lens
+
+Each layer's residual stream goes through the model's own final norm and unembedding. When it
+misleads: early layers may keep their content in another basis than the last, so a token that the
+lens does not show can be there all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.errors import InputError, nearest
+from interp.methods.metrics import kl_divergence
+from interp.models.base import Model
+from interp.provenance import Provenance
+from interp.results import Result
+from interp.tokens import Prompt
+
+LensSite = Literal["resid", "attn_out", "mlp_out"]
+SITES: tuple[str, ...] = ("resid", "attn_out", "mlp_out")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LogitLensResult(Result):
+    """The prediction read off at each layer.
+
+    The arrays are [layer] for one position and [layer, position] for all. The first row is the
+    embedding where `site` is ``resid`` (`layers` = "embed", "0", "1", ...).
+    """
+
+    kind: ClassVar[str] = "logit_lens"
+    tokens: tuple[str, ...]  # the whole prompt, BOS included
+    positions: tuple[int, ...]  # those that were read
+    one_position: bool
+    answer: str
+    answer_id: int
+    site: str
+    layers: tuple[str, ...]
+    answer_prob: Float[np.ndarray, "layer *position"]
+    answer_rank: Int[np.ndarray, "layer *position"]  # 1 is top
+    entropy: Float[np.ndarray, "layer *position"]  # nats
+    kl_to_final: Float[np.ndarray, "layer *position"]  # KL(final || layer), nats
+    top_ids: Int[np.ndarray, "layer *position k"]
+    top_probs: Float[np.ndarray, "layer *position k"]
+    top_tokens: tuple  # texts, nested as top_ids
+    final_top_token: str  # the model's own prediction at the last position read
+    final_top_prob: float
+
+    @property
+    def crossover_layer(self) -> int | None:
+        """The first layer from which on the answer is top-1 up to the last, at the last position read.
+
+        -1 is the embedding; None where the answer is not top-1 at the end.
+        """
+        rank = self.answer_rank if self.one_position else self.answer_rank[:, -1]
+        if rank[-1] != 1:
+            return None
+        misses = np.flatnonzero(rank != 1)
+        row = int(misses[-1]) + 1 if len(misses) else 0
+        return row - 1 if self.layers[0] == "embed" else row
+
+    @property
+    def grid(self) -> dict[str, np.ndarray]:
+        """The arrays as [layer, position, ...], also where there is one position."""
+        names = ("answer_prob", "answer_rank", "entropy", "kl_to_final", "top_ids", "top_probs")
+        arrays = {name: getattr(self, name) for name in names}
+        arrays["top_tokens"] = np.array(self.top_tokens, dtype=object)
+        return {name: a[:, None] if self.one_position else a for name, a in arrays.items()}
+
+
+def logit_lens(
+    model: Model,
+    prompt: Prompt,
+    answer: str | int | None = None,
+    *,
+    position: int | Literal["all"] = -1,
+    site: LensSite = "resid",
+    k: int = 5,
+    seed: int = 0,
+) -> LogitLensResult:
+    """Read the model's prediction off at every layer.
+
+    Args:
+        prompt: text, or token ids that are taken as they are.
+        answer: the token to follow, as text (exactly one token) or id; by default what the model
+            itself says at the last position read.
+        position: which position to read, counted from the end where negative, or ``all``.
+        site: ``resid`` reads the residual stream (the embedding, then after each layer);
+            ``attn_out`` and ``mlp_out`` what a layer's attention or MLP alone would say.
+        k: how many top tokens to keep.
+        seed: recorded only; the lens draws nothing.
+
+    Raises:
+        InputError: an unusable prompt, an answer of several tokens, a position out of range.
+    """
+    if site not in SITES:
+        raise InputError(f"Unknown lens site {site!r}; {nearest(site, SITES)}")
+    if not 1 <= k <= model.arch.d_vocab:
+        raise InputError(f"k must lie between 1 and {model.arch.d_vocab}; got {k}.")
+    tokens = model.to_tokens(prompt)
+    ids = tokens.repeat(1).row(0)
+    positions = _positions(position, len(ids))
+
+    states, logits = _states(model, prompt, site, positions)  # [layer, pos, d_model], [pos, d_vocab]
+    final = logits.double().cpu()  # [pos, d_vocab]
+    answer_id = int(final[-1].argmax()) if answer is None else model.to_single_token(answer)
+
+    lens = model.unembed(states).cpu().double()  # [layer, pos, d_vocab]
+    log_probs = lens.log_softmax(-1)
+    probs = log_probs.exp()
+    target = lens[..., answer_id, None]
+    top = probs.topk(k, dim=-1)  # [layer, pos, k]
+
+    one = position != "all"
+
+    def array(x: Tensor) -> np.ndarray:
+        return (x[:, 0] if one else x).numpy()
+
+    top_ids = array(top.indices)
+    n_layers = model.arch.n_layers
+    return LogitLensResult(
+        provenance=Provenance.of(model, seed=seed),
+        tokens=tuple(model.labels(ids)),
+        positions=tuple(positions),
+        one_position=one,
+        answer=model.labels([answer_id])[0],
+        answer_id=answer_id,
+        site=site,
+        layers=(*(["embed"] if site == "resid" else []), *map(str, range(n_layers))),
+        answer_prob=array(probs[..., answer_id]),
+        answer_rank=array((lens > target).sum(-1) + 1),
+        entropy=array(-(probs * log_probs).sum(-1)),
+        kl_to_final=array(kl_divergence(final, lens)),
+        top_ids=top_ids,
+        top_probs=array(top.values),
+        top_tokens=_texts(model, top_ids),
+        final_top_token=model.labels([int(final[-1].argmax())])[0],
+        final_top_prob=float(final[-1].softmax(-1).max()),
+    )
+
+
+def _positions(position: int | str, n: int) -> list[int]:
+    if position == "all":
+        return list(range(n))
+    if isinstance(position, bool) or not isinstance(position, int):
+        raise InputError(f"position must be a number or 'all', not {position!r}.")
+    if not -n <= position < n:
+        raise InputError(f"Position {position} is out of range; the prompt has {n} tokens, from 0 to {n - 1}.")
+    return [position % n]
+
+
+def _states(model: Model, prompt: Prompt, site: str, positions: list[int]) -> tuple[Tensor, Tensor]:
+    """What the lens unembeds, [layer, pos, d_model], and the final logits [pos, d_vocab]."""
+    if site == "resid":
+        cache = model.run_with_cache(prompt, [("resid_pre", 0), "resid_post"])
+        states = torch.cat([cache["resid_pre", 0][None], cache.stack("resid_post")])
+    else:
+        cache = model.run_with_cache(prompt, [site])
+        states = cache.stack(site)
+    return states[:, 0, positions], cache.logits[0, positions]
+
+
+def _texts(model: Model, ids: np.ndarray) -> tuple:
+    """Token texts, nested as the array of ids."""
+    if ids.ndim == 1:
+        return tuple(model.labels(ids.tolist()))
+    return tuple(_texts(model, row) for row in ids)

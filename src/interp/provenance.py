@@ -1,0 +1,79 @@
+"""Where a result came from, in enough detail to trust it later."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from interp.models.base import Model
+
+_PACKAGES = ("interp-lab", "torch", "transformers", "transformer-lens", "nnsight", "numpy")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The model, the seed, and the versions of everything that took part."""
+
+    model: str
+    revision: str | None
+    backend: str
+    dtype: str
+    device: str
+    bos: str
+    processing: str
+    seed: int
+    python: str
+    versions: dict[str, str]
+    code_revision: str | None  # the commit of a source checkout; None for an installed package
+    code_dirty: bool | None
+
+    @classmethod
+    def of(cls, model: Model, *, seed: int) -> Provenance:
+        """The provenance of a result that `model` gives now."""
+        identity = model.identity.to_dict()
+        commit, dirty = _code_state()
+        return cls(
+            model=identity.pop("name"),
+            **identity,
+            seed=seed,
+            python=platform.python_version(),
+            versions=_versions(),
+            code_revision=commit,
+            code_dirty=dirty,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@lru_cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@lru_cache
+def _code_state() -> tuple[str | None, bool | None]:
+    """Commit of the checkout that this file is tracked in, and whether it has uncommitted changes."""
+    here = Path(__file__)
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here.parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", here.name)  # not some other repository that we are installed in
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
