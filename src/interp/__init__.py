@@ -23,7 +23,20 @@ _HOME = {
     "InterpError": "interp.errors",
 }
 
-__all__ = [*_HOME, "__version__"]
+__all__ = [
+    "SITES",
+    "Address",
+    "Edit",
+    "InterpError",
+    "Layout",
+    "Model",
+    "Site",
+    "Tokens",
+    "__version__",
+    "causal_tracing",
+    "load_model",
+    "logit_lens",
+]
 
 if TYPE_CHECKING:
     from interp.errors import InterpError

@@ -36,6 +36,10 @@ class DegeneratePairError(InterpError):
     """A clean and a corrupted run that hardly differ, so that recovery would divide by nothing."""
 
 
+class NonFiniteError(InterpError):
+    """NaN or infinity where a number should be."""
+
+
 class RunError(InterpError):
     """A run folder that is missing, unreadable, already taken or cannot be written."""
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from interp.errors import RunError, nearest
+from interp.errors import NonFiniteError, RunError, nearest
 from interp.provenance import Provenance
 
 _KINDS: dict[str, type[Result]] = {}
@@ -32,7 +32,7 @@ class Result:
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
             if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
-                raise RunError(f"The result's {f.name} holds NaN or infinity; check the model's weights.")
+                raise NonFiniteError(f"The result's {f.name} holds NaN or infinity; check the model's weights.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and texts; floats survive JSON exactly."""
@@ -61,7 +61,9 @@ def read_result(data: dict[str, Any]) -> Result:
     try:
         return _KINDS[kind].from_dict(data)
     except (KeyError, TypeError) as error:
-        raise RunError(f"This {kind} result is damaged or of another version ({error}); run it again.") from None
+        raise RunError(
+            f"This {kind} result is damaged or of another version ({error}); run it again."
+        ) from None
 
 
 def _plain(value: Any) -> Any:

@@ -126,7 +126,9 @@ class Address:
         """The address that prints as `text`; `SiteError` where there is none."""
         match = _ADDRESS.fullmatch(text.strip())
         if match is None:
-            raise SiteError(f"{text!r} is not an address; write it as in 'blocks.9.attn.hook_z[pos=-1 head=6]'.")
+            raise SiteError(
+                f"{text!r} is not an address; write it as in 'blocks.9.attn.hook_z[pos=-1 head=6]'."
+            )
         hook = match["hook"]
         layer = re.match(r"blocks\.(\d+)\.", hook)
         template = re.sub(r"^blocks\.\d+\.", "blocks.{layer}.", hook)

@@ -70,13 +70,15 @@ def bos_id(tokenizer: PreTrainedTokenizerBase | None, bos: Bos = "auto") -> int 
     if bos not in ("auto", True, False):
         raise InputError(f"bos={bos!r} is not a policy; use 'auto', true or false.")
     if bos is True and own is None:
-        raise InputError("bos=true, but this tokenizer has no beginning-of-sequence token; use 'auto' or false.")
+        raise InputError(
+            "bos=true, but this tokenizer has no beginning-of-sequence token; use 'auto' or false."
+        )
     return own if bos else None
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Text as ids, without any special token added."""
-    return tokenizer(text, add_special_tokens=False)["input_ids"]  # pyright: ignore[reportReturnType]
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def encode_prompt(
@@ -90,7 +92,9 @@ def encode_prompt(
     """One prompt as a list of ids: text gets the BOS (once), ids are checked and taken as they are."""
     if isinstance(prompt, str):
         if tokenizer is None:
-            raise InputError("This model has no tokenizer, so prompts must be token ids; or load it with one.")
+            raise InputError(
+                "This model has no tokenizer, so prompts must be token ids; or load it with one."
+            )
         if not prompt.strip():
             raise InputError("The prompt is empty; type some text.")
         ids = encode(tokenizer, prompt)
@@ -99,7 +103,9 @@ def encode_prompt(
     else:
         ids = _checked_ids(prompt, d_vocab)
     if n_ctx is not None and len(ids) > n_ctx:
-        raise InputError(f"The prompt has {len(ids)} tokens, but this model reads at most {n_ctx}; shorten it.")
+        raise InputError(
+            f"The prompt has {len(ids)} tokens, but this model reads at most {n_ctx}; shorten it."
+        )
     return ids
 
 
@@ -113,7 +119,9 @@ def _checked_ids(prompt: Any, d_vocab: int) -> list[int]:
     if tensor.ndim != 1 or tensor.is_floating_point() or tensor.dtype == torch.bool or not len(tensor):
         raise InputError("Token ids must be one non-empty list of integers for each prompt.")
     if tensor.min() < 0 or tensor.max() >= d_vocab:
-        raise InputError(f"Token ids must lie between 0 and {d_vocab - 1}; got {tensor.min()} to {tensor.max()}.")
+        raise InputError(
+            f"Token ids must lie between 0 and {d_vocab - 1}; got {tensor.min()} to {tensor.max()}."
+        )
     return tensor.tolist()
 
 
@@ -154,7 +162,9 @@ def labels(tokenizer: PreTrainedTokenizerBase | None, ids: Sequence[int]) -> lis
     return [str(text) if text and "�" not in text else f"<{i}>" for text, i in zip(texts, ids, strict=True)]
 
 
-def differing_positions(clean: Sequence[int], corrupted: Sequence[int], *, names: Sequence[str] = ()) -> list[int]:
+def differing_positions(
+    clean: Sequence[int], corrupted: Sequence[int], *, names: Sequence[str] = ()
+) -> list[int]:
     """Where two prompts of equal length differ. `InputError` where they do not align or are the same.
 
     `names` are the tokens of both, to show in the message.
@@ -167,7 +177,9 @@ def differing_positions(clean: Sequence[int], corrupted: Sequence[int], *, names
         )
     where = [i for i, (a, b) in enumerate(zip(clean, corrupted, strict=True)) if a != b]
     if not where:
-        raise InputError("The clean and the corrupted prompt are the same; change what the answer depends on.")
+        raise InputError(
+            "The clean and the corrupted prompt are the same; change what the answer depends on."
+        )
     return where
 
 

@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.errors import DegeneratePairError, InputError, nearest
+from interp.errors import DegeneratePairError, InputError, NonFiniteError, nearest
 from interp.methods.metrics import DESCRIPTION, MIN_SPAN, Metric, MetricKind
 from interp.models.base import Cache, Model
 from interp.provenance import Provenance
@@ -37,7 +37,9 @@ from interp.tokens import Prompt, Tokens, differing_positions
 
 Direction = Literal["denoising", "noising"]
 Corruption = Literal["interchange", "noise"]
-TRACE_SITES: tuple[str, ...] = tuple(s.name for s in SITES.values() if s.per_layer and s.axes[-1] == "d_model")
+TRACE_SITES: tuple[str, ...] = tuple(
+    s.name for s in SITES.values() if s.per_layer and s.axes[-1] == "d_model"
+)
 
 MEANING: dict[str, str] = {
     "denoising": "1: this clean activation alone, put into the corrupted run, brings the clean answer back "
@@ -138,16 +140,22 @@ def causal_tracing(
     answer_id = model.to_single_token(answer)
     foil_id = None if foil is None else model.to_single_token(foil)
     if metric == "logit_diff" and foil_id is None:
-        raise InputError("The metric logit_diff needs a foil, the answer to the corrupted prompt; or use 'prob'.")
+        raise InputError(
+            "The metric logit_diff needs a foil, the answer to the corrupted prompt; or use 'prob'."
+        )
     if answer_id == foil_id:
-        raise InputError("The answer and the foil are the same token; the foil is what the corrupted prompt says.")
+        raise InputError(
+            "The answer and the foil are the same token; the foil is what the corrupted prompt says."
+        )
 
     clean_run = model.run_with_cache(clean_tokens, [site])
     if corruption == "interchange":
         if corrupted is None:
             raise InputError("Interchange needs a corrupted prompt; give one, or use corruption='noise'.")
         if subject is not None:
-            raise InputError("A subject is for corruption='noise'; interchange corrupts where the prompts differ.")
+            raise InputError(
+                "A subject is for corruption='noise'; interchange corrupts where the prompts differ."
+            )
         corrupted_tokens = model.to_tokens(corrupted).repeat(1)
         where = _differences(model, clean_tokens, corrupted_tokens)
         noise, samples = None, 1
@@ -236,7 +244,8 @@ def _patches(
     first, last = max(0, layer - window // 2), min(n_layers, layer + (window + 1) // 2)
     row = min(sample, len(donor.tokens) - 1)  # the clean run has one row for all samples
     return [
-        Edit.set(site, i, value=donor[site, i][row, position], positions=(position,)) for i in range(first, last)
+        Edit.set(site, i, value=donor[site, i][row, position], positions=(position,))
+        for i in range(first, last)
     ]
 
 
@@ -245,7 +254,9 @@ def _differences(model: Model, clean: Tokens, corrupted: Tokens) -> list[int]:
     return differing_positions(a, b, names=("|".join(model.labels(a)), "|".join(model.labels(b))))
 
 
-def _subject_positions(model: Model, clean: Prompt, tokens: Tokens, subject: str | list[int] | None) -> list[int]:
+def _subject_positions(
+    model: Model, clean: Prompt, tokens: Tokens, subject: str | list[int] | None
+) -> list[int]:
     if subject is None:
         raise InputError("corruption='noise' needs a subject, the part of the prompt to corrupt.")
     if not isinstance(subject, str):
@@ -261,7 +272,9 @@ def _subject_positions(model: Model, clean: Prompt, tokens: Tokens, subject: str
 
 def _check_span(clean_value: float, corrupted_value: float, metric: str) -> None:
     if not np.isfinite([clean_value, corrupted_value]).all():
-        raise DegeneratePairError("The model's logits are NaN or infinite on these prompts; check its weights.")
+        raise DegeneratePairError(
+            "The model's logits are NaN or infinite on these prompts; check its weights."
+        )
     if abs(clean_value - corrupted_value) < MIN_SPAN[metric]:
         raise DegeneratePairError(
             f"The clean and the corrupted run hardly differ: {DESCRIPTION[metric]} is {clean_value:.4g} and "
@@ -271,7 +284,14 @@ def _check_span(clean_value: float, corrupted_value: float, metric: str) -> None
 
 
 def _check_choices(
-    model: Model, site: str, window: int, direction: str, corruption: str, metric: str, sigma: float, samples: int
+    model: Model,
+    site: str,
+    window: int,
+    direction: str,
+    corruption: str,
+    metric: str,
+    sigma: float,
+    samples: int,
 ) -> None:
     for kind, value, valid in (
         ("site", site, TRACE_SITES),
@@ -285,4 +305,6 @@ def _check_choices(
     if not 1 <= window <= model.arch.n_layers:
         raise InputError(f"The window must be 1 to {model.arch.n_layers} layers; got {window}.")
     if samples < 1 or not sigma >= 0:
-        raise InputError(f"Noise needs sigma of at least 0 and at least one sample; got {sigma} and {samples}.")
+        raise InputError(
+            f"Noise needs sigma of at least 0 and at least one sample; got {sigma} and {samples}."
+        )

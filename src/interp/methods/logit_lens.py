@@ -44,10 +44,10 @@ class LogitLensResult(Result):
     answer_id: int
     site: str
     layers: tuple[str, ...]
-    answer_prob: Float[np.ndarray, "layer *position"]
-    answer_rank: Int[np.ndarray, "layer *position"]  # 1 is top
-    entropy: Float[np.ndarray, "layer *position"]  # nats
-    kl_to_final: Float[np.ndarray, "layer *position"]  # KL(final || layer), nats
+    answer_prob: Float[np.ndarray, layer * position]
+    answer_rank: Int[np.ndarray, layer * position]  # 1 is top
+    entropy: Float[np.ndarray, layer * position]  # nats
+    kl_to_final: Float[np.ndarray, layer * position]  # KL(final || layer), nats
     top_ids: Int[np.ndarray, "layer *position k"]
     top_probs: Float[np.ndarray, "layer *position k"]
     top_tokens: tuple  # texts, nested as top_ids
@@ -153,7 +153,9 @@ def _positions(position: int | str, n: int) -> list[int]:
     if isinstance(position, bool) or not isinstance(position, int):
         raise InputError(f"position must be a number or 'all', not {position!r}.")
     if not -n <= position < n:
-        raise InputError(f"Position {position} is out of range; the prompt has {n} tokens, from 0 to {n - 1}.")
+        raise InputError(
+            f"Position {position} is out of range; the prompt has {n} tokens, from 0 to {n - 1}."
+        )
     return [position % n]
 
 

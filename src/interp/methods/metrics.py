@@ -32,11 +32,13 @@ class Metric:
     kind: MetricKind
     answer: int
     foil: int | None = None
-    clean_logits: Float[Tensor, "d_vocab"] | None = None
+    clean_logits: Float[Tensor, d_vocab] | None = None
 
-    def __call__(self, logits: Float[Tensor, "batch d_vocab"]) -> Float[Tensor, "batch"]:
+    def __call__(self, logits: Float[Tensor, "batch d_vocab"]) -> Float[Tensor, batch]:
         """The metric of each row, in float64 on the CPU."""
-        logits = logits.detach().double().cpu() if logits.device.type != "mps" else logits.detach().cpu().double()
+        logits = (
+            logits.detach().double().cpu() if logits.device.type != "mps" else logits.detach().cpu().double()
+        )
         if self.kind == "logit_diff":
             assert self.foil is not None
             return logits[:, self.answer] - logits[:, self.foil]
@@ -46,7 +48,9 @@ class Metric:
         return kl_divergence(self.clean_logits.cpu().double(), logits)
 
 
-def kl_divergence(p_logits: Float[Tensor, "*p d_vocab"], q_logits: Float[Tensor, "*q d_vocab"]) -> Float[Tensor, "*out"]:
+def kl_divergence(
+    p_logits: Float[Tensor, "*p d_vocab"], q_logits: Float[Tensor, "*q d_vocab"]
+) -> Float[Tensor, "*out"]:
     """KL(p || q) in nats of two predictions given as logits; never below 0 by rounding."""
     p, q = p_logits.log_softmax(-1), q_logits.log_softmax(-1)
     return torch.sum(p.exp() * (p - q), -1).clamp(min=0)

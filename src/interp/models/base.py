@@ -10,7 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 SiteSpec = str | tuple[str, int] | Address
+Prompts = Tokens | Prompt | Sequence[Prompt]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,9 @@ class Cache(Mapping[SiteSpec, Tensor]):
             address = Address.parse(key) if "hook_" in key else Address(key)
         if (address.site, address.layer) not in self._values:
             held = sorted({site for site, _ in self._values})
-            raise SiteError(f"The cache does not hold {address}; it was asked for: {', '.join(held) or 'nothing'}.")
+            raise SiteError(
+                f"The cache does not hold {address}; it was asked for: {', '.join(held) or 'nothing'}."
+            )
         return self._values[address.site, address.layer]
 
     def __iter__(self) -> Iterator[SiteSpec]:
@@ -103,8 +106,9 @@ class Model(ABC):
     """
 
     backend: ClassVar[str]
-    #: Sites that this backend reaches on architectures that have them.
-    reach: ClassVar[frozenset[str]] = frozenset(SITES)
+    #: Sites that this backend reaches on architectures that have them; where that depends on the
+    #: architecture, the backend sets it for the model at hand.
+    reach: frozenset[str] = frozenset(SITES)
 
     def __init__(
         self,
@@ -161,7 +165,7 @@ class Model(ABC):
 
     def run_with_cache(
         self,
-        prompts: Tokens | Prompt | Sequence[Prompt],
+        prompts: Prompts,
         sites: Sequence[SiteSpec] = (),
         edits: Sequence[Edit] = (),
     ) -> Cache:
@@ -183,9 +187,7 @@ class Model(ABC):
         taps.check_all_visited()
         return Cache(taps.values, logits=logits, tokens=tokens)
 
-    def forward(
-        self, prompts: Tokens | Prompt | Sequence[Prompt], edits: Sequence[Edit] = ()
-    ) -> Float[Tensor, "batch pos d_vocab"]:
+    def forward(self, prompts: Prompts, edits: Sequence[Edit] = ()) -> Float[Tensor, "batch pos d_vocab"]:
         """The logits with `edits` carried out, in their order at each site."""
         return self.run_with_cache(prompts, (), edits).logits
 
@@ -220,7 +222,7 @@ class Model(ABC):
         with self._lock, torch.no_grad():
             return self._unembed(resid.to(self.device, self.dtype))
 
-    def to_tokens(self, prompts: Tokens | Prompt | Sequence[Prompt]) -> Tokens:
+    def to_tokens(self, prompts: Prompts) -> Tokens:
         """Prompts as ids: text, a list of ids, or several of either; `Tokens` pass through.
 
         Text gets the BOS of the model's policy; ids are taken as they are. Several prompts may have
@@ -228,17 +230,18 @@ class Model(ABC):
         """
         if isinstance(prompts, Tokens):
             return prompts
-        if isinstance(prompts, str) or _is_ids(prompts):
-            prompts = [prompts]  # pyright: ignore[reportAssignmentType]
+        several = cast(
+            Sequence[Prompt], [prompts] if isinstance(prompts, str) or _is_ids(prompts) else prompts
+        )
         rows = [
             encode_prompt(
-                prompt,  # pyright: ignore[reportArgumentType]
+                prompt,
                 tokenizer=self.tokenizer,
                 bos=self.bos_id,
                 d_vocab=self.arch.d_vocab,
                 n_ctx=self.arch.n_ctx,
             )
-            for prompt in prompts
+            for prompt in several
         ]
         if not rows:
             raise InputError("There is no prompt; give at least one.")
@@ -248,7 +251,7 @@ class Model(ABC):
         """The id of an answer that is exactly one token; `InputError` otherwise."""
         return single_token(answer, tokenizer=self.tokenizer, d_vocab=self.arch.d_vocab)
 
-    def labels(self, ids: Sequence[int] | Int[Tensor, "pos"]) -> list[str]:
+    def labels(self, ids: Sequence[int] | Int[Tensor, pos]) -> list[str]:
         """The text of each token by itself."""
         return labels(self.tokenizer, [int(i) for i in ids])
 
@@ -308,7 +311,9 @@ def _at_row(edit: Edit, row: int) -> Edit:
     if edit.address.rows is not None:
         raise EditError(f"An edit of a branch concerns one prompt; leave rows out of {edit.address}.")
     address = edit.address
-    return Edit(edit.op, Address(address.site, address.layer, address.positions, address.heads, (row,)), edit.value)
+    return Edit(
+        edit.op, Address(address.site, address.layer, address.positions, address.heads, (row,)), edit.value
+    )
 
 
 def _is_ids(prompts: Any) -> bool:
@@ -317,7 +322,11 @@ def _is_ids(prompts: Any) -> bool:
     return isinstance(prompts, Sequence) and len(prompts) > 0 and isinstance(prompts[0], int)
 
 
-def _check_range(kind: str, values: Sequence[int], n: int, address: Address, *, negative: bool = True) -> None:
+def _check_range(
+    kind: str, values: Sequence[int], n: int, address: Address, *, negative: bool = True
+) -> None:
     for value in values:
         if not (-n if negative else 0) <= value < n:
-            raise SiteError(f"{kind.capitalize()} {value} in {address} is out of range; there are {n}, from 0.")
+            raise SiteError(
+                f"{kind.capitalize()} {value} in {address} is out of range; there are {n}, from 0."
+            )

@@ -52,7 +52,9 @@ class Taps:
         """No silent miss: raise `EditError` where the pass never reached a site that it should have."""
         missed = [str(Address(*key)) for key in self.keys if key not in self._visited]
         if missed:
-            raise EditError(f"The forward pass never reached {', '.join(missed)}; nothing was read or edited there.")
+            raise EditError(
+                f"The forward pass never reached {', '.join(missed)}; nothing was read or edited there."
+            )
 
 
 def apply_edit(value: Tensor, edit: Edit, lengths: Sequence[int]) -> Tensor:
@@ -83,7 +85,7 @@ def _apply(value: Tensor, edit: Edit, lengths: Sequence[int]) -> Tensor:
         heads = torch.arange(value.shape[2], device=device)
         if where.heads is not None:
             heads = heads[list(where.heads)]
-        index = (rows[:, None, None], positions[:, :, None], heads[None, None, :])
+        index: tuple[Tensor, ...] = (rows[:, None, None], positions[:, :, None], heads[None, None, :])
     else:
         index = (rows[:, None], positions)
     edited = value.clone()

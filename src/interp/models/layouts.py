@@ -81,11 +81,17 @@ def check_layout(model: PreTrainedModel, layout: Layout) -> None:
     roots = [(model, path) for path in (layout.layers, layout.final_norm)]
     try:
         first = part(model, layout.layers)[0]
-        roots += [(first, p) for p in (layout.attn, layout.attn_proj, layout.mlp, layout.mlp_proj, layout.mlp_norm) if p]
+        roots += [
+            (first, p)
+            for p in (layout.attn, layout.attn_proj, layout.mlp, layout.mlp_proj, layout.mlp_norm)
+            if p
+        ]
         for root, path in roots:
             part(root, path)
     except (AttributeError, IndexError, TypeError) as error:
-        raise ModelLoadError(f"The layout does not fit this {model.config.model_type} model: {error}.") from None
+        raise ModelLoadError(
+            f"The layout does not fit this {model.config.model_type} model: {error}."
+        ) from None
 
 
 def architecture(model: PreTrainedModel, layout: Layout) -> Architecture:

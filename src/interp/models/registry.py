@@ -6,11 +6,11 @@ unless asked for by name. Nothing falls back in silence, neither to another devi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from interp import zoo
 from interp.errors import ModelLoadError, nearest
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Backend = Literal["transformers", "transformer_lens", "nnsight"]
 BACKENDS: tuple[str, ...] = ("transformers", "transformer_lens", "nnsight")
+_PACKAGED = Path(__file__).parents[1] / "zoo"
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 
 
@@ -36,8 +37,8 @@ class Known:
 
 def _known() -> dict[str, Known]:
     models = [
-        Known("demo-gpt2", str(zoo.path("demo-gpt2")), "small trained GPT-2, in the package"),
-        Known("demo-qwen3", str(zoo.path("demo-qwen3")), "small trained Qwen3, in the package"),
+        Known("demo-gpt2", str(_PACKAGED / "demo-gpt2"), "small trained GPT-2, in the package"),
+        Known("demo-qwen3", str(_PACKAGED / "demo-qwen3"), "small trained Qwen3, in the package"),
         Known("gpt2", "openai-community/gpt2", "GPT-2 small, 124 M"),
         Known("gpt2-medium", "openai-community/gpt2-medium", "GPT-2, 355 M"),
         Known("gpt2-large", "openai-community/gpt2-large", "GPT-2, 774 M"),
@@ -51,6 +52,12 @@ def _known() -> dict[str, Known]:
 
 
 KNOWN: dict[str, Known] = _known()
+
+
+def is_local(known: Known) -> bool:
+    """Whether the weights can be loaded without a download: in the package, or in the local cache."""
+    packaged = Path(known.source)
+    return (packaged / "model.safetensors").is_file() if packaged.is_absolute() else _in_cache(known.source)
 
 
 def load_model(
@@ -97,7 +104,9 @@ def load_model(
     if processing not in ("none", "folded"):
         raise ModelLoadError(f"Unknown processing {processing!r}; {nearest(processing, ('none', 'folded'))}")
     if processing == "folded" and backend != "transformer_lens":
-        raise ModelLoadError("processing='folded' needs backend='transformer_lens'; the others run raw weights.")
+        raise ModelLoadError(
+            "processing='folded' needs backend='transformer_lens'; the others run raw weights."
+        )
     backend_class = _backend_class(backend)
 
     from interp.models.layouts import find_layout
@@ -124,7 +133,7 @@ def load_model(
                 f"The model in memory is {hf_model.dtype}, not {dtype}; "
                 f"pass dtype={str(hf_model.dtype).removeprefix('torch.')!r}, or convert it first."
             )
-    hf_model = hf_model.to(torch_device).eval()  # pyright: ignore[reportArgumentType]
+    hf_model = hf_model.to(torch_device).eval()
     return backend_class(
         hf_model,
         layout=layout or find_layout(hf_model),
@@ -138,7 +147,7 @@ def load_model(
     )
 
 
-def _backend_class(backend: str) -> type[Model]:
+def _backend_class(backend: str) -> Callable[..., Model]:
     """The class of a backend, imported only when asked for."""
     try:
         if backend == "transformer_lens":
@@ -195,24 +204,48 @@ def _from_source(
 
     source = KNOWN[name].source if name in KNOWN else name
     local = Path(source).is_dir()
+    if not local and (source.startswith((".", "/", "~")) or source.count("/") > 1):
+        raise ModelLoadError(f"There is no folder {name!r}; check the path.")
     if not local and "/" not in source:
         raise ModelLoadError(f"Unknown model {name!r}; {nearest(name, KNOWN)} Or give a folder or a hub id.")
     if local and not (Path(source) / "config.json").is_file():
         raise ModelLoadError(f"The folder {name!r} holds no config.json, so it is no Hugging Face model.")
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    if local:
+        logging.disable_progress_bar()
     try:
+        options["local_files_only"] = local or _cached_or_reachable(source, revision)
         hf_model = AutoModelForCausalLM.from_pretrained(
             source, dtype=dtype, use_safetensors=None if allow_pickle else True, **options
         )
         tokenizer = tokenizer or AutoTokenizer.from_pretrained(source, **options)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # the libraries raise of many kinds; each becomes one sentence
         raise ModelLoadError(_why_not(name, source, local, error)) from error
     finally:
         if bars:
             logging.enable_progress_bar()
-    return hf_model, tokenizer  # pyright: ignore[reportReturnType]
+    return hf_model, tokenizer
+
+
+def _cached_or_reachable(source: str, revision: str | None) -> bool:
+    """True where the local cache has the weights, False where the hub does; raises where neither.
+
+    One question to the hub with a short time limit, instead of the minute of retries of a download.
+    """
+    from huggingface_hub import HfApi
+
+    if _in_cache(source, revision):
+        return True
+    HfApi().model_info(source, revision=revision, timeout=10)
+    return False
+
+
+def _in_cache(source: str, revision: str | None = None) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    files = ("model.safetensors", "model.safetensors.index.json")
+    return any(isinstance(try_to_load_from_cache(source, file, revision=revision), str) for file in files)
 
 
 def _why_not(name: str, source: str, local: bool, error: Exception) -> str:
@@ -220,7 +253,7 @@ def _why_not(name: str, source: str, local: bool, error: Exception) -> str:
     first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
     if local:
         return f"The folder {name!r} could not be loaded as a causal language model: {first}."
-    if "safetensors" in first:
+    if "safetensors" in first and "connect" not in first:
         return f"{source} has no safetensors weights ({first}); if you trust it, pass allow_pickle=True."
     if "trust_remote_code" in str(error):
         return f"{source} needs its own code to run; if you trust it, pass trust_remote_code=True."

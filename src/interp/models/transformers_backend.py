@@ -23,9 +23,9 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 from interp.errors import ModelLoadError
-from interp.models.base import Model
 from interp.models.editing import Taps
-from interp.models.layouts import Layout, architecture, check_layout, part
+from interp.models.hugging_face import HuggingFaceModel, in_place, merged, split
+from interp.models.layouts import Layout, part
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,22 +34,18 @@ _ATTENTION = "interp"
 _taps: ContextVar[Taps | None] = ContextVar("taps", default=None)
 
 
-class TransformersModel(Model):
+class TransformersModel(HuggingFaceModel):
     """A Hugging Face causal language model, in memory, read and edited through hooks."""
 
     backend = "transformers"
 
     def __init__(self, hf_model: PreTrainedModel, *, layout: Layout, **identity: Any) -> None:
-        check_layout(hf_model, layout)
         if not hf_model._supports_attention_backend:
             raise ModelLoadError(
                 f"{hf_model.config.model_type} does not use transformers' attention interface, "
                 "which this backend needs to see q, k, v and the pattern."
             )
-        self.hf_model = hf_model
-        self.layout = layout
-        self.layers: list[nn.Module] = list(part(hf_model, layout.layers))
-        super().__init__(architecture=architecture(hf_model, layout), **identity)
+        super().__init__(hf_model, layout=layout, **identity)
 
     def _run(self, ids: Tensor, taps: Taps) -> Tensor:
         with ExitStack() as borrowed:
@@ -87,31 +83,6 @@ class TransformersModel(Model):
                 return on_input(part(block, layout.attn_proj), lambda x: merged(visit(split(x, n_heads))))
         return None
 
-    def _unembed(self, resid: Tensor) -> Tensor:
-        return hf_unembed(self.hf_model, self.layout, resid)
-
-    @property
-    def W_U(self) -> Tensor:
-        return self.hf_model.get_output_embeddings().weight.detach().T
-
-    @property
-    def W_E(self) -> Tensor:
-        return self.hf_model.get_input_embeddings().weight.detach()  # pyright: ignore[reportReturnType]
-
-    def W_O(self, layer: int) -> Tensor:
-        projection = part(self.layers[layer], self.layout.attn_proj)
-        weight = projection.weight.detach()
-        if isinstance(projection, nn.Linear):
-            weight = weight.T  # Linear keeps [out, in]; GPT-2's Conv1D keeps [in, out]
-        return weight.unflatten(0, (self.arch.n_heads, self.arch.d_head))
-
-
-def hf_unembed(model: PreTrainedModel, layout: Layout, resid: Tensor) -> Tensor:
-    """Final norm, unembedding and soft cap of a Hugging Face model, for any leading axes."""
-    logits = model.get_output_embeddings()(part(model, layout.final_norm)(resid))
-    cap = getattr(model.config, "final_logit_softcapping", None)
-    return logits if cap is None else cap * torch.tanh(logits / cap)
-
 
 # ---- plumbing: hooks that pass one tensor through a function ----
 
@@ -134,19 +105,6 @@ def on_output(module: nn.Module, through: Callable[[Tensor], Tensor]) -> Any:
         return (through(output[0]), *output[1:]) if isinstance(output, tuple) else through(output)
 
     return module.register_forward_hook(hook)
-
-
-def in_place(old: Tensor, new: Tensor) -> Tensor:
-    """Write `new` into `old`: resid_mid is read by the norm and by the residual sum, the same tensor."""
-    return old if new is old else old.copy_(new)
-
-
-def split(x: Tensor, n_heads: int) -> Tensor:
-    return x.unflatten(-1, (n_heads, -1))  # [batch, pos, head, d_head]
-
-
-def merged(x: Tensor) -> Tensor:
-    return x.flatten(-2)  # [batch, pos, head * d_head]
 
 
 # ---- attention: the one place where q, k, v and pattern are seen ----

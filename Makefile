@@ -1,0 +1,59 @@
+# Two commands to begin with: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+MODEL ?= gpt2
+TL4 := .venv-tl4
+
+.PHONY: demo test test-tl4 lint e01 e02 figures clean
+
+demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
+	@$(BIN)/interp demo
+
+test: $(VENV)/.test  ## everything, with both optional backends
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-tl4: $(TL4)/.test  ## the TransformerLens tests on TransformerLens 4
+	$(TL4)/bin/python -m pytest -m tl
+
+e01: $(VENV)/.test  ## logit lens on GPT-2; MODEL=demo-gpt2 needs no download
+	$(BIN)/interp run logit_lens --config configs/logit_lens/$(MODEL).yaml
+
+e02: $(VENV)/.test  ## causal tracing on GPT-2; MODEL=demo-gpt2 needs no download
+	$(BIN)/interp run causal_tracing --config configs/causal_tracing/$(MODEL).yaml
+
+figures: $(VENV)/.test  ## every figure of the README and of docs/
+	$(BIN)/python docs/figures.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "interp needs Python 3.11 or newer; run: make PYTHON=python3.11 ..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+# The pinned torch goes in first, so that nothing pulls in another build of it.
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing into $(VENV), once ..."
+	$(INSTALL) -c constraints.txt torch
+	$(INSTALL) -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(INSTALL) -c constraints.txt -e '.[tl,nnsight,dev]'
+	@touch $@
+
+$(TL4)/.test: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(TL4)
+	sed 's/^transformer-lens==.*/transformer-lens==4.3.0/' constraints.txt > $(TL4)/constraints.txt
+	$(TL4)/bin/python -m pip install --quiet -c $(TL4)/constraints.txt torch
+	$(TL4)/bin/python -m pip install --quiet -c $(TL4)/constraints.txt -e '.[tl,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(TL4) outputs build *.egg-info src/*.egg-info

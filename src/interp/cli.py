@@ -1,0 +1,199 @@
+"""The command line: it parses, calls and shows. Nothing heavy is imported until a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from interp import __version__
+from interp.errors import ConfigError, InterpError
+
+app = App(
+    name="interp",
+    help="Look inside transformer language models.",
+    version=__version__,
+    help_format="plaintext",
+    result_action="return_value",
+)
+console = Console()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; a mistake of the user's ends in one line on stderr and exit code 2."""
+    try:
+        app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False)
+    except (InterpError, CycloptsError) as error:
+        sentence = " ".join(str(error).split())
+        Console(stderr=True).print(
+            f"error: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.command
+def run(
+    experiment: str,
+    /,
+    *,
+    config: Path | None = None,
+    model: str | None = None,
+    backend: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    seed: int | None = None,
+    tag: str | None = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())] = None,
+    out: Path = Path("outputs"),
+    force: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Run an experiment and keep its numbers, configuration, figure and report in a folder.
+
+    Parameters
+    ----------
+    experiment
+        Its name; `interp experiments` lists them.
+    config
+        A YAML file with its configuration; without one, its own defaults on the demo model.
+    model
+        A short name, a Hugging Face id or a folder; `interp models` lists the names.
+    backend
+        transformers, transformer_lens or nnsight.
+    device
+        auto, cpu, cuda, mps, ...
+    dtype
+        float32, float64, bfloat16 or float16.
+    seed
+        For everything that is drawn at random.
+    tag
+        The run's name; by default the model and the time.
+    set_
+        Any key of the configuration, as key=value (JSON, or text as it stands); may be repeated.
+    out
+        Where runs are kept; this one goes to OUT/EXPERIMENT/TAG.
+    force
+        Replace a run that has the same tag.
+    """
+    from interp.configs import parse_override
+
+    flags = {"model": model, "backend": backend, "device": device, "dtype": dtype, "seed": seed}
+    overrides = {key: value for key, value in flags.items() if value is not None}
+    overrides |= dict(parse_override(text) for text in set_ or [])
+    _run_and_show(experiment, config=config, overrides=overrides, tag=tag, out=out, force=force)
+
+
+@app.command
+def demo(*, model: str = "demo-gpt2", out: Path = Path("outputs")) -> None:
+    """The logit lens and a causal trace on a trained model that comes with the package.
+
+    Parameters
+    ----------
+    model
+        demo-gpt2 or demo-qwen3.
+    out
+        Where the two runs are kept.
+    """
+    for experiment in ("logit_lens", "causal_tracing"):
+        _run_and_show(
+            experiment, config=None, overrides={"model": model}, tag=f"{model}-demo", out=out, force=True
+        )
+
+
+@app.command
+def experiments() -> None:
+    """List the experiments and the keys of their configurations."""
+    from interp.experiments.base import ExperimentConfig, all_experiments
+
+    table = _table("Experiment", "What it asks", "Keys beside " + ", ".join(ExperimentConfig.model_fields))
+    for name, found in sorted(all_experiments().items()):
+        own = [key for key in found.config.model_fields if key not in ExperimentConfig.model_fields]
+        table.add_row(name, found.about, ", ".join(own))
+    console.print(table)
+
+
+@app.command
+def models() -> None:
+    """List the models that go by a short name, and which of them can be loaded without a download."""
+    from interp.models.registry import KNOWN, is_local
+
+    table = _table("Name", "What it is", "Source", "Here")
+    for known in KNOWN.values():
+        packaged = Path(known.source).is_dir()
+        source = "in the package" if packaged else known.source
+        table.add_row(known.name, known.about, source, "yes" if is_local(known) else "no")
+    console.print(table)
+    console.print("Any Hugging Face id, or a local folder in the same format, will do as well.")
+
+
+@app.command
+def show(run: Path, /, *, redraw: Annotated[bool, Parameter(negative=())] = False) -> None:
+    """Print a run's result from disk, without its model.
+
+    Parameters
+    ----------
+    run
+        The run's folder, or EXPERIMENT/TAG within outputs.
+    redraw
+        Draw its figure and report anew from the numbers.
+    """
+    from interp.runs import read_run
+    from interp.runs import redraw as draw_anew
+
+    folder = run if run.exists() or run.is_absolute() else Path("outputs") / run
+    found = read_run(folder)
+    if redraw:
+        draw_anew(found)
+    _show(found)
+
+
+def _run_and_show(
+    name: str, *, config: Path | None, overrides: dict[str, Any], tag: str | None, out: Path, force: bool
+) -> None:
+    """Everything is validated before the model is loaded."""
+    from interp.configs import read_config
+    from interp.experiments.base import find_experiment
+    from interp.runs import default_tag, perform, run_folder
+
+    found = find_experiment(name)
+    values = read_config(config) if config is not None else {}
+    meant_for = values.pop("experiment", name)
+    if meant_for != name:
+        raise ConfigError(f"{str(config)!r} is a configuration of {meant_for!r}, not of {name!r}.")
+    resolved = found.make_config(values | overrides)
+    folder = run_folder(out, name, tag or default_tag(resolved.model), force=force)
+    _quiet_libraries()
+    with console.status(f"{name} on {resolved.model} ..."):
+        finished = perform(found, resolved, folder)
+    _show(finished)
+
+
+def _show(run: Any) -> None:
+    shown = run.experiment.presentation
+    if shown is not None:
+        console.print(shown.table(run.result))
+    console.print(f"[bold]{run.path}[/]: {', '.join(file.name for file in run.files)}", highlight=False)
+    console.print()
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in headings:
+        table.add_column(heading)
+    return table
+
+
+def _quiet_libraries() -> None:
+    """Keep the libraries' notices off the terminal; errors still come through as errors."""
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore")
+    for name in ("transformers", "transformer_lens", "nnsight", "huggingface_hub"):
+        logging.getLogger(name).setLevel(logging.ERROR)

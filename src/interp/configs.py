@@ -1,0 +1,62 @@
+"""Experiment configurations as YAML files, and overrides from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from interp.errors import ConfigError
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice instead of keeping the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
+        if twice is not None:
+            raise ConfigError(
+                f"The key {twice!r} is given twice, in line {node.start_mark.line + 1} and after."
+            )
+        return super().construct_mapping(node, deep)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file; `ConfigError` where it is none."""
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError:
+        raise ConfigError(f"There is no configuration file {str(path)!r}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration file {str(path)!r} cannot be read ({error}).") from None
+    except yaml.YAMLError as error:
+        first = " ".join(str(error).split())
+        raise ConfigError(f"The configuration file {str(path)!r} is not valid YAML: {first}.") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError(f"The configuration file {str(path)!r} must hold 'key: value' lines.")
+    return values
+
+
+def write_config(values: dict[str, Any]) -> str:
+    """The YAML text that `read_config` reads back to the same values."""
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """``key=value`` from the command line.
+
+    The value is JSON where it is valid JSON (numbers, true, null, lists, quoted text) and otherwise
+    the text as it stands, leading spaces included, so that ``answer= Paris`` keeps its space.
+    """
+    key, equals, raw = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"Cannot read --set {text!r}; write it as key=value.")
+    try:
+        value = json.loads(raw)
+    except json.JSONDecodeError:
+        value = raw
+    return key.strip(), value

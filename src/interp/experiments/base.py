@@ -1,0 +1,113 @@
+"""What an experiment is: a typed configuration, a function to a typed result, and its presentation.
+
+Adding one is one file in this folder:
+
+    class MyConfig(ExperimentConfig):
+        prompt: str = "The capital of France is"
+
+    @experiment("my_experiment", config=MyConfig, shown_by="interp.figures.my_experiment")
+    def run(config: MyConfig, model: Model) -> MyResult:
+        '''One line that `interp experiments` prints.'''
+        return my_method(model, config.prompt)
+
+The module named by `shown_by` has ``figure(result)``, ``table(result)`` and ``report(result)``;
+without one, a run keeps its numbers and draws nothing.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from interp.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from interp.models.base import Model
+    from interp.results import Result
+
+
+class ExperimentConfig(BaseModel):
+    """What every experiment takes: the model, how to run it, and the seed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    model: str = "demo-gpt2"
+    revision: str | None = None
+    backend: Literal["transformers", "transformer_lens", "nnsight"] = "transformers"
+    device: str = "auto"
+    dtype: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
+    bos: Literal["auto", True, False] = "auto"
+    processing: Literal["none", "folded"] = "none"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A registered experiment."""
+
+    name: str
+    about: str
+    config: type[ExperimentConfig]
+    run: Callable[[Any, Model], Result]
+    shown_by: str | None
+
+    @property
+    def presentation(self) -> Any:
+        """The module that draws its results, or None."""
+        return import_module(self.shown_by) if self.shown_by else None
+
+    def make_config(self, values: dict[str, Any]) -> ExperimentConfig:
+        """A validated configuration; `ConfigError` in one sentence where a key or value is wrong."""
+        try:
+            return self.config.model_validate(values)
+        except ValidationError as error:
+            raise ConfigError(self._explain(error)) from None
+
+    def _explain(self, error: ValidationError) -> str:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        if first["type"] == "extra_forbidden":
+            return f"Unknown key {key!r} for {self.name}; {nearest(key, self.config.model_fields)}"
+        what = str(first["msg"]).removeprefix("Input ").removeprefix("Value error, ")
+        quote = "; put text that reads as yes, no or a number in quotes" if "string" in what else ""
+        return f"The value {first['input']!r} of {key!r} will not do for {self.name}: it {what}{quote}."
+
+
+_EXPERIMENTS: dict[str, Experiment] = {}
+
+
+def experiment(
+    name: str, *, config: type[ExperimentConfig], shown_by: str | None = None
+) -> Callable[[Callable[[Any, Model], Result]], Callable[[Any, Model], Result]]:
+    """Register a function as the experiment `name`; the first line of its docstring says what it does."""
+
+    def register(run: Callable[[Any, Model], Result]) -> Callable[[Any, Model], Result]:
+        if name in _EXPERIMENTS:
+            raise ConfigError(f"There is an experiment {name!r} already; choose another name.")
+        about = (run.__doc__ or "").strip().split("\n")[0]
+        _EXPERIMENTS[name] = Experiment(name, about, config, run, shown_by)
+        return run
+
+    return register
+
+
+def all_experiments() -> dict[str, Experiment]:
+    """Every registered experiment by name; imports the files of this folder first."""
+    import interp.experiments as folder
+
+    for module in pkgutil.iter_modules(folder.__path__, "interp.experiments."):
+        import_module(module.name)
+    return dict(_EXPERIMENTS)
+
+
+def find_experiment(name: str) -> Experiment:
+    """The experiment of this name; `ConfigError` with the nearest valid name otherwise."""
+    experiments = all_experiments()
+    if name not in experiments:
+        raise ConfigError(f"Unknown experiment {name!r}; {nearest(name, experiments)}")
+    return experiments[name]

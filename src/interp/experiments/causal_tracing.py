@@ -1,0 +1,38 @@
+"""Causal tracing as an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from interp.experiments.base import ExperimentConfig, experiment
+
+if TYPE_CHECKING:
+    from interp.methods.causal_tracing import CausalTracingResult
+    from interp.models.base import Model
+
+
+class CausalTracingConfig(ExperimentConfig):
+    """See `interp.causal_tracing` for what each key means."""
+
+    clean: str | list[int] = "The capital of France is"
+    corrupted: str | list[int] | None = "The capital of Japan is"
+    answer: str | int = " Paris"
+    foil: str | int | None = " Tokyo"
+    site: Literal["resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out"] = "resid_pre"
+    window: int = 1
+    direction: Literal["denoising", "noising"] = "denoising"
+    corruption: Literal["interchange", "noise"] = "interchange"
+    subject: str | list[int] | None = None
+    sigma: float = 3.0
+    samples: int = 10
+    metric: Literal["logit_diff", "prob", "kl"] | None = None
+    batch_size: int = 64
+
+
+@experiment("causal_tracing", config=CausalTracingConfig, shown_by="interp.figures.causal_tracing")
+def run(config: CausalTracingConfig, model: Model) -> CausalTracingResult:
+    """Where does the answer live? Patch every layer and position between a clean and a corrupted run."""
+    from interp.methods.causal_tracing import causal_tracing
+
+    arguments = config.model_dump(exclude=set(ExperimentConfig.model_fields))
+    return causal_tracing(model, **arguments, seed=config.seed)

@@ -1,0 +1,37 @@
+"""The logit lens as an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from interp.experiments.base import ExperimentConfig, experiment
+
+if TYPE_CHECKING:
+    from interp.methods.logit_lens import LogitLensResult
+    from interp.models.base import Model
+
+
+class LogitLensConfig(ExperimentConfig):
+    """See `interp.logit_lens` for what each key means."""
+
+    prompt: str | list[int] = "The Eiffel Tower is in the city of"
+    answer: str | int | None = " Paris"
+    position: int | Literal["all"] = -1
+    site: Literal["resid", "attn_out", "mlp_out"] = "resid"
+    k: int = 5
+
+
+@experiment("logit_lens", config=LogitLensConfig, shown_by="interp.figures.logit_lens")
+def run(config: LogitLensConfig, model: Model) -> LogitLensResult:
+    """At which layer does the answer form? The prediction read off after every layer."""
+    from interp.methods.logit_lens import logit_lens
+
+    return logit_lens(
+        model,
+        config.prompt,
+        config.answer,
+        position=config.position,
+        site=config.site,
+        k=config.k,
+        seed=config.seed,
+    )

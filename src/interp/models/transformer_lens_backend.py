@@ -1,0 +1,139 @@
+"""TransformerLens, through its TransformerBridge: the same sites by its own hook points.
+
+1. The bridge replaces modules inside the model that it wraps, so it gets a twin of the user's model;
+   with processing="folded" it also rewrites weights, so the twin then has weights of its own.
+2. The bridge gets no tokenizer: text becomes ids before it, by the library's own policy.
+3. On rotary models TransformerLens has q and k twice; what the attention product sees is at
+   `hook_rot_q` and `hook_rot_k`, and that is what `q` and `k` mean here.
+4. TransformerLens' `hook_resid_mid` is an alias of the second norm's input. An edit returned there
+   would reach the MLP and miss the residual sum, so resid_mid is edited in place, which reaches both.
+5. Hooks go to the hook points one by one, under a level of their own: by their names, the bridge in
+   compatibility mode calls a hook once for each alias, and an "add" would be added twice.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from transformer_lens.model_bridge.sources import build_bridge_from_module
+
+from interp.errors import ModelLoadError
+from interp.models.base import Model
+from interp.models.editing import Taps
+from interp.models.hugging_face import in_place, twin
+from interp.models.layouts import Layout, architecture, check_layout
+from interp.sites import SITES, Address
+
+if TYPE_CHECKING:
+    from transformer_lens.hook_points import HookPoint
+    from transformers import PreTrainedModel
+
+_LEVEL = -1  # the bridge's own contexts count from 1
+
+
+class TransformerLensModel(Model):
+    """A Hugging Face causal language model, in memory, read and edited through a TransformerBridge."""
+
+    backend = "transformer_lens"
+
+    def __init__(self, hf_model: PreTrainedModel, *, layout: Layout, **identity: Any) -> None:
+        check_layout(hf_model, layout)
+        folded = identity.get("processing", "none") == "folded"
+        self.bridge = _bridge(copy.deepcopy(hf_model) if folded else twin(hf_model))
+        if folded:
+            self.bridge.enable_compatibility_mode(disable_warnings=True)
+        super().__init__(architecture=architecture(hf_model, layout), **identity)
+        self._points: dict[str, HookPoint] = self.bridge.hook_dict
+        self.reach = frozenset(self._reached())
+
+    def _run(self, ids: Tensor, taps: Taps) -> Tensor:
+        with ExitStack() as borrowed:
+            for site, layer in taps.keys:
+                point = self._points[self._hook_name(site, layer)]
+                point.add_hook(_hook(site, layer, taps), level=_LEVEL)
+                borrowed.callback(point.remove_hooks, dir="fwd", level=_LEVEL)
+            return self.bridge(ids, return_type="logits", use_cache=False)
+
+    def _reached(self) -> set[str]:
+        """The sites whose hook points a forward pass passes in every layer, found by a pass of one token.
+
+        A hook point that exists may never be passed: on GPT-NeoX (Pythia), TransformerLens 3.9 and 4.3
+        leave out `hook_rot_q` and `hook_rot_k`. Its `hook_q` and `hook_k` come before the rotary step,
+        so they are no substitute, and q and k are not reached there.
+        """
+        passed: set[str] = set()
+        wanted = {site: [self._hook_name(*key) for key in self._everywhere(site)] for site in self.sites}
+        with ExitStack() as borrowed:
+            for name in {name for names in wanted.values() for name in names} & self._points.keys():
+                self._points[name].add_hook(_note(name, passed), level=_LEVEL)
+                borrowed.callback(self._points[name].remove_hooks, dir="fwd", level=_LEVEL)
+            with torch.no_grad():
+                self.bridge(torch.zeros(1, 1, dtype=torch.long, device=self.device), use_cache=False)
+        return {site for site, names in wanted.items() if passed.issuperset(names)}
+
+    def _everywhere(self, site: str) -> list[tuple[str, int | None]]:
+        return [(site, layer) for layer in range(self.arch.n_layers)] if SITES[site].per_layer else [(site, None)]
+
+    def _hook_name(self, site: str, layer: int | None) -> str:
+        name = Address(site, layer).hook
+        if site in ("q", "k"):
+            rotated = name.replace("hook_", "hook_rot_")
+            return rotated if rotated in self._points else name
+        return name
+
+    def _unembed(self, resid: Tensor) -> Tensor:
+        bridge = self.bridge
+        logits = bridge.unembed(bridge.ln_final(resid))
+        cap = bridge.cfg.output_logits_soft_cap
+        return cap * (logits / cap).tanh() if cap and cap > 0 else logits
+
+    @property
+    def W_U(self) -> Tensor:
+        return self.bridge.W_U.detach()
+
+    @property
+    def W_E(self) -> Tensor:
+        return self.bridge.W_E.detach()
+
+    def W_O(self, layer: int) -> Tensor:
+        weight = self.bridge.blocks[layer].attn.W_O.detach()
+        return weight if weight.ndim == 3 else weight.unflatten(0, (self.arch.n_heads, self.arch.d_head))
+
+
+def _hook(site: str, layer: int | None, taps: Taps) -> Callable[..., Tensor | None]:
+    """The hook of a site in TransformerLens' form; it returns None where nothing was edited."""
+
+    def hook(value: Tensor, *, hook: HookPoint) -> Tensor | None:
+        edited = taps.visit(site, layer, value)
+        if edited is value:
+            return None
+        return in_place(value, edited) if site == "resid_mid" else edited
+
+    return hook
+
+
+def _note(name: str, passed: set[str]) -> Callable[..., None]:
+    """A hook that only notes that it was passed."""
+
+    def hook(value: Tensor, *, hook: HookPoint) -> None:
+        passed.add(name)
+
+    return hook
+
+
+def _bridge(hf_model: PreTrainedModel) -> Any:
+    """A bridge over `hf_model`, whose modules it takes over."""
+    # Only eager attention computes the pattern and its mask as TransformerLens' hook points expect.
+    hf_model.set_attn_implementation("eager")
+    try:
+        return build_bridge_from_module(hf_model, type(hf_model).__name__, hf_config=hf_model.config)
+    except ValueError as error:
+        raise ModelLoadError(
+            f"TransformerLens cannot wrap a {hf_model.config.model_type} model ({error}); "
+            "load it with backend='transformers'."
+        ) from error

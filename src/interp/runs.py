@@ -1,0 +1,184 @@
+"""Runs on disk: ``outputs/<experiment>/<tag>/`` with the result, its configuration and its pictures.
+
+A run is written to a hidden folder beside its place and moved there in one step when it is complete,
+so that a killed run leaves nothing that looks finished.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from interp.configs import write_config
+from interp.errors import ConfigError, RunError
+from interp.experiments.base import Experiment, ExperimentConfig, find_experiment
+from interp.results import Result, read_result
+
+FORMAT = 1
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: where it is, what was run with which configuration, and what came out."""
+
+    path: Path
+    experiment: Experiment
+    config: dict[str, Any]
+    result: Result
+
+    @property
+    def files(self) -> list[Path]:
+        return sorted(self.path.iterdir())
+
+
+def default_tag(model: str) -> str:
+    """A tag that names the model and the moment, for runs that were given none."""
+    slug = re.sub(r"[^A-Za-z0-9._+-]+", "-", Path(model).name).strip("-.") or "model"
+    return f"{slug[:60]}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def run_folder(out: Path, experiment: str, tag: str, *, force: bool) -> Path:
+    """Where a run goes. `RunError` for a tag that is taken (without `force`) or no plain name."""
+    if not _TAG.fullmatch(tag):
+        raise RunError(
+            f"The tag {tag!r} will not do; use up to 100 letters, digits, '.', '_', '+' and '-', "
+            "beginning with a letter or digit."
+        )
+    folder = out / experiment / tag
+    if folder.exists() and not force:
+        raise RunError(f"There is a run at {str(folder)!r} already; choose another --tag or pass --force.")
+    return folder
+
+
+def perform(experiment: Experiment, config: ExperimentConfig, folder: Path) -> Run:
+    """Load the model, run the experiment, and write the run to `folder` (replacing one that is there)."""
+    from interp.models.registry import load_model
+
+    started = time.time()
+    model = load_model(
+        config.model,
+        backend=config.backend,
+        device=config.device,
+        dtype=config.dtype,
+        bos=config.bos,
+        revision=config.revision,
+        processing=config.processing,
+    )
+    result = experiment.run(config, model)
+    values = {"experiment": experiment.name, **config.model_dump()}
+    record = {
+        "format": FORMAT,
+        "experiment": experiment.name,
+        "config": config.model_dump(),
+        "result": result.to_dict(),
+        "timestamps": {
+            "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.time() - started, 3),
+        },
+    }
+    with _replaced_when_complete(folder) as unfinished:
+        _write_json(unfinished / "result.json", record)
+        (unfinished / "config.yaml").write_text(write_config(values), encoding="utf-8")
+        _draw(experiment, result, config.model_dump(), unfinished)
+    return Run(folder, experiment, config.model_dump(), result)
+
+
+def read_run(path: Path) -> Run:
+    """The run in a folder; `RunError` where there is none or it is damaged."""
+    file = path / "result.json"
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(
+            f"There is no finished run at {str(path)!r}; give a folder with a result.json."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{str(file)!r} cannot be read ({error}); run it again.") from None
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise RunError(f"{str(file)!r} is not a result that this version reads; run it again.")
+    try:
+        experiment = find_experiment(record["experiment"])
+    except ConfigError as error:
+        raise RunError(f"{str(file)!r} cannot be shown: {error}") from None
+    if experiment.presentation is None:
+        raise RunError(f"The experiment {experiment.name!r} has no presentation; read {str(file)!r} instead.")
+    return Run(path, experiment, record["config"], read_result(record["result"]))
+
+
+def redraw(run: Run) -> None:
+    """Draw a run's figure and report anew from its result, without a model."""
+    _draw(run.experiment, run.result, run.config, run.path)
+
+
+def _draw(experiment: Experiment, result: Result, config: dict[str, Any], folder: Path) -> None:
+    shown = experiment.presentation
+    if shown is None:
+        return
+    from interp.figures.html import page
+
+    figure = shown.figure(result)
+    figure.savefig(folder / f"{experiment.name}.png", dpi=150, metadata={"Software": None})
+    body = shown.report(result)
+    html = page(
+        title=experiment.name.replace("_", " "), body=body, provenance=result.provenance, config=config
+    )
+    (folder / "report.html").write_text(html, encoding="utf-8")
+
+
+def _write_json(path: Path, record: dict[str, Any]) -> None:
+    path.write_text(
+        json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
+
+
+@contextmanager
+def _replaced_when_complete(folder: Path) -> Iterator[Path]:
+    """A hidden folder to write to, which becomes `folder` when the block ends without an error."""
+    unfinished = folder.parent / f".{folder.name}.{os.getpid()}.unfinished"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_up(folder)
+        unfinished.mkdir()
+    except OSError as error:
+        raise RunError(
+            f"Cannot write to {str(folder.parent)!r} ({error.strerror}); choose another --out."
+        ) from None
+    try:
+        yield unfinished
+        old = folder.parent / f".{folder.name}.{os.getpid()}.replaced"
+        if folder.exists():
+            folder.rename(old)
+        unfinished.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise RunError(f"Could not write the run to {str(folder)!r} ({error.strerror}).") from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _sweep_up(folder: Path) -> None:
+    """Remove what killed processes left of earlier tries at the same tag."""
+    for left in folder.parent.glob(f".{folder.name}.*"):
+        match = re.fullmatch(r"\.(\d+)\.(unfinished|replaced)", left.name.removeprefix(f".{folder.name}"))
+        if match and not _alive(int(match[1])):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
