@@ -80,11 +80,13 @@ def _apply(value: Tensor, edit: Edit, lengths: Sequence[int]) -> Tensor:
             [[p if p >= 0 else lengths[row] + p for p in where.positions] for row in rows.tolist()],
             device=device,
         )
+        _check_once(positions, "position", edit)
     # index: [row, pos] or [row, pos, head]; block: [row, pos, (head,) width]
     if value.ndim == 4:
         heads = torch.arange(value.shape[2], device=device)
         if where.heads is not None:
             heads = heads[list(where.heads)]
+            _check_once(heads[None], "head", edit)
         index: tuple[Tensor, ...] = (rows[:, None, None], positions[:, :, None], heads[None, None, :])
     else:
         index = (rows[:, None], positions)
@@ -114,6 +116,13 @@ def _new_block(block: Tensor, whole: Tensor, edit: Edit, rows: list[int], length
     return block - (block * unit).sum(-1, keepdim=True) * unit
 
 
+def _check_once(indices: Tensor, kind: str, edit: Edit) -> None:
+    """Refuse a negative and a positive index that name the same place, in a prompt of this length."""
+    for row in indices.tolist():
+        if len(set(row)) != len(row):
+            raise EditError(f"The {kind}s of {edit.address} name the same one twice ({row}); give each once.")
+
+
 def _check_broadcasts(operand: Tensor, block: Tensor, edit: Edit) -> None:
     if not torch.isfinite(operand).all():
         raise EditError(f"The value of the {edit.op} edit at {edit.address} holds NaN or infinity.")
@@ -126,5 +135,11 @@ def _check_broadcasts(operand: Tensor, block: Tensor, edit: Edit) -> None:
             f"The value of the {edit.op} edit at {edit.address} has shape {list(operand.shape)}, "
             f"which does not broadcast to the selected block {list(block.shape)}."
         )
-    if edit.op == "project_out" and (operand.ndim == 0 or (operand.norm(dim=-1) == 0).any()):
-        raise EditError(f"The direction to project out at {edit.address} must be a vector that is not zero.")
+    if edit.op == "project_out":
+        if operand.ndim == 0 or operand.shape[-1] != block.shape[-1]:
+            raise EditError(
+                f"The direction to project out at {edit.address} must be a vector of width {block.shape[-1]}, "
+                f"not of shape {list(operand.shape)}."
+            )
+        if (operand.norm(dim=-1) == 0).any():
+            raise EditError(f"The direction to project out at {edit.address} is zero; give one of any length.")

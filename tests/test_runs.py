@@ -1,0 +1,284 @@
+"""Experiments and runs on disk, from the command line as a user gives it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from interp.cli import main
+from interp.configs import parse_override, read_config, write_config
+from interp.errors import ConfigError, RunError
+from interp.experiments.base import ExperimentConfig, all_experiments, experiment, find_experiment
+from interp.runs import read_run
+
+EXPERIMENTS = ["logit_lens", "causal_tracing"]
+MODELS = ["demo-gpt2", "demo-qwen3"]
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*/*.yaml"))
+
+
+def run(*arguments: str | Path) -> int:
+    """The exit code of the command line."""
+    try:
+        main([str(a) for a in arguments])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory) -> Path:
+    """An outputs folder with one finished run of each experiment."""
+    folder = tmp_path_factory.mktemp("outputs")
+    for name in EXPERIMENTS:
+        assert run("run", name, "--tag", "first", "--out", folder) == 0
+    return folder
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_run_leaves_everything(out, name):
+    folder = out / name / "first"
+    assert {f.name for f in folder.iterdir()} == {"result.json", "config.yaml", f"{name}.png", "report.html"}
+    assert (folder / "report.html").stat().st_size < 500_000
+    record = json.loads((folder / "result.json").read_text())
+    provenance = record["result"]["provenance"]
+    asked = ("model", "revision", "backend", "dtype", "device", "seed", "bos", "processing", "versions")
+    assert set(asked) | {"code_revision", "code_dirty"} <= set(provenance)
+    assert provenance["versions"]["torch"]
+    assert not list(out.glob("**/.*"))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_resolved_config_runs_the_same_again(out, tmp_path, name):
+    first = out / name / "first"
+    changed = {"causal_tracing": "answer= Paris", "logit_lens": "k=3"}[name]
+    arguments = ["--tag", "a", "--out", tmp_path, "--seed", "7", "--set", changed]
+    assert run("run", name, "--config", first / "config.yaml", *arguments) == 0
+    config = tmp_path / name / "a" / "config.yaml"
+    assert yaml.safe_load(config.read_text())["seed"] == 7, "the overrides are part of the resolved config"
+    assert run("run", name, "--config", config, "--tag", "b", "--out", tmp_path) == 0
+    a, b = (json.loads((tmp_path / name / tag / "result.json").read_text()) for tag in "ab")
+    assert a.pop("timestamps").keys() == b.pop("timestamps").keys()
+    assert a == b
+    images = [(tmp_path / name / tag / f"{name}.png").read_bytes() for tag in "ab"]
+    assert images[0] == images[1]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_show_and_redraw_need_no_model(out, capsys, name):
+    figure = out / name / "first" / f"{name}.png"
+    before = figure.read_bytes()
+    figure.unlink()
+    assert run("show", out / name / "first", "--redraw") == 0
+    assert figure.read_bytes() == before
+    assert "Paris" in capsys.readouterr().out
+
+
+def test_results_read_back_exactly(out):
+    for name in EXPERIMENTS:
+        record = json.loads((out / name / "first" / "result.json").read_text())
+        assert read_run(out / name / "first").result.to_dict() == record["result"]
+
+
+def test_a_taken_tag_is_kept_unless_forced(out, capsys):
+    before = (out / "logit_lens" / "first" / "result.json").read_text()
+    assert run("run", "logit_lens", "--tag", "first", "--out", out) == 2
+    assert "already" in capsys.readouterr().err
+    assert (out / "logit_lens" / "first" / "result.json").read_text() == before
+    assert run("run", "logit_lens", "--tag", "first", "--out", out, "--force") == 0
+
+
+def test_demo_prints_both_and_can_run_twice(tmp_path, capsys):
+    for _ in range(2):
+        assert run("demo", "--model", "demo-qwen3", "--out", tmp_path) == 0
+    printed = capsys.readouterr().out
+    assert "logit_lens.png" in printed
+    assert "causal_tracing.png" in printed
+
+
+def test_python_m_interp_run_is_the_same_program(tmp_path):
+    command = [sys.executable, "-m", "interp.run", "logit_lens", "--tag", "x", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "logit_lens" / "x" / "result.json").exists()
+
+
+def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path):
+    """Killed after drawing has begun, that is as late as can be arranged from outside."""
+    command = [sys.executable, "-m", "interp", "run", "causal_tracing", "--tag", "x", "--out", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    folder = tmp_path / "causal_tracing"
+    deadline = time.monotonic() + 120
+    while not list(folder.glob(".x.*.unfinished")) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "x").exists()
+    assert run("show", folder / "x") == 2
+    assert run("run", "causal_tracing", "--tag", "x", "--out", tmp_path) == 0
+    assert [f.name for f in folder.iterdir()] == ["x"], "the killed run's remains are swept up"
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_shipped_configs_are_valid(config):
+    values = read_config(config)
+    found = find_experiment(values.pop("experiment"))
+    assert found.name == config.parent.name
+    assert found.make_config(values).model == config.stem
+
+
+def test_configs_cover_both_experiments_on_four_models():
+    have = {(p.parent.name, p.stem) for p in CONFIGS}
+    assert {(e, m) for e in EXPERIMENTS for m in [*MODELS, "gpt2", "qwen3-0.6b"]} <= have
+
+
+def test_a_toy_experiment_registers_and_runs(tmp_path):
+    from dataclasses import dataclass
+    from typing import ClassVar
+
+    from interp.provenance import Provenance
+    from interp.results import Result
+
+    class ToyConfig(ExperimentConfig):
+        words: list[str] = ["one", "two"]
+
+    @dataclass(frozen=True, eq=False, kw_only=True)
+    class ToyResult(Result):
+        kind: ClassVar[str] = "toy"
+        lengths: np.ndarray
+
+    @experiment("toy", config=ToyConfig)
+    def toy(config: ToyConfig, model) -> ToyResult:
+        """Counts tokens."""
+        lengths = [model.to_tokens(word).lengths[0] for word in config.words]
+        return ToyResult(provenance=Provenance.of(model, seed=config.seed), lengths=np.array(lengths))
+
+    assert all_experiments()["toy"].about == "Counts tokens."
+    with pytest.raises(ConfigError, match="already"):
+        experiment("toy", config=ToyConfig)(toy)
+    assert run("run", "toy", "--tag", "t", "--out", tmp_path, "--set", 'words=["a b", "c"]') == 0
+    record = json.loads((tmp_path / "toy" / "t" / "result.json").read_text())
+    assert len(record["result"]["lengths"]) == 2
+
+
+# ---- bad input: one line, exit code 2, nothing left behind ----
+
+LENS, TRACE = ("run", "logit_lens"), ("run", "causal_tracing")
+BAD = {
+    "unknown command": (("bogus",), "bogus"),
+    "unknown flag": ((*LENS, "--bogus", "1"), "bogus"),
+    "no experiment": (("run",), "EXPERIMENT"),
+    "unknown experiment": (("run", "logit_len"), "did you mean 'logit_lens'"),
+    "unknown model": ((*LENS, "--model", "demo-gpt3"), "did you mean 'demo-gpt2'"),
+    "missing folder": ((*LENS, "--model", "./nowhere"), "no folder"),
+    "unreachable model": ((*LENS, "--model", "nobody/nothing"), "not in the local cache"),
+    "unknown backend": ((*LENS, "--backend", "jax"), "'backend'"),
+    "unknown dtype": ((*LENS, "--dtype", "int8"), "'dtype'"),
+    "unknown device": ((*LENS, "--device", "tpu9"), "not available"),
+    "folded on transformers": ((*LENS, "--set", "processing=folded"), "transformer_lens"),
+    "unknown key": ((*LENS, "--set", "promt=x"), "did you mean 'prompt'"),
+    "wrong type": ((*LENS, "--set", "k=many"), "valid integer"),
+    "not key=value": ((*LENS, "--set", "k"), "key=value"),
+    "bad seed": ((*LENS, "--seed", "x"), "seed"),
+    "missing config": ((*LENS, "--config", "none.yaml"), "no configuration file"),
+    "bad tag": ((*LENS, "--tag", "../x"), "tag"),
+    "empty prompt": ((*LENS, "--set", 'prompt=""'), "empty"),
+    "blank prompt": ((*LENS, "--set", "prompt=  "), "empty"),
+    "overlong prompt": ((*LENS, "--set", "prompt=" + "a b " * 300), "at most"),
+    "answer of several tokens": ((*LENS, "--set", "answer= Paris is"), "2 tokens"),
+    "answer without its space": ((*LENS, "--set", "answer=Paris"), "' Paris'"),
+    "answer id too large": ((*LENS, "--set", "answer=999999"), "999999"),
+    "position out of range": ((*LENS, "--set", "position=99"), "out of range"),
+    "unknown lens site": ((*LENS, "--set", "site=resid_prr"), "'site'"),
+    "ids out of range": ((*LENS, "--set", "prompt=[1, 999999]"), "between 0 and"),
+    "misaligned pair": ((*TRACE, "--set", "corrupted=The capital of the town is"), "same number"),
+    "identical pair": ((*TRACE, "--set", "corrupted=The capital of France is"), "are the same"),
+    "no foil": ((*TRACE, "--set", "foil=null", "metric=logit_diff"), "foil"),
+    "foil is the answer": ((*TRACE, "--set", "foil= Paris"), "same token"),
+    "degenerate pair": ((*TRACE, "--set", "answer= Rome", "foil= Rome"), "same token"),
+    "unknown site": ((*TRACE, "--set", "site=resid"), "'site'"),
+    "window too wide": ((*TRACE, "--set", "site=mlp_out", "window=99"), "window"),
+    "noise without subject": (
+        (*TRACE, "--set", "corruption=noise", "corrupted=null"),
+        "subject",
+    ),
+    "subject not in the prompt": (
+        (*TRACE, "--set", "corruption=noise", "corrupted=null", "subject= Narnia"),
+        "does not occur",
+    ),
+    "noise that changes nothing": (
+        (*TRACE, "--set", "corruption=noise", "corrupted=null", "subject=France", "sigma=0"),
+        "hardly differ",
+    ),
+    "nothing to show": (("show", "nowhere"), "no finished run"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    arguments, says = BAD[case]
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err.strip()
+    assert says in error
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
+    assert not list(tmp_path.glob("outputs/*/*")), "nothing half-written"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("prompt: a\nprompt: b\n", "given twice"),
+        ("prompt: [unclosed", "not valid YAML"),
+        ("- a list\n", "key: value"),
+        ("prompt: !!python/object/apply:os.system ['true']\n", "not valid YAML"),
+        ("experiment: causal_tracing\n", "configuration of 'causal_tracing'"),
+        ("answer: no\n", "in quotes"),
+    ],
+)
+def test_bad_config_files(text, says, tmp_path, capsys):
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    assert run(*LENS, "--config", file, "--out", tmp_path / "o") == 2
+    assert says in capsys.readouterr().err
+
+
+def test_an_unwritable_folder(tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert run(*LENS, "--out", tmp_path / "file") == 2
+    assert "Cannot write" in capsys.readouterr().err
+
+
+def test_a_damaged_run(tmp_path):
+    (tmp_path / "result.json").write_text("{")
+    with pytest.raises(RunError, match="cannot be read"):
+        read_run(tmp_path)
+    (tmp_path / "result.json").write_text('{"format": 99}')
+    with pytest.raises(RunError, match="this version"):
+        read_run(tmp_path)
+
+
+def test_override_values():
+    assert parse_override("answer= Paris") == ("answer", " Paris")
+    assert parse_override('answer=" no"') == ("answer", " no")
+    assert parse_override("k=3") == ("k", 3)
+    assert parse_override("answer=no") == ("answer", "no")
+    assert parse_override("foil=null") == ("foil", None)
+
+
+def test_config_text_round_trip(tmp_path):
+    values = {"prompt": " Ünïcode: 'quotes' and\nlines", "answer": " no", "k": 3, "ids": [1, 2], "foil": None}
+    file = tmp_path / "c.yaml"
+    file.write_text(write_config(values), encoding="utf-8")
+    assert read_config(file) == values
+
+
