@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY, hf_model, needs_backend, tiny_model
 from torch import Tensor, nn
 
 import interp
+from conftest import TINY, hf_model, needs_backend, tiny_model
 from interp import Edit
 from interp.errors import EditError, ModelLoadError, SiteError
 from interp.models.base import Model
@@ -125,7 +125,9 @@ def test_every_edit_at_every_site_agrees(load: Load, name: str, backend: str, op
             lengths = cache.tokens.lengths
             assert_agree(cache[key(site, 1)], expected[key(site, 1)], lengths, site)
             assert_agree(cache.logits, expected.logits, lengths)
-            assert (expected.logits - clean).abs().max() > 1e-3, f"{edit} does nothing, so this shows nothing"
+            if (op, site, selection) != ("add", "k", {}):  # the same for all keys, it cancels in the softmax
+                effect = (expected.logits - clean).abs().max()
+                assert effect > 1e-3, f"{edit} does nothing, so this shows nothing"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -162,13 +164,13 @@ def test_other_architectures_agree_where_they_are_reached(load: Load, name: str,
         assert_agree(cache.logits, expected.logits, cache.tokens.lengths)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_text_becomes_the_same_ids(load: Load, backend: str) -> None:
-    for name in ("demo-gpt2", "demo-qwen3", "tiny-gpt2"):
-        model, reference = load(name, backend), load(name)
-        tokens = model.to_tokens(["The capital of France is", "Paris"])
-        assert torch.equal(tokens.ids, reference.to_tokens(["The capital of France is", "Paris"]).ids)
-        assert model.identity.bos == reference.identity.bos
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("backend", OTHERS)
+def test_text_becomes_the_same_ids(load: Load, name: str, backend: str) -> None:
+    model, reference = load(name, backend), load(name)
+    texts = ["The capital of France is", "Paris"]
+    assert torch.equal(model.to_tokens(texts).ids, reference.to_tokens(texts).ids)
+    assert model.identity.bos == reference.identity.bos
 
 
 # ---- what a site is ----
@@ -177,7 +179,7 @@ def test_text_becomes_the_same_ids(load: Load, backend: str) -> None:
 @pytest.mark.parametrize("name", [*MODELS, "tiny-llama", "tiny-neox"])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_sites_are_parts_of_one_computation(load: Load, name: str, backend: str) -> None:
-    """The residual stream adds up, heads write what W_O says, the pattern is softmax of q and k, z is of v."""
+    """The residual stream adds up, heads write what W_O says, the pattern is of q and k, and z of v."""
     model = load(name, backend)
     cache = model.run_with_cache(PROMPTS[0], model.sites)
     arch = model.arch
@@ -244,9 +246,16 @@ def test_transformer_lens_does_not_pass_off_unrotated_queries_as_rotated(load: L
         model.run_with_cache(PROMPTS, [(site, 0)])
 
 
-def test_sites_reached_on_every_backend() -> None:
-    everywhere = {"embed", "resid_pre", "attn_out", "z", "resid_mid", "mlp_act", "mlp_out", "resid_post"}
-    assert everywhere == set(SITES) - {"q", "k", "v", "pattern"}
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_every_backend_reaches(load: Load, name: str, backend: str) -> None:
+    model = load(name, backend)
+    everywhere = set(SITES) - {"q", "k", "v", "pattern"}
+    if model.arch.parallel_attention:
+        everywhere -= {"resid_mid"}
+    assert everywhere <= set(model.sites)
+    if name in ("tiny-gpt2", "tiny-qwen3") and backend != "nnsight":
+        assert model.sites == list(SITES)
 
 
 # ---- identities ----
@@ -281,9 +290,7 @@ def test_the_whole_first_residual_stream_carries_the_run(load: Load, name: str, 
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_batch_gives_the_numbers_of_its_prompts_one_at_a_time(
-    load: Load, name: str, backend: str
-) -> None:
+def test_a_batch_gives_the_numbers_of_its_prompts_one_at_a_time(load: Load, name: str, backend: str) -> None:
     model = load(name, backend)
     edits = [Edit.scale("attn_out", 1, value=0.5, positions=-1), Edit.mean("mlp_out", 0)]
     batch = model.run_with_cache(PROMPTS, model.sites, edits)
@@ -328,19 +335,15 @@ def n_hooks(module: nn.Module) -> int:
 def test_nothing_stays_behind_after_an_exception(load: Load, name: str, backend: str) -> None:
     model = load(name, backend)
     before = model.forward(PROMPTS)  # first, as backends may set up hooks of their own in a first pass
-    hooks, implementation = n_hooks(running(model)), running(model_of(model)).config._attn_implementation
+    hooks, implementation = n_hooks(running(model)), running(model).config._attn_implementation
     for site in model.sites:
         bad = Edit.set(site, **where(site, 1), value=torch.zeros(width(model, site) + 1))
         with pytest.raises(EditError, match="broadcast") as caught:
             model.run_with_cache(PROMPTS, model.sites, [bad])
         assert type(caught.value) is EditError
         assert n_hooks(running(model)) == hooks
-        assert running(model_of(model)).config._attn_implementation == implementation
+        assert running(model).config._attn_implementation == implementation
     assert torch.equal(model.forward(PROMPTS), before)
-
-
-def model_of(model: Any) -> Any:
-    return model
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -454,15 +457,10 @@ def test_folding_centres_what_gpt2_writes(load: Load) -> None:
 def test_an_edit_of_a_folded_model_is_carried_out_once(load: Load, site: str) -> None:
     folded = load("tiny-gpt2", "transformer_lens", processing="folded")
     here = key(site, 1)
-    clean = folded.run_with_cache(PROMPTS, [here, ("resid_post", 1)])
+    clean = folded.run_with_cache(PROMPTS, [here])
     value = random(width(folded, site))
-    edited = folded.run_with_cache(
-        PROMPTS, [here, ("resid_post", 1)], [Edit.add(site, **where(site, 1), value=value)]
-    )
+    edited = folded.run_with_cache(PROMPTS, [here], [Edit.add(site, **where(site, 1), value=value)])
     assert_agree(edited[here], clean[here] + value, clean.tokens.lengths, site)
-    if site in ("attn_out", "mlp_out", "resid_post"):
-        moved = edited["resid_post", 1] - clean["resid_post", 1]
-        assert (moved.norm(dim=-1) > 0.9 * value.norm()).all() or site == "attn_out"
 
 
 @pytest.mark.tl

@@ -132,7 +132,9 @@ def test_logit_lens(model):
     assert lens.answer_rank.tolist() == [2, 1, 1]  # b before c; a and d tie with c
     assert lens.crossover_layer == 0
     assert lens.entropy[0] == pytest.approx(-sum(p * math.log(p) for p in embedding), abs=1e-6)
-    kl = [sum(p * math.log(p / q) for p, q in zip(final, other, strict=True)) for other in (embedding, middle)]
+    kl = [
+        sum(p * math.log(p / q) for p, q in zip(final, other, strict=True)) for other in (embedding, middle)
+    ]
     assert lens.kl_to_final == pytest.approx([*kl, 0], abs=1e-6)
     assert lens.top_ids[:, 0].tolist() == [B, C, C]
 

@@ -147,7 +147,7 @@ def test_a_toy_experiment_registers_and_runs(tmp_path):
     from interp.results import Result
 
     class ToyConfig(ExperimentConfig):
-        words: list[str] = ["one", "two"]
+        text: str = "one two"
 
     @dataclass(frozen=True, eq=False, kw_only=True)
     class ToyResult(Result):
@@ -157,13 +157,13 @@ def test_a_toy_experiment_registers_and_runs(tmp_path):
     @experiment("toy", config=ToyConfig)
     def toy(config: ToyConfig, model) -> ToyResult:
         """Counts tokens."""
-        lengths = [model.to_tokens(word).lengths[0] for word in config.words]
+        lengths = [model.to_tokens(word).lengths[0] for word in config.text.split()]
         return ToyResult(provenance=Provenance.of(model, seed=config.seed), lengths=np.array(lengths))
 
     assert all_experiments()["toy"].about == "Counts tokens."
     with pytest.raises(ConfigError, match="already"):
         experiment("toy", config=ToyConfig)(toy)
-    assert run("run", "toy", "--tag", "t", "--out", tmp_path, "--set", 'words=["a b", "c"]') == 0
+    assert run("run", "toy", "--tag", "t", "--out", tmp_path, "--set", "text=a b") == 0
     record = json.loads((tmp_path / "toy" / "t" / "result.json").read_text())
     assert len(record["result"]["lengths"]) == 2
 
@@ -280,5 +280,3 @@ def test_config_text_round_trip(tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text(write_config(values), encoding="utf-8")
     assert read_config(file) == values
-
-

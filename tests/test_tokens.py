@@ -63,7 +63,7 @@ def test_answers_are_exactly_one_token(model):
     paris = model.to_single_token(" Paris")
     assert model.labels([paris]) == [" Paris"]
     assert model.to_single_token(paris) == paris
-    with pytest.raises(InputError, match="2 tokens .* choose an answer"):
+    with pytest.raises(InputError, match=r"2 tokens .* choose an answer"):
         model.to_single_token(" Paris is")
     for answer in ("", -1, 10**6, 1.5, None, True):
         with pytest.raises(InputError):

@@ -185,7 +185,9 @@ class Model(ABC):
         with self._lock, torch.no_grad():
             logits = self._run(tokens.ids.to(self.device), taps)
         taps.check_all_visited()
-        return Cache(taps.values, logits=logits, tokens=tokens)
+        # In the order of the sites, which is the same on every backend, whatever it reached first.
+        values = {key: taps.values[key] for key in taps.keys if key in taps.values}
+        return Cache(values, logits=logits, tokens=tokens)
 
     def forward(self, prompts: Prompts, edits: Sequence[Edit] = ()) -> Float[Tensor, "batch pos d_vocab"]:
         """The logits with `edits` carried out, in their order at each site."""

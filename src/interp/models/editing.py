@@ -138,8 +138,10 @@ def _check_broadcasts(operand: Tensor, block: Tensor, edit: Edit) -> None:
     if edit.op == "project_out":
         if operand.ndim == 0 or operand.shape[-1] != block.shape[-1]:
             raise EditError(
-                f"The direction to project out at {edit.address} must be a vector of width {block.shape[-1]}, "
-                f"not of shape {list(operand.shape)}."
+                f"The direction to project out at {edit.address} must be a vector of width "
+                f"{block.shape[-1]}, not of shape {list(operand.shape)}."
             )
         if (operand.norm(dim=-1) == 0).any():
-            raise EditError(f"The direction to project out at {edit.address} is zero; give one of any length.")
+            raise EditError(
+                f"The direction to project out at {edit.address} is zero; give one of any length."
+            )

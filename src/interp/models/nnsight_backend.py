@@ -31,7 +31,9 @@ class NNsightModel(HuggingFaceModel):
 
     def __init__(self, hf_model: PreTrainedModel, *, layout: Layout, **identity: Any) -> None:
         super().__init__(hf_model, layout=layout, **identity)
-        self.nnsight = NNsight(twin(hf_model))
+        own = twin(hf_model)
+        own.set_attn_implementation("eager")  # what the other backends compute, to the last bit
+        self.nnsight = NNsight(own)
         embedding = hf_model.get_input_embeddings()
         self._embedding = next(path for path, module in hf_model.named_modules() if module is embedding)
 

@@ -77,7 +77,11 @@ class TransformerLensModel(Model):
         return {site for site, names in wanted.items() if passed.issuperset(names)}
 
     def _everywhere(self, site: str) -> list[tuple[str, int | None]]:
-        return [(site, layer) for layer in range(self.arch.n_layers)] if SITES[site].per_layer else [(site, None)]
+        return (
+            [(site, layer) for layer in range(self.arch.n_layers)]
+            if SITES[site].per_layer
+            else [(site, None)]
+        )
 
     def _hook_name(self, site: str, layer: int | None) -> str:
         name = Address(site, layer).hook

@@ -1,0 +1,86 @@
+"""How tokens and numbers are written, the same in figures, tables and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from interp.provenance import Provenance
+
+SPACE, NEWLINE, TAB, CUT = "␣", "↵", "⇥", "…"
+_MARKS = {" ": SPACE, "\n": NEWLINE, "\t": TAB}
+
+
+def show_token(text: str, *, max_chars: int | None = None) -> str:
+    """A token as one visible line: spaces as ``␣``, newlines as ``↵``, the unprintable as escapes.
+
+    Longer ones than `max_chars` lose their middle; where that is done, show the whole one on hover.
+
+    >>> show_token(" Paris"), show_token("\\n"), show_token("<|endoftext|>", max_chars=8)
+    ('␣Paris', '↵', '<|end…|>')
+    """
+    return shorten("".join(_MARKS.get(c) or visible(c) for c in text) or "∅", max_chars)
+
+
+def show_text(text: str, *, max_chars: int | None = None) -> str:
+    """A running text (a prompt, a model's name) on one line: as `show_token`, with its spaces left alone."""
+    return shorten("".join(c if c == " " else _MARKS.get(c) or visible(c) for c in text), max_chars)
+
+
+def show_prompt(tokens: Sequence[str], *, bos: str, max_chars: int | None = None) -> str:
+    """The tokens of a prompt as running text, without the BOS that the library put in front."""
+    return show_text("".join(tokens[1:] if tokens[:1] == (bos,) else tokens), max_chars=max_chars)
+
+
+def visible(character: str) -> str:
+    """The character, or its escape where it prints nothing or rearranges its neighbours (control, bidi)."""
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
+def shorten(text: str, max_chars: int | None) -> str:
+    """`text` with its middle left out where it has more than `max_chars` characters."""
+    if max_chars is None or len(text) <= max_chars:
+        return text
+    kept = max(max_chars - 1, 1)
+    head = kept - kept // 3
+    tail = kept - head
+    return text[:head] + CUT + (text[-tail:] if tail else "")
+
+
+def decimal(value: float, places: int = 2) -> str:
+    """A number with that many decimals, and never ``-0.00``."""
+    shown = f"{value:.{places}f}"
+    return shown[1:] if shown.startswith("-") and not shown.strip("-0.") else shown
+
+
+def compact(value: float) -> str:
+    """A number for a narrow cell: two decimals, fewer where it is large. It is never clipped."""
+    size = abs(value)
+    if size >= 9999.5:
+        return f"{value:.0e}"
+    return decimal(value, 2 if size < 9.995 else 1 if size < 99.95 else 0)
+
+
+def probability(value: float) -> str:
+    """A probability to three decimals, in powers of ten where that would read as zero.
+
+    >>> probability(0.4567), probability(2.13e-5), probability(0)
+    ('0.457', '2.1e-05', '0')
+    """
+    return f"{value:.3f}" if value >= 0.0005 else f"{value:.1e}" if value > 0 else "0"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 layer``, ``2 layers``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def model_line(provenance: Provenance) -> str:
+    """The model and how it was run, in one line."""
+    revision = f" at {provenance.revision[:12]}" if provenance.revision else ""
+    weights = "raw" if provenance.processing == "none" else provenance.processing
+    return (
+        f"Model {show_text(provenance.model + revision)}; {provenance.backend}, {provenance.dtype}, "
+        f"{provenance.device}; BOS {show_token(provenance.bos)}; {weights} weights; seed {provenance.seed}."
+    )
