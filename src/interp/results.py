@@ -32,7 +32,9 @@ class Result:
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
             if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
-                raise NonFiniteError(f"The result's {f.name} holds NaN or infinity; check the model's weights.")
+                raise NonFiniteError(
+                    f"The result's {f.name} holds NaN or infinity; check the model's weights."
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and texts; floats survive JSON exactly."""

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from interp.figures import html, terminal, trace_drawing, trace_words
 from interp.figures.colours import LIMIT
-from interp.figures.notation import compact, count, decimal, model_line, probability, show_token
+from interp.figures.notation import compact, count, decimal, measured, model_line, probability, show_token
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +48,8 @@ def table(result: CausalTracingResult) -> RenderableType:
         Text(),
         terminal.Grid("layer", tuple(columns), tuple(reversed(rows))),
         Text(),
-        Text(trace_words.peak(result), style="bold"),
+        Text(trace_words.reach(result), style="bold"),
+        Text(trace_words.peak(result)),
         Text(trace_words.meaning(result)),
         Text(model_line(result.provenance), style="dim"),
     )
@@ -74,7 +75,8 @@ def report(result: CausalTracingResult) -> str:
         trace_words.title(result),
         html.paragraph(trace_words.setting(result)),
         _baselines(result),
-        html.paragraph(trace_words.peak(result), strong=True),
+        html.paragraph(trace_words.reach(result), strong=True),
+        html.paragraph(trace_words.peak(result)),
         html.paragraph(trace_words.meaning(result)),
         _legend(result),
         html.smallest_needed(recovery_map, (2, 1, 0)),
@@ -84,13 +86,13 @@ def report(result: CausalTracingResult) -> str:
 def _baselines(result: CausalTracingResult) -> str:
     clean = [
         trace_words.clean_prompt(result),
-        decimal(result.clean_value, 4),
+        measured(result.clean_value),
         probability(result.clean_answer_prob),
         show_token(result.clean_top),
     ]
     corrupted = [
         trace_words.corrupted_prompt(result),
-        decimal(result.corrupted_value, 4),
+        measured(result.corrupted_value),
         probability(result.corrupted_answer_prob),
         show_token(result.corrupted_top),
     ]
@@ -98,7 +100,7 @@ def _baselines(result: CausalTracingResult) -> str:
     return html.table(
         ["", "Prompt", f"Metric: {trace_words.metric(result)}", f"p({answer})", "The model says"],
         [["clean", *clean], ["corrupted", *corrupted]],
-        caption="Recovery is 1 where the metric is as in the clean run, 0 where it is as in the corrupted one",
+        caption="Recovery is 1 where the metric is as in the clean run, 0 where as in the corrupted one",
     )
 
 

@@ -81,6 +81,7 @@ def drawable(text: str) -> str:
     return "".join(c if c in known else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Width in inches of `text` on one line."""
     return text_to_path.get_text_width_height_descent(drawable(text), font(size, bold=bold), False)[0] / 72
@@ -97,19 +98,31 @@ def fit(text: str, size: float, width: float, *, least: int = 3) -> str:
 
 def wrap(text: str, size: float, width: float) -> list[str]:
     """Lines of at most `width` inches, broken at spaces, and within a word where it alone is too long."""
-    lines = [""]
+    space = text_width(" ", size)
+    lines, used = [""], 0.0
     for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if lines[-1] and text_width(longer, size) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-        while text_width(lines[-1], size) > width and len(lines[-1]) > 1:
-            whole, n = lines[-1], len(lines[-1]) - 1
-            while n > 1 and text_width(whole[:n], size) > width:
-                n -= 1
-            lines[-1:] = [whole[:n], whole[n:]]
+        for i, part in enumerate(_parts(word, size, width)):
+            needed = text_width(part, size)
+            if i or (lines[-1] and used + space + needed > width):
+                lines.append(part)
+                used = needed
+            else:
+                joined = bool(lines[-1])
+                lines[-1] += " " * joined + part
+                used += space * joined + needed
     return lines
+
+
+def _parts(word: str, size: float, width: float) -> list[str]:
+    """The word, in pieces that fit where it does not."""
+    if text_width(word, size) <= width:
+        return [word]
+    pieces = [""]
+    for character in word:
+        if pieces[-1] and text_width(pieces[-1] + character, size) > width:
+            pieces.append("")
+        pieces[-1] += character
+    return pieces
 
 
 def write(
@@ -222,7 +235,7 @@ def every(n: int, *, room: float, need: float) -> range:
 
 
 def cells(ax: Axes, colours: Sequence[Sequence[RGB]]) -> None:
-    """Coloured cells [row, column], row 0 at the bottom, with thin lines between them where they are large."""
+    """Coloured cells [row, column], row 0 at the bottom, with thin lines between them where there is room."""
     image = np.array(colours, dtype=np.uint8)
     rows, columns = image.shape[:2]
     ax.imshow(

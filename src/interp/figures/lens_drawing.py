@@ -30,6 +30,7 @@ def curves(result: LogitLensResult) -> Figure:
     curve_w, cell_w, left = 4.2, 1.06, drawing.MARGIN + 0.62
     strip_left = left + curve_w + 0.95
     width = strip_left + k * cell_w + drawing.MARGIN
+    crossover = lens_words.crossover_row(result)
     fig, top = drawing.sheet(
         width=width,
         body=body + 0.6,
@@ -38,13 +39,13 @@ def curves(result: LogitLensResult) -> Figure:
         above=lens_words.asked(result),
         below=[
             lens_words.verdict(result),
-            "Filled points: the answer is the top token. Framed: the answer. Dotted: the crossover.",
+            "Filled points: the answer is the top token. Framed: the answer."
+            + (" Dotted: the crossover." if crossover is not None else ""),
             model_line(result.provenance),
         ],
     )
 
     x = range(n_rows)
-    crossover = lens_words.crossover_row(result)
     on_top = grid["answer_rank"] == 1
     heights = [body * 0.36 - 0.2, body * 0.3 - 0.25, body * 0.34 - 0.25]
     tops = [top, top + body * 0.36 + 0.08, top + body * 0.66 + 0.08]
@@ -68,8 +69,9 @@ def curves(result: LogitLensResult) -> Figure:
     logs = [math.log10(r) for r in grid["answer_rank"]]
     deepest = max(*logs, 0.5)
     rank.set_ylim(deepest * 1.1, -deepest * 0.1)
-    powers = range(math.floor(deepest) + 1)
-    _ticks(rank, list(powers), [f"{10**p:,}" for p in powers])
+    ranks = [1, 2, 5] if deepest < 1 else [10**p for p in range(math.floor(deepest) + 1)]
+    ranks = [r for r in ranks if math.log10(r) <= deepest]
+    _ticks(rank, [math.log10(r) for r in ranks], [f"{r:,}" for r in ranks])
     _curve(rank, x, logs, drawing.ACCENT, filled=on_top)
     _panel_title(rank, [(f"rank of {answer} (1 is top)", drawing.ACCENT)])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interp.figures.notation import probability, show_prompt, show_token
+from interp.figures.notation import brief, probability, show_prompt
 
 if TYPE_CHECKING:
     from interp.methods.logit_lens import LogitLensResult
@@ -24,19 +24,19 @@ def title(result: LogitLensResult) -> str:
 def asked(result: LogitLensResult) -> list[str]:
     """The prompt, the answer looked for, and what the model itself says."""
     last = result.positions[-1]
-    where = f"position {last} ({show_token(result.tokens[last])})"
+    where = f"position {last} ({brief(result.tokens[last])})"
     return [
         f"Prompt: “{show_prompt(result.tokens, bos=result.provenance.bos, max_chars=160)}”",
-        f"Answer: {show_token(result.answer)}, read "
+        f"Answer: {brief(result.answer)}, read "
         + (f"at {where}." if result.one_position else f"at all {len(result.positions)} positions.")
-        + f" The model's own answer at {where}: {show_token(result.final_top_token)} "
+        + f" The model's own answer at {where}: {brief(result.final_top_token)} "
         f"({probability(result.final_top_prob)}).",
     ]
 
 
 def verdict(result: LogitLensResult) -> str:
     """From which layer on the answer is on top, or that it is not."""
-    answer, grid = show_token(result.answer), result.grid
+    answer, grid = brief(result.answer), result.grid
     layer = result.crossover_layer
     at = "" if result.one_position else f" at position {result.positions[-1]}"
     if layer is None:

@@ -148,7 +148,7 @@ def _report_layers(result: LogitLensResult) -> str:
             )
         rows.append(html.Row(layer, tuple(cells), marked=i == lens_words.crossover_row(result)))
     where = f"position {result.positions[-1]} ({show_token(result.tokens[result.positions[-1]])})"
-    note = "; red line: the crossover" if result.crossover_layer is not None else ""
+    note = "; the line marks the crossover" if result.crossover_layer is not None else ""
     return html.grid(columns, rows, corner="layer", caption=f"Layer by layer at {where}{note}")
 
 
@@ -179,7 +179,7 @@ def _report_map(result: LogitLensResult) -> str:
             ", ".join(several),
         )
         return html.Cell(
-            show_token(tokens[0], max_chars=10 if details else 5),
+            show_token(tokens[0], max_chars=10 if details else 3),
             shade=html.sequential_class(probs[0]),
             details=told[:details],
             marked=bool(grid["answer_rank"][i, j] == 1),

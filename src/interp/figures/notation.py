@@ -23,6 +23,11 @@ def show_token(text: str, *, max_chars: int | None = None) -> str:
     return shorten("".join(_MARKS.get(c) or visible(c) for c in text) or "∅", max_chars)
 
 
+def brief(text: str) -> str:
+    """A token within a sentence, which a very long one must not burst."""
+    return show_token(text, max_chars=32)
+
+
 def show_text(text: str, *, max_chars: int | None = None) -> str:
     """A running text (a prompt, a model's name) on one line: as `show_token`, with its spaces left alone."""
     return shorten("".join(c if c == " " else _MARKS.get(c) or visible(c) for c in text), max_chars)
@@ -60,6 +65,11 @@ def compact(value: float) -> str:
     if size >= 9999.5:
         return f"{value:.0e}"
     return decimal(value, 2 if size < 9.995 else 1 if size < 99.95 else 0)
+
+
+def measured(value: float) -> str:
+    """A number of any size to four digits, for a sentence."""
+    return f"{value + 0.0:.4g}"
 
 
 def probability(value: float) -> str:

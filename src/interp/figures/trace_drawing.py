@@ -85,6 +85,7 @@ def _notes(result: CausalTracingResult) -> list[str]:
     where = "the prompts differ" if result.corruption == "interchange" else "the noise is added"
     return [
         f"{trace_words.meaning(result)} Bold: where {where}. Framed: the strongest effect.",
+        trace_words.reach(result),
         trace_words.peak(result),
         model_line(result.provenance),
     ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interp.figures.notation import count, decimal, probability, show_prompt, show_token
+import numpy as np
+
+from interp.figures.notation import brief, count, decimal, measured, probability, show_prompt
 
 if TYPE_CHECKING:
     from interp.methods.causal_tracing import CausalTracingResult
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
 def title(result: CausalTracingResult) -> str:
     """The question that the trace answers."""
-    return f"Causal tracing: where does {show_token(result.answer)} come from?"
+    return f"Causal tracing: where does {brief(result.answer)} come from?"
 
 
 def setting(result: CausalTracingResult) -> str:
@@ -30,9 +32,9 @@ def setting(result: CausalTracingResult) -> str:
 
 def metric(result: CausalTracingResult) -> str:
     """The metric, with the answer and the foil by name."""
-    answer = show_token(result.answer)
+    answer = brief(result.answer)
     names = {
-        "logit_diff": f"logit({answer}) - logit({show_token(result.foil or '')})",
+        "logit_diff": f"logit({answer}) - logit({brief(result.foil or '')})",
         "prob": f"probability of {answer}",
         "kl": "KL divergence from the clean prediction (nats)",
     }
@@ -48,7 +50,7 @@ def corrupted_prompt(result: CausalTracingResult, *, max_chars: int | None = Non
     """The corrupted prompt in quotes, or what noise was put where."""
     if result.corruption == "interchange":
         return f"“{show_prompt(result.corrupted_tokens, bos=result.provenance.bos, max_chars=max_chars)}”"
-    noised = " ".join(show_token(result.clean_tokens[i]) for i in result.corrupted_positions)
+    noised = " ".join(brief(result.clean_tokens[i]) for i in result.corrupted_positions)
     std = "" if result.noise_std is None else f" of standard deviation {result.noise_std:.3g}"
     return f"Gaussian noise{std} on the embeddings of {noised}, mean of {count(result.samples, 'sample')}."
 
@@ -57,8 +59,8 @@ def baselines(result: CausalTracingResult) -> list[str]:
     """The metric, and both runs by it: what the recovery is measured between."""
 
     def line(name: str, value: float, top: str, prob: float, prompt: str) -> str:
-        said = f"the model says {show_token(top)}; probability of {show_token(result.answer)}"
-        return f"{name}: {decimal(value, 3)}, {said} is {probability(prob)}. {prompt}"
+        said = f"the model says {brief(top)}; probability of {brief(result.answer)}"
+        return f"{name}: {measured(value)}, {said} is {probability(prob)}. {prompt}"
 
     clean = line(
         "Clean",
@@ -99,9 +101,43 @@ def peak(result: CausalTracingResult) -> str:
         layers += f" (layers {first} to {last} together)"
     recovery, value = float(result.recovery[layer, position]), float(result.values[layer, position])
     return (
-        f"Strongest effect: {layers}, position {position} ({show_token(result.clean_tokens[position])}): "
-        f"recovery {decimal(recovery)}, metric {decimal(value, 3)}."
+        f"Strongest effect: {layers}, position {position} ({brief(result.clean_tokens[position])}): "
+        f"recovery {decimal(recovery)}, metric {measured(value)}."
     )
+
+
+def reach(result: CausalTracingResult) -> str:
+    """The layers, position by position, at which the effect is at least half of the whole.
+
+    The single strongest cell says little at the residual stream, where the last position of the last
+    layers always decides; this says from where and up to which layer the information is carried.
+    """
+    denoising = result.direction == "denoising"
+    strong = result.recovery >= 0.5 if denoising else result.recovery <= 0.5
+    found = [
+        f"{brief(result.clean_tokens[position])} (position {position}) at {_layers(strong[:, position])}"
+        for position in np.flatnonzero(strong.any(0)).tolist()
+    ]
+    happens = (
+        "brings back at least half (recovery ≥ 0.5)" if denoising else "loses at least half (recovery ≤ 0.5)"
+    )
+    if not found:
+        return f"No single place {happens}."
+    more = f"; and {count(len(found) - 6, 'further position')}" if len(found) > 6 else ""
+    centres = "; a layer stands for the window centred on it" if result.window > 1 else ""
+    return f"Each of these alone {happens}: {'; '.join(found[:6])}{more}{centres}."
+
+
+def _layers(strong: np.ndarray) -> str:
+    """``layers 0-3, 7`` of a column of truths."""
+    runs: list[list[int]] = []
+    for layer in np.flatnonzero(strong).tolist():
+        if runs and runs[-1][-1] == layer - 1:
+            runs[-1][-1] = layer
+        else:
+            runs.append([layer, layer])
+    shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+    return f"layer{'' if strong.sum() == 1 else 's'} {shown}"
 
 
 def differs(result: CausalTracingResult, position: int) -> bool:

@@ -272,9 +272,7 @@ def _subject_positions(
 
 def _check_span(clean_value: float, corrupted_value: float, metric: str) -> None:
     if not np.isfinite([clean_value, corrupted_value]).all():
-        raise DegeneratePairError(
-            "The model's logits are NaN or infinite on these prompts; check its weights."
-        )
+        raise NonFiniteError("The model's logits are NaN or infinite on these prompts; check its weights.")
     if abs(clean_value - corrupted_value) < MIN_SPAN[metric]:
         raise DegeneratePairError(
             f"The clean and the corrupted run hardly differ: {DESCRIPTION[metric]} is {clean_value:.4g} and "
