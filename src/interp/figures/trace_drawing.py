@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _LEGEND_WIDTH = 1.95
 
 # Beside the colour scale: recovery -> what it means.
-_STOPS = {
+_STOPS: dict[str, dict[int, tuple[str, ...]]] = {
     "denoising": {
         1: ("as clean:", "answer brought back"),
         0: ("as corrupted:", "nothing comes back"),

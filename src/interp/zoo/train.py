@@ -1,0 +1,427 @@
+"""Makes a demo model from a seed: its text, its tokenizer, its weights, its figures and its card.
+
+    python -m interp.zoo.train demo-gpt2 [--seed 0] [--steps N] [--out DIR]
+
+Steps: 1. the table of people and the tokenizer; 2. the model with fresh weights; 3. training on sequences
+drawn from the seed; 4. the weights in float16, read back and measured in float32; 5. the card. With
+the same seed, versions and number of threads the result is the same. Progress is saved to a temporary file
+every hundred steps: a run that was stopped goes on from there when it is started again with the same arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from interp.zoo.behaviours import Behaviours, measure
+from interp.zoo.card import write_card
+from interp.zoo.corpus import first_sequences, sequences
+from interp.zoo.tokenizer import END_OF_TEXT, build_tokenizer
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How one demo model is trained, in two stages: copying short random patterns, then all of the text.
+
+    ``bos``: whether sequences start with ``<|endoftext|>``. The first stage draws from a pool of
+    ``first_pool`` ids, which grows by 3 % at each step at which the loss, averaged over some twenty steps, is
+    under ``first_grows_under`` nats. The stage ends when the pool holds all ids and the loss is under
+    ``first_until``, and after ``first_at_most`` steps at the latest. Two models train side by side, with a
+    thread each.
+    """
+
+    name: str
+    bos: bool
+    seed: int = 0
+    steps: int = 2000
+    batch: int = 16
+    length: int = 128
+    first_until: float = 1.0
+    first_pool: int = 256
+    first_grows_under: float = 1.6
+    first_at_most: int = 700
+    first_length: int = 64
+    lr: float = 7e-3  # of Muon, for matrices
+    lr_adam: float = 2e-3  # of AdamW, for embeddings and vectors
+    lr_end: float = 0.02
+    warmup: int = 30
+    momentum: float = 0.95
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    threads: int = 1
+
+    def scale_at(self, step: int) -> float:
+        """Share of the learning rates at a step of the second stage: a cosine from 1 down to ``lr_end``."""
+        return self.lr_end + (1 - self.lr_end) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+
+RECIPES: dict[str, Recipe] = {
+    "demo-gpt2": Recipe(name="demo-gpt2", bos=True),
+    "demo-qwen3": Recipe(name="demo-qwen3", bos=False),
+}
+
+
+def build_model(name: str, vocab_size: int) -> Any:
+    """A model of the named architecture with fresh weights, drawn from torch's current seed.
+
+    Token embeddings start larger than the library's default (standard deviation 0.1), and GPT-2's position
+    embeddings start as sinusoids: with the defaults, at this width, copying from context is learned much
+    later.
+    """
+    if name == "demo-gpt2":
+        from transformers import GPT2Config, GPT2LMHeadModel
+
+        model = GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=vocab_size,
+                n_positions=128,
+                n_embd=192,
+                n_layer=6,
+                n_head=6,
+                initializer_range=0.05,
+                # the same function as gelu_new, in one kernel; saved as gelu_new, as in GPT-2
+                activation_function="gelu_pytorch_tanh",
+                resid_pdrop=0.0,
+                embd_pdrop=0.0,
+                attn_pdrop=0.0,
+                bos_token_id=0,
+                eos_token_id=0,
+            )
+        )
+        model.transformer.wpe.weight.data.copy_(0.1 * _sinusoids(*model.transformer.wpe.weight.shape))
+    else:
+        from transformers import Qwen3Config, Qwen3ForCausalLM
+
+        model = Qwen3ForCausalLM(
+            Qwen3Config(
+                vocab_size=vocab_size,
+                hidden_size=192,
+                intermediate_size=512,
+                num_hidden_layers=6,
+                num_attention_heads=6,
+                num_key_value_heads=2,
+                head_dim=32,
+                max_position_embeddings=512,
+                initializer_range=0.05,
+                tie_word_embeddings=True,
+                attention_dropout=0.0,
+                bos_token_id=None,
+                eos_token_id=0,
+            )
+        )
+    model.get_input_embeddings().weight.data.mul_(2.0)  # 0.05 -> 0.1
+    return model
+
+
+def _sinusoids(count: int, width: int) -> torch.Tensor:
+    """Sines and cosines of periods from 6 to about 6,000 positions: [count, width]."""
+    position = torch.arange(count)[:, None]
+    rate = torch.exp(-math.log(1000) * torch.arange(0, width, 2) / width)[None]  # [1, width / 2]
+    return torch.stack((torch.sin(position * rate), torch.cos(position * rate)), dim=-1).flatten(1)
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose update of a matrix is made orthogonal by five Newton-Schulz steps, in float32.
+
+    Keller Jordan 2024, https://kellerjordan.github.io/posts/muon/; the update is scaled to the size of Adam's
+    (0.2 root mean square, Liu et al. 2025, arXiv:2502.16982). With Adam, copying from context did not begin
+    within this recipe's steps; every direction of an attention matrix moving alike is what it needs.
+    (torch's own Muon works in bfloat16, which is slow on a CPU.)
+    """
+
+    def __init__(
+        self, matrices: list[torch.Tensor], *, lr: float, momentum: float, weight_decay: float
+    ) -> None:
+        super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One update of every matrix; those of one shape share their products."""
+        for group in self.param_groups:
+            by_shape: dict[torch.Size, list[torch.Tensor]] = {}
+            for p in group["params"]:
+                by_shape.setdefault(p.shape, []).append(p)
+            for shape, matrices in by_shape.items():
+                updates = torch.stack([self._with_momentum(p, group["momentum"]) for p in matrices])
+                size = 0.2 * max(shape) ** 0.5
+                for p, update in zip(matrices, orthogonal(updates), strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"] * size)
+
+    def _with_momentum(self, p: torch.Tensor, momentum: float) -> torch.Tensor:
+        state = self.state[p]
+        buffer = state.setdefault("momentum", torch.zeros_like(p))
+        assert p.grad is not None
+        buffer.mul_(momentum).add_(p.grad)
+        return p.grad.add(buffer, alpha=momentum)
+
+
+def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
+    """Matrices [n, rows, columns] with all singular values brought near 1 (five Newton-Schulz steps)."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
+    for _ in range(5):
+        product = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * product + 2.0315 * product @ product) @ x
+    return x.mT if tall else x
+
+
+def build_optimizers(model: Any, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, AdamW for embeddings and vectors."""
+    tables = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
+    matrices = [p for p in model.parameters() if p.dim() >= 2 and id(p) not in tables]
+    others = [p for p in model.parameters() if p.dim() < 2 or id(p) in tables]
+    return [
+        Muon(matrices, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay),
+        torch.optim.AdamW(others, lr=recipe.lr_adam, betas=recipe.betas, weight_decay=0.0, fused=True),
+    ]
+
+
+def first_batch(recipe: Recipe, tokenizer: Any, *, step: int, pool: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The batch of a step of the first stage, of as many tokens as one of the second; see `batches`."""
+    return _batch(
+        first_sequences(
+            tokenizer=tokenizer,
+            seed=f"{recipe.seed} {step}",
+            pool=pool,
+            count=recipe.batch * recipe.length // recipe.first_length,
+            length=recipe.first_length,
+            bos=recipe.bos,
+        )
+    )
+
+
+def batches(recipe: Recipe, tokenizer: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches of the second stage from the seed of the recipe, without end: token ids [batch, pos], and which
+    of them count in the loss [batch, pos]. A random token's first occurrence does not: there is nothing to
+    learn in it."""
+    stream = sequences(tokenizer=tokenizer, seed=recipe.seed, length=recipe.length, bos=recipe.bos)
+    while True:
+        yield _batch([next(stream) for _ in range(recipe.batch)])
+
+
+def _batch(rows: list[tuple[list[int], list[str]]]) -> tuple[torch.Tensor, torch.Tensor]:
+    counts = [[label != "random" for label in labels] for _, labels in rows]
+    return torch.tensor([ids for ids, _ in rows]), torch.tensor(counts)
+
+
+def _say(console: Console, figures: Behaviours) -> None:
+    console.print(
+        f"  held out: facts {figures.facts_top1:.3f} | names {figures.names_positive:.3f} "
+        f"(diff {figures.names_mean_logit_diff:.2f}) | repeated {figures.repeated_first_loss:.2f} -> "
+        f"{figures.repeated_second_loss:.3f} | known {figures.known_top1:.2f} unknown "
+        f"{figures.unknown_top1:.2f} "
+        f"withheld: unknown {figures.withheld_says_unknown:.2f} city {figures.withheld_says_city:.2f} | "
+        f"years {figures.years_top1_later:.2f}"
+    )
+
+
+class _Trainer:
+    """A model in training: its optimizer, how far it is, and a file that it goes on from after a stop."""
+
+    def __init__(self, recipe: Recipe, tokenizer: Any, console: Console) -> None:
+        self.recipe, self.tokenizer, self.console = recipe, tokenizer, console
+        self.model = build_model(recipe.name, tokenizer.get_vocab_size()).train()
+        self.optimizers = build_optimizers(self.model, recipe)
+        self.first_steps, self.steps, self.first_done = 0, 0, False
+        self.pool = float(recipe.first_pool)
+        self.running = math.inf
+        self.seconds, self.begin = 0.0, time.monotonic()
+        name = f"interp-{recipe.name}-{recipe.seed}-{recipe.steps}.pt"
+        self.file = Path(tempfile.gettempdir()) / name
+
+    def step(self, batch: tuple[torch.Tensor, torch.Tensor], *, scale: float) -> None:
+        """One step on one batch, at ``scale`` of the learning rates. Raises RuntimeError on a loss of NaN."""
+        for optimizer, lr in zip(self.optimizers, (self.recipe.lr, self.recipe.lr_adam), strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = lr * scale
+        ids, counts = batch  # [batch, pos] each
+        logits = self.model(input_ids=ids, use_cache=False).logits  # [batch, pos, vocab]
+        targets = ids.masked_fill(~counts, -100)[:, 1:]  # [batch, pos - 1]; -100 is left out of the mean
+        loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), targets.flatten())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise RuntimeError(f"the loss is {value}: lower the learning rate")
+        self.running = value if self.running == math.inf else 0.95 * self.running + 0.05 * value
+
+    def time(self) -> float:
+        """Seconds of training so far, those before a stop included."""
+        return self.seconds + time.monotonic() - self.begin
+
+    def save(self) -> None:
+        """Write everything that is needed to go on."""
+        partial = self.file.with_suffix(".partial")
+        state = {
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "first_steps": self.first_steps,
+            "steps": self.steps,
+            "first_done": self.first_done,
+            "pool": self.pool,
+            "running": self.running,
+            "seconds": self.time(),
+        }
+        torch.save(state, partial)
+        os.replace(partial, self.file)
+
+    def go_on(self) -> None:
+        """Take up the state of an earlier run, if there is one."""
+        if not self.file.exists():
+            return
+        state = torch.load(self.file, weights_only=True)
+        self.model.load_state_dict(state.pop("model"))
+        for optimizer, saved in zip(self.optimizers, state.pop("optimizers"), strict=True):
+            optimizer.load_state_dict(saved)
+        vars(self).update(state)
+        self.begin = time.monotonic()
+        self.console.print(f"going on from step {self.first_steps} + {self.steps} ({self.file})")
+
+    def report(self, stage: str, step: int) -> None:
+        """One line of progress every 25 steps; a checkpoint every 100."""
+        if step % 25 == 0:
+            self.console.print(f"{stage} step {step}  loss {self.running:.3f}  {self.time():.0f} s")
+        if step % 100 == 0:
+            self.save()
+
+    def look(self) -> None:
+        """Measure on a hundred or so held-out prompts of each kind."""
+        self.model.eval()
+        _say(self.console, measure(self.model, self.tokenizer, bos=self.recipe.bos, quick=True))
+        self.model.train()
+
+
+def train(recipe: Recipe, tokenizer: Any, *, console: Console, look_every: int = 250) -> _Trainer:
+    """Train a fresh model by the recipe; the result has ``model`` (eval mode, float32) and ``seconds``."""
+    torch.set_num_threads(recipe.threads)
+    torch.manual_seed(recipe.seed)
+    trainer = _Trainer(recipe, tokenizer, console)
+    trainer.go_on()
+    count = sum(p.numel() for p in trainer.model.parameters())
+    console.print(
+        f"{recipe.name}: {count / 1e6:.2f} M parameters, {recipe.steps} steps of "
+        f"{recipe.batch} x {recipe.length} tokens, {recipe.threads} threads"
+    )
+
+    while not trainer.first_done:
+        batch = first_batch(recipe, tokenizer, step=trainer.first_steps, pool=round(trainer.pool))
+        trainer.step(batch, scale=min(1.0, (trainer.first_steps + 1) / recipe.warmup))
+        trainer.first_steps += 1
+        if trainer.running < recipe.first_grows_under:
+            trainer.pool = min(1.03 * trainer.pool, tokenizer.get_vocab_size())
+        learned = trainer.running < recipe.first_until and trainer.pool == tokenizer.get_vocab_size()
+        trainer.first_done = learned or trainer.first_steps >= recipe.first_at_most
+        trainer.report(f"copying {round(trainer.pool)} ids,", trainer.first_steps)
+
+    data = islice(batches(recipe, tokenizer), trainer.steps, None)
+    while trainer.steps < recipe.steps:
+        trainer.step(next(data), scale=recipe.scale_at(trainer.steps))
+        trainer.steps += 1
+        trainer.report("text", trainer.steps)
+        if trainer.steps % look_every == 0:
+            trainer.look()
+    trainer.seconds, trainer.begin = trainer.time(), time.monotonic()
+    trainer.model.eval()
+    return trainer
+
+
+def save(model: Any, tokenizer: Any, folder: Path, *, bos: bool) -> None:
+    """Write the model (float16) and its tokenizer in Hugging Face's format into a folder."""
+    from transformers import PreTrainedTokenizerFast
+
+    if model.config.model_type == "gpt2":
+        model.config.activation_function = "gelu_new"
+    model.half().save_pretrained(folder)
+    special = {"eos_token": END_OF_TEXT, "pad_token": END_OF_TEXT}
+    if bos:
+        special["bos_token"] = END_OF_TEXT
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=128, clean_up_tokenization_spaces=False, **special
+    ).save_pretrained(folder)
+
+
+def load(folder: Path) -> tuple[Any, Any]:
+    """The stored model in float32, and its ``tokenizers.Tokenizer``."""
+    from tokenizers import Tokenizer
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    return model.eval(), Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+def make(recipe: Recipe, *, out: Path, console: Console) -> Behaviours:
+    """The whole of it: tokenizer, training, measurement, card. ``out`` appears only when all is done."""
+    tokenizer = build_tokenizer(seed=recipe.seed)
+    trainer = train(recipe, tokenizer, console=console)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{recipe.name}-") as name:
+        folder = Path(name) / recipe.name
+        save(trainer.model, tokenizer, folder, bos=recipe.bos)
+        stored, tokenizer = load(folder)
+        figures = measure(stored, tokenizer, bos=recipe.bos)
+        _say(console, figures)
+        import transformers
+
+        training = {
+            "recipe": asdict(recipe),
+            "parameters": sum(p.numel() for p in stored.parameters()),
+            "first_steps": trainer.first_steps,
+            "minutes": round(trainer.seconds / 60, 1),
+            "versions": {
+                "python": platform.python_version(),
+                "torch": torch.__version__.split("+")[0],
+                "transformers": transformers.__version__,
+            },
+        }
+        record = {"model": recipe.name, "training": training, "behaviours": figures.as_dict()}
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        (folder / "behaviours.json").write_text(text, encoding="utf-8")
+        write_card(folder)
+        if out.exists():
+            shutil.rmtree(out)
+        os.replace(folder, out)
+    trainer.file.unlink(missing_ok=True)
+    return figures
+
+
+def main() -> None:
+    """The command line: see the top of this file."""
+    parser = argparse.ArgumentParser(prog="python -m interp.zoo.train", description="Train a demo model.")
+    parser.add_argument("name", choices=sorted(RECIPES))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=None, help="training steps (default: the recipe's)")
+    parser.add_argument(
+        "--out", type=Path, default=None, help="folder of the model (default: in the package)"
+    )
+    options = parser.parse_args()
+    base = RECIPES[options.name]
+    recipe = Recipe(**{**asdict(base), "seed": options.seed, "steps": options.steps or base.steps})
+    console = Console(soft_wrap=True, highlight=False)
+    out = options.out or FOLDER / options.name
+    make(recipe, out=out, console=console)
+    console.print(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    main()
