@@ -198,9 +198,10 @@ def _recipe(record: dict[str, Any]) -> str:
     total = (training["first_steps"] + r["steps"]) * tokens / 1e6
     built = ", ".join(f"{name} {version}" for name, version in versions.items())
     text = (
-        f"Two stages. First, copying: {training['first_steps']} steps on short random patterns said many "
-        f"times over, from a pool of ids that grows from {r['first_pool']} to all of them while the loss is "
-        f"under {r['first_grows_under']:g} nats, until it is under {r['first_until']:g}. Then {r['steps']} "
+        "The first heads of layer 0 start as previous-token heads (`interp.zoo.warm_start`); everything else "
+        f"starts at random, and all is trained. Two stages. First, copying: {training['first_steps']} steps on short random patterns said many "
+        f"times over, from a pool of at first {r['first_pool']} ids that grows while the loss is under "
+        f"{r['first_grows_under']:g} nats. Then {r['steps']} "
         f"steps on the text. A step has {tokens} tokens; there are {total:.1f} million in all. The first "
         "occurrence of a random token does not count in the loss. Muon for the matrices of the layers "
         f"(learning rate {r['lr']:g}, momentum {r['momentum']:g}, weight decay {r['weight_decay']:g}), AdamW "
@@ -218,8 +219,9 @@ def _recipe(record: dict[str, Any]) -> str:
             "## Recipe",
             text,
             f"```\n{command}\n```",
-            "The same seed, versions and kind of processor give the same weights; another processor gives "
-            "figures of the same size.",
+            "The same seed, versions and kind of processor give the same weights, if the training is not "
+            "stopped and taken up again in between; otherwise figures of the same size.",
+            *([f"Of these very weights: {training['note']}"] if "note" in training else []),
         )
     )
 
@@ -228,10 +230,8 @@ def _limits() -> str:
     return (
         "## Limits\n\nIt has read a few million tokens of generated text and nothing else. It knows the "
         "listed facts and no others, writes English only in the patterns of its training text, and answers "
-        "any "
-        "other question with something. What it says of a withheld person is made up, by design. Held-out "
-        "figures "
-        "measure new combinations of parts that it knows, not new knowledge. A mechanism found here is a "
+        "any other question with something. What it says of a withheld person is made up, by design. Held-out "
+        "figures measure new combinations of parts that it knows, not new knowledge. A mechanism found here is a "
         "mechanism of this model; whether a larger one has it is a question to ask of the larger one."
     )
 

@@ -132,7 +132,7 @@ def first_sequences(
     """Sequences for the first stage of training: short random patterns, each said many times over.
 
     Copying from context is slow to begin and quick to finish. Learned first and by itself, from patterns of
-    2 to 16 ids that fill about 48 tokens, it is there when the text begins, and carries over to longer
+    4 to 24 ids that fill up to 60 tokens, it is there when the text begins, and carries over to longer
     repetitions. The ids come from a pool of the first ``pool`` ids in an order that is drawn once: with few
     of them, each is met often enough for copying to begin at all. ``seed`` names this draw.
     """
@@ -144,8 +144,8 @@ def first_sequences(
         ids: list[int] = [0] if bos else []
         labels: list[str] = ["separator"] if bos else []
         while len(ids) < length:
-            n = round(math.exp(rng.uniform(math.log(2), math.log(16))))
-            copies = max(2, min(8, 48 // n))
+            n = round(math.exp(rng.uniform(math.log(4), math.log(24))))
+            copies = max(2, min(4, 60 // n))
             ids.extend([rng.choice(every[:pool]) for _ in range(n)] * copies + [0])
             labels.extend(["random"] * n + ["repeated"] * (n * (copies - 1)) + ["separator"])
         drawn.append((ids[:length], labels[:length]))

@@ -5,7 +5,7 @@
 Steps: 1. the table of people and the tokenizer; 2. the model with fresh weights; 3. training on sequences
 drawn from the seed; 4. the weights in float16, read back and measured in float32; 5. the card. With
 the same seed, versions and number of threads the result is the same. Progress is saved to a temporary file
-every hundred steps: a run that was stopped goes on from there when it is started again with the same arguments.
+every hundred steps: a stopped run goes on from there when it is started again with the same arguments.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from interp.zoo.behaviours import Behaviours, measure
 from interp.zoo.card import write_card
 from interp.zoo.corpus import first_sequences, sequences
 from interp.zoo.tokenizer import END_OF_TEXT, build_tokenizer
+from interp.zoo.warm_start import start_with_previous_token_heads
 
 FOLDER = Path(__file__).parent
 
@@ -49,16 +50,17 @@ class Recipe:
     name: str
     bos: bool
     seed: int = 0
-    steps: int = 2000
+    steps: int = 1600
     batch: int = 16
     length: int = 128
     first_until: float = 1.0
     first_pool: int = 256
-    first_grows_under: float = 1.6
-    first_at_most: int = 700
+    first_grows_under: float = 2.0
+    first_at_most: int = 550
     first_length: int = 64
-    lr: float = 7e-3  # of Muon, for matrices
-    lr_adam: float = 2e-3  # of AdamW, for embeddings and vectors
+    lr: float = 1e-2  # of Muon, for matrices
+    lr_adam: float = 3e-3  # of AdamW, for embeddings and vectors
+    text_share: float = 0.5  # of the learning rates, at the start of the second stage
     lr_end: float = 0.02
     warmup: int = 30
     momentum: float = 0.95
@@ -68,8 +70,9 @@ class Recipe:
     threads: int = 1
 
     def scale_at(self, step: int) -> float:
-        """Share of the learning rates at a step of the second stage: a cosine from 1 down to ``lr_end``."""
-        return self.lr_end + (1 - self.lr_end) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        """Share of the learning rates at a step of the second stage: a cosine down to ``lr_end`` of it."""
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return self.text_share * (self.lr_end + (1 - self.lr_end) * cosine)
 
 
 RECIPES: dict[str, Recipe] = {
@@ -81,9 +84,8 @@ RECIPES: dict[str, Recipe] = {
 def build_model(name: str, vocab_size: int) -> Any:
     """A model of the named architecture with fresh weights, drawn from torch's current seed.
 
-    Token embeddings start larger than the library's default (standard deviation 0.1), and GPT-2's position
-    embeddings start as sinusoids: with the defaults, at this width, copying from context is learned much
-    later.
+    Token embeddings start larger than the library's default (standard deviation 0.1), and the first heads of
+    layer 0 start as previous-token heads (`warm_start`).
     """
     if name == "demo-gpt2":
         from transformers import GPT2Config, GPT2LMHeadModel
@@ -105,7 +107,6 @@ def build_model(name: str, vocab_size: int) -> Any:
                 eos_token_id=0,
             )
         )
-        model.transformer.wpe.weight.data.copy_(0.1 * _sinusoids(*model.transformer.wpe.weight.shape))
     else:
         from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -127,14 +128,8 @@ def build_model(name: str, vocab_size: int) -> Any:
             )
         )
     model.get_input_embeddings().weight.data.mul_(2.0)  # 0.05 -> 0.1
+    start_with_previous_token_heads(model)
     return model
-
-
-def _sinusoids(count: int, width: int) -> torch.Tensor:
-    """Sines and cosines of periods from 6 to about 6,000 positions: [count, width]."""
-    position = torch.arange(count)[:, None]
-    rate = torch.exp(-math.log(1000) * torch.arange(0, width, 2) / width)[None]  # [1, width / 2]
-    return torch.stack((torch.sin(position * rate), torch.cos(position * rate)), dim=-1).flatten(1)
 
 
 class Muon(torch.optim.Optimizer):
