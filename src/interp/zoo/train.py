@@ -42,9 +42,9 @@ class Recipe:
 
     ``bos``: whether sequences start with ``<|endoftext|>``. The first stage draws from a pool of
     ``first_pool`` ids, which grows by 3 % at each step at which the loss, averaged over some twenty steps, is
-    under ``first_grows_under`` nats. The stage ends when the pool holds all ids and the loss is under
-    ``first_until``, and after ``first_at_most`` steps at the latest. Two models train side by side, with a
-    thread each.
+    under ``first_grows_under`` nats. The stage ends when the pool holds all ids, and after ``first_at_most``
+    steps at the latest; as long as the pool is not full then, a step of copying goes before every second step
+    of text. Two models train side by side, with a thread each.
     """
 
     name: str
@@ -53,7 +53,6 @@ class Recipe:
     steps: int = 1600
     batch: int = 16
     length: int = 128
-    first_until: float = 1.0
     first_pool: int = 256
     first_grows_under: float = 2.0
     first_at_most: int = 550
@@ -228,6 +227,11 @@ def _say(console: Console, figures: Behaviours) -> None:
     )
 
 
+def _averaged(average: float, value: float) -> float:
+    """A running average over some twenty values; infinite before the first."""
+    return value if average == math.inf else 0.95 * average + 0.05 * value
+
+
 class _Trainer:
     """A model in training: its optimizer, how far it is, and a file that it goes on from after a stop."""
 
@@ -237,13 +241,13 @@ class _Trainer:
         self.optimizers = build_optimizers(self.model, recipe)
         self.first_steps, self.steps, self.first_done = 0, 0, False
         self.pool = float(recipe.first_pool)
-        self.running = math.inf
+        self.running = self.copying = math.inf  # losses, averaged over about twenty steps
         self.seconds, self.begin = 0.0, time.monotonic()
         name = f"interp-{recipe.name}-{recipe.seed}-{recipe.steps}.pt"
         self.file = Path(tempfile.gettempdir()) / name
 
-    def step(self, batch: tuple[torch.Tensor, torch.Tensor], *, scale: float) -> None:
-        """One step on one batch, at ``scale`` of the learning rates. Raises RuntimeError on a loss of NaN."""
+    def _step(self, batch: tuple[torch.Tensor, torch.Tensor], *, scale: float) -> float:
+        """One step on one batch, at ``scale`` of the learning rates; its loss. RuntimeError for NaN."""
         for optimizer, lr in zip(self.optimizers, (self.recipe.lr, self.recipe.lr_adam), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = lr * scale
@@ -259,7 +263,25 @@ class _Trainer:
         value = loss.item()
         if not math.isfinite(value):
             raise RuntimeError(f"the loss is {value}: lower the learning rate")
-        self.running = value if self.running == math.inf else 0.95 * self.running + 0.05 * value
+        return value
+
+    @property
+    def pool_is_full(self) -> bool:
+        """Whether copying has been learned on all ids."""
+        return self.pool >= self.tokenizer.get_vocab_size()
+
+    def copying_step(self, *, scale: float) -> None:
+        """One step on short random patterns from the pool, which grows where they are copied well."""
+        batch = first_batch(self.recipe, self.tokenizer, step=self.first_steps, pool=round(self.pool))
+        self.copying = _averaged(self.copying, self._step(batch, scale=scale))
+        self.first_steps += 1
+        if self.copying < self.recipe.first_grows_under:
+            self.pool = min(1.03 * self.pool, self.tokenizer.get_vocab_size())
+
+    def text_step(self, batch: tuple[torch.Tensor, torch.Tensor], *, scale: float) -> None:
+        """One step on the text."""
+        self.running = _averaged(self.running, self._step(batch, scale=scale))
+        self.steps += 1
 
     def time(self) -> float:
         """Seconds of training so far, those before a stop included."""
@@ -276,6 +298,7 @@ class _Trainer:
             "first_done": self.first_done,
             "pool": self.pool,
             "running": self.running,
+            "copying": self.copying,
             "seconds": self.time(),
         }
         torch.save(state, partial)
@@ -296,7 +319,10 @@ class _Trainer:
     def report(self, stage: str, step: int) -> None:
         """One line of progress every 25 steps; a checkpoint every 100."""
         if step % 25 == 0:
-            self.console.print(f"{stage} step {step}  loss {self.running:.3f}  {self.time():.0f} s")
+            self.console.print(
+                f"{stage} step {step}  loss of copying {self.copying:.3f}, of text {self.running:.3f}  "
+                f"pool {round(self.pool)}  {self.time():.0f} s"
+            )
         if step % 100 == 0:
             self.save()
 
@@ -320,19 +346,16 @@ def train(recipe: Recipe, tokenizer: Any, *, console: Console, look_every: int =
     )
 
     while not trainer.first_done:
-        batch = first_batch(recipe, tokenizer, step=trainer.first_steps, pool=round(trainer.pool))
-        trainer.step(batch, scale=min(1.0, (trainer.first_steps + 1) / recipe.warmup))
-        trainer.first_steps += 1
-        if trainer.running < recipe.first_grows_under:
-            trainer.pool = min(1.03 * trainer.pool, tokenizer.get_vocab_size())
-        learned = trainer.running < recipe.first_until and trainer.pool == tokenizer.get_vocab_size()
-        trainer.first_done = learned or trainer.first_steps >= recipe.first_at_most
-        trainer.report(f"copying {round(trainer.pool)} ids,", trainer.first_steps)
+        trainer.copying_step(scale=min(1.0, (trainer.first_steps + 1) / recipe.warmup))
+        trainer.first_done = trainer.pool_is_full or trainer.first_steps >= recipe.first_at_most
+        trainer.report("copying", trainer.first_steps)
 
     data = islice(batches(recipe, tokenizer), trainer.steps, None)
     while trainer.steps < recipe.steps:
-        trainer.step(next(data), scale=recipe.scale_at(trainer.steps))
-        trainer.steps += 1
+        scale = recipe.scale_at(trainer.steps)
+        if not trainer.pool_is_full and trainer.steps % 2:
+            trainer.copying_step(scale=scale)
+        trainer.text_step(next(data), scale=scale)
         trainer.report("text", trainer.steps)
         if trainer.steps % look_every == 0:
             trainer.look()
