@@ -36,7 +36,7 @@ def main() -> None:
             other = interp.load_model(name, backend=backend)
             ours, theirs = cached(reference, []), cached(other, [])
             lengths = ours.tokens.lengths
-            # the pattern's second axis is heads; compare it over whole rows, padding included, as both compute it
+            # whole activations, padding included: both backends compute the same there too
             sites = max(float((ours[hook] - theirs[hook]).abs().max()) for hook in theirs)
             logits = largest(ours.logits, theirs.logits, lengths)
             edited = 0.0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from interp.zoo import facts_table, stories, years
-from interp.zoo.corpus import MIX, REPEATED_LENGTHS
+from interp.zoo.corpus import REPEATED_LENGTHS, TRAINING_MIX
 from interp.zoo.facts import fact_prompts, facts
 from interp.zoo.people import STATUSES, people
 
@@ -163,13 +163,13 @@ def _data() -> str:
         "repeated": f"{low} to {high} ids drawn evenly from the vocabulary, and the same again, one to three "
         "times",
     }
-    rows = [(kind, f"{share:g}", about[kind]) for kind, share in MIX.items()]
+    rows = [(kind, f"{share:g}", about[kind]) for kind, share in TRAINING_MIX.items()]
     return "\n\n".join(
         (
             "## Training text",
             "Generated from the seed by `interp.zoo.corpus`; nothing is copied from anywhere. Each token "
             "has a "
-            f"label that says what it is. Shares are of documents, {sum(MIX.values()):g} in all.",
+            f"label that says what it is. Shares are of documents, {sum(TRAINING_MIX.values()):g} in all.",
             _table(("documents", "share", "what they hold"), rows),
         )
     )

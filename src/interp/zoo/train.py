@@ -54,7 +54,7 @@ class Recipe:
     batch: int = 16
     length: int = 128
     first_pool: int = 256
-    first_grows_under: float = 2.0
+    first_grows_under: float = 2.5
     first_at_most: int = 550
     first_length: int = 64
     lr: float = 1e-2  # of Muon, for matrices
