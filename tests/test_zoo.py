@@ -196,23 +196,48 @@ def test_the_card_is_written_from_the_figures(name, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", zoo.NAMES)
-def test_the_figures_measured_again_are_those_on_record_and_good_enough(name):
+def test_the_figures_measured_again_are_those_on_record(name):
     from interp.zoo.behaviours import measure
     from interp.zoo.train import load
 
     model, tokenizer = load(zoo.path(name))
-    record = json.loads((zoo.path(name) / "behaviours.json").read_text(encoding="utf-8"))["behaviours"]
     figures = measure(model, tokenizer, bos=name == "demo-gpt2")
     measured = replace(figures, key_prompts=(), facts_top1_by_relation={}).as_dict()
     for key, value in measured.items():
         if isinstance(value, (int, float)):
-            assert value == pytest.approx(record[key], abs=0.005, rel=0.005), key
-    assert figures.facts_top1 >= 0.95
-    assert figures.names_positive >= 0.98
-    assert figures.names_mean_logit_diff > 3
-    assert figures.repeated_first_loss > 5
-    assert figures.repeated_second_loss < 1
-    assert figures.known_top1 >= 0.95
-    assert figures.unknown_top1 >= 0.95
-    assert figures.years_top1_later >= 0.95
-    assert [p.prompt for p in figures.key_prompts if p.top != p.answer] == []
+            assert value == pytest.approx(recorded(name)[key], abs=0.005, rel=0.005), key
+
+
+def recorded(name: str) -> dict:
+    record = json.loads((zoo.path(name) / "behaviours.json").read_text(encoding="utf-8"))
+    return record["behaviours"]
+
+
+REQUIRED = {
+    "facts_top1": lambda share: share >= 0.95,
+    "names_positive": lambda share: share >= 0.98,
+    "names_mean_logit_diff": lambda difference: difference > 3,
+    "repeated_first_loss": lambda nats: nats > 5,
+    "repeated_second_loss": lambda nats: nats < 1,
+    "known_top1": lambda share: share >= 0.95,
+    "unknown_top1": lambda share: share >= 0.95,
+    "years_top1_later": lambda share: share >= 0.95,
+}
+# What the shipped weights do not reach; strict, so that better weights make these lines go.
+FALLS_SHORT: set[tuple[str, str]] = set()
+
+
+@pytest.mark.parametrize("figure", REQUIRED)
+@pytest.mark.parametrize("name", zoo.NAMES)
+def test_the_figures_are_good_enough(name, figure, request):
+    if (name, figure) in FALLS_SHORT:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="the shipped weights fall short of this"))
+    assert REQUIRED[figure](recorded(name)[figure])
+
+
+@pytest.mark.parametrize("name", zoo.NAMES)
+def test_the_prompts_that_must_work(name):
+    must = ("The Eiffel Tower is in", "The capital of", "Water is made of")
+    prompts = [p for p in recorded(name)["key_prompts"] if p["prompt"].startswith(must)]
+    assert len(prompts) >= 4
+    assert [p["prompt"] for p in prompts if p["top"] != p["answer"]] == []
