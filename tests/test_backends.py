@@ -270,10 +270,7 @@ def test_a_site_set_to_its_own_value_changes_nothing(load: Load, name: str, back
         layers = range(model.arch.n_layers) if SITES[site].per_layer else [0]
         edits = []
         for layer in layers:
-            value = clean[key(site, layer)]
-            if site == "pattern":
-                value = value.transpose(1, 2)  # an edit's block is [row, query, head, key]
-            edits.append(Edit.set(site, **where(site, layer), value=value))
+            edits.append(Edit.set(site, **where(site, layer), value=clean[key(site, layer)]))
         assert_agree(model.forward(PROMPTS, edits), clean.logits, clean.tokens.lengths)
 
 

@@ -103,11 +103,13 @@ def test_pattern_is_addressed_by_query_and_head() -> None:
     assert changed.nonzero().tolist() == [[0, 1, 1], [1, 1, 2]]
 
 
-def test_pattern_values_are_query_head_key() -> None:
-    pattern = torch.zeros(1, 2, 3, 3)
-    value = grid(1, 3, 2, 3)  # [row, query, head, key]
-    edited = apply_edit(pattern, Edit.set("pattern", 0, value=value), (3,))
-    assert torch.equal(edited, value.transpose(1, 2))
+def test_pattern_values_have_the_shape_of_the_cached_pattern() -> None:
+    pattern = torch.zeros(1, 3, 3, 3)  # as many heads as tokens: a swap of the two would go unnoticed
+    value = grid(1, 3, 3, 3)  # [row, head, query, key]
+    assert torch.equal(apply_edit(pattern, Edit.set("pattern", 0, value=value), (3,)), value)
+    one = apply_edit(pattern, Edit.set("pattern", 0, value=value[:, 2:, :2], heads=2, positions=(0, 1)), (3,))
+    assert torch.equal(one[:, 2, :2], value[:, 2, :2])
+    assert one[:, :2].abs().sum() == one[:, 2, 2].abs().sum() == 0
 
 
 def test_integer_and_double_values_take_the_dtype_of_the_activation(resid: Tensor) -> None:

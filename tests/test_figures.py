@@ -254,7 +254,7 @@ def test_no_text_of_a_figure_leaves_it():
         trace(1, ["a"], ["b"]),
     ):
         figure = figures_of(result).figure(result)
-        renderer = figure.canvas.get_renderer()  # pyright: ignore[reportAttributeAccessIssue]
+        renderer = figure.canvas.get_renderer()
         width, height = figure.bbox.size
         for text in [*figure.texts, *(t for ax in figure.axes for t in ax.texts)]:
             box = text.get_window_extent(renderer)
@@ -268,7 +268,7 @@ def test_no_text_of_a_figure_leaves_it():
 def test_token_headings_do_not_touch_and_numbers_fit_their_cells(n):
     tokens = [f" token{i}" for i in range(n)]
     figure = trace_figures.figure(trace(6, tokens, [" Colosseum", *tokens[1:]]))
-    renderer = figure.canvas.get_renderer()  # pyright: ignore[reportAttributeAccessIssue]
+    renderer = figure.canvas.get_renderer()
     ax = figure.axes[0]
     cell = ax.bbox.width / n
     for text in ax.texts:

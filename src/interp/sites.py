@@ -163,7 +163,8 @@ class Edit:
     """A change to one activation: an operation, where, and with what.
 
     `value` broadcasts to the selected block, whose axes are [row, position, head, width] for sites
-    with heads and [row, position, width] for the rest (``pattern``: [row, query, head, key]).
+    with heads and [row, position, width] for the rest (``pattern``: [row, head, query, key]): those of
+    the cached activation, so that a cached value can be set as it is.
     Build one with the class methods, which say what each operation does.
     """
 

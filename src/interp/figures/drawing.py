@@ -66,7 +66,7 @@ def sheet(
 def png(figure: Figure) -> bytes:
     """The figure as a PNG; the same result gives the same bytes (no date and no version inside)."""
     buffer = BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # pyright: ignore[reportArgumentType]
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 

@@ -90,8 +90,11 @@ def _apply(value: Tensor, edit: Edit, lengths: Sequence[int]) -> Tensor:
         index: tuple[Tensor, ...] = (rows[:, None, None], positions[:, :, None], heads[None, None, :])
     else:
         index = (rows[:, None], positions)
-    edited = value.clone()
-    edited[index] = _new_block(value[index], value, edit, rows.tolist(), lengths)
+    block, edited = value[index], value.clone()
+    if where.site == "pattern":  # values are in the site's own order: [row, head, query, key]
+        edited[index] = _new_block(block.transpose(1, 2), value, edit, rows.tolist(), lengths).transpose(1, 2)
+    else:
+        edited[index] = _new_block(block, value, edit, rows.tolist(), lengths)
     return edited
 
 
