@@ -75,8 +75,8 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "demo-gpt2": Recipe(name="demo-gpt2", bos=True),
-    "demo-qwen3": Recipe(name="demo-qwen3", bos=False),
+    "demo-gpt2": Recipe(name="demo-gpt2", bos=True, steps=2000),
+    "demo-qwen3": Recipe(name="demo-qwen3", bos=False, steps=1700),
 }
 
 
