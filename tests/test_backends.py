@@ -39,8 +39,9 @@ OPS = ["set", "add", "scale", "zero", "mean", "project_out"]
 def assert_agree(a: Tensor, b: Tensor, lengths: Sequence[int], site: str = "", atol: float = ATOL) -> None:
     """Equal shapes, and equal numbers at all real positions; padding means nothing.
 
-    Where entries exceed 100 (the last residual streams of demo-gpt2 reach 300), float32 itself is coarser than
-    1e-4 allows, and both backends are as far from float64 as from each other: there it is 1e-6 of the largest.
+    Where entries exceed 100 (the last residual streams of demo-gpt2 reach 300), float32 itself is coarser
+    than 1e-4 allows, and both backends are as far from float64 as from each other: there it is 1e-6 of the
+    largest entry.
     """
     assert a.shape == b.shape
     atol = max(atol, 1e-6 * float(b.abs().max()))
