@@ -252,3 +252,17 @@ def test_the_prompts_that_must_work(name):
     prompts = [p for p in recorded(name)["key_prompts"] if p["prompt"].startswith(must)]
     assert len(prompts) >= 4
     assert [p["prompt"] for p in prompts if p["top"] != p["answer"]] == []
+
+
+def test_a_stopped_training_is_not_taken_up_by_another_recipe(tokenizer):
+    from rich.console import Console
+
+    from interp.zoo.train import RECIPES, _Trainer
+
+    recipe = RECIPES["demo-qwen3"]
+    files = {
+        _Trainer(r, tokenizer, Console()).file
+        for r in (recipe, replace(recipe, lr=0.5), replace(recipe, seed=1))
+    }
+    assert len(files) == 3
+    assert _Trainer(recipe, tokenizer, Console()).file in files

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -243,8 +244,9 @@ class _Trainer:
         self.pool = float(recipe.first_pool)
         self.running = self.copying = math.inf  # losses, averaged over about twenty steps
         self.seconds, self.begin = 0.0, time.monotonic()
-        name = f"interp-{recipe.name}-{recipe.seed}-{recipe.steps}.pt"
-        self.file = Path(tempfile.gettempdir()) / name
+        # A stopped run is only ever taken up by the same recipe on the same tokens.
+        same = sha256((json.dumps(asdict(recipe)) + tokenizer.to_str()).encode()).hexdigest()[:12]
+        self.file = Path(tempfile.gettempdir()) / f"interp-{recipe.name}-{same}.pt"
 
     def _step(self, batch: tuple[torch.Tensor, torch.Tensor], *, scale: float) -> float:
         """One step on one batch, at ``scale`` of the learning rates; its loss. RuntimeError for NaN."""
