@@ -46,6 +46,15 @@ def main() -> None:
                     edited, largest(cached(reference, [edit]).logits, cached(other, [edit]).logits, lengths)
                 )
             print(f"| {name} | {backend} | {sites:.1e} | {logits:.1e} | {edited:.1e} |")
+    print()
+    print("The last residual stream against float64 (largest difference; largest entry):")
+    for name in ("demo-gpt2", "demo-qwen3"):
+        last = [("resid_post", interp.load_model(name).arch.n_layers - 1)]
+        exact = interp.load_model(name, dtype="float64").run_with_cache(PROMPTS, last)
+        for backend in ("transformers", "transformer_lens", "nnsight"):
+            run = interp.load_model(name, backend=backend).run_with_cache(PROMPTS, last)
+            difference = float((run[last[0]] - exact[last[0]]).abs().max())
+            print(f"- {name}, {backend}: {difference:.1e} of {float(exact[last[0]].abs().max()):.0f}")
 
 
 if __name__ == "__main__":

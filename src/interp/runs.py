@@ -124,13 +124,15 @@ def _draw(experiment: Experiment, result: Result, config: dict[str, Any], folder
     shown = experiment.presentation
     if shown is None:
         return
+    from interp.figures.drawing import png
     from interp.figures.html import page
 
-    figure = shown.figure(result)
-    figure.savefig(folder / f"{experiment.name}.png", dpi=150, metadata={"Software": None})
-    body = shown.report(result)
+    (folder / f"{experiment.name}.png").write_bytes(png(shown.figure(result)))
     html = page(
-        title=experiment.name.replace("_", " "), body=body, provenance=result.provenance, config=config
+        title=experiment.name.replace("_", " "),
+        body=shown.report(result),
+        provenance=result.provenance,
+        config=config,
     )
     (folder / "report.html").write_text(html, encoding="utf-8")
 

@@ -83,8 +83,8 @@ def load_model(
         backend: ``transformers`` (default), ``transformer_lens`` or ``nnsight``.
         device: ``auto`` is CUDA or Apple's MPS where there is one, else the CPU. A device that is
             named and absent is an error.
-        dtype: float32, float64, bfloat16 or float16. A model in memory keeps its own where this is
-            left at float32 and it is loaded in another; see Raises.
+        dtype: float32, float64, bfloat16 or float16. For a model in memory it must be the one that the
+            model has; nothing is converted behind its owner's back.
         bos: ``auto`` puts the tokenizer's beginning-of-sequence token in front of text where it has
             one. The same on every backend, and recorded in every result.
         revision: a branch, tag or commit of a Hugging Face id.

@@ -50,8 +50,8 @@ class Recipe:
 
     name: str
     bos: bool
+    steps: int  # of the second stage
     seed: int = 0
-    steps: int = 1600
     batch: int = 16
     length: int = 128
     first_pool: int = 256
