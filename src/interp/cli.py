@@ -119,8 +119,22 @@ def experiments() -> None:
 
 
 @app.command
-def models() -> None:
-    """List the models that go by a short name, and which of them can be loaded without a download."""
+def models(*, check: str | None = None, backend: str = "transformers", device: str = "auto") -> None:
+    """List the models that go by a short name, and which of them can be loaded without a download.
+
+    Parameters
+    ----------
+    check
+        A short name, a Hugging Face id or a folder: load it and print its self-check instead, and how far
+        its logits are from those of the plain Hugging Face model.
+    backend
+        With --check: transformers, transformer_lens or nnsight.
+    device
+        With --check: auto, cpu, cuda, mps, ...
+    """
+    if check is not None:
+        _check_model(check, backend=backend, device=device)
+        return
     from interp.models.registry import KNOWN, is_local
 
     table = _table("Name", "What it is", "Source", "Here")
@@ -151,6 +165,30 @@ def show(run: Path, /, *, redraw: Annotated[bool, Parameter(negative=())] = Fals
     if redraw:
         draw_anew(found)
     _show(found)
+
+
+def _check_model(name: str, *, backend: str, device: str) -> None:
+    """The self-check in float32 and float64, side by side; `ModelLoadError` where one of them fails."""
+    from interp.models.registry import load_model
+    from interp.models.self_check import require, self_check
+
+    _quiet_libraries()
+    found = {}
+    for dtype in ("float32", "float64"):
+        with console.status(f"loading {name} in {dtype} ..."):
+            model = load_model(name, backend=backend, device=device, dtype=dtype, self_check=False)  # type: ignore[arg-type]
+            found[dtype] = model, self_check(model, model.hf_model)
+    table = _table("Check", "float32", "float64", "")
+    for single, double in zip(*(checks for _, checks in found.values()), strict=False):
+        verdict = "ok" if single.passed and double.passed else f"FAILED {single.where or double.where}"
+        table.add_row(single.name, f"{single.off:.1e}", f"{double.off:.1e}", verdict)
+    model, _ = found["float32"]
+    console.print(repr(model), soft_wrap=True, highlight=False)
+    console.print(f"sites: {', '.join(model.sites)}", soft_wrap=True, highlight=False)
+    console.print(table)
+    console.print("Differences are shares of the largest entry compared; 1e-4 is allowed, 1e-6 in float64.")
+    for model, checks in found.values():
+        require(checks, model)
 
 
 def _run_and_show(

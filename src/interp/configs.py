@@ -11,9 +11,18 @@ import yaml
 
 from interp.errors import ConfigError
 
+#: No configuration comes near this; a file beyond it is something else.
+LARGEST = 100_000  # bytes
+
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice instead of keeping the last."""
+    """Safe YAML that refuses a key given twice instead of keeping the last, and aliases, with which a short
+    file can stand for an endless one."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ConfigError("Aliases (*name) are not used in configurations; write the value out.")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
@@ -28,9 +37,16 @@ class _Loader(yaml.SafeLoader):
 def read_config(path: Path) -> dict[str, Any]:
     """The keys and values of a YAML file; `ConfigError` where it is none."""
     try:
+        if path.is_file() and path.stat().st_size > LARGEST:
+            raise ConfigError(
+                f"{str(path)!r} is {path.stat().st_size / 1e6:.1f} MB, too large for a configuration; "
+                "check the path."
+            )
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError:
         raise ConfigError(f"There is no configuration file {str(path)!r}.") from None
+    except RecursionError:
+        raise ConfigError(f"The configuration file {str(path)!r} is nested too deeply.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The configuration file {str(path)!r} cannot be read ({error}).") from None
     except yaml.YAMLError as error:

@@ -44,6 +44,12 @@ class RunError(InterpError):
     """A run folder that is missing, unreadable, already taken or cannot be written."""
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says, cut to its first line, without a full stop."""
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """A hint for an unknown name: the closest valid one, or all of them where none is close.
 

@@ -27,6 +27,7 @@ class Provenance:
     device: str
     bos: str
     processing: str
+    self_check: str  # passed | skipped
     seed: int
     python: str
     versions: dict[str, str]

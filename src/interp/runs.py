@@ -57,7 +57,17 @@ def run_folder(out: Path, experiment: str, tag: str, *, force: bool) -> Path:
     folder = out / experiment / tag
     if folder.exists() and not force:
         raise RunError(f"There is a run at {str(folder)!r} already; choose another --tag or pass --force.")
+    _check_writable(folder.parent)
     return folder
+
+
+def _check_writable(folder: Path) -> None:
+    """Before the work, not after it: `RunError` where `folder` cannot be written or made."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not there.is_dir():
+        raise RunError(f"{str(there)!r} is a file, so runs cannot be kept in it; choose another --out.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise RunError(f"The folder {str(there)!r} cannot be written; choose another --out.")
 
 
 def perform(experiment: Experiment, config: ExperimentConfig, folder: Path) -> Run:
@@ -73,6 +83,7 @@ def perform(experiment: Experiment, config: ExperimentConfig, folder: Path) -> R
         bos=config.bos,
         revision=config.revision,
         processing=config.processing,
+        self_check=config.self_check,
     )
     result = experiment.run(config, model)
     values = {"experiment": experiment.name, **config.model_dump()}
@@ -106,8 +117,10 @@ def read_run(path: Path) -> Run:
         raise RunError(f"{str(file)!r} cannot be read ({error}); run it again.") from None
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise RunError(f"{str(file)!r} is not a result that this version reads; run it again.")
+    if missing := {"experiment", "config", "result"} - record.keys():
+        raise RunError(f"{str(file)!r} lacks its {', '.join(sorted(missing))}; run it again.")
     try:
-        experiment = find_experiment(record["experiment"])
+        experiment = find_experiment(str(record["experiment"]))
     except ConfigError as error:
         raise RunError(f"{str(file)!r} cannot be shown: {error}") from None
     if experiment.presentation is None:

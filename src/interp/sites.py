@@ -19,8 +19,9 @@ Conventions, the same on every backend:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import index
 from typing import TYPE_CHECKING, Any, Literal
 
 from interp.errors import EditError, SiteError, nearest
@@ -103,6 +104,8 @@ class Address:
         site = find_site(self.site)
         if site.per_layer and self.layer is None:
             raise SiteError(f"Site {self.site!r} is in every layer; say which, as in layer=0.")
+        if self.layer is not None and (isinstance(self.layer, bool) or not isinstance(self.layer, int)):
+            raise SiteError(f"A layer is a whole number, not {self.layer!r}.")
         if not site.per_layer and self.layer is not None:
             raise SiteError(f"Site {self.site!r} belongs to no layer; leave the layer out.")
         if self.heads is not None and not site.per_head:
@@ -147,10 +150,13 @@ class Address:
         return cls(_SITE_OF_HOOK[template], int(layer[1]) if layer else None, **selection)
 
 
-def _indices(name: str, value: int | Iterable[int] | None) -> tuple[int, ...] | None:
+def _indices(name: str, value: Any) -> tuple[int, ...] | None:
     if value is None:
         return None
-    indices = (value,) if isinstance(value, int) else tuple(int(i) for i in value)
+    try:
+        indices = (index(value),) if hasattr(value, "__index__") else tuple(index(i) for i in value)
+    except TypeError:
+        raise SiteError(f"The {name} of an address are whole numbers, not {value!r}.") from None
     if not indices:
         raise SiteError(f"An address with an empty list of {name} matches nothing; leave it out to mean all.")
     if len(set(indices)) != len(indices):

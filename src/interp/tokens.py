@@ -2,8 +2,9 @@
 
 One policy for every backend: text is tokenised without the tokenizer's own special tokens, and the
 library itself puts the beginning-of-sequence token in front where the policy says so. Token ids are
-taken as they are given. Batches are padded on the right; the models are causal, so that padding can
-not reach a real token and a batch gives the same numbers as its prompts one at a time.
+taken as they are given; a batch that a tokenizer has padded, on the left or on the right, by its mask.
+Batches are padded on the right; the models are causal, so that padding can not reach a real token and
+a batch gives the same numbers as its prompts one at a time.
 """
 
 from __future__ import annotations
@@ -51,6 +52,27 @@ class Tokens:
         return Tokens(self.ids.expand(n, -1), self.lengths * n)
 
     @classmethod
+    def unpad(cls, ids: Any, mask: Any) -> Tokens:
+        """A batch that was padded elsewhere, on the left or on the right, by its attention mask [batch, pos].
+
+        Padding on the left is taken off and put on the right, so position 0 is each prompt's first token.
+        Raises `InputError` where a mask has a gap or no token, or does not have the shape of the ids.
+        """
+        ids, mask = torch.as_tensor(ids), torch.as_tensor(mask)
+        if ids.ndim != 2 or ids.shape != mask.shape:
+            raise InputError(
+                f"Ids and mask must both be [batch, pos]; they are {list(ids.shape)} and {list(mask.shape)}."
+            )
+        mask = mask.bool()
+        for row, real in enumerate(mask):
+            where = real.nonzero().flatten()
+            if not len(where) or int(where[-1] - where[0]) + 1 != len(where):
+                raise InputError(
+                    f"The mask of prompt {row} is not one stretch of tokens with padding on one side of it."
+                )
+        return cls.pad([row[real].tolist() for row, real in zip(ids, mask, strict=True)])
+
+    @classmethod
     def pad(cls, rows: Sequence[Sequence[int]], *, pad_id: int = 0) -> Tokens:
         """Prompts of any lengths as one batch. The padding id is never seen by a real token."""
         lengths = tuple(len(row) for row in rows)
@@ -77,7 +99,14 @@ def bos_id(tokenizer: PreTrainedTokenizerBase | None, bos: Bos = "auto") -> int 
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Text as ids, without any special token added."""
+    """Text as ids, without any special token added. `InputError` for what is no valid text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            "The text holds half a character (a lone surrogate); it was decoded wrongly somewhere, so "
+            "read it again as UTF-8."
+        ) from None
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
@@ -192,7 +221,23 @@ def substring_positions(
         found = "does not occur" if count == 0 else f"occurs {count} times"
         raise InputError(f"{substring!r} {found} in the prompt {prompt!r}; give a part that occurs once.")
     start = prompt.index(substring)
-    stop = start + len(substring)
+    return span_positions(prompt, (start, start + len(substring)), tokenizer=tokenizer, ids=ids)
+
+
+def span_positions(
+    prompt: str, span: tuple[int, int], *, tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]
+) -> list[int]:
+    """Positions in `ids` (BOS included) of the tokens that overlap characters [start, stop) of `prompt`."""
+    start, stop = span
+    if not 0 <= start < stop <= len(prompt):
+        raise InputError(
+            f"The characters {start} to {stop} are no part of the prompt, which has {len(prompt)}; "
+            "give start and stop with 0 <= start < stop."
+        )
+    if not tokenizer.is_fast:
+        raise InputError(
+            "This tokenizer cannot say where its tokens are in the text; give positions as numbers."
+        )
     encoding = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
     offsets: Any = encoding["offset_mapping"]
     shift = len(ids) - len(offsets)  # the BOS, where there is one

@@ -17,6 +17,7 @@ without one, a run keeps its numbers and draws nothing.
 from __future__ import annotations
 
 import pkgutil
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -43,6 +44,7 @@ class ExperimentConfig(BaseModel):
     dtype: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
     bos: Literal["auto", True, False] = "auto"
     processing: Literal["none", "folded"] = "none"
+    self_check: bool = True
     seed: int = 0
 
 
@@ -75,7 +77,8 @@ class Experiment:
             return f"Unknown key {key!r} for {self.name}; {nearest(key, self.config.model_fields)}"
         what = str(first["msg"]).removeprefix("Input ").removeprefix("Value error, ")
         quote = "; put text that reads as yes, no or a number in quotes" if "string" in what else ""
-        return f"The value {first['input']!r} of {key!r} will not do for {self.name}: it {what}{quote}."
+        value = reprlib.repr(first["input"])  # shortened: a configuration may hold anything
+        return f"The value {value} of {key!r} will not do for {self.name}: it {what}{quote}."
 
 
 _EXPERIMENTS: dict[str, Experiment] = {}

@@ -16,16 +16,24 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.errors import EditError, InputError, SiteError, nearest
+from interp.errors import EditError, InputError, SiteError
 from interp.models.editing import Key, Taps
 from interp.sites import SITES, Address, Edit, find_site, parse_sites
-from interp.tokens import Prompt, Tokens, encode_prompt, labels, single_token, substring_positions
+from interp.tokens import (
+    Prompt,
+    Tokens,
+    encode_prompt,
+    labels,
+    single_token,
+    span_positions,
+    substring_positions,
+)
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SiteSpec = str | tuple[str, int] | Address
-Prompts = Tokens | Prompt | Sequence[Prompt]
+Prompts = Tokens | Prompt | Sequence[Prompt] | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,10 +46,12 @@ class Architecture:
     n_kv_heads: int
     d_model: int
     d_head: int
-    d_mlp: int
+    d_mlp: int | None  # None: a mixture of experts, which has no single mlp_act
     d_vocab: int
     n_ctx: int | None  # None: no limit known
     parallel_attention: bool  # attention and MLP read the same residual stream, so there is no resid_mid
+    post_norms: bool = False  # what attention and MLP write is normalised before it is added
+    attention_sinks: bool = False  # attention rows sum to less than 1: a learned sink takes the rest
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class Identity:
     device: str
     bos: str  # the text of the token put in front of prompts, or "none"
     processing: str  # none | folded
+    self_check: str = "skipped"  # passed | skipped
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -106,6 +117,8 @@ class Model(ABC):
     """
 
     backend: ClassVar[str]
+    #: The Hugging Face model that it looks into.
+    hf_model: PreTrainedModel
     #: Sites that this backend reaches on architectures that have them; where that depends on the
     #: architecture, the backend sets it for the model at hand.
     reach: frozenset[str] = frozenset(SITES)
@@ -154,7 +167,8 @@ class Model(ABC):
 
     @abstractmethod
     def W_O(self, layer: int) -> Float[Tensor, "head d_head d_model"]:
-        """The output projection of each head: ``attn_out = sum over heads of z @ W_O`` plus a bias."""
+        """The output projection of each head: ``attn_out = sum over heads of z @ W_O`` plus a bias; with
+        `Architecture.post_norms` that sum is what the norm behind it reads."""
 
     @property
     @abstractmethod
@@ -225,29 +239,36 @@ class Model(ABC):
             return self._unembed(resid.to(self.device, self.dtype))
 
     def to_tokens(self, prompts: Prompts) -> Tokens:
-        """Prompts as ids: text, a list of ids, or several of either; `Tokens` pass through.
+        """Prompts as ids: text, a list of ids, or several of either; or a batch that a tokenizer made, with
+        ``input_ids`` and ``attention_mask``, padded on either side. `Tokens` pass through.
 
         Text gets the BOS of the model's policy; ids are taken as they are. Several prompts may have
-        different lengths.
+        different lengths; position 0 is always a prompt's first token, whatever the padding was.
         """
+        if isinstance(prompts, Mapping):
+            if not {"input_ids", "attention_mask"} <= prompts.keys():
+                raise InputError("A batch from a tokenizer needs its 'input_ids' and its 'attention_mask'.")
+            prompts = Tokens.unpad(prompts["input_ids"], prompts["attention_mask"])
         if isinstance(prompts, Tokens):
+            for row in range(len(prompts)):
+                self._encode(prompts.row(row))  # the ids are checked; they are taken as they are
             return prompts
         several = cast(
             Sequence[Prompt], [prompts] if isinstance(prompts, str) or _is_ids(prompts) else prompts
         )
-        rows = [
-            encode_prompt(
-                prompt,
-                tokenizer=self.tokenizer,
-                bos=self.bos_id,
-                d_vocab=self.arch.d_vocab,
-                n_ctx=self.arch.n_ctx,
-            )
-            for prompt in several
-        ]
+        rows = [self._encode(prompt) for prompt in several]
         if not rows:
             raise InputError("There is no prompt; give at least one.")
         return Tokens.pad(rows)
+
+    def _encode(self, prompt: Prompt) -> list[int]:
+        return encode_prompt(
+            prompt,
+            tokenizer=self.tokenizer,
+            bos=self.bos_id,
+            d_vocab=self.arch.d_vocab,
+            n_ctx=self.arch.n_ctx,
+        )
 
     def to_single_token(self, answer: str | int) -> int:
         """The id of an answer that is exactly one token; `InputError` otherwise."""
@@ -257,19 +278,48 @@ class Model(ABC):
         """The text of each token by itself."""
         return labels(self.tokenizer, [int(i) for i in ids])
 
-    def positions_of(self, prompt: str, substring: str) -> list[int]:
-        """The positions, BOS counted, of the tokens that make up `substring`, which must occur once."""
+    def positions_of(
+        self,
+        prompt: str,
+        substring: str | None = None,
+        *,
+        span: tuple[int, int] | None = None,
+        token: str | int | None = None,
+    ) -> list[int]:
+        """Positions in `prompt`, BOS counted, for use in an address.
+
+        Give one of: `substring`, a part of the prompt that occurs once (the tokens that make it up); `span`,
+        characters [start, stop) of the prompt; `token`, the text or id of a token (everywhere it occurs).
+        Raises `InputError` where there is no such place.
+        """
+        if sum(way is not None for way in (substring, span, token)) != 1:
+            raise InputError("Say where in one way: a substring, a span of characters, or a token.")
+        ids = self.to_tokens(prompt).row(0)
+        if token is not None:
+            wanted = self.to_single_token(token)
+            if wanted not in ids:
+                raise InputError(f"The token {token!r} does not occur in the prompt {prompt!r}.")
+            return [i for i, one in enumerate(ids) if one == wanted]
         if self.tokenizer is None:
             raise InputError("This model has no tokenizer, so positions must be given as numbers.")
-        return substring_positions(
-            prompt, substring, tokenizer=self.tokenizer, ids=self.to_tokens(prompt).row(0)
-        )
+        if span is not None:
+            return span_positions(prompt, span, tokenizer=self.tokenizer, ids=ids)
+        return substring_positions(prompt, substring or "", tokenizer=self.tokenizer, ids=ids)
 
     @property
     def sites(self) -> list[str]:
         """The sites that can be read and edited on this model with this backend."""
-        absent = {"resid_mid"} if self.arch.parallel_attention else set()
-        return [site for site in SITES if site in self.reach - absent]
+        return [site for site in SITES if site in self.reach - self._absent.keys()]
+
+    @property
+    def _absent(self) -> dict[str, str]:
+        """The sites that this architecture does not have, on any backend, each with the reason."""
+        absent = {}
+        if self.arch.parallel_attention:
+            absent["resid_mid"] = "runs attention and MLP in parallel"
+        if self.arch.d_mlp is None:
+            absent["mlp_act"] = "is a mixture of experts"
+        return absent
 
     # ---- checks ----
 
@@ -291,14 +341,15 @@ class Model(ABC):
         find_site(site)
         if site in self.sites:
             return
-        if site not in self.reach:
+        if site in self._absent:
             raise SiteError(
-                f"The {self.backend} backend does not reach {site!r}; "
-                f"load the model with backend='transformers' or choose one of {', '.join(self.sites)}."
+                f"{self.identity.name} {self._absent[site]}, so it has no {site!r}; "
+                f"choose one of {', '.join(self.sites)}."
             )
+        elsewhere = "" if self.backend == "transformers" else "load the model with backend='transformers' or "
         raise SiteError(
-            f"{self.identity.name} runs attention and MLP in parallel, so it has no {site!r}; "
-            f"{nearest(site, self.sites)}"
+            f"The {self.backend} backend does not reach {site!r} in {self.arch.family} models; "
+            f"{elsewhere}choose one of {', '.join(self.sites)}."
         )
 
     def __repr__(self) -> str:

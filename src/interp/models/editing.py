@@ -45,7 +45,7 @@ class Taps:
         for edit in self.edits.get(key, ()):
             value = apply_edit(value, edit, self.lengths)
         if key in self.reads:
-            self.values[key] = value.detach()
+            self.values[key] = value.detach().clone()  # Falcon adds to its MLP's output in place
         return value
 
     def check_all_visited(self) -> None:

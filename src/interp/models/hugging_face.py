@@ -9,16 +9,37 @@ from __future__ import annotations
 
 import copy
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from interp.models.base import Model
-from interp.models.layouts import Layout, architecture, check_layout, part
+from interp.models.editing import Taps
+from interp.models.layouts import Layout, architecture, check_layout, logits_divisor, part, residual_scale
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+#: Where the activation of a site passes in a layer: the part of the layout ("" is the layer itself), and
+#: whether that part reads or writes it.
+_PLACES: dict[str, tuple[str, Literal["input", "output"]]] = {
+    "resid_pre": ("", "input"),
+    "z": ("attn_proj", "input"),
+    "attn_out": ("attn", "output"),
+    "resid_mid": ("mlp_norm", "input"),
+    "mlp_act": ("mlp_proj", "input"),
+    "mlp_out": ("mlp", "output"),
+    "resid_post": ("", "output"),
+}
+
+#: One for each Hugging Face model, however many `Model`s look into it: they hook the same modules.
+_LOCKS: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
+
+#: What is the input or output of no module.
+INSIDE_ATTENTION = frozenset({"q", "k", "v", "pattern"})
 
 
 class HuggingFaceModel(Model):
@@ -29,11 +50,37 @@ class HuggingFaceModel(Model):
         self.hf_model = hf_model
         self.layout = layout
         self.layers: list[nn.Module] = list(part(hf_model, layout.layers))
+        self.residual_scale = residual_scale(hf_model)
         super().__init__(architecture=architecture(hf_model, layout), **identity)
+        self._lock = _LOCKS.setdefault(hf_model, self._lock)
+
+    def place(self, site: str) -> tuple[str, Literal["input", "output"]]:
+        """The path of the module in a layer whose input or output is `site`. KeyError inside attention."""
+        name, side = _PLACES[site]
+        return (getattr(self.layout, name) if name else ""), side
+
+    def through(self, taps: Taps, site: str, layer: int | None, own: Tensor, n_rows: int) -> Tensor:
+        """Bring what a module reads or writes to `taps` in the usual shape of `site`, and give back what the
+        module shall read or write instead: `own` itself where nothing was edited."""
+        usual = own
+        if usual.ndim == 2:  # OPT runs its MLP on all tokens at once: [batch * pos, d_model]
+            usual = usual.unflatten(0, (n_rows, -1))
+        if site == "z":
+            usual = usual.unflatten(-1, (self.arch.n_heads, -1))  # [batch, pos, head, d_head]
+        scale = self.residual_scale if site in ("attn_out", "mlp_out") else 1.0
+        if scale != 1.0:
+            usual = usual * scale
+        edited = taps.visit(site, layer, usual)
+        if edited is usual:
+            return own
+        edited = (edited if scale == 1.0 else edited / scale).reshape(own.shape)
+        # resid_mid is read by the norm and by the residual sum, the same tensor
+        return own.copy_(edited) if site == "resid_mid" else edited
 
     def _unembed(self, resid: Tensor) -> Tensor:
         logits = self.hf_model.get_output_embeddings()(part(self.hf_model, self.layout.final_norm)(resid))
-        cap = getattr(self.hf_model.config, "final_logit_softcapping", None)
+        logits = logits / logits_divisor(self.hf_model)
+        cap = getattr(self.hf_model.config.get_text_config(), "final_logit_softcapping", None)
         return logits if cap is None else cap * torch.tanh(logits / cap)
 
     @property
@@ -49,6 +96,7 @@ class HuggingFaceModel(Model):
         weight = projection.weight.detach()
         if isinstance(projection, nn.Linear):
             weight = weight.T  # Linear keeps [out, in]; GPT-2's Conv1D keeps [in, out]
+        weight = weight if self.residual_scale == 1.0 else weight * self.residual_scale
         return weight.unflatten(0, (self.arch.n_heads, self.arch.d_head))
 
 
@@ -61,11 +109,3 @@ def twin(hf_model: PreTrainedModel) -> PreTrainedModel:
 def in_place(old: Tensor, new: Tensor) -> Tensor:
     """Write `new` into `old`: resid_mid is read by the norm and by the residual sum, the same tensor."""
     return old if new is old else old.copy_(new)
-
-
-def split(x: Tensor, n_heads: int) -> Tensor:
-    return x.unflatten(-1, (n_heads, -1))  # [batch, pos, head, d_head]
-
-
-def merged(x: Tensor) -> Tensor:
-    return x.flatten(-2)  # [batch, pos, head * d_head]

@@ -1,12 +1,18 @@
 """Where each family of architectures keeps its parts, as paths in its Hugging Face modules.
 
 Attention itself needs no entry: q, k, v and pattern are seen in one place, by the attention function
-that transformers lets us register. So a family is a line of names.
+that transformers lets us register. So a family is a line of names, and most have the usual ones.
+
+`attn` and `mlp` name the modules *whose output is added to the residual stream*: in a family that
+normalises the output of a block, that is the norm behind it. So that, everywhere,
+``resid_pre + attn_out + mlp_out = resid_post``, and the self-check on loading can hold a model to it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -18,97 +24,226 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Dotted paths of the parts of a causal language model; those of a layer are relative to it."""
+    """Dotted paths of the parts of a causal language model; those of a layer are relative to it.
+
+    A family whose shape depends on its configuration names the keys: ``parallel`` those that are true
+    where attention and MLP read the same residual stream (True: always), ``only`` the values without
+    which its layers are built differently, and such a model is refused.
+    """
 
     layers: str = "model.layers"
     final_norm: str = "model.norm"
-    attn: str = "self_attn"
+    attn: str = "self_attn"  # what writes attn_out
     attn_proj: str = "self_attn.o_proj"  # what reads z
-    mlp: str = "mlp"
+    mlp: str = "mlp"  # what writes mlp_out
     mlp_proj: str = "mlp.down_proj"  # what reads mlp_act
-    mlp_norm: str | None = "post_attention_layernorm"  # what reads resid_mid
-    parallel_attention: bool = False
+    mlp_norm: str = "post_attention_layernorm"  # what reads resid_mid
+    parallel: bool | tuple[str, ...] = False
+    only: Mapping[str, Any] = field(default_factory=dict)
 
 
-LLAMA = Layout()
+_GPT2: dict[str, Any] = {
+    "layers": "transformer.h",
+    "final_norm": "transformer.ln_f",
+    "attn": "attn",
+    "mlp_norm": "ln_2",
+}
+_POST_NORMS: dict[str, Any] = {"attn": "post_attention_layernorm", "mlp": "post_feedforward_layernorm"}
+_GEMMA2 = Layout(**_POST_NORMS, mlp_norm="pre_feedforward_layernorm")
+_FALCON: dict[str, Any] = {
+    "layers": "transformer.h",
+    "final_norm": "transformer.ln_f",
+    "mlp_proj": "mlp.dense_4h_to_h",
+}
 
+# Those whose parts have the usual names.
+_USUAL = (
+    *("llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe"),
+    *("gemma", "phi3", "granite", "smollm3", "gpt_oss"),
+)
+
+#: By the ``model_type`` of the configuration.
 LAYOUTS: dict[str, Layout] = {
-    "gpt2": Layout(
-        layers="transformer.h",
-        final_norm="transformer.ln_f",
-        attn="attn",
-        attn_proj="attn.c_proj",
-        mlp_proj="mlp.c_proj",
-        mlp_norm="ln_2",
-    ),
+    **{family: Layout() for family in _USUAL},
+    "gpt2": Layout(**_GPT2, attn_proj="attn.c_proj", mlp_proj="mlp.c_proj"),
+    "gpt_neo": Layout(**_GPT2, attn_proj="attn.attention.out_proj", mlp_proj="mlp.c_proj"),
+    "gptj": Layout(**_GPT2, attn_proj="attn.out_proj", mlp_proj="mlp.fc_out", parallel=True),
     "gpt_neox": Layout(
         layers="gpt_neox.layers",
         final_norm="gpt_neox.final_layer_norm",
         attn="attention",
         attn_proj="attention.dense",
         mlp_proj="mlp.dense_4h_to_h",
+        parallel=("use_parallel_residual",),
     ),
-    "llama": LLAMA,
-    "mistral": LLAMA,
-    "qwen2": LLAMA,
-    "qwen3": LLAMA,
+    "opt": Layout(
+        layers="model.decoder.layers",
+        final_norm="model.decoder.final_layer_norm",
+        attn_proj="self_attn.out_proj",
+        mlp="fc2",
+        mlp_proj="fc2",
+        mlp_norm="final_layer_norm",
+        only={"do_layer_norm_before": True},
+    ),
+    # Its attention and MLP add the residual stream themselves; what they add it to comes from these.
+    "bloom": Layout(
+        **_FALCON,
+        attn="self_attention.dense",
+        attn_proj="self_attention.dense",
+        mlp="mlp.dense_4h_to_h",
+        only={"apply_residual_connection_post_layernorm": False},
+    ),
+    "falcon": Layout(
+        **_FALCON,
+        attn="self_attention",
+        attn_proj="self_attention.dense",
+        parallel=("parallel_attn", "new_decoder_architecture"),
+    ),
+    "phi": Layout(
+        final_norm="model.final_layernorm", attn_proj="self_attn.dense", mlp_proj="mlp.fc2", parallel=True
+    ),
+    "stablelm": Layout(parallel=("use_parallel_residual",)),
+    "starcoder2": Layout(mlp_proj="mlp.c_proj"),
+    "gemma2": _GEMMA2,
+    "gemma3_text": _GEMMA2,
+    "olmo2": Layout(**_POST_NORMS, mlp_norm="mlp"),
 }
 
 
 def part(root: nn.Module, path: str) -> Any:
-    """The module at a dotted path."""
-    return attrgetter(path)(root)
+    """The module at a dotted path; `root` itself for the empty one."""
+    return attrgetter(path)(root) if path else root
 
 
 def find_layout(model: PreTrainedModel) -> Layout:
-    """The layout of a model by its configuration's ``model_type``, its paths checked.
+    """The layout of a model by its configuration's ``model_type``.
 
-    Raises `ModelLoadError` for an architecture that is not in the table: it is never guessed.
+    Raises `ModelLoadError` for an architecture that is not in the table: it is never guessed. The
+    message says which of the usual parts it has, and which it lacks.
     """
     family = model.config.model_type
-    if family not in LAYOUTS:
-        raise ModelLoadError(
-            f"The architecture {family!r} is not in the layout table ({nearest(family, LAYOUTS)}) "
-            "Pass layout=interp.Layout(...) with the paths of its parts."
-        )
-    return LAYOUTS[family]
+    if family in LAYOUTS:
+        return LAYOUTS[family]
+    usual = Layout()
+    paths = (usual.attn, usual.attn_proj, usual.mlp, usual.mlp_proj, usual.mlp_norm)
+    has = [path for path in (usual.layers, usual.final_norm) if _leads_somewhere(model, path)]
+    if usual.layers in has and len(layers := part(model, usual.layers)):
+        has += [f"{usual.layers}.0.{path}" for path in paths if _leads_somewhere(layers[0], path)]
+    lacks = {usual.layers, usual.final_norm, *(f"{usual.layers}.0.{path}" for path in paths)} - set(has)
+    raise ModelLoadError(
+        f"The architecture {family!r} is not in the layout table ({nearest(family, LAYOUTS).rstrip('?.')}). "
+        f"It has {', '.join(has) or 'none of the usual parts'}; "
+        f"it lacks {', '.join(sorted(lacks)) or 'none'}. "
+        "Pass layout=interp.Layout(...) with the paths of its parts."
+    )
 
 
 def check_layout(model: PreTrainedModel, layout: Layout) -> None:
-    """Raise `ModelLoadError` where a path of the layout leads nowhere in this model."""
-    roots = [(model, path) for path in (layout.layers, layout.final_norm)]
+    """Raise `ModelLoadError` where a path of the layout leads nowhere in this model, or where the model
+    is of a kind that the layout does not describe."""
+    family, config = model.config.model_type, model.config.get_text_config()
+    for key, value in layout.only.items():
+        if getattr(config, key, value) != value:
+            raise ModelLoadError(
+                f"This {family} model has {key}={getattr(config, key)}, so its layers are built differently; "
+                f"only those with {key}={value} can be looked into."
+            )
+    if not _leads_somewhere(model, layout.layers) or not len(part(model, layout.layers)):
+        raise ModelLoadError(f"The layout does not fit this {family} model: no layers at {layout.layers!r}.")
+    first = part(model, layout.layers)[0]
+    roots = [
+        (model, layout.final_norm),
+        *((first, path) for path in (layout.attn, layout.attn_proj, layout.mlp)),
+    ]
+    if not is_parallel(model, layout):
+        roots.append((first, layout.mlp_norm))
+    for root, path in roots:
+        if not _leads_somewhere(root, path):
+            names = ", ".join(name for name, _ in root.named_children())
+            raise ModelLoadError(
+                f"The layout does not fit this {family} model: there is no {path!r} in its "
+                f"{type(root).__name__}, whose parts are {names}."
+            )
+
+
+def _leads_somewhere(root: Any, path: str) -> bool:
     try:
-        first = part(model, layout.layers)[0]
-        roots += [
-            (first, p)
-            for p in (layout.attn, layout.attn_proj, layout.mlp, layout.mlp_proj, layout.mlp_norm)
-            if p
-        ]
-        for root, path in roots:
-            part(root, path)
-    except (AttributeError, IndexError, TypeError) as error:
-        raise ModelLoadError(
-            f"The layout does not fit this {model.config.model_type} model: {error}."
-        ) from None
+        return part(root, path) is not None
+    except AttributeError:
+        return False
+
+
+def is_parallel(model: PreTrainedModel, layout: Layout) -> bool:
+    """Whether attention and MLP read the same residual stream, so that there is no resid_mid."""
+    if isinstance(layout.parallel, bool):
+        return layout.parallel
+    config = model.config.get_text_config()
+    return any(bool(getattr(config, key, False)) for key in layout.parallel)
+
+
+def has_one_mlp(model: PreTrainedModel, layout: Layout) -> bool:
+    """Whether every layer has one MLP: a mixture of experts has many, and so no one ``mlp_act``."""
+    return all(_leads_somewhere(layer, layout.mlp_proj) for layer in part(model, layout.layers))
+
+
+def uses_attention_interface(model: PreTrainedModel, layout: Layout) -> bool:
+    """Whether attention goes through transformers' attention interface, where q, k, v are seen."""
+    attention = type(_parent(part(model, layout.layers)[0], layout.attn_proj))
+    return hasattr(sys.modules[attention.__module__], "eager_attention_forward")
+
+
+def _parent(root: nn.Module, path: str) -> nn.Module:
+    """The module that holds the one at `path`: for the output projection, attention itself."""
+    return part(root, path.rpartition(".")[0])
+
+
+def residual_scale(model: PreTrainedModel) -> float:
+    """What attention and MLP outputs are multiplied by before they are added (Granite; elsewhere 1)."""
+    return float(getattr(model.config.get_text_config(), "residual_multiplier", None) or 1.0)
+
+
+def logits_divisor(model: PreTrainedModel) -> float:
+    """What the unembedding's product is divided by (Granite; elsewhere 1)."""
+    return float(getattr(model.config.get_text_config(), "logits_scaling", None) or 1.0)
 
 
 def architecture(model: PreTrainedModel, layout: Layout) -> Architecture:
     """The facts of a loaded model, from its configuration and the shapes of its weights."""
-    config: Any = model.config
+    config: Any = model.config.get_text_config()
     n_heads = config.num_attention_heads
-    d_head = getattr(config, "head_dim", None) or config.hidden_size // n_heads
-    projection = part(part(model, layout.layers)[0], layout.mlp_proj)
+    first = part(model, layout.layers)[0]
     return Architecture(
-        family=config.model_type,
+        family=model.config.model_type,
         n_layers=len(part(model, layout.layers)),
         n_heads=n_heads,
-        n_kv_heads=getattr(config, "num_key_value_heads", None) or n_heads,
+        n_kv_heads=_n_kv_heads(config, n_heads),
         d_model=config.hidden_size,
-        d_head=d_head,
-        d_mlp=max(set(projection.weight.shape) - {config.hidden_size}, default=config.hidden_size),
+        d_head=_width_read(part(first, layout.attn_proj), config.hidden_size) // n_heads,
+        d_mlp=_width_read(part(first, layout.mlp_proj), config.hidden_size)
+        if has_one_mlp(model, layout)
+        else None,
         d_vocab=model.get_output_embeddings().weight.shape[0],
         n_ctx=getattr(config, "max_position_embeddings", None),
-        parallel_attention=layout.parallel_attention or bool(getattr(config, "use_parallel_residual", False)),
+        parallel_attention=is_parallel(model, layout),
+        post_norms=not layout.attn_proj.startswith(layout.attn),
+        attention_sinks=hasattr(_parent(first, layout.attn_proj), "sinks"),
     )
+
+
+def _n_kv_heads(config: Any, n_heads: int) -> int:
+    if config.model_type == "falcon":
+        return (
+            config.num_kv_heads if config.new_decoder_architecture else 1 if config.multi_query else n_heads
+        )
+    return getattr(config, "num_key_value_heads", None) or n_heads
+
+
+def _width_read(projection: Any, d_model: int) -> int:
+    """The width of what a projection onto the residual stream reads: Linear keeps [out, in], GPT-2's Conv1D
+    [in, out]."""
+    shape = projection.weight.shape
+    if tuple(shape) == (d_model, d_model):
+        return d_model
+    return shape[1] if shape[0] == d_model else shape[0]

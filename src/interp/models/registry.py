@@ -7,11 +7,11 @@ unless asked for by name. Nothing falls back in silence, neither to another devi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from interp.errors import ModelLoadError, nearest
+from interp.errors import ModelLoadError, first_line, nearest
 
 if TYPE_CHECKING:
     import torch
@@ -73,6 +73,7 @@ def load_model(
     layout: Layout | None = None,
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
+    self_check: bool = True,
 ) -> Model:
     """Load a model for looking into.
 
@@ -93,10 +94,12 @@ def load_model(
         layout: where an architecture that is not in the table keeps its parts.
         trust_remote_code, allow_pickle: run the repository's own code; read pickled weights. Both
             can run anything, so both must be asked for.
+        self_check: run a few tokens through the model and hold its activations to what they must
+            satisfy (`interp.models.self_check`); without it, every result records that it was skipped.
 
     Raises:
         ModelLoadError: an unknown name, a model that is not reachable, an architecture that is not in
-            the table, a missing backend, a device or dtype that is not there.
+            the table, a missing backend, a device or dtype that is not there, a failed self-check.
     """
     for kind, value, valid in (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES)):
         if value not in valid:
@@ -110,10 +113,12 @@ def load_model(
     backend_class = _backend_class(backend)
 
     from interp.models.layouts import find_layout
+    from interp.models.self_check import require
+    from interp.models.self_check import self_check as run_self_check
     from interp.tokens import bos_id
 
     torch_device = _device(device)
-    torch_dtype = _dtype(dtype)
+    torch_dtype = _dtype(dtype, torch_device)
     if isinstance(model, str | Path):
         name = str(model)
         hf_model, tokenizer = _from_source(
@@ -127,6 +132,11 @@ def load_model(
         revision = revision or getattr(hf_model.config, "_commit_hash", None)
     else:
         hf_model = model
+        if not hasattr(model, "get_output_embeddings") or not hasattr(model, "config"):
+            raise ModelLoadError(
+                f"A model is a name, a folder or a causal language model of transformers, not a "
+                f"{type(model).__name__}."
+            )
         name = getattr(model.config, "name_or_path", "") or f"{model.config.model_type} in memory"
         if hf_model.dtype != torch_dtype:
             raise ModelLoadError(
@@ -134,7 +144,9 @@ def load_model(
                 f"pass dtype={str(hf_model.dtype).removeprefix('torch.')!r}, or convert it first."
             )
     hf_model = hf_model.to(torch_device).eval()
-    return backend_class(
+    if dtype == "float64" and type(hf_model)._can_set_experts_implementation():
+        hf_model.set_experts_implementation("eager")  # torch's grouped product has no float64
+    loaded = backend_class(
         hf_model,
         layout=layout or find_layout(hf_model),
         tokenizer=tokenizer,
@@ -145,6 +157,10 @@ def load_model(
         bos_id=bos_id(tokenizer, bos),
         processing=processing,
     )
+    if self_check:
+        require(run_self_check(loaded, hf_model), loaded)
+        loaded.identity = replace(loaded.identity, self_check="passed")
+    return loaded
 
 
 def _backend_class(backend: str) -> Callable[..., Model]:
@@ -180,13 +196,21 @@ def _device(device: str) -> torch.device:
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError):
         raise ModelLoadError(f"The device {device!r} is not available here; use 'auto' or 'cpu'.") from None
+    if chosen.type == "meta":
+        raise ModelLoadError("The device 'meta' holds no numbers; use 'auto' or 'cpu'.")
     return chosen
 
 
-def _dtype(dtype: str) -> torch.dtype:
+def _dtype(dtype: str, device: torch.device) -> torch.dtype:
     import torch
 
-    return getattr(torch, dtype)
+    chosen: torch.dtype = getattr(torch, dtype)
+    try:
+        ones = torch.ones(2, 2, dtype=chosen, device=device)
+        (ones @ ones).softmax(-1)
+    except (RuntimeError, TypeError, NotImplementedError):
+        raise ModelLoadError(f"The device {str(device)!r} cannot compute in {dtype}; use float32.") from None
+    return chosen
 
 
 def _from_source(
@@ -199,7 +223,7 @@ def _from_source(
     allow_pickle: bool,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Weights and tokenizer from a short name, a folder, or the Hugging Face cache or hub."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     source = KNOWN[name].source if name in KNOWN else name
@@ -216,16 +240,38 @@ def _from_source(
         logging.disable_progress_bar()
     try:
         options["local_files_only"] = local or _cached_or_reachable(source, revision)
-        hf_model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, use_safetensors=None if allow_pickle else True, **options
+        hf_model, report = AutoModelForCausalLM.from_pretrained(
+            source,
+            dtype=dtype,
+            use_safetensors=None if allow_pickle else True,
+            output_loading_info=True,
+            **options,
         )
-        tokenizer = tokenizer or AutoTokenizer.from_pretrained(source, **options)
     except Exception as error:  # the libraries raise of many kinds; each becomes one sentence
         raise ModelLoadError(_why_not(name, source, local, error)) from error
     finally:
         if bars:
             logging.enable_progress_bar()
-    return hf_model, tokenizer
+    if missing := sorted(report["missing_keys"]):  # transformers would go on with random numbers there
+        raise ModelLoadError(
+            f"The weights of {name!r} lack {len(missing)} of the model's tensors ({missing[0]}, ...); "
+            "fetch or save them again."
+        )
+    return hf_model, tokenizer or _tokenizer(name, source, options)
+
+
+def _tokenizer(name: str, source: str, options: dict[str, Any]) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        tokenizer("a")
+    except Exception as error:  # of many kinds, as above
+        raise ModelLoadError(
+            f"{name!r} has weights but no tokenizer that can be loaded ({first_line(error)}); put its "
+            "tokenizer files beside them, or pass tokenizer=... in Python."
+        ) from error
+    return tokenizer
 
 
 def _cached_or_reachable(source: str, revision: str | None) -> bool:
@@ -250,7 +296,7 @@ def _in_cache(source: str, revision: str | None = None) -> bool:
 
 def _why_not(name: str, source: str, local: bool, error: Exception) -> str:
     """One sentence for a failed load, with what to do."""
-    first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+    first = first_line(error)
     if local:
         return f"The folder {name!r} could not be loaded as a causal language model: {first}."
     if "safetensors" in first and "connect" not in first:

@@ -7,7 +7,10 @@
    `hook_rot_q` and `hook_rot_k`, and that is what `q` and `k` mean here.
 4. TransformerLens' `hook_resid_mid` is an alias of the second norm's input. An edit returned there
    would reach the MLP and miss the residual sum, so resid_mid is edited in place, which reaches both.
-5. Hooks go to the hook points one by one, under a level of their own: by their names, the bridge in
+5. A hook point may exist and never be passed (`hook_rot_q` on GPT-NeoX), or stand for something else
+   in another family. So each site is compared with the transformers backend when the model is loaded,
+   as a value and as an edit, and one that differs is not reached.
+6. Hooks go to the hook points one by one, under a level of their own: by their names, the bridge in
    compatibility mode calls a hook once for each alias, and an "add" would be added twice.
 """
 
@@ -18,15 +21,16 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 from transformer_lens.model_bridge.sources import build_bridge_from_module
 
-from interp.errors import ModelLoadError
+from interp.errors import ModelLoadError, first_line
 from interp.models.base import Model
 from interp.models.editing import Taps
 from interp.models.hugging_face import in_place, twin
-from interp.models.layouts import Layout, architecture, check_layout
+from interp.models.layouts import Layout, architecture, check_layout, logits_divisor
+from interp.models.self_check import agreeing_sites
+from interp.models.transformers_backend import TransformersModel
 from interp.sites import SITES, Address
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _LEVEL = -1  # the bridge's own contexts count from 1
+#: Without these there is nothing to look into.
+NEEDED = frozenset({"resid_pre", "attn_out", "mlp_out", "resid_post"})
 
 
 class TransformerLensModel(Model):
@@ -44,12 +50,22 @@ class TransformerLensModel(Model):
     def __init__(self, hf_model: PreTrainedModel, *, layout: Layout, **identity: Any) -> None:
         check_layout(hf_model, layout)
         folded = identity.get("processing", "none") == "folded"
+        self.hf_model = hf_model
         self.bridge = _bridge(copy.deepcopy(hf_model) if folded else twin(hf_model))
-        if folded:
-            self.bridge.enable_compatibility_mode(disable_warnings=True)
         super().__init__(architecture=architecture(hf_model, layout), **identity)
         self._points: dict[str, HookPoint] = self.bridge.hook_dict
-        self.reach = frozenset(self._reached())
+        self.reach = frozenset(site for site in SITES if self._has_points(site))
+        reference = TransformersModel(hf_model, layout=layout, **identity)
+        self.reach = agreeing_sites(self, reference)
+        self.residual_scale = reference.residual_scale
+        if missing := NEEDED - self.reach:
+            raise ModelLoadError(
+                f"TransformerLens runs this {hf_model.config.model_type} model, but not with the same "
+                f"{', '.join(sorted(missing))} as transformers; load it with backend='transformers'."
+            )
+        if folded:
+            self.bridge.enable_compatibility_mode(disable_warnings=True)
+            self._points = self.bridge.hook_dict
 
     def _run(self, ids: Tensor, taps: Taps) -> Tensor:
         with ExitStack() as borrowed:
@@ -59,29 +75,9 @@ class TransformerLensModel(Model):
                 borrowed.callback(point.remove_hooks, dir="fwd", level=_LEVEL)
             return self.bridge(ids, return_type="logits", use_cache=False)
 
-    def _reached(self) -> set[str]:
-        """The sites whose hook points a forward pass passes in every layer, found by a pass of one token.
-
-        A hook point that exists may never be passed: on GPT-NeoX (Pythia), TransformerLens 3.9 and 4.3
-        leave out `hook_rot_q` and `hook_rot_k`. Its `hook_q` and `hook_k` come before the rotary step,
-        so they are no substitute, and q and k are not reached there.
-        """
-        passed: set[str] = set()
-        wanted = {site: [self._hook_name(*key) for key in self._everywhere(site)] for site in self.sites}
-        with ExitStack() as borrowed:
-            for name in {name for names in wanted.values() for name in names} & self._points.keys():
-                self._points[name].add_hook(_note(name, passed), level=_LEVEL)
-                borrowed.callback(self._points[name].remove_hooks, dir="fwd", level=_LEVEL)
-            with torch.no_grad():
-                self.bridge(torch.zeros(1, 1, dtype=torch.long, device=self.device), use_cache=False)
-        return {site for site, names in wanted.items() if passed.issuperset(names)}
-
-    def _everywhere(self, site: str) -> list[tuple[str, int | None]]:
-        return (
-            [(site, layer) for layer in range(self.arch.n_layers)]
-            if SITES[site].per_layer
-            else [(site, None)]
-        )
+    def _has_points(self, site: str) -> bool:
+        layers = range(self.arch.n_layers) if SITES[site].per_layer else [None]
+        return all(self._hook_name(site, layer) in self._points for layer in layers)
 
     def _hook_name(self, site: str, layer: int | None) -> str:
         name = Address(site, layer).hook
@@ -92,7 +88,7 @@ class TransformerLensModel(Model):
 
     def _unembed(self, resid: Tensor) -> Tensor:
         bridge = self.bridge
-        logits = bridge.unembed(bridge.ln_final(resid))
+        logits = bridge.unembed(bridge.ln_final(resid)) / logits_divisor(self.hf_model)
         cap = bridge.cfg.output_logits_soft_cap
         return cap * (logits / cap).tanh() if cap and cap > 0 else logits
 
@@ -106,7 +102,8 @@ class TransformerLensModel(Model):
 
     def W_O(self, layer: int) -> Tensor:
         weight = self.bridge.blocks[layer].attn.W_O.detach()
-        return weight if weight.ndim == 3 else weight.unflatten(0, (self.arch.n_heads, self.arch.d_head))
+        weight = weight if weight.ndim == 3 else weight.unflatten(0, (self.arch.n_heads, self.arch.d_head))
+        return weight if self.residual_scale == 1.0 else weight * self.residual_scale
 
 
 def _hook(site: str, layer: int | None, taps: Taps) -> Callable[..., Tensor | None]:
@@ -121,23 +118,14 @@ def _hook(site: str, layer: int | None, taps: Taps) -> Callable[..., Tensor | No
     return hook
 
 
-def _note(name: str, passed: set[str]) -> Callable[..., None]:
-    """A hook that only notes that it was passed."""
-
-    def hook(value: Tensor, *, hook: HookPoint) -> None:
-        passed.add(name)
-
-    return hook
-
-
 def _bridge(hf_model: PreTrainedModel) -> Any:
     """A bridge over `hf_model`, whose modules it takes over."""
     # Only eager attention computes the pattern and its mask as TransformerLens' hook points expect.
     hf_model.set_attn_implementation("eager")
     try:
         return build_bridge_from_module(hf_model, type(hf_model).__name__, hf_config=hf_model.config)
-    except ValueError as error:
+    except Exception as error:  # of many kinds, where it meets an architecture that it does not know
         raise ModelLoadError(
-            f"TransformerLens cannot wrap a {hf_model.config.model_type} model ({error}); "
+            f"TransformerLens cannot wrap a {hf_model.config.model_type} model ({first_line(error)}); "
             "load it with backend='transformers'."
         ) from error

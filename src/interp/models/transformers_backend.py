@@ -5,8 +5,10 @@
 2. q, k, v and pattern exist only inside attention. transformers lets one register an attention
    function; ours (`_attention`) sees q, k, v after norm and rotary step, together with the mask, for
    every architecture alike. The pattern is computed by the architecture's own eager function, so that
-   soft caps, sinks and scalings are its own.
-3. Hooks and the registered function are borrowed for one forward pass, and always given back.
+   soft caps, sinks and scalings are its own. The few architectures that do not attend through that
+   interface (GPT-Neo, GPT-J, BLOOM, Falcon) have all other sites.
+3. Hooks and the registered function are borrowed for one forward pass, and always given back. They
+   act in the thread that borrowed them alone.
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
-from interp.errors import ModelLoadError
 from interp.models.editing import Taps
-from interp.models.hugging_face import HuggingFaceModel, in_place, merged, split
-from interp.models.layouts import Layout, part
+from interp.models.hugging_face import INSIDE_ATTENTION, HuggingFaceModel
+from interp.models.layouts import Layout, part, uses_attention_interface
+from interp.sites import SITES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -39,48 +41,33 @@ class TransformersModel(HuggingFaceModel):
     backend = "transformers"
 
     def __init__(self, hf_model: PreTrainedModel, *, layout: Layout, **identity: Any) -> None:
-        if not hf_model._supports_attention_backend:
-            raise ModelLoadError(
-                f"{hf_model.config.model_type} does not use transformers' attention interface, "
-                "which this backend needs to see q, k, v and the pattern."
-            )
         super().__init__(hf_model, layout=layout, **identity)
+        if not uses_attention_interface(hf_model, layout):
+            self.reach = frozenset(SITES) - INSIDE_ATTENTION
 
     def _run(self, ids: Tensor, taps: Taps) -> Tensor:
         with ExitStack() as borrowed:
-            borrowed.enter_context(_own_attention(self.hf_model, taps))
+            borrowed.callback(_taps.reset, _taps.set(taps))
+            if self.reach >= INSIDE_ATTENTION:
+                borrowed.enter_context(_own_attention(self.hf_model))
             for site, layer in taps.keys:
-                handle = self._hook(site, layer, taps)
-                if handle is not None:
-                    borrowed.callback(handle.remove)
+                if site not in INSIDE_ATTENTION:
+                    borrowed.callback(self._hook(site, layer, taps, len(ids)).remove)
             return self.hf_model(input_ids=ids, use_cache=False).logits
 
-    def _hook(self, site: str, layer: int | None, taps: Taps) -> Any:
-        """A hook on the module whose input or output is `site`; None for sites inside attention."""
+    def _hook(self, site: str, layer: int | None, taps: Taps, n_rows: int) -> Any:
+        """A hook on the module whose input or output is `site`."""
+
+        def through(x: Tensor) -> Tensor:
+            if _taps.get() is not taps:  # another thread, which runs the same modules for itself
+                return x
+            return self.through(taps, site, layer, x, n_rows)
+
         if layer is None:
-            return on_output(self.hf_model.get_input_embeddings(), lambda x: taps.visit(site, None, x))
-        block, layout = self.layers[layer], self.layout
-
-        def visit(x: Tensor) -> Tensor:
-            return taps.visit(site, layer, x)
-
-        match site:
-            case "resid_pre":
-                return on_input(block, visit)
-            case "attn_out":
-                return on_output(part(block, layout.attn), visit)
-            case "resid_mid":
-                return on_input(part(block, layout.mlp_norm or ""), lambda x: in_place(x, visit(x)))
-            case "mlp_act":
-                return on_input(part(block, layout.mlp_proj), visit)
-            case "mlp_out":
-                return on_output(part(block, layout.mlp), visit)
-            case "resid_post":
-                return on_output(block, visit)
-            case "z":
-                n_heads = self.arch.n_heads
-                return on_input(part(block, layout.attn_proj), lambda x: merged(visit(split(x, n_heads))))
-        return None
+            return on_output(self.hf_model.get_input_embeddings(), through)
+        path, side = self.place(site)
+        module = part(self.layers[layer], path)
+        return on_input(module, through) if side == "input" else on_output(module, through)
 
 
 # ---- plumbing: hooks that pass one tensor through a function ----
@@ -110,16 +97,15 @@ def on_output(module: nn.Module, through: Callable[[Tensor], Tensor]) -> Any:
 
 
 @contextmanager
-def _own_attention(model: PreTrainedModel, taps: Taps) -> Iterator[None]:
+def _own_attention(model: PreTrainedModel) -> Iterator[None]:
     """Let `model` attend through `_attention` for as long as the context lasts."""
-    before = model.config._attn_implementation
-    token = _taps.set(taps)
-    model.config._attn_implementation = _ATTENTION
+    config = model.config.get_text_config()
+    before = config._attn_implementation
+    config._attn_implementation = _ATTENTION
     try:
         yield
     finally:
-        model.config._attn_implementation = before
-        _taps.reset(token)
+        config._attn_implementation = before
 
 
 def _attention(

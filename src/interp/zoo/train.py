@@ -35,6 +35,7 @@ from interp.zoo.tokenizer import END_OF_TEXT, build_tokenizer
 from interp.zoo.warm_start import start_with_previous_token_heads
 
 FOLDER = Path(__file__).parent
+ANSWERS = ("answer", "city", "indirect_object")  # labels of the tokens that a model is asked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +47,18 @@ class Recipe:
     under ``first_grows_under`` nats. The stage ends when the pool holds all ids, and after ``first_at_most``
     steps at the latest; as long as the pool is not full then, a step of copying goes before every second step
     of text. Two models train side by side, with a thread each.
+
+    ``answer_weight``: how much an answer (of a fact, a city, an indirect object) counts in the loss, where
+    any other token counts 1. Answers are three tokens in a hundred, and most others cannot be foreseen.
+    ``bfloat16``: whether products of matrices are made in bfloat16 (weights, residual stream, norms and
+    attention stay in float32); 1.7 times as fast on a CPU that has it, and slow on one that has not.
     """
 
     name: str
     bos: bool
     steps: int  # of the second stage
     seed: int = 0
-    batch: int = 16
+    batch: int = 24
     length: int = 128
     first_pool: int = 256
     first_grows_under: float = 2.5
@@ -65,8 +71,10 @@ class Recipe:
     warmup: int = 30
     momentum: float = 0.95
     betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 0.01
+    weight_decay: float = 0.1
     clip: float = 1.0
+    answer_weight: float = 5.0
+    bfloat16: bool = True
     threads: int = 1
 
     def scale_at(self, step: int) -> float:
@@ -76,8 +84,8 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "demo-gpt2": Recipe(name="demo-gpt2", bos=True, steps=2000),
-    "demo-qwen3": Recipe(name="demo-qwen3", bos=False, steps=1700),
+    "demo-gpt2": Recipe(name="demo-gpt2", bos=True, steps=4000),
+    "demo-qwen3": Recipe(name="demo-qwen3", bos=False, steps=4000),
 }
 
 
@@ -133,7 +141,7 @@ def build_model(name: str, vocab_size: int) -> Any:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose update of a matrix is made orthogonal by five Newton-Schulz steps, in float32.
+    """Momentum whose update of a matrix is made orthogonal by five Newton-Schulz steps.
 
     Keller Jordan 2024, https://kellerjordan.github.io/posts/muon/; the update is scaled to the size of Adam's
     (0.2 root mean square, Liu et al. 2025, arXiv:2502.16982). With Adam, copying from context did not begin
@@ -142,13 +150,20 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, matrices: list[torch.Tensor], *, lr: float, momentum: float, weight_decay: float
+        self,
+        matrices: list[torch.Tensor],
+        *,
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        dtype: torch.dtype,
     ) -> None:
         super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One update of every matrix; those of one shape share their products."""
+        """One update of every matrix."""
         for group in self.param_groups:
             by_shape: dict[torch.Size, list[torch.Tensor]] = {}
             for p in group["params"]:
@@ -156,7 +171,7 @@ class Muon(torch.optim.Optimizer):
             for shape, matrices in by_shape.items():
                 updates = torch.stack([self._with_momentum(p, group["momentum"]) for p in matrices])
                 size = 0.2 * max(shape) ** 0.5
-                for p, update in zip(matrices, orthogonal(updates), strict=True):
+                for p, update in zip(matrices, orthogonal(updates.to(self.dtype)), strict=True):
                     p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"] * size)
 
     def _with_momentum(self, p: torch.Tensor, momentum: float) -> torch.Tensor:
@@ -184,7 +199,13 @@ def build_optimizers(model: Any, recipe: Recipe) -> list[torch.optim.Optimizer]:
     matrices = [p for p in model.parameters() if p.dim() >= 2 and id(p) not in tables]
     others = [p for p in model.parameters() if p.dim() < 2 or id(p) in tables]
     return [
-        Muon(matrices, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay),
+        Muon(
+            matrices,
+            lr=recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            dtype=torch.bfloat16 if recipe.bfloat16 else torch.float32,
+        ),
         torch.optim.AdamW(others, lr=recipe.lr_adam, betas=recipe.betas, weight_decay=0.0, fused=True),
     ]
 
@@ -199,22 +220,54 @@ def first_batch(recipe: Recipe, tokenizer: Any, *, step: int, pool: int) -> tupl
             count=recipe.batch * recipe.length // recipe.first_length,
             length=recipe.first_length,
             bos=recipe.bos,
-        )
+        ),
+        answer_weight=recipe.answer_weight,
     )
 
 
 def batches(recipe: Recipe, tokenizer: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of the second stage from the seed of the recipe, without end: token ids [batch, pos], and which
-    of them count in the loss [batch, pos]. A random token's first occurrence does not: there is nothing to
-    learn in it."""
+    """Batches of the second stage from the seed of the recipe, without end: token ids [batch, pos], and how
+    much each counts in the loss [batch, pos]. A random token's first occurrence counts nothing: there is
+    nothing to learn in it."""
     stream = sequences(tokenizer=tokenizer, seed=recipe.seed, length=recipe.length, bos=recipe.bos)
     while True:
-        yield _batch([next(stream) for _ in range(recipe.batch)])
+        rows = [next(stream) for _ in range(recipe.batch)]
+        yield _batch(rows, answer_weight=recipe.answer_weight)
 
 
-def _batch(rows: list[tuple[list[int], list[str]]]) -> tuple[torch.Tensor, torch.Tensor]:
-    counts = [[label != "random" for label in labels] for _, labels in rows]
+def _batch(
+    rows: list[tuple[list[int], list[str]]], *, answer_weight: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    weight = {"random": 0.0} | dict.fromkeys(ANSWERS, answer_weight)
+    counts = [[weight.get(label, 1.0) for label in labels] for _, labels in rows]
     return torch.tensor([ids for ids, _ in rows]), torch.tensor(counts)
+
+
+def weighted_loss(model: Any, ids: torch.Tensor, weights: torch.Tensor, *, bfloat16: bool) -> torch.Tensor:
+    """Cross-entropy of the next token, averaged with weights; ``ids`` and ``weights`` are [batch, pos]."""
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+        logits = model(input_ids=ids, use_cache=False).logits  # [batch, pos, vocab]
+    losses = torch.nn.functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
+    )  # [batch * (pos - 1)]
+    weights = weights[:, 1:].flatten()
+    return (losses * weights).sum() / weights.sum()
+
+
+def attend_in_float32(model: Any) -> None:
+    """Make a model attend in float32 under autocast: in bfloat16 torch's fused attention is slower on a CPU,
+    its backward pass above all."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.masking_utils import sdpa_mask
+
+    def attention(module: Any, q: Any, k: Any, v: Any, mask: Any, **options: Any) -> Any:
+        with torch.autocast("cpu", enabled=False):  # q, k, v: [batch, head, pos, d_head]
+            return sdpa_attention_forward(module, q.float(), k.float(), v.float(), mask, **options)
+
+    AttentionInterface.register("float32_sdpa", attention)
+    AttentionMaskInterface.register("float32_sdpa", sdpa_mask)
+    model.set_attn_implementation("float32_sdpa")
 
 
 def _say(console: Console, figures: Behaviours) -> None:
@@ -239,6 +292,7 @@ class _Trainer:
     def __init__(self, recipe: Recipe, tokenizer: Any, console: Console) -> None:
         self.recipe, self.tokenizer, self.console = recipe, tokenizer, console
         self.model = build_model(recipe.name, tokenizer.get_vocab_size()).train()
+        attend_in_float32(self.model)
         self.optimizers = build_optimizers(self.model, recipe)
         self.first_steps, self.steps, self.first_done = 0, 0, False
         self.pool = float(recipe.first_pool)
@@ -253,10 +307,7 @@ class _Trainer:
         for optimizer, lr in zip(self.optimizers, (self.recipe.lr, self.recipe.lr_adam), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = lr * scale
-        ids, counts = batch  # [batch, pos] each
-        logits = self.model(input_ids=ids, use_cache=False).logits  # [batch, pos, vocab]
-        targets = ids.masked_fill(~counts, -100)[:, 1:]  # [batch, pos - 1]; -100 is left out of the mean
-        loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), targets.flatten())
+        loss = weighted_loss(self.model, *batch, bfloat16=self.recipe.bfloat16)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         for optimizer in self.optimizers:
