@@ -15,7 +15,7 @@ import yaml
 
 from interp.cli import main
 from interp.configs import parse_override, read_config, write_config
-from interp.errors import ConfigError, RunError
+from interp.errors import ConfigError
 from interp.experiments.base import ExperimentConfig, all_experiments, experiment, find_experiment
 from interp.runs import read_run
 
@@ -166,105 +166,6 @@ def test_a_toy_experiment_registers_and_runs(tmp_path):
     assert run("run", "toy", "--tag", "t", "--out", tmp_path, "--set", "text=a b") == 0
     record = json.loads((tmp_path / "toy" / "t" / "result.json").read_text())
     assert len(record["result"]["lengths"]) == 2
-
-
-# ---- bad input: one line, exit code 2, nothing left behind ----
-
-LENS, TRACE = ("run", "logit_lens"), ("run", "causal_tracing")
-BAD = {
-    "unknown command": (("bogus",), "bogus"),
-    "unknown flag": ((*LENS, "--bogus", "1"), "bogus"),
-    "no experiment": (("run",), "EXPERIMENT"),
-    "unknown experiment": (("run", "logit_len"), "did you mean 'logit_lens'"),
-    "unknown model": ((*LENS, "--model", "demo-gpt3"), "did you mean 'demo-gpt2'"),
-    "missing folder": ((*LENS, "--model", "./nowhere"), "no folder"),
-    "unreachable model": ((*LENS, "--model", "nobody/nothing"), "not in the local cache"),
-    "unknown backend": ((*LENS, "--backend", "jax"), "'backend'"),
-    "unknown dtype": ((*LENS, "--dtype", "int8"), "'dtype'"),
-    "unknown device": ((*LENS, "--device", "tpu9"), "not available"),
-    "folded on transformers": ((*LENS, "--set", "processing=folded"), "transformer_lens"),
-    "unknown key": ((*LENS, "--set", "promt=x"), "did you mean 'prompt'"),
-    "wrong type": ((*LENS, "--set", "k=many"), "valid integer"),
-    "not key=value": ((*LENS, "--set", "k"), "key=value"),
-    "bad seed": ((*LENS, "--seed", "x"), "seed"),
-    "missing config": ((*LENS, "--config", "none.yaml"), "no configuration file"),
-    "bad tag": ((*LENS, "--tag", "../x"), "tag"),
-    "empty prompt": ((*LENS, "--set", 'prompt=""'), "empty"),
-    "blank prompt": ((*LENS, "--set", "prompt=  "), "empty"),
-    "overlong prompt": ((*LENS, "--set", "prompt=" + "a b " * 300), "at most"),
-    "answer of several tokens": ((*LENS, "--set", "answer= Paris is"), "2 tokens"),
-    "answer without its space": ((*LENS, "--set", "answer=Paris"), "' Paris'"),
-    "answer id too large": ((*LENS, "--set", "answer=999999"), "999999"),
-    "position out of range": ((*LENS, "--set", "position=99"), "out of range"),
-    "unknown lens site": ((*LENS, "--set", "site=resid_prr"), "'site'"),
-    "ids out of range": ((*LENS, "--set", "prompt=[1, 999999]"), "between 0 and"),
-    "misaligned pair": ((*TRACE, "--set", "corrupted=The capital of the town is"), "same number"),
-    "identical pair": ((*TRACE, "--set", "corrupted=The capital of France is"), "are the same"),
-    "no foil": ((*TRACE, "--set", "foil=null", "metric=logit_diff"), "foil"),
-    "foil is the answer": ((*TRACE, "--set", "foil= Paris"), "same token"),
-    "degenerate pair": ((*TRACE, "--set", "answer= Rome", "foil= Rome"), "same token"),
-    "unknown site": ((*TRACE, "--set", "site=resid"), "'site'"),
-    "window too wide": ((*TRACE, "--set", "site=mlp_out", "window=99"), "window"),
-    "noise without subject": (
-        (*TRACE, "--set", "corruption=noise", "corrupted=null"),
-        "subject",
-    ),
-    "subject not in the prompt": (
-        (*TRACE, "--set", "corruption=noise", "corrupted=null", "subject= Narnia"),
-        "does not occur",
-    ),
-    "noise that changes nothing": (
-        (*TRACE, "--set", "corruption=noise", "corrupted=null", "subject=France", "sigma=0"),
-        "hardly differ",
-    ),
-    "nothing to show": (("show", "nowhere"), "no finished run"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input(case, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.chdir(tmp_path)
-    arguments, says = BAD[case]
-    assert run(*arguments) == 2
-    error = capsys.readouterr().err.strip()
-    assert says in error
-    assert error.startswith("error: ")
-    assert len(error.splitlines()) == 1
-    assert not list(tmp_path.glob("outputs/*/*")), "nothing half-written"
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("prompt: a\nprompt: b\n", "given twice"),
-        ("prompt: [unclosed", "not valid YAML"),
-        ("- a list\n", "key: value"),
-        ("prompt: !!python/object/apply:os.system ['true']\n", "not valid YAML"),
-        ("experiment: causal_tracing\n", "configuration of 'causal_tracing'"),
-        ("answer: no\n", "in quotes"),
-    ],
-)
-def test_bad_config_files(text, says, tmp_path, capsys):
-    file = tmp_path / "bad.yaml"
-    file.write_text(text)
-    assert run(*LENS, "--config", file, "--out", tmp_path / "o") == 2
-    assert says in capsys.readouterr().err
-
-
-def test_an_unwritable_folder(tmp_path, capsys):
-    (tmp_path / "file").write_text("in the way")
-    assert run(*LENS, "--out", tmp_path / "file") == 2
-    assert "Cannot write" in capsys.readouterr().err
-
-
-def test_a_damaged_run(tmp_path):
-    (tmp_path / "result.json").write_text("{")
-    with pytest.raises(RunError, match="cannot be read"):
-        read_run(tmp_path)
-    (tmp_path / "result.json").write_text('{"format": 99}')
-    with pytest.raises(RunError, match="this version"):
-        read_run(tmp_path)
 
 
 def test_override_values():

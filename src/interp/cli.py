@@ -205,7 +205,7 @@ def _run_and_show(
     if meant_for != name:
         raise ConfigError(f"{str(config)!r} is a configuration of {meant_for!r}, not of {name!r}.")
     resolved = found.make_config(values | overrides)
-    folder = run_folder(out, name, tag or default_tag(resolved.model), force=force)
+    folder = run_folder(out, name, default_tag(resolved.model) if tag is None else tag, force=force)
     _quiet_libraries()
     with console.status(f"{name} on {resolved.model} ..."):
         finished = perform(found, resolved, folder)

@@ -119,6 +119,8 @@ def read_run(path: Path) -> Run:
         raise RunError(f"{str(file)!r} is not a result that this version reads; run it again.")
     if missing := {"experiment", "config", "result"} - record.keys():
         raise RunError(f"{str(file)!r} lacks its {', '.join(sorted(missing))}; run it again.")
+    if not isinstance(record["config"], dict) or not isinstance(record["result"], dict):
+        raise RunError(f"{str(file)!r} is damaged: its config or its result is no mapping; run it again.")
     try:
         experiment = find_experiment(str(record["experiment"]))
     except ConfigError as error:

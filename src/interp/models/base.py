@@ -220,6 +220,8 @@ class Model(ABC):
         `readout` maps logits [branch, d_vocab] to values [branch, ...]; the values of all branches are
         returned in their order. Branches share forward passes, `batch_size` of them at a time.
         """
+        if batch_size < 1:
+            raise InputError(f"batch_size must be at least 1; got {batch_size}.")
         tokens = self.to_tokens(prompt)
         values = []
         for start in range(0, len(branches), batch_size):
@@ -253,6 +255,8 @@ class Model(ABC):
             for row in range(len(prompts)):
                 self._encode(prompts.row(row))  # the ids are checked; they are taken as they are
             return prompts
+        if not isinstance(prompts, str | Sequence | Tensor):
+            raise InputError(f"A prompt is text or a list of token ids, not {type(prompts).__name__}.")
         several = cast(
             Sequence[Prompt], [prompts] if isinstance(prompts, str) or _is_ids(prompts) else prompts
         )

@@ -265,7 +265,8 @@ def _tokenizer(name: str, source: str, options: dict[str, Any]) -> PreTrainedTok
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        tokenizer("a")
+        if not tokenizer("a")["input_ids"]:  # what transformers makes up where there are no files
+            raise ValueError("its vocabulary is empty")
     except Exception as error:  # of many kinds, as above
         raise ModelLoadError(
             f"{name!r} has weights but no tokenizer that can be loaded ({first_line(error)}); put its "
@@ -297,12 +298,12 @@ def _in_cache(source: str, revision: str | None = None) -> bool:
 def _why_not(name: str, source: str, local: bool, error: Exception) -> str:
     """One sentence for a failed load, with what to do."""
     first = first_line(error)
+    if "trust_remote_code" in str(error):
+        return f"{name!r} needs its own code to run; if you trust it, pass trust_remote_code=True."
     if local:
         return f"The folder {name!r} could not be loaded as a causal language model: {first}."
     if "safetensors" in first and "connect" not in first:
         return f"{source} has no safetensors weights ({first}); if you trust it, pass allow_pickle=True."
-    if "trust_remote_code" in str(error):
-        return f"{source} needs its own code to run; if you trust it, pass trust_remote_code=True."
     return (
         f"{name!r} is not in the local cache and the hub could not give it ({first}); connect once to fetch "
         f"{source}, pass a folder with its weights, or use 'demo-gpt2', which needs no download."

@@ -53,6 +53,20 @@ HELD_OUT_TEMPLATES: frozenset[str] = frozenset(
     if template.startswith(("While [A] and [B] were commuting", "Afterwards,", "The [PLACE]"))
 )
 
+#: Taught besides, and never asked for: so that what is learned is the names, and not the words around them.
+OTHER_TEMPLATES: tuple[str, ...] = (
+    "At the [PLACE], [A] and [B] found a [OBJECT], and [S] gave it to",
+    "The [OBJECT] [A] and [B] found was old. [S] gave it to",
+    "The day [A] and [B] met at the [PLACE], [S] gave a [OBJECT] to",
+    "The [OBJECT] that [A] and [B] got was new, so [S] decided to give it to",
+    "It was late when [A] and [B] left the [PLACE], and [S] said to",
+    "Because [A] and [B] like the [PLACE], [S] wanted to give a [OBJECT] to",
+    "We know that [A] and [B] had a [OBJECT] at home. Later [S] gave it to",
+    "Once [A] and [B] were at the [PLACE] for lunch. There [S] gave a [OBJECT] to",
+    "Both [A] and [B] wanted the [OBJECT] of the [PLACE], but [S] gave it to",
+    "In the morning, [A] and [B] were commuting, and [S] said to",
+)
+
 _OTHER = (
     "One day, [A] went to the [PLACE] and saw a [OBJECT].",
     "In the morning, [A] was commuting to the [PLACE] with a [OBJECT].",
@@ -147,7 +161,7 @@ def name_prompts(*, seed: int, count: int) -> tuple[NamePrompt, ...]:
 
 def story_document(rng: random.Random) -> Document:
     """One or two sentences with names; two in three state an indirect object."""
-    taught = [t for t in TEMPLATES if t not in HELD_OUT_TEMPLATES]
+    taught = [t for t in TEMPLATES if t not in HELD_OUT_TEMPLATES] + list(OTHER_TEMPLATES)
     pieces: list[Piece] = []
     for _ in range(rng.choice((1, 1, 2))):
         if pieces:

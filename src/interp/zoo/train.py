@@ -84,8 +84,8 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "demo-gpt2": Recipe(name="demo-gpt2", bos=True, steps=4000),
-    "demo-qwen3": Recipe(name="demo-qwen3", bos=False, steps=4000),
+    "demo-gpt2": Recipe(name="demo-gpt2", bos=True, steps=3200),
+    "demo-qwen3": Recipe(name="demo-qwen3", bos=False, steps=3200),
 }
 
 
