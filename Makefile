@@ -7,13 +7,17 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MODEL ?= gpt2
 TL4 := .venv-tl4
 
-.PHONY: demo test test-tl4 lint e01 e02 figures clean
+.PHONY: demo test test-tl4 test-real lint e01 e02 figures clean
 
 demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
 	@$(BIN)/interp demo
 
 test: $(VENV)/.test  ## everything, with both optional backends
 	$(BIN)/python -m pytest
+
+test-real: $(VENV)/.test  ## on published weights: MODEL=gpt2, from the local cache or WEIGHTS=folder
+	$(BIN)/python -m pytest tests/test_real.py tests/test_published.py -k "not whole_of_it" \
+	  --real $(MODEL) $(if $(WEIGHTS),--weights $(WEIGHTS)) --figures docs/figures/real
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -72,6 +72,20 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<bos>", eos_token="<bos>")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--real", help="test real weights: the name of a model, such as gpt2")
+    parser.addoption("--weights", help="the folder that they are in (default: the local cache)")
+    parser.addoption("--figures", help="where the figures of the shipped configurations go")
+    parser.addoption("--write-docs", action="store_true", help="write the tables in docs/ that tests measure")
+
+
+@pytest.fixture(scope="session")
+def real(pytestconfig: pytest.Config) -> tuple[str, str] | None:
+    """The name of the real model that was asked for, and where its weights are; None where none was."""
+    name, weights = pytestconfig.getoption("--real"), pytestconfig.getoption("--weights")
+    return None if name is None else (name, weights or name)
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder, in Hugging Face's format, of a tiny model by its name in `TINY`."""

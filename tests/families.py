@@ -56,6 +56,18 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
         "gemma3_text",
         {**_GROUPED, "head_dim": 16, **_WINDOW, **_LAYER_TYPES, "query_pre_attn_scalar": 16},
     ),
+    "gemma3-with-vision": (
+        "gemma3",
+        {
+            "text_config": {**_COMMON, **_GROUPED, "head_dim": 16, **_WINDOW, **_LAYER_TYPES},
+            "vision_config": {
+                "hidden_size": 16,
+                "intermediate_size": 16,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 2,
+            },
+        },
+    ),
     "phi": ("phi", {"intermediate_size": 48, "partial_rotary_factor": 0.5}),
     "phi3": ("phi3", {**_GROUPED, **_WINDOW}),
     "olmo2": ("olmo2", _GROUPED),

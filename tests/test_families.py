@@ -7,6 +7,7 @@ activation that is carried over from another run must bring along exactly what i
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +47,10 @@ BRINGS: dict[tuple[str, ...], str] = {
 }
 
 
+#: (family, backend) -> the sites that it was seen to reach; filled by the tests.
+REACHED: dict[tuple[str, str], set[str]] = {}
+
+
 @lru_cache(maxsize=2)
 def model(name: str, backend: Any = "transformers", dtype: str = "float64") -> Model:
     """The tiny model, loaded and self-checked."""
@@ -83,7 +88,8 @@ def test_it_has_every_site_that_the_architecture_has(name: str) -> None:
         absent.add("mlp_act")
     if name in ("gpt_neox", "phi", "stablelm-parallel", "gptj", "falcon", "falcon-grouped"):
         absent.add("resid_mid")
-    assert set(model(name).sites) == set(SITES) - absent
+    REACHED[name, "transformers"] = set(model(name).sites)
+    assert REACHED[name, "transformers"] == set(SITES) - absent
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -156,8 +162,10 @@ def test_the_other_backends_agree_at_every_site_that_they_reach(name: str, backe
     if name in REFUSED_BY_TRANSFORMER_LENS and backend == "transformer_lens":
         with pytest.raises(ModelLoadError, match="load it with backend='transformers'"):
             model(name, backend)
+        REACHED[name, backend] = set()
         return
     m = model(name, backend)
+    REACHED[name, backend] = set(m.sites)
     assert set(m.sites) <= set(reference.sites)
     edits: list[list[Edit]] = [[]]
     for site in m.sites:
@@ -177,3 +185,40 @@ def test_the_other_backends_agree_at_every_site_that_they_reach(name: str, backe
         close(ours.logits[1, :4], theirs.logits[1, :4])
     resid = torch.randn(2, m.arch.d_model, dtype=torch.float64)
     close(m.unembed(resid), reference.unembed(resid))
+
+
+# ---- the table in docs/models.md ----
+
+DOCS = Path(__file__).parents[1] / "docs" / "models.md"
+BEGIN, END = "<!-- begin: what works where -->\n", "<!-- end: what works where -->\n"
+
+
+def cell(name: str, backend: str) -> str:
+    """The sites that a backend reaches, of those that the architecture has."""
+    has = set(SITES) - model(name)._absent.keys()
+    reached = REACHED[name, backend]
+    if not reached:
+        return "refused"
+    missing = [site for site in SITES if site in has - reached]
+    return f"all but {', '.join(missing)}" if missing else "all"
+
+
+def test_the_table_in_the_docs_is_what_was_measured(pytestconfig: pytest.Config) -> None:
+    """Of this very run: every cell is a model that passed the tests above."""
+    backends = ("transformers", "transformer_lens", "nnsight")
+    if any((name, backend) not in REACHED for name in FAMILIES for backend in backends):
+        pytest.skip("the table is made of all tests of this file, on all backends")
+    lines = [
+        "| family | sites it does not have | transformers | transformer_lens | nnsight |",
+        "|---|---|---|---|---|",
+    ]
+    for name in FAMILIES:
+        absent = ", ".join(site for site in SITES if site in model(name)._absent) or "-"
+        lines.append(f"| {name} | {absent} | {' | '.join(cell(name, backend) for backend in backends)} |")
+    table = "\n".join(lines) + "\n"
+    before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
+    old, _, after = rest.partition(END)
+    if pytestconfig.getoption("--write-docs"):
+        DOCS.write_text(before + BEGIN + table + END + after, encoding="utf-8")
+    else:
+        assert old == table, "run: python -m pytest tests/test_families.py --write-docs"

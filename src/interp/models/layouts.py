@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +108,7 @@ LAYOUTS: dict[str, Layout] = {
     "starcoder2": Layout(mlp_proj="mlp.c_proj"),
     "gemma2": _GEMMA2,
     "gemma3_text": _GEMMA2,
+    "gemma3": replace(_GEMMA2, layers="model.language_model.layers", final_norm="model.language_model.norm"),
     "olmo2": Layout(**_POST_NORMS, mlp_norm="mlp"),
 }
 

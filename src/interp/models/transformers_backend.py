@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from interp.models.editing import Taps
 from interp.models.hugging_face import INSIDE_ATTENTION, HuggingFaceModel
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _ATTENTION = "interp"
+#: Whose attention was replaced by ours, by the id of the configuration: what it was, and will be again.
+_BORROWED_FROM: dict[int, str] = {}
 _taps: ContextVar[Taps | None] = ContextVar("taps", default=None)
 
 
@@ -101,6 +104,7 @@ def _own_attention(model: PreTrainedModel) -> Iterator[None]:
     """Let `model` attend through `_attention` for as long as the context lasts."""
     config = model.config.get_text_config()
     before = config._attn_implementation
+    _BORROWED_FROM[id(config)] = before
     config._attn_implementation = _ATTENTION
     try:
         yield
@@ -118,8 +122,9 @@ def _attention(
     """
     taps, layer = _taps.get(), module.layer_idx
     eager = sys.modules[type(module).__module__].eager_attention_forward
-    if taps is None:
-        return eager(module, query, key, value, attention_mask, **kwargs)
+    if taps is None:  # a pass in another thread; its mask is for the attention that it found when it began
+        own = ALL_ATTENTION_FUNCTIONS.get_interface(_BORROWED_FROM[id(module.config)], eager)
+        return own(module, query, key, value, attention_mask, **kwargs)
     query, key, value = (
         taps.visit(site, layer, x.transpose(1, 2)).transpose(1, 2)
         for site, x in (("q", query), ("k", key), ("v", value))
