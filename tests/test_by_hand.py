@@ -75,7 +75,8 @@ def model() -> interp.Model:
         mlp.gate_proj.weight[0, C] = 1.0
         mlp.up_proj.weight[0, B] = 1.0
         mlp.down_proj.weight[A, 0] = 5.0
-    return interp.load_model(hf)
+    # Its queries and keys are zero, so an edit of either does nothing: the self-check would refuse that.
+    return interp.load_model(hf, self_check=False)
 
 
 def last(x: torch.Tensor) -> list[float]:

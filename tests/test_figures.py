@@ -31,6 +31,7 @@ PROVENANCE = Provenance(
     device="cpu",
     bos="<|endoftext|>",
     processing="none",
+    self_check="passed",
     seed=3,
     python="3.12.1",
     versions={"interp-lab": "0.1.0", "torch": "2.13.0"},

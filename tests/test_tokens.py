@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import interp
+from interp import Edit
 from interp.errors import InputError
 from interp.tokens import Tokens, differing_positions
 
@@ -80,6 +81,32 @@ def test_positions_of_a_substring(model):
     for missing, says in (("Narnia", "does not occur"), ("t", "occurs"), ("", "does not occur")):
         with pytest.raises(InputError, match=says):
             model.positions_of(prompt, missing)
+
+
+def test_positions_of_a_span_and_of_a_token(model):
+    prompt = "The capital of France is"
+    start = prompt.index("France")
+    where = model.positions_of(prompt, "France")
+    assert model.positions_of(prompt, span=(start, start + 6)) == where
+    assert model.positions_of(prompt, span=(start + 2, start + 3)) == where, "a part of a token is the token"
+    assert model.positions_of(prompt, token=" France") == where
+    assert model.positions_of(prompt, token=model.to_single_token(" France")) == where
+    twice = model.positions_of("Paris is in France, and France is in Europe", token=" France")
+    assert len(twice) == 2
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_batch_that_the_tokenizer_padded(model, side):
+    """As it comes from the tokenizer: the same numbers as the prompts one at a time, and -1 is the last token."""
+    texts = ["The capital of France is", "Paris", "The Eiffel Tower is in the city of"]
+    ids = [model.to_tokens(text).row(0) for text in texts]
+    batch = model.tokenizer.pad({"input_ids": ids}, padding_side=side, return_tensors="pt")
+    edit = Edit.scale("resid_post", 2, value=0.5, positions=-1)
+    together = model.forward(batch, [edit])
+    assert model.to_tokens(batch).lengths == tuple(map(len, ids))
+    for row, text in enumerate(texts):
+        alone = model.forward(text, [edit])[0]
+        torch.testing.assert_close(together[row, : len(alone)], alone, rtol=0, atol=1e-4)
 
 
 def test_differing_positions():

@@ -180,6 +180,7 @@ def provenance_table(provenance: Provenance) -> str:
         ("device", provenance.device),
         ("BOS", show_token(provenance.bos)),
         ("weight processing", provenance.processing),
+        ("self-check", provenance.self_check),
         ("seed", str(provenance.seed)),
         ("code", f"{revision}{dirty}" if revision else "installed package, no source checkout"),
         ("Python", provenance.python),

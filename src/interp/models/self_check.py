@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from interp.errors import ModelLoadError
-from interp.models.editing import Taps
+from interp.models.editing import Key, Taps
 from interp.sites import SITES, Address, Edit, parse_sites
 from interp.tokens import Tokens
 
@@ -231,19 +231,31 @@ def _without_bias(whole: Tensor, by_heads: Tensor) -> tuple[Tensor, Tensor]:
 
 def _edits(model: Model, cache: Cache) -> Iterator[Check]:
     """Setting a site to its own value changes nothing; disturbing it changes the logits."""
-    tokens, sites = cache.tokens.repeat(len(model.sites)), list(model.sites)
-    keys = [(site, _middle(model, site)) for site in sites]
     allowed = ROUNDING[model.dtype]
+    keys = [(site, _middle(model, site)) for site in model.sites]
     same = [Edit("set", Address(*key, rows=(row,)), cache[_spec(key)]) for row, key in enumerate(keys)]
-    logits = model.forward(tokens, same)
-    offs = [_off(logits[row], cache.logits[0]) for row in range(len(keys))]
-    off = max(offs)
-    yield Check("setting a site to itself changes nothing", off, allowed, sites[offs.index(off)])
+    offs = _effects(model, cache, same)
+    worst = max(range(len(keys)), key=lambda row: offs[row])
+    yield Check("setting a site to itself changes nothing", offs[worst], allowed, keys[worst][0])
 
-    other = [_disturbance(*key, cache[_spec(key)], row=row) for row, key in enumerate(keys)]
-    logits = model.forward(tokens, other)
-    still = [site for row, site in enumerate(sites) if _off(logits[row], cache.logits[0]) < allowed / 100]
-    yield Check("an edit at any site changes the logits", float(len(still)), 0.0, ", ".join(still))
+    def still(keys: list[Key]) -> list[Key]:
+        edits = [_disturbance(*key, cache[_spec(key)], row=row) for row, key in enumerate(keys)]
+        effects = _effects(model, cache, edits)
+        return [key for key, effect in zip(keys, effects, strict=True) if effect < allowed / 100]
+
+    # A layer may have been cut out of a model: a site is only amiss where it does nothing in any.
+    everywhere = {site: _keys(model, site) for site, _ in still(keys)}
+    nothing = set(still([key for keys in everywhere.values() for key in keys]))
+    amiss = [site for site, keys in everywhere.items() if nothing.issuperset(keys)]
+    yield Check("an edit at any site changes the logits", float(len(amiss)), 0.0, ", ".join(amiss))
+
+
+def _effects(model: Model, cache: Cache, edits: list[Edit]) -> list[float]:
+    """How far each edit, in a row of its own, moves the logits of the prompt in `cache`."""
+    if not edits:
+        return []
+    logits = model.forward(cache.tokens.repeat(len(edits)), edits)  # [edit, pos, d_vocab]
+    return [_off(row, cache.logits[0]) for row in logits]
 
 
 def _disturbance(site: str, layer: int | None, value: Tensor, row: int = 0) -> Edit:
@@ -255,11 +267,17 @@ def _disturbance(site: str, layer: int | None, value: Tensor, row: int = 0) -> E
     return Edit("add", Address(site, layer, positions=(-1,), rows=(row,)), 2 * size * draw)
 
 
+def _keys(model: Model, site: str) -> list[Key]:
+    return (
+        [(site, layer) for layer in range(model.arch.n_layers)] if SITES[site].per_layer else [(site, None)]
+    )
+
+
 def _middle(model: Model, site: str) -> int | None:
     return model.arch.n_layers // 2 if SITES[site].per_layer else None
 
 
-def _spec(key: tuple[str, int | None]) -> Any:
+def _spec(key: Key) -> Any:
     return key[0] if key[1] is None else key
 
 
