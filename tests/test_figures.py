@@ -81,6 +81,7 @@ def trace(n_layers: int = 4, clean=CLEAN, corrupted=CORRUPTED, **changes) -> Cau
         "noise_std": None,
         "samples": 1,
         "metric": "logit_diff",
+        "path": "branching",
         "clean_value": 7.8125,
         "corrupted_value": -6.25,
         "clean_answer_prob": 0.9873,

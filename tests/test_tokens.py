@@ -97,7 +97,7 @@ def test_positions_of_a_span_and_of_a_token(model):
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_a_batch_that_the_tokenizer_padded(model, side):
-    """As it comes from the tokenizer: the same numbers as the prompts one at a time, and -1 is the last token."""
+    """As it comes from the tokenizer: the numbers of the prompts one at a time; -1 is the last token."""
     texts = ["The capital of France is", "Paris", "The Eiffel Tower is in the city of"]
     ids = [model.to_tokens(text).row(0) for text in texts]
     batch = model.tokenizer.pad({"input_ids": ids}, padding_side=side, return_tensors="pt")

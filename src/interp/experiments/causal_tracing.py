@@ -27,6 +27,7 @@ class CausalTracingConfig(ExperimentConfig):
     samples: int = 10
     metric: Literal["logit_diff", "prob", "kl"] | None = None
     batch_size: int = 64
+    exact: bool | Literal["auto"] = "auto"
 
 
 @experiment("causal_tracing", config=CausalTracingConfig, shown_by="interp.figures.causal_tracing")

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from interp.errors import DegeneratePairError, InputError, NonFiniteError, nearest
 from interp.methods.metrics import DESCRIPTION, MIN_SPAN, Metric, MetricKind
-from interp.models.base import Cache, Model
+from interp.models.base import Cache, Exact, Model
 from interp.provenance import Provenance
 from interp.results import Result
 from interp.sites import SITES, Edit
@@ -74,6 +74,7 @@ class CausalTracingResult(Result):
     corrupted_answer_prob: float
     clean_top: str  # what the model says, unpatched
     corrupted_top: str  # of the first sample, where the corruption is noise
+    path: str  # how the patched runs were computed: "branching" or "plain"
     values: Float[np.ndarray, "layer position"]  # the metric after each patch, mean over samples
     recovery: Float[np.ndarray, "layer position"]
 
@@ -107,6 +108,7 @@ def causal_tracing(
     metric: MetricKind | None = None,
     seed: int = 0,
     batch_size: int = 64,
+    exact: Exact = "auto",
 ) -> CausalTracingResult:
     """Patch every [layer, position] between a clean and a corrupted run and measure what comes back.
 
@@ -127,7 +129,9 @@ def causal_tracing(
         metric: ``logit_diff``, ``prob`` or ``kl``; by default ``logit_diff`` with a foil and ``prob``
             without one.
         seed: of the noise. The same noise on every backend and device.
-        batch_size: patched runs per forward pass.
+        batch_size: patched runs per forward pass, where they are not branches of one run.
+        exact: ``auto`` computes the patched runs as branches of one run where the backend can; True takes
+            plain forward passes; see `interp.Model.sweep`. The result records which it was.
 
     Raises:
         InputError: prompts that do not align or are the same, an answer of several tokens, a subject
@@ -188,8 +192,8 @@ def causal_tracing(
         for position in range(n_pos)
         for sample in range(samples)
     ]
-    flat = model.sweep(base_tokens, branches, measure, batch_size=batch_size)
-    values = flat.view(n_layers, n_pos, samples).mean(-1)  # [layer, position]
+    swept = model.sweep(base_tokens, branches, measure, batch_size=batch_size, exact=exact)
+    values = swept.values.view(n_layers, n_pos, samples).mean(-1)  # [layer, position]
 
     def says(run: Cache) -> str:
         return model.labels([int(run.logits[0, -1].argmax())])[0]
@@ -219,6 +223,7 @@ def causal_tracing(
         corrupted_answer_prob=prob(corrupted_run),
         clean_top=says(clean_run),
         corrupted_top=says(corrupted_run),
+        path=swept.path,
         values=values.numpy(),
         recovery=((values - corrupted_value) / (clean_value - corrupted_value)).numpy(),
     )

@@ -10,7 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -32,6 +32,7 @@ from interp.tokens import (
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+Exact = bool | Literal["auto"]
 SiteSpec = str | tuple[str, int] | Address
 Prompts = Tokens | Prompt | Sequence[Prompt] | Mapping[str, Any]
 
@@ -69,6 +70,14 @@ class Identity:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """What a sweep read out, [branch, ...], and how: as branches of one run, or in plain forward passes."""
+
+    values: Tensor
+    path: Literal["branching", "plain"]
 
 
 class Cache(Mapping[SiteSpec, Tensor]):
@@ -214,22 +223,46 @@ class Model(ABC):
         readout: Callable[[Float[Tensor, "branch d_vocab"]], Tensor],
         *,
         batch_size: int = 64,
-    ) -> Tensor:
+        exact: Exact = "auto",
+    ) -> Sweep:
         """Run one prompt once for each branch, a list of edits, and read out its last position.
 
         `readout` maps logits [branch, d_vocab] to values [branch, ...]; the values of all branches are
-        returned in their order. Branches share forward passes, `batch_size` of them at a time.
+        returned in their order. A backend that can compute them as branches of one run does so
+        (`interp.models.branching`); elsewhere they share forward passes, `batch_size` of them at a time.
+
+        `exact` True takes the plain forward passes in any case. "auto" takes branches where, on first use
+        with a model, some of them agree with plain passes. False takes them without that comparison.
         """
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1; got {batch_size}.")
-        tokens = self.to_tokens(prompt)
+        if exact not in ("auto", True, False):
+            raise InputError(f"exact={exact!r} is no choice; use 'auto', true or false.")
+        tokens = self.to_tokens(prompt).repeat(1)
+        for edit in (edit for branch in branches for edit in branch):
+            if edit.address.rows is not None:
+                raise EditError(f"An edit of a branch concerns one prompt; leave rows out of {edit.address}.")
+            self._check_address(edit.address, tokens)
+        with self._lock, torch.no_grad():
+            return self._sweep(tokens, branches, readout, batch_size=batch_size, exact=exact)
+
+    def _sweep(
+        self,
+        tokens: Tokens,
+        branches: Sequence[Sequence[Edit]],
+        readout: Callable[[Tensor], Tensor],
+        *,
+        batch_size: int,
+        exact: Exact,
+    ) -> Sweep:
+        """The plain way, which every backend has: a full forward pass, of a row for each branch."""
         values = []
         for start in range(0, len(branches), batch_size):
             chunk = branches[start : start + batch_size]
             edits = [_at_row(edit, row) for row, branch in enumerate(chunk) for edit in branch]
             logits = self.forward(tokens.repeat(len(chunk)), edits)  # [branch, pos, d_vocab]
             values.append(readout(logits[:, tokens.lengths[0] - 1]))
-        return torch.cat(values) if values else torch.empty(0)
+        return Sweep(torch.cat(values) if values else torch.empty(0), "plain")
 
     def unembed(self, resid: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_vocab"]:
         """Logits of a residual-stream vector: final norm, unembedding, and any soft cap."""
@@ -365,8 +398,6 @@ class Model(ABC):
 
 
 def _at_row(edit: Edit, row: int) -> Edit:
-    if edit.address.rows is not None:
-        raise EditError(f"An edit of a branch concerns one prompt; leave rows out of {edit.address}.")
     address = edit.address
     return Edit(
         edit.op, Address(address.site, address.layer, address.positions, address.heads, (row,)), edit.value

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import copy
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from interp.models.base import Model
-from interp.models.editing import Taps
 from interp.models.layouts import Layout, architecture, check_layout, logits_divisor, part, residual_scale
 
 if TYPE_CHECKING:
@@ -42,6 +41,13 @@ _LOCKS: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
 INSIDE_ATTENTION = frozenset({"q", "k", "v", "pattern"})
 
 
+class Visitor(Protocol):
+    """What a site is brought to: `Taps`, or a pass of its own kind."""
+
+    def visit(self, site: str, layer: int | None, value: Tensor, /) -> Tensor:
+        """The value that goes on: `value` itself where nothing was edited."""
+
+
 class HuggingFaceModel(Model):
     """A backend whose weights are those of a Hugging Face model with a known layout."""
 
@@ -59,7 +65,7 @@ class HuggingFaceModel(Model):
         name, side = _PLACES[site]
         return (getattr(self.layout, name) if name else ""), side
 
-    def through(self, taps: Taps, site: str, layer: int | None, own: Tensor, n_rows: int) -> Tensor:
+    def through(self, taps: Visitor, site: str, layer: int | None, own: Tensor, n_rows: int) -> Tensor:
         """Bring what a module reads or writes to `taps` in the usual shape of `site`, and give back what the
         module shall read or write instead: `own` itself where nothing was edited."""
         usual = own

@@ -205,6 +205,11 @@ def residual_scale(model: PreTrainedModel) -> float:
     return float(getattr(model.config.get_text_config(), "residual_multiplier", None) or 1.0)
 
 
+def embedding_scale(model: PreTrainedModel) -> float:
+    """What the token embedding is multiplied by on its way into the stream (Granite; elsewhere 1)."""
+    return float(getattr(model.config.get_text_config(), "embedding_multiplier", None) or 1.0)
+
+
 def logits_divisor(model: PreTrainedModel) -> float:
     """What the unembedding's product is divided by (Granite; elsewhere 1)."""
     return float(getattr(model.config.get_text_config(), "logits_scaling", None) or 1.0)

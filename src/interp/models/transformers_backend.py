@@ -3,7 +3,7 @@
 1. Residual stream, attention and MLP outputs, z and mlp_act are inputs or outputs of modules that the
    layout names; ordinary hooks reach them.
 2. q, k, v and pattern exist only inside attention. transformers lets one register an attention
-   function; ours (`_attention`) sees q, k, v after norm and rotary step, together with the mask, for
+   function; ours (`Pass.attend`) sees q, k, v after norm and rotary step, together with the mask, for
    every architecture alike. The pattern is computed by the architecture's own eager function, so that
    soft caps, sinks and scalings are its own. The few architectures that do not attend through that
    interface (GPT-Neo, GPT-J, BLOOM, Falcon) have all other sites.
@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -24,10 +24,12 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from interp.models.editing import Taps
+from interp.models.base import Exact, Sweep
+from interp.models.editing import Key, Taps
 from interp.models.hugging_face import INSIDE_ATTENTION, HuggingFaceModel
 from interp.models.layouts import Layout, part, uses_attention_interface
-from interp.sites import SITES
+from interp.sites import SITES, Edit
+from interp.tokens import Tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -35,7 +37,40 @@ if TYPE_CHECKING:
 _ATTENTION = "interp"
 #: Whose attention was replaced by ours, by the id of the configuration: what it was, and will be again.
 _BORROWED_FROM: dict[int, str] = {}
-_taps: ContextVar[Taps | None] = ContextVar("taps", default=None)
+#: The pass of ours that this thread is in.
+_current: ContextVar[Pass | None] = ContextVar("current", default=None)
+
+
+class Pass:
+    """One forward pass of ours: what it reads and edits, at modules and inside attention."""
+
+    def __init__(self, taps: Taps) -> None:
+        self.visit = taps.visit
+
+    def attend(
+        self, module: Any, eager: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Eager attention, with q, k, v and pattern brought to `visit`.
+
+        q [batch, head, pos, d_head], k and v [batch, kv_head, pos, d_head]; returns the heads' outputs
+        [batch, pos, head, d_head] and the pattern [batch, head, query, key].
+        """
+        layer = module.layer_idx
+        q, k, v = (
+            self.visit(site, layer, x.transpose(1, 2)).transpose(1, 2)
+            for site, x in (("q", q), ("k", k), ("v", v))
+        )
+        z, own_pattern = eager(module, q, k, v, mask, **kwargs)
+        pattern = self.visit("pattern", layer, own_pattern)
+        if pattern is not own_pattern:
+            z = mix(pattern, v)
+        return z, pattern
+
+
+def mix(pattern: Tensor, v: Tensor) -> Tensor:
+    """What the heads write, [batch, pos, head, d_head], given patterns and values (of fewer heads)."""
+    groups = pattern.shape[1] // v.shape[1]
+    return (pattern @ v.repeat_interleave(groups, dim=1)).transpose(1, 2)
 
 
 class TransformersModel(HuggingFaceModel):
@@ -47,24 +82,52 @@ class TransformersModel(HuggingFaceModel):
         super().__init__(hf_model, layout=layout, **identity)
         if not uses_attention_interface(hf_model, layout):
             self.reach = frozenset(SITES) - INSIDE_ATTENTION
+        #: Whether branches give what plain passes give (`branching.agrees`); None: not compared yet.
+        self._branches_agree: bool | None = None
 
     def _run(self, ids: Tensor, taps: Taps) -> Tensor:
-        with ExitStack() as borrowed:
-            borrowed.callback(_taps.reset, _taps.set(taps))
-            if self.reach >= INSIDE_ATTENTION:
-                borrowed.enter_context(_own_attention(self.hf_model))
-            for site, layer in taps.keys:
-                if site not in INSIDE_ATTENTION:
-                    borrowed.callback(self._hook(site, layer, taps, len(ids)).remove)
+        with self.borrowed(Pass(taps), taps.keys, len(ids)):
             return self.hf_model(input_ids=ids, use_cache=False).logits
 
-    def _hook(self, site: str, layer: int | None, taps: Taps, n_rows: int) -> Any:
+    def _sweep(
+        self,
+        tokens: Tokens,
+        branches: Sequence[Sequence[Edit]],
+        readout: Callable[[Tensor], Tensor],
+        *,
+        batch_size: int,
+        exact: Exact,
+    ) -> Sweep:
+        from interp.models import branching
+
+        branchable = exact is not True and branching.is_branchable(self)
+        if branchable and exact == "auto":
+            if self._branches_agree is None:
+                self._branches_agree = branching.agrees(self, tokens, branches)
+            branchable = self._branches_agree
+        if branchable:
+            return Sweep(branching.sweep(self, tokens, branches, readout), "branching")
+        return super()._sweep(tokens, branches, readout, batch_size=batch_size, exact=exact)
+
+    @contextmanager
+    def borrowed(self, this: Pass, keys: Iterable[Key], n_rows: int) -> Iterator[None]:
+        """For as long as the context lasts, what this thread runs brings the sites `keys` to `this`."""
+        with ExitStack() as borrowed:
+            borrowed.callback(_current.reset, _current.set(this))
+            if self.reach >= INSIDE_ATTENTION:
+                borrowed.enter_context(_own_attention(self.hf_model))
+            for site, layer in keys:
+                if site not in INSIDE_ATTENTION:
+                    borrowed.callback(self._hook(site, layer, this, n_rows).remove)
+            yield
+
+    def _hook(self, site: str, layer: int | None, this: Pass, n_rows: int) -> Any:
         """A hook on the module whose input or output is `site`."""
 
         def through(x: Tensor) -> Tensor:
-            if _taps.get() is not taps:  # another thread, which runs the same modules for itself
+            if _current.get() is not this:  # another thread, which runs the same modules for itself
                 return x
-            return self.through(taps, site, layer, x, n_rows)
+            return self.through(this, site, layer, x, n_rows)
 
         if layer is None:
             return on_output(self.hf_model.get_input_embeddings(), through)
@@ -115,26 +178,14 @@ def _own_attention(model: PreTrainedModel) -> Iterator[None]:
 def _attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, Tensor]:
-    """Eager attention that lets the current taps see q, k, v and pattern.
-
-    query [batch, head, pos, d_head], key and value [batch, kv_head, pos, d_head]; returns the heads'
-    outputs [batch, pos, head, d_head] and the pattern [batch, head, query, key].
-    """
-    taps, layer = _taps.get(), module.layer_idx
+    """The attention that transformers calls meanwhile: that of this thread's pass."""
+    this = _current.get()
     eager = sys.modules[type(module).__module__].eager_attention_forward
-    if taps is None:  # a pass in another thread; its mask is for the attention that it found when it began
-        own = ALL_ATTENTION_FUNCTIONS.get_interface(_BORROWED_FROM[id(module.config)], eager)
-        return own(module, query, key, value, attention_mask, **kwargs)
-    query, key, value = (
-        taps.visit(site, layer, x.transpose(1, 2)).transpose(1, 2)
-        for site, x in (("q", query), ("k", key), ("v", value))
-    )
-    z, own_pattern = eager(module, query, key, value, attention_mask, **kwargs)
-    pattern = taps.visit("pattern", layer, own_pattern)
-    if pattern is not own_pattern:
-        groups = query.shape[1] // value.shape[1]
-        z = (pattern @ value.repeat_interleave(groups, dim=1)).transpose(1, 2)
-    return z, pattern
+    if this is not None:
+        return this.attend(module, eager, query, key, value, attention_mask, **kwargs)
+    # a pass in another thread; its mask is for the attention that it found when it began
+    own = ALL_ATTENTION_FUNCTIONS.get_interface(_BORROWED_FROM[id(module.config)], eager)
+    return own(module, query, key, value, attention_mask, **kwargs)
 
 
 AttentionInterface.register(_ATTENTION, _attention)

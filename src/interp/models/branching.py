@@ -1,0 +1,389 @@
+"""The exact patching sweep at close to the cost of its arithmetic.
+
+All cells of a sweep are branches of one base run. A branch equals the base run below the layer of its first
+edit and, the model being causal, at every position before it. So it pays only for what it changes:
+
+1. One base run keeps, for each layer, what it read and with which arguments it was called, and its keys,
+   values and mask.
+2. A branch joins at the layer of its first edit, with the base run's residual stream there. Where its edits
+   in that layer act on single rows (an attention or MLP output, a head's z), it brings these rows alone.
+3. In the next layer it carries every position from its first edited one on. Branches with the same rows
+   make a group; all groups travel together as one packed batch [1, rows, d_model] through the model's own
+   decoder layers, so that a linear layer sees one large product.
+4. Attention is the one place where rows of a branch meet: there each group gets the base run's keys and
+   values, with its own in their places, and the rows of the base run's mask (causal, sliding, biased), and
+   goes through the architecture's own eager attention (soft caps, sinks, scales).
+5. In the end only the last position of each branch is unembedded.
+
+A branch all of whose edits set what is there already, bit for bit, is the base run and costs nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from interp.errors import first_line
+from interp.models.editing import Key, Taps, apply_edit
+from interp.models.hugging_face import INSIDE_ATTENTION
+from interp.models.layouts import embedding_scale
+from interp.models.self_check import ROUNDING
+from interp.models.transformers_backend import Pass, mix
+from interp.sites import Address, Edit
+from interp.tokens import Tokens
+
+if TYPE_CHECKING:
+    from interp.models.transformers_backend import TransformersModel
+
+#: Sites at which an edit of some rows leaves the other rows of the same layer as they were.
+ROW_BY_ROW = frozenset({"q", "pattern", "z", "attn_out", "resid_mid", "mlp_act", "mlp_out"})
+#: Sites whose edits act between two layers: the token embedding, and what the layer below wrote.
+BETWEEN = frozenset({"embed", "resid_post"})
+ROWS_AT_ONCE = 16_384  # of the packed batch, at most; see `chunks`
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One cell of a sweep, made ready: edits with positions counted from the start, and where it joins."""
+
+    number: int  # its place in the sweep
+    edits: dict[Key, tuple[Edit, ...]]
+    joins: int  # the layer in which its first edit acts; n_layers: after the last one
+    first: int  # its first edited position: every later one is carried
+    rows: tuple[int, ...]  # what it carries in the layer in which it joins
+
+
+@dataclass
+class Group:
+    """Branches that carry the same positions, one after the other in the packed batch."""
+
+    rows: tuple[int, ...]
+    branches: list[Branch] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Rows of the packed batch."""
+        return len(self.rows) * len(self.branches)
+
+
+class Recording(Pass):
+    """The base run: what each layer read, its arguments, its keys and values and its mask."""
+
+    def __init__(self, taps: Taps) -> None:
+        super().__init__(taps)
+        self.calls: list[tuple[tuple, dict[str, Any]]] = []
+        self.keys: dict[int, Tensor] = {}
+        self.values: dict[int, Tensor] = {}
+        self.masks: dict[int, Tensor | None] = {}
+
+    def attend(
+        self, module: Any, eager: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        layer = module.layer_idx
+        self.keys[layer], self.values[layer], self.masks[layer] = k, v, mask
+        return super().attend(module, eager, q, k, v, mask, **kwargs)
+
+
+class Base:
+    """One prompt's run, from which branches set out."""
+
+    def __init__(self, model: TransformersModel, tokens: Tokens, keys: Sequence[Key]) -> None:
+        self.model, self.tokens = model, tokens
+        self.n_pos = tokens.lengths[0]
+        n_layers = model.arch.n_layers
+        wanted = {*keys, *(("resid_pre", layer) for layer in range(n_layers)), ("resid_post", n_layers - 1)}
+        self.taps = Taps([Address(*key) for key in wanted], (), tokens.lengths)
+        self.recording = Recording(self.taps)
+        with model.borrowed(self.recording, self.taps.keys, 1):
+            handles = [
+                layer.register_forward_pre_hook(self._keep, with_kwargs=True) for layer in model.layers
+            ]
+            try:
+                ids = tokens.ids.to(model.device)
+                self.logits = model.hf_model(input_ids=ids, use_cache=False).logits[0, -1:]  # [1, d_vocab]
+            finally:
+                for handle in handles:
+                    handle.remove()
+        self.resid = [self.taps.values["resid_pre", layer] for layer in range(n_layers)]
+        self.resid.append(self.taps.values["resid_post", n_layers - 1])  # [1, pos, d_model] each
+
+    def _keep(self, _: Any, args: tuple, kwargs: dict[str, Any]) -> None:
+        self.recording.calls.append((args[1:], {k: v for k, v in kwargs.items() if k != "hidden_states"}))
+
+    def call(self, layer: int, x: Tensor, positions: Tensor) -> Tensor:
+        """The decoder layer on packed rows [1, rows, d_model], which stand at these positions."""
+        args, kwargs = self.recording.calls[layer]
+
+        def here(value: Any) -> Any:
+            if isinstance(value, tuple | list):
+                return type(value)(here(item) for item in value)
+            # rotary angles and position ids are [1, pos, ...]; a mask is [1, 1, pos, pos], and ours to apply
+            if isinstance(value, Tensor) and value.ndim in (2, 3) and value.shape[:2] == (1, self.n_pos):
+                return value[:, positions]
+            return value
+
+        output = self.model.layers[layer](x, *map(here, args), **{k: here(v) for k, v in kwargs.items()})
+        return output[0] if isinstance(output, tuple) else output
+
+    def changes_nothing(self, edits: Sequence[Edit]) -> bool:
+        """Whether all edits set what is there already, bit for bit."""
+
+        def same(edit: Edit) -> bool:
+            key = (edit.address.site, edit.address.layer)
+            if edit.op != "set" or key not in self.taps.values:
+                return False
+            value = self.taps.values[key]
+            return torch.equal(apply_edit(value, edit, self.tokens.lengths), value)
+
+        return all(map(same, edits))
+
+
+class Packed(Pass):
+    """The pass of all branches together: visits and attention, group by group."""
+
+    def __init__(self, base: Base, branches: Sequence[Branch]) -> None:
+        self.base = base
+        self.groups: list[Group] = []
+        self.edited = {key for branch in branches for key in branch.edits}
+
+    def blocks(self) -> Iterator[tuple[Group, Branch, slice]]:
+        """Each branch and its rows in the packed batch."""
+        start = 0
+        for group in self.groups:
+            for branch in group.branches:
+                yield group, branch, slice(start, start + len(group.rows))
+                start += len(group.rows)
+
+    def visit(self, site: str, layer: int | None, value: Tensor) -> Tensor:
+        """Carry out each branch's edits at a site on its rows of ``value`` [1, rows, ...]."""
+        if (site, layer) not in self.edited:
+            return value
+        edited = None
+        for group, branch, where in self.blocks():
+            for edit in branch.edits.get((site, layer), ()):
+                edited = value.clone() if edited is None else edited
+                edited[:, where] = apply_edit(edited[:, where], _within(edit, group.rows), (len(group.rows),))
+        return value if edited is None else edited
+
+    def attend(
+        self, module: Any, eager: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """q [1, head, rows, d_head], k and v [1, kv_head, rows, d_head]: packed, as the layer made them."""
+        layer, record = module.layer_idx, self.base.recording
+        q, k, v = (
+            self.visit(site, layer, x.transpose(1, 2)).transpose(1, 2)
+            for site, x in (("q", q), ("k", k), ("v", v))
+        )
+        whole = record.masks[layer]
+        outputs, start = [], 0
+        for group in self.groups:
+            n, stop = len(group.branches), start + group.size
+            rows = torch.tensor(group.rows, device=q.device)
+            own_q, own_k, own_v = (  # [branch, head, row, d_head]
+                x[0, :, start:stop].unflatten(1, (n, -1)).transpose(0, 1) for x in (q, k, v)
+            )
+            free = ("pattern", layer) in self.edited  # a pattern may be set to look anywhere
+            last = self.base.n_pos if free else group.rows[-1] + 1  # else no row looks beyond itself
+            all_k = _put(record.keys[layer][:, :, :last], own_k, group.rows)  # [branch, kv_head, pos, d_head]
+            all_v = _put(record.values[layer][:, :, :last], own_v, group.rows)
+            own_mask = None if whole is None else whole[:, :, rows, :last]  # [1, 1, row, pos]
+            z, pattern = eager(module, own_q, all_k, all_v, own_mask, **kwargs)
+            edited = self._patterns(group, layer, pattern)
+            if edited is not pattern:
+                z = mix(edited, all_v)
+            outputs.append(z.reshape(1, group.size, *z.shape[2:]))  # [1, branch * row, head, d_head]
+            start = stop
+        return torch.cat(outputs, dim=1), q  # no layer that calls this reads the pattern
+
+    def _patterns(self, group: Group, layer: int, pattern: Tensor) -> Tensor:
+        """The group's patterns [branch, head, row, key] after its edits."""
+        if ("pattern", layer) not in self.edited:
+            return pattern
+        edited = None
+        for index, branch in enumerate(group.branches):
+            for edit in branch.edits.get(("pattern", layer), ()):
+                edited = pattern.clone() if edited is None else edited
+                one = edited[index : index + 1]
+                edited[index : index + 1] = apply_edit(one, _within(edit, group.rows), (len(group.rows),))
+        return pattern if edited is None else edited
+
+
+def sweep(
+    model: TransformersModel,
+    tokens: Tokens,
+    branches: Sequence[Sequence[Edit]],
+    readout: Callable[[Tensor], Tensor],
+    *,
+    rows_at_once: int = ROWS_AT_ONCE,
+) -> Tensor:
+    """`Model.sweep` by branching: the values of `readout` at the last position of each branch.
+
+    ``rows_at_once`` bounds the packed batch: the memory needed grows with it.
+    """
+    keys = {(edit.address.site, edit.address.layer) for branch in branches for edit in branch}
+    base = Base(model, tokens, sorted(keys, key=str))
+    ready = [
+        _make_ready(number, edits, base)
+        for number, edits in enumerate(branches)
+        if edits and not base.changes_nothing(edits)
+    ]
+    found = readout(base.logits)  # [1, ...]
+    values = found.expand(len(branches), *found.shape[1:]).clone()
+    for chunk in chunks(ready, base.n_pos, rows_at_once):
+        logits = model._unembed(_run(base, chunk))  # [branch, d_vocab]
+        values[torch.tensor([branch.number for branch in chunk])] = readout(logits)
+    return values
+
+
+def chunks(branches: list[Branch], n_pos: int, rows_at_once: int) -> Iterator[list[Branch]]:
+    """Branches in parts whose packed batch holds at most so many rows; a branch is never divided.
+
+    Those that carry the same positions stay together, whatever their layers: they share their attention.
+    """
+    chunk: list[Branch] = []
+    rows = 0
+    for branch in sorted(branches, key=lambda branch: (branch.first, branch.joins)):
+        if chunk and rows + n_pos - branch.first > rows_at_once:
+            yield chunk
+            chunk, rows = [], 0
+        chunk.append(branch)
+        rows += n_pos - branch.first
+    if chunk:
+        yield chunk
+
+
+def _run(base: Base, branches: list[Branch]) -> Tensor:
+    """The last layer's output at the last position of each branch, [branch, d_model]."""
+    model, n_layers = base.model, base.model.arch.n_layers
+    this = Packed(base, branches)
+    keys = {key for key in this.edited if key[0] not in BETWEEN}
+    x = base.resid[0][:, :0]  # [1, 0 rows, d_model]
+    with model.borrowed(this, sorted(keys, key=str), 1):
+        for layer in range(min(branch.joins for branch in branches), n_layers + 1):
+            x = _regroup(this, x, layer, [branch for branch in branches if branch.joins == layer])
+            if layer < n_layers:
+                rows = [row for group in this.groups for _ in group.branches for row in group.rows]
+                x = base.call(layer, x, torch.tensor(rows, device=x.device))
+    last = {id(branch): x[0, where.stop - 1] for _, branch, where in this.blocks()}
+    return torch.stack([last[id(branch)] for branch in branches])
+
+
+def _regroup(this: Packed, x: Tensor, layer: int, joining: list[Branch]) -> Tensor:
+    """The packed batch for `layer`: every position that the branches so far carry from here on, and the rows
+    of those that join; after the edits that act between the layers."""
+    base = this.base
+    stream = base.resid[layer]  # [1, pos, d_model]
+    parts: dict[tuple[int, ...], list[Tensor]] = {}
+    groups: dict[tuple[int, ...], Group] = {}
+
+    def add(rows: tuple[int, ...], branches: list[Branch], own: Tensor) -> None:
+        for index, branch in enumerate(branches):
+            for edit in branch.edits.get(("resid_post", layer - 1), ()):
+                local = apply_edit(own[index : index + 1], _within(edit, rows), (len(rows),))
+                own[index : index + 1] = local
+        groups.setdefault(rows, Group(rows)).branches.extend(branches)
+        parts.setdefault(rows, []).append(own.reshape(1, -1, own.shape[-1]))
+
+    start = 0
+    for group in this.groups:
+        rows = tuple(range(group.rows[0], base.n_pos))
+        own = x[0, start : start + group.size].unflatten(
+            0, (len(group.branches), -1)
+        )  # [branch, row, d_model]
+        start += group.size
+        if rows != group.rows:  # the others were the base run's until now
+            own = _put(stream[:, rows[0] :], own, [row - rows[0] for row in group.rows])
+        add(rows, group.branches, own)
+    for branch in joining:
+        own = stream[:, list(branch.rows)]  # a copy
+        if layer == 0 and ("embed", None) in branch.edits:
+            own = own + _shift_of_stream(branch.edits["embed", None], base)[:, list(branch.rows)]
+        add(branch.rows, [branch], own)
+    this.groups = list(groups.values())
+    return torch.cat([block for rows in groups for block in parts[rows]], dim=1)
+
+
+def _shift_of_stream(edits: Sequence[Edit], base: Base) -> Tensor:
+    """What edits of the token embedding add to the first residual stream, [1, pos, d_model]."""
+    before = after = base.taps.values["embed", None]
+    for edit in edits:
+        after = apply_edit(after, edit, (base.n_pos,))
+    return (after - before) * embedding_scale(base.model.hf_model)
+
+
+def _make_ready(number: int, edits: Sequence[Edit], base: Base) -> Branch:
+    """Where a branch joins, and what it carries."""
+    n_pos, n_layers = base.n_pos, base.model.arch.n_layers
+    by_key: dict[Key, tuple[Edit, ...]] = {}
+    acts: list[tuple[int, str, tuple[int, ...]]] = []  # layer, site, positions
+    every = tuple(range(n_pos))
+    for edit in edits:
+        address = edit.address
+        positions = every
+        if address.positions is not None:
+            positions = tuple(p % n_pos for p in address.positions)
+            place = Address(address.site, address.layer, positions, address.heads)
+            edit = Edit(edit.op, place, edit.value)
+        key = (address.site, address.layer)
+        by_key[key] = (*by_key.get(key, ()), edit)
+        layer = 0 if address.layer is None else address.layer + (address.site == "resid_post")
+        acts.append((layer, address.site, every if edit.op == "mean" else tuple(sorted(positions))))
+    joins = min(layer for layer, _, _ in acts)
+    first = min(positions[0] for _, _, positions in acts)
+    here = [(site, positions) for layer, site, positions in acts if layer == joins]
+    rows = tuple(range(first, n_pos))
+    if joins < n_layers and all(site in ROW_BY_ROW for site, _ in here):
+        rows = tuple(sorted({position for _, positions in here for position in positions}))
+        if rows[0] > first:  # a later edit reaches further back: rows are completed from the first one on
+            rows = (first, *rows)
+    return Branch(number, by_key, joins, first, rows)
+
+
+def _within(edit: Edit, rows: tuple[int, ...]) -> Edit:
+    """The edit with its positions counted in `rows`, which hold all of them."""
+    address = edit.address
+    if address.positions is None:
+        return edit
+    places = tuple(rows.index(position) for position in address.positions)
+    return Edit(edit.op, Address(address.site, address.layer, places, address.heads), edit.value)
+
+
+def _put(base: Tensor, own: Tensor, places: Sequence[int]) -> Tensor:
+    """`base` [1, ..., pos, width] once a branch, with its `own` [branch, ..., row, width] at these places."""
+    whole = base.expand(own.shape[0], *base.shape[1:]).clone()
+    whole[..., list(places), :] = own
+    return whole
+
+
+def is_branchable(model: TransformersModel) -> bool:
+    """Whether branches can be computed for this model: its attention must go through ours."""
+    return model.reach >= INSIDE_ATTENTION
+
+
+def agrees(model: TransformersModel, tokens: Tokens, branches: Sequence[Sequence[Edit]]) -> bool:
+    """Whether some branches, drawn at random, give the logits of plain forward passes; says so where not."""
+    drawn = random.Random(0).sample(list(branches), min(4, len(branches)))
+    if not drawn:
+        return True
+    try:
+        ours = sweep(model, tokens, drawn, lambda logits: logits)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:  # layers that take no packed batch
+        why = first_line(error)
+    else:
+        plain = model.sweep(tokens, drawn, lambda logits: logits, exact=True).values
+        off = ((ours - plain).abs().max() / plain.abs().max()).item()
+        if off <= ROUNDING[model.dtype]:
+            return True
+        why = f"off by {off:.1g} of the largest logit"
+    warnings.warn(
+        f"{model.identity.name}: branches differ from plain forward passes ({why}); "
+        "its sweeps take the plain, slower way.",
+        stacklevel=2,
+    )
+    return False

@@ -1,0 +1,139 @@
+"""Branches of one run give what plain forward passes give, cell by cell, for every family."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+import interp
+from conftest import needs_backend
+from families import FAMILIES, family_model
+from interp import Edit
+from interp.errors import EditError, InputError
+from interp.models import branching
+from interp.models.base import Model
+from interp.sites import SITES
+
+PROMPT, OTHER = [5, 17, 80, 3, 99, 42, 7, 11, 200], [200, 1, 64, 90, 12, 33, 150, 9, 2]
+OWN_ATTENTION = {"gpt_neo", "gptj", "bloom", "falcon"}
+BRANCHABLE = [name for name, (model_type, _) in FAMILIES.items() if model_type not in OWN_ATTENTION]
+Load = Callable[..., Model]
+
+
+def whole(logits: torch.Tensor) -> torch.Tensor:
+    """Read out everything."""
+    return logits
+
+
+def cells(model: Model) -> list[list[Edit]]:
+    """Every site in every layer, at some positions and at all, by every kind of edit; and several at once."""
+    other = model.run_with_cache(OTHER, model.sites)
+    found: list[list[Edit]] = []
+    for site in model.sites:
+        for layer in range(model.arch.n_layers) if SITES[site].per_layer else [None]:
+            value = other[site] if layer is None else other[site, layer]
+            for positions in (None, (0,), (3,), (8, 2), (-1,)):
+                at: dict[str, Any] = {"layer": layer} if layer is not None else {}
+                there = value
+                if positions is not None:
+                    at["positions"] = positions
+                    there = value[:, :, list(positions)] if site == "pattern" else value[:, list(positions)]
+                found += [[Edit.set(site, **at, value=there)], [Edit.scale(site, **at, value=0.3)]]
+                found.append([Edit.zero(site, **at)])
+                if site != "pattern":
+                    found.append([Edit.mean(site, **at)])
+                if SITES[site].per_head:
+                    found.append([Edit.scale(site, **at, value=-1.0, heads=-1)])
+                if site in ("resid_pre", "mlp_out"):
+                    found.append([Edit.project_out(site, **at, value=torch.ones(model.arch.d_model))])
+    rng = random.Random(0)
+    several = [[edit for one in rng.sample(found, rng.choice((2, 3, 5))) for edit in one] for _ in range(60)]
+    return [*found, *several, []]
+
+
+@pytest.mark.parametrize("name", BRANCHABLE)
+def test_every_cell_is_what_a_plain_forward_pass_gives(name: str) -> None:
+    model = interp.load_model(family_model(name).double(), device="cpu", dtype="float64")
+    branches = cells(model)
+    plain = model.sweep(PROMPT, branches, whole, exact=True)
+    ours = model.sweep(PROMPT, branches, whole, exact=False)
+    assert (plain.path, ours.path) == ("plain", "branching")
+    torch.testing.assert_close(ours.values, plain.values, rtol=0, atol=1e-9)
+    tokens = model.to_tokens(PROMPT)
+    with torch.no_grad():  # in many small parts
+        parts = branching.sweep(model, tokens, branches, whole, rows_at_once=40)  # type: ignore[arg-type]
+    torch.testing.assert_close(parts, plain.values, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["demo-gpt2", "demo-qwen3"])
+def test_on_trained_weights_in_float32(load: Load, name: str) -> None:
+    model = load(name)
+    other = model.run_with_cache("The capital of Japan is", ["resid_pre", "z"])
+    branches = [
+        [Edit.set(site, layer, value=other[site, layer][:, [position]], positions=position)]
+        for site in ("resid_pre", "z")
+        for layer in range(model.arch.n_layers)
+        for position in range(other.tokens.lengths[0])
+    ]
+    plain, ours = (model.sweep("The capital of France is", branches, whole, exact=x) for x in (True, "auto"))
+    assert ours.path == "branching"
+    torch.testing.assert_close(ours.values, plain.values, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", [
+    pytest.param("transformer_lens", marks=pytest.mark.tl), pytest.param("nnsight", marks=pytest.mark.nnsight)
+])  # fmt: skip
+def test_other_backends_take_the_plain_way(load: Load, backend: str) -> None:
+    needs_backend(backend)
+    branches = [[Edit.zero("mlp_out", layer)] for layer in range(3)]
+    ours, theirs = (load("tiny-gpt2", b).sweep(PROMPT, branches, whole) for b in ("transformers", backend))
+    assert (ours.path, theirs.path) == ("branching", "plain")
+    torch.testing.assert_close(ours.values, theirs.values, rtol=0, atol=1e-4)
+
+
+def test_attention_that_is_not_ours_takes_the_plain_way() -> None:
+    model = interp.load_model(family_model("gptj"), device="cpu")
+    assert model.sweep(PROMPT, [[Edit.zero("z", 1)]], whole, exact=False).path == "plain"
+
+
+def test_what_changes_nothing_costs_nothing(load: Load, monkeypatch: Any) -> None:
+    model = load("tiny-qwen3")
+    cache = model.run_with_cache(PROMPT, ["resid_pre"])
+    nothing = [[Edit.set("resid_pre", layer, value=cache["resid_pre", layer])] for layer in range(3)]
+    monkeypatch.setattr(branching, "_run", lambda *_: pytest.fail("there was nothing to run"))
+    swept = model.sweep(PROMPT, [*nothing, []], whole, exact=False)
+    assert torch.equal(swept.values, cache.logits[:, -1].expand(4, -1))
+
+
+def test_a_layer_that_takes_no_packed_batch_is_noticed(monkeypatch: Any) -> None:
+    """The comparison on first use: it warns, takes the plain way, and the numbers are right."""
+    model = interp.load_model(family_model("llama"), device="cpu")
+    branches = [[Edit.zero("mlp_out", layer, positions=4)] for layer in range(3)]
+    plain = model.sweep(PROMPT, branches, whole, exact=True).values
+    real = branching.Base.call
+    monkeypatch.setattr(branching.Base, "call", lambda self, layer, x, at: 1.01 * real(self, layer, x, at))
+    with pytest.warns(UserWarning, match="differ from plain forward passes"):
+        swept = model.sweep(PROMPT, branches, whole)
+    assert swept.path == "plain"
+    assert torch.equal(swept.values, plain)
+
+
+def test_nothing_stays_behind(load: Load) -> None:
+    model = load("tiny-gpt2")
+    before, hooks = model.forward(PROMPT), branching_hooks(model)
+    bad = Edit.set("z", 1, value=torch.zeros(99))
+    for exact in (True, False):
+        with pytest.raises(EditError, match="broadcast"):
+            model.sweep(PROMPT, [[Edit.zero("z", 0)], [bad]], whole, exact=exact)
+    with pytest.raises(InputError, match="no choice"):
+        model.sweep(PROMPT, [], whole, exact="maybe")  # type: ignore[arg-type]
+    assert branching_hooks(model) == hooks
+    assert torch.equal(model.forward(PROMPT), before)
+
+
+def branching_hooks(model: Model) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.hf_model.modules())
