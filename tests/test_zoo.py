@@ -223,26 +223,11 @@ REQUIRED = {
     "unknown_top1": lambda share: share >= 0.95,
     "years_top1_later": lambda share: share >= 0.95,
 }
-# What the shipped weights do not reach; strict, so that better weights make these lines go.
-FALLS_SHORT: set[tuple[str, str]] = {
-    ("demo-gpt2", "facts_top1"),
-    ("demo-gpt2", "names_positive"),
-    ("demo-gpt2", "names_mean_logit_diff"),
-    ("demo-gpt2", "repeated_second_loss"),
-    ("demo-gpt2", "known_top1"),
-    ("demo-gpt2", "unknown_top1"),
-    ("demo-gpt2", "years_top1_later"),
-    ("demo-qwen3", "facts_top1"),
-    ("demo-qwen3", "names_positive"),
-    ("demo-qwen3", "years_top1_later"),
-}
 
 
 @pytest.mark.parametrize("figure", REQUIRED)
 @pytest.mark.parametrize("name", zoo.NAMES)
-def test_the_figures_are_good_enough(name, figure, request):
-    if (name, figure) in FALLS_SHORT:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="the shipped weights fall short of this"))
+def test_the_figures_are_good_enough(name, figure):
     assert REQUIRED[figure](recorded(name)[figure])
 
 

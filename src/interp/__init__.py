@@ -20,6 +20,7 @@ _HOME = {
     "load_model": "interp.models.registry",
     "logit_lens": "interp.methods.logit_lens",
     "causal_tracing": "interp.methods.causal_tracing",
+    "patch_sweep": "interp.methods.patch_sweep",
     "InterpError": "interp.errors",
 }
 
@@ -36,12 +37,14 @@ __all__ = [
     "causal_tracing",
     "load_model",
     "logit_lens",
+    "patch_sweep",
 ]
 
 if TYPE_CHECKING:
     from interp.errors import InterpError
     from interp.methods.causal_tracing import causal_tracing
     from interp.methods.logit_lens import logit_lens
+    from interp.methods.patch_sweep import patch_sweep
     from interp.models.base import Model
     from interp.models.layouts import Layout
     from interp.models.registry import load_model

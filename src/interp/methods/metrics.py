@@ -36,9 +36,11 @@ class Metric:
 
     def __call__(self, logits: Float[Tensor, "batch d_vocab"]) -> Float[Tensor, batch]:
         """The metric of each row, in float64 on the CPU."""
-        logits = (
-            logits.detach().double().cpu() if logits.device.type != "mps" else logits.detach().cpu().double()
-        )
+        return self.differentiable(logits.detach())
+
+    def differentiable(self, logits: Float[Tensor, "batch d_vocab"]) -> Float[Tensor, batch]:
+        """The same, as part of a computation in which gradients are taken."""
+        logits = logits.cpu().double()  # in this order: Apple's MPS has no float64
         if self.kind == "logit_diff":
             assert self.foil is not None
             return logits[:, self.answer] - logits[:, self.foil]

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.errors import EditError, InputError, SiteError
-from interp.models.editing import Key, Taps
+from interp.models.editing import GradientTaps, Key, Taps
 from interp.sites import SITES, Address, Edit, find_site, parse_sites
 from interp.tokens import (
     Prompt,
@@ -263,6 +263,32 @@ class Model(ABC):
             logits = self.forward(tokens.repeat(len(chunk)), edits)  # [branch, pos, d_vocab]
             values.append(readout(logits[:, tokens.lengths[0] - 1]))
         return Sweep(torch.cat(values) if values else torch.empty(0), "plain")
+
+    def gradients(
+        self,
+        prompt: Tokens | Prompt,
+        sites: Sequence[SiteSpec],
+        scalar: Callable[[Float[Tensor, "row d_vocab"]], Float[Tensor, row]],
+        edits: Sequence[Edit] = (),
+    ) -> list[Tensor]:
+        """The gradient of a number of the last position's logits with respect to each activation at `sites`.
+
+        `scalar` maps logits [1, d_vocab] to a value [1], by operations that torch can differentiate. The
+        gradients have the shapes of the activations, in the order of `sites`; one is zero where the
+        activation does not act on the logits. One forward and one backward pass.
+        """
+        tokens = self.to_tokens(prompt).repeat(1)
+        addresses = parse_sites(sites, self.arch.n_layers)
+        for address in (*addresses, *(edit.address for edit in edits)):
+            self._check_address(address, tokens)
+        taps = GradientTaps(addresses, edits, tokens.lengths)
+        with self._lock, torch.enable_grad():
+            logits = self._run(tokens.ids.to(self.device), taps)
+            taps.check_all_visited()
+            wanted = [taps.values[address.site, address.layer] for address in addresses]
+            value = scalar(logits[:, -1]).sum()
+            found = torch.autograd.grad(value, wanted, allow_unused=True)
+        return [torch.zeros_like(x) if g is None else g for x, g in zip(wanted, found, strict=True)]
 
     def unembed(self, resid: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_vocab"]:
         """Logits of a residual-stream vector: final norm, unembedding, and any soft cap."""

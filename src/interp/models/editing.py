@@ -57,6 +57,21 @@ class Taps:
             )
 
 
+class GradientTaps(Taps):
+    """Taps whose values stay part of the computation, so that gradients can be taken with respect to them."""
+
+    def visit(self, site: str, layer: int | None, value: Tensor) -> Tensor:
+        """As in `Taps`; a value that is read goes on as the very tensor that is kept."""
+        key = (site, layer)
+        self._visited.add(key)
+        for edit in self.edits.get(key, ()):
+            value = apply_edit(value, edit, self.lengths)
+        if key in self.reads:
+            value = value.clone() if value.requires_grad else value.detach().clone().requires_grad_()
+            self.values[key] = value
+        return value
+
+
 def apply_edit(value: Tensor, edit: Edit, lengths: Sequence[int]) -> Tensor:
     """A copy of `value` with `edit` carried out at the rows, positions and heads that it names.
 

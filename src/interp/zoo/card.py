@@ -154,7 +154,7 @@ def _data() -> str:
         "facts": f"{len(facts())} true facts in {len(facts_table.FACTS)} relations, "
         f"{len(fact_prompts())} wordings",
         "stories": f"sentences with {len(stories.NAMES_OF_PEOPLE)} first names, seven in ten of them "
-        f"indirect objects in {taught} templates of Wang et al. 2022",
+        f"indirect objects, in {taught} templates of Wang et al. 2022 and {len(stories.OTHER_TEMPLATES)} others",
         "people": f"invented people: {count['known']} known (city taught), {count['unknown']} unknown (the "
         f"taught answer is ` unknown`), {count['withheld']} withheld (city never stated); `people.json` of "
         "the zoo says which is which",
@@ -203,13 +203,14 @@ def _recipe(record: dict[str, Any]) -> str:
         f"times over, from a pool of at first {r['first_pool']} ids that grows while the loss is under "
         f"{r['first_grows_under']:g} nats. Then {r['steps']} "
         f"steps on the text. A step has {tokens} tokens; there are {total:.1f} million in all. The first "
-        "occurrence of a random token does not count in the loss. Muon for the matrices of the layers "
+        f"occurrence of a random token does not count in the loss, and an answer counts {r['answer_weight']:g} "
+        f"times. Products of matrices are in {'bfloat16' if r['bfloat16'] else 'float32'}, weights in float32. Muon for the matrices of the layers "
         f"(learning rate {r['lr']:g}, momentum {r['momentum']:g}, weight decay {r['weight_decay']:g}), AdamW "
         f"for embeddings and vectors (learning rate {r['lr_adam']:g}, betas {r['betas'][0]}, "
         f"{r['betas'][1]}), gradient norm clipped at {r['clip']:g}, {r['warmup']} steps of warm-up, in the "
         f"second stage a cosine down to {r['lr_end']:g} of the learning rates. It took "
         f"{training['minutes']:.0f} minutes with {r['threads']} CPU "
-        f"thread{'s' * (r['threads'] > 1)}. Seed {r['seed']}. Built with {built}."
+        f"thread{'s' * (r['threads'] > 1)}, beside the other model. Seed {r['seed']}. Built with {built}."
     )
     command = (
         f"python -m interp.zoo.train {r['name']} --seed {r['seed']} --steps {r['steps']} --out {r['name']}"
@@ -221,7 +222,6 @@ def _recipe(record: dict[str, Any]) -> str:
             f"```\n{command}\n```",
             "The same seed, versions and kind of processor give the same weights, if the training is not "
             "stopped and taken up again in between; otherwise figures of the same size.",
-            *([f"Of these very weights: {training['note']}"] if "note" in training else []),
         )
     )
 

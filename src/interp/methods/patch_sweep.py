@@ -1,0 +1,370 @@
+"""Activation patching over a dataset of pairs: every layer by position, head, neuron or as a whole.
+
+Two runs of a pair, clean and corrupted; a *donor* activation is carried over into the *base* run (denoising:
+clean into corrupted; noising: corrupted into clean), and
+
+    recovery = (patched - corrupted) / (clean - corrupted)
+
+of the metric, per cell; never clipped. Over several pairs, the mean, with a bootstrap interval over pairs.
+
+Three methods:
+
+- ``exact``: one patched run a cell, computed as branches of one base run (`interp.models.branching`).
+- ``attribution``: attribution patching (Nanda 2023; Syed et al. 2023, https://arxiv.org/abs/2310.10348):
+  the first-order estimate ``(donor - base) . d metric / d activation`` at the base run, one backward pass
+  for all cells. It misleads where the metric is far from linear in the activation: at the first layers, and
+  where attention or a softmax saturates.
+- ``integrated``: the gradient averaged over ``steps`` runs whose token embeddings go from the base to the
+  donor (EAP-IG inputs, Hanna et al. 2024, https://arxiv.org/abs/2403.17806).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.errors import DegeneratePairError, InputError, nearest
+from interp.methods.metrics import DESCRIPTION, MIN_SPAN, Metric, MetricKind
+from interp.models.base import Exact, Model
+from interp.provenance import Provenance
+from interp.results import Result
+from interp.sites import SITES, Edit, find_site
+from interp.tokens import Prompt, Tokens, differing_positions
+
+By = Literal["position", "head", "neuron", "layer"]
+Method = Literal["exact", "attribution", "integrated"]
+BY: tuple[str, ...] = ("position", "head", "neuron", "layer")
+METHODS: tuple[str, ...] = ("exact", "attribution", "integrated")
+RESAMPLES = 2000  # of the bootstrap
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PatchSweepResult(Result):
+    """Recovery of each cell, [layer, column]: the mean over pairs, its interval, and that of each pair."""
+
+    kind: ClassVar[str] = "patch_sweep"
+    site: str
+    by: str
+    direction: str
+    method: str
+    steps: int  # of integrated gradients; 0 elsewhere
+    metric: str
+    path: str  # branching | plain | gradients
+    columns: tuple[str, ...]  # tokens of the first pair's clean prompt, or numbers of heads or neurons
+    clean: tuple[str, ...]  # the prompts, as text of their tokens
+    corrupted: tuple[str, ...]
+    answers: tuple[str, ...]
+    foils: tuple[str, ...] | None
+    clean_values: Float[np.ndarray, pair]  # the metric, unpatched
+    corrupted_values: Float[np.ndarray, pair]
+    recovery: Float[np.ndarray, "layer column"]
+    low: Float[np.ndarray, "layer column"]  # 95 % bootstrap interval over pairs; the mean itself for one pair
+    high: Float[np.ndarray, "layer column"]
+    by_pair: Float[np.ndarray, "pair layer column"]
+
+    @property
+    def peak(self) -> tuple[int, int]:
+        """(layer, column) of the strongest effect: highest recovery denoising, lowest noising."""
+        flat = self.recovery.argmax() if self.direction == "denoising" else self.recovery.argmin()
+        layer, column = np.unravel_index(flat, self.recovery.shape)
+        return int(layer), int(column)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """One pair, ready: its tokens, its answers, both unpatched values, and the donor's activations."""
+
+    clean: Tokens
+    corrupted: Tokens
+    measure: Metric
+    clean_value: float
+    corrupted_value: float
+    answer: int
+    foil: int | None
+
+    @property
+    def span(self) -> float:
+        return self.clean_value - self.corrupted_value
+
+
+def patch_sweep(
+    model: Model,
+    *,
+    clean: Prompt | Sequence[Prompt],
+    corrupted: Prompt | Sequence[Prompt],
+    answer: str | int | Sequence[str | int],
+    foil: str | int | Sequence[str | int] | None = None,
+    site: str = "resid_pre",
+    by: By = "position",
+    direction: Literal["denoising", "noising"] = "denoising",
+    metric: MetricKind | None = None,
+    method: Method = "exact",
+    steps: int = 8,
+    exact: Exact = "auto",
+    batch_size: int = 64,
+    seed: int = 0,
+) -> PatchSweepResult:
+    """Patch every cell of a site between clean and corrupted runs.
+
+    Args:
+        clean, corrupted: a prompt each (text or token ids), or as many of both; the two of a pair have the
+            same number of tokens.
+        answer, foil: of each pair, or one for all; exactly one token each. Without a foil the metric is
+            the answer's probability.
+        site: any site in every layer; ``by="head"`` needs one with heads.
+        by: ``position`` (a cell is a layer and position; pairs must then be of one length), ``head`` or
+            ``neuron`` (an entry of the last axis), at all positions; or ``layer``, all of it.
+        direction: ``denoising`` or ``noising``; see `interp.causal_tracing` for what each shows.
+        metric: ``logit_diff``, ``prob`` or ``kl``.
+        method: ``exact``, ``attribution`` or ``integrated`` (with `steps`).
+        exact: see `interp.Model.sweep`; the result records in ``path`` how it was computed.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: prompts that do not align, lists of different lengths, an unknown choice.
+        DegeneratePairError: a pair whose clean and corrupted values hardly differ.
+    """
+    metric = metric or ("prob" if foil is None else "logit_diff")
+    _check_choices(model, site, by, direction, metric, method, steps)
+    pairs = _pairs(model, clean, corrupted, answer, foil, metric)
+    if by == "position" and len({pair.clean.lengths[0] for pair in pairs}) > 1:
+        raise InputError(
+            "The pairs have different numbers of tokens, so their positions cannot be averaged; "
+            "take pairs of one length, or by='head' or 'layer'."
+        )
+    paths: set[str] = set()
+    by_pair = []
+    for pair in pairs:
+        if method == "exact":
+            values, path = _exact(model, pair, site, by, direction, exact, batch_size)
+            paths.add(path)
+        else:
+            values = _by_gradients(model, pair, site, by, direction, steps if method == "integrated" else 1)
+            paths.add("gradients")
+        by_pair.append(((values - pair.corrupted_value) / pair.span).numpy())
+    stacked = np.stack(by_pair)  # [pair, layer, column]
+    low, high = _bootstrap(stacked, seed)
+    texts = [tuple("".join(model.labels(t.row(0))) for t in (p.clean, p.corrupted)) for p in pairs]
+    first = pairs[0].clean.row(0)
+    return PatchSweepResult(
+        provenance=Provenance.of(model, seed=seed),
+        site=site,
+        by=by,
+        direction=direction,
+        method=method,
+        steps=steps if method == "integrated" else 0,
+        metric=metric,
+        path=" and ".join(sorted(paths)),
+        columns=tuple(model.labels(first)) if by == "position" else tuple(map(str, range(stacked.shape[-1]))),
+        clean=tuple(a for a, _ in texts),
+        corrupted=tuple(b for _, b in texts),
+        answers=tuple(model.labels([pair.answer])[0] for pair in pairs),
+        foils=None if foil is None else tuple(model.labels([cast(int, p.foil)])[0] for p in pairs),
+        clean_values=np.array([pair.clean_value for pair in pairs]),
+        corrupted_values=np.array([pair.corrupted_value for pair in pairs]),
+        recovery=stacked.mean(0),
+        low=low,
+        high=high,
+        by_pair=stacked,
+    )
+
+
+# ---- what is asked ----
+
+
+def _check_choices(
+    model: Model, site: str, by: str, direction: str, metric: str, method: str, steps: int
+) -> None:
+    for kind, value, valid in (
+        ("grouping", by, BY),
+        ("direction", direction, ("denoising", "noising")),
+        ("metric", metric, tuple(DESCRIPTION)),
+        ("method", method, METHODS),
+    ):
+        if value not in valid:
+            raise InputError(f"Unknown {kind} {value!r}; {nearest(str(value), valid)}")
+    model.check_site(site)
+    if not find_site(site).per_layer:
+        raise InputError(f"Site {site!r} belongs to no layer; sweep 'resid_pre' instead.")
+    if by == "head" and not SITES[site].per_head:
+        heads = ", ".join(name for name, s in SITES.items() if s.per_head)
+        raise InputError(f"Site {site!r} has no heads; by='head' takes one of {heads}.")
+    if by == "neuron" and (SITES[site].per_head or site == "pattern"):
+        raise InputError(f"by='neuron' takes a site without heads, such as 'mlp_act', not {site!r}.")
+    if steps < 1:
+        raise InputError(f"steps must be at least 1; got {steps}.")
+
+
+def _pairs(
+    model: Model, clean: Any, corrupted: Any, answer: Any, foil: Any, metric: MetricKind
+) -> list[_Pair]:
+    cleans, corrupteds = (
+        [model.to_tokens([model.to_tokens(given).row(row)]) for row in range(len(model.to_tokens(given)))]
+        for given in (clean, corrupted)
+    )
+    if len(cleans) != len(corrupteds):
+        raise InputError(f"There are {len(cleans)} clean prompts and {len(corrupteds)} corrupted ones.")
+    answers, foils = (_for_each(model, given, len(cleans)) for given in (answer, foil))
+    if metric == "logit_diff" and None in foils:
+        raise InputError(
+            "The metric logit_diff needs a foil, the answer to the corrupted prompt; or use 'prob'."
+        )
+    found = []
+    for a, b, right, wrong in zip(cleans, corrupteds, answers, foils, strict=True):
+        names = ("|".join(model.labels(a.row(0))), "|".join(model.labels(b.row(0))))
+        differing_positions(a.row(0), b.row(0), names=names)
+        if right == wrong:
+            raise InputError("The answer and the foil are the same token.")
+        clean_logits, corrupted_logits = model.forward(a)[:, -1], model.forward(b)[:, -1]
+        measure = Metric(metric, cast(int, right), wrong, clean_logits[0])
+        values = float(measure(clean_logits)[0]), float(measure(corrupted_logits)[0])
+        if abs(values[0] - values[1]) < MIN_SPAN[metric]:
+            raise DegeneratePairError(
+                f"On the pair {names[0]} / {names[1]} the {DESCRIPTION[metric]} hardly differ "
+                f"({values[0]:.3g} and {values[1]:.3g}); choose pairs that the model tells apart."
+            )
+        found.append(_Pair(a, b, measure, *values, cast(int, right), wrong))
+    return found
+
+
+def _for_each(model: Model, given: Any, n: int) -> list[int | None]:
+    if given is None:
+        return [None] * n
+    several = [given] * n if isinstance(given, str | int) else list(given)
+    if len(several) != n:
+        raise InputError(
+            f"There are {n} pairs and {len(several)} answers; give one for each, or one for all."
+        )
+    return [model.to_single_token(one) for one in several]
+
+
+# ---- the methods ----
+
+
+def _exact(
+    model: Model, pair: _Pair, site: str, by: str, direction: str, exact: Exact, batch_size: int
+) -> tuple[Tensor, str]:
+    """The metric after each patch, [layer, column], and how the runs were computed."""
+    base, donor = _base_and_donor(pair, direction)
+    cache = model.run_with_cache(donor, [site])
+    rows = [_cells(site, by, layer, cache[site, layer]) for layer in range(model.arch.n_layers)]
+    if by == "neuron":  # all others keep what the base run has there
+        own = model.run_with_cache(base, [site])
+        rows = [_neurons(site, n, own[site, n], cache[site, n]) for n in range(model.arch.n_layers)]
+    branches = [[edit] for row in rows for edit in row]
+    swept = model.sweep(base, branches, pair.measure, batch_size=batch_size, exact=exact)
+    return swept.values.view(len(rows), -1), swept.path
+
+
+def _cells(site: str, by: str, layer: int, value: Tensor) -> list[Edit]:
+    """The patches of one layer; `value` is the donor's activation, [1, pos, (head,) width] or the pattern."""
+    pattern = site == "pattern"  # [1, head, query, key]
+    if by == "layer":
+        return [Edit.set(site, layer, value=value)]
+    if by == "head":
+        n_heads = value.shape[1] if pattern else value.shape[2]
+        heads = [value[:, h : h + 1] if pattern else value[:, :, h : h + 1] for h in range(n_heads)]
+        return [Edit.set(site, layer, value=one, heads=h) for h, one in enumerate(heads)]
+    if by == "position":
+        n_pos = value.shape[2] if pattern else value.shape[1]
+        at = [value[:, :, p : p + 1] if pattern else value[:, p : p + 1] for p in range(n_pos)]
+        return [Edit.set(site, layer, value=one, positions=p) for p, one in enumerate(at)]
+    return []
+
+
+def _neurons(site: str, layer: int, own: Tensor, donor: Tensor) -> list[Edit]:
+    """One patch for each entry of the last axis."""
+    edits = []
+    for neuron in range(own.shape[-1]):
+        value = own.clone()
+        value[..., neuron] = donor[..., neuron]
+        edits.append(Edit.set(site, layer, value=value))
+    return edits
+
+
+def _by_gradients(model: Model, pair: _Pair, site: str, by: str, direction: str, steps: int) -> Tensor:
+    """The first-order estimate of the metric after each patch, [layer, column]."""
+    base, donor = _base_and_donor(pair, direction)
+    ours, theirs = (model.run_with_cache(tokens, [site, "embed"]) for tokens in (base, donor))
+    total: list[Tensor] = []
+    for step in range(steps):
+        share = 0.0 if steps == 1 else (step + 0.5) / steps  # midpoints; a single step stands at the base
+        mixed = ours["embed"] + share * (theirs["embed"] - ours["embed"])
+        edits = [Edit.set("embed", value=mixed)] if share else []
+        gradients = model.gradients(base, [site], pair.measure.differentiable, edits)
+        total = [g if not total else total[i] + g for i, g in enumerate(gradients)]
+    value = float(pair.measure(ours.logits[:, -1])[0])
+    estimates = []
+    for layer, gradient in enumerate(total):
+        change = (theirs[site, layer] - ours[site, layer]).double().cpu() * gradient.double().cpu() / steps
+        estimates.append(value + _summed(change[0], site, by))
+    return torch.stack(estimates)
+
+
+def _summed(change: Tensor, site: str, by: str) -> Tensor:
+    """The estimated change of each column: summed over all axes but that of the columns."""
+    axes = list(SITES[site].axes[1:])  # without the batch
+    if by == "layer":
+        return change.sum()[None]
+    column = {"position": "query" if site == "pattern" else "pos", "neuron": axes[-1]}.get(by)
+    keep = (
+        axes.index(column)
+        if column
+        else next(i for i, axis in enumerate(axes) if "head" in axis and "d_" not in axis)
+    )
+    return change.sum([i for i in range(change.ndim) if i != keep])
+
+
+def _base_and_donor(pair: _Pair, direction: str) -> tuple[Tokens, Tokens]:
+    return (pair.corrupted, pair.clean) if direction == "denoising" else (pair.clean, pair.corrupted)
+
+
+# ---- over pairs, and against each other ----
+
+
+def _bootstrap(by_pair: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The 95 % percentile interval of the mean over pairs, each [layer, column]."""
+    n = len(by_pair)
+    if n == 1:
+        return by_pair[0], by_pair[0]
+    draws = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
+    weights = np.stack([np.bincount(draw, minlength=n) for draw in draws]) / n  # [resample, pair]
+    means = np.tensordot(weights, by_pair, axes=1)  # [resample, layer, column]
+    low, high = np.percentile(means, [2.5, 97.5], axis=0)
+    return low, high
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How an approximate sweep compares with the exact one."""
+
+    rank_correlation: float  # Spearman's, over all cells
+    worst_cell: tuple[int, int]  # (layer, column) at which they differ most
+    worst_difference: float  # of recovery, there
+
+
+def compare(approximate: PatchSweepResult, exact: PatchSweepResult) -> Agreement:
+    """An approximate sweep against the exact one of the same question. InputError where they differ in it."""
+    same = ("site", "by", "direction", "metric", "clean", "corrupted", "answers", "foils")
+    if different := [name for name in same if getattr(approximate, name) != getattr(exact, name)]:
+        raise InputError(
+            f"The two sweeps differ in {', '.join(different)}; compare two of the same question."
+        )
+    off = np.abs(approximate.recovery - exact.recovery)
+    layer, column = np.unravel_index(off.argmax(), off.shape)
+    ranks = np.stack([_ranks(result.recovery.ravel()) for result in (approximate, exact)])
+    correlation = float(np.corrcoef(ranks)[0, 1])
+    return Agreement(correlation, (int(layer), int(column)), float(off.max()))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 0, those of equal values averaged."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = counts.cumsum()
+    return ((ends - counts + ends - 1) / 2)[inverse]
