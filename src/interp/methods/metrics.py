@@ -38,6 +38,18 @@ class Metric:
         """The metric of each row, in float64 on the CPU."""
         return self.differentiable(logits.detach())
 
+    @property
+    def columns(self) -> tuple[int, int] | None:
+        """The only logits that it looks at, where these are two; see `of_columns`."""
+        if self.kind != "logit_diff" or self.foil is None:
+            return None
+        return self.answer, self.foil
+
+    def of_columns(self, logits: Float[Tensor, "batch two"]) -> Float[Tensor, batch]:
+        """The metric of the logits at `columns`, in float64 on the CPU."""
+        logits = logits.cpu().double()
+        return logits[:, 0] - logits[:, 1]
+
     def differentiable(self, logits: Float[Tensor, "batch d_vocab"]) -> Float[Tensor, batch]:
         """The same, as part of a computation in which gradients are taken."""
         logits = logits.cpu().double()  # in this order: Apple's MPS has no float64

@@ -13,7 +13,9 @@ edit and, the model being causal, at every position before it. So it pays only f
 4. Attention is the one place where rows of a branch meet: there each group gets the base run's keys and
    values, with its own in their places, and the rows of the base run's mask (causal, sliding, biased), and
    goes through the architecture's own eager attention (soft caps, sinks, scales).
-5. In the end only the last position of each branch is unembedded.
+5. In the last layer the other positions only matter as keys and values: the layer is called once to get
+   these, and left there, and once more for the last position of each branch alone.
+6. Only that is unembedded, and only the columns that the readout needs, where it names them.
 
 A branch all of whose edits set what is there already, bit for bit, is the base run and costs nothing.
 """
@@ -43,9 +45,11 @@ if TYPE_CHECKING:
 
 #: Sites at which an edit of some rows leaves the other rows of the same layer as they were.
 ROW_BY_ROW = frozenset({"q", "pattern", "z", "attn_out", "resid_mid", "mlp_act", "mlp_out"})
-#: Sites whose edits act between two layers: the token embedding, and what the layer below wrote.
-BETWEEN = frozenset({"embed", "resid_post"})
-ROWS_AT_ONCE = 16_384  # of the packed batch, at most; see `chunks`
+#: Sites whose edits act between two layers: on what the layer below wrote and this one reads.
+BETWEEN = frozenset({"embed", "resid_post", "resid_pre"})
+#: Of the packed batch, at most. Linear layers are at full speed with some hundred rows; with more than these,
+#: what lies between them no longer fits a processor's cache.
+ROWS_AT_ONCE = 1536
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ class Base:
             ]
             try:
                 ids = tokens.ids.to(model.device)
-                self.logits = model.hf_model(input_ids=ids, use_cache=False).logits[0, -1:]  # [1, d_vocab]
+                model.hf_model.base_model(input_ids=ids, use_cache=False)
             finally:
                 for handle in handles:
                     handle.remove()
@@ -144,6 +148,14 @@ class Base:
         return all(map(same, edits))
 
 
+class KeysAndValues(Exception):
+    """Thrown out of a layer that was called for its keys and values alone."""
+
+    def __init__(self, k: Tensor, v: Tensor) -> None:
+        super().__init__()
+        self.k, self.v = k, v  # [1, kv_head, rows, d_head] each
+
+
 class Packed(Pass):
     """The pass of all branches together: visits and attention, group by group."""
 
@@ -151,6 +163,10 @@ class Packed(Pass):
         self.base = base
         self.groups: list[Group] = []
         self.edited = {key for branch in branches for key in branch.edits}
+        self.leave = False  # whether to throw the keys and values of the layer that comes
+        self.kept: KeysAndValues | None = (
+            None  # those of the last layer, whose queries are last positions alone
+        )
 
     def blocks(self) -> Iterator[tuple[Group, Branch, slice]]:
         """Each branch and its rows in the packed batch."""
@@ -176,17 +192,24 @@ class Packed(Pass):
     ) -> tuple[Tensor, Tensor]:
         """q [1, head, rows, d_head], k and v [1, kv_head, rows, d_head]: packed, as the layer made them."""
         layer, record = module.layer_idx, self.base.recording
-        q, k, v = (
-            self.visit(site, layer, x.transpose(1, 2)).transpose(1, 2)
-            for site, x in (("q", q), ("k", k), ("v", v))
-        )
+        if self.kept is None:
+            q, k, v = (
+                self.visit(site, layer, x.transpose(1, 2)).transpose(1, 2)
+                for site, x in (("q", q), ("k", k), ("v", v))
+            )
+        else:
+            k, v = self.kept.k, self.kept.v
+        if self.leave:
+            raise KeysAndValues(k, v)
         whole = record.masks[layer]
-        outputs, start = [], 0
+        outputs, start, asked = [], 0, 0
         for group in self.groups:
             n, stop = len(group.branches), start + group.size
-            rows = torch.tensor(group.rows, device=q.device)
-            own_q, own_k, own_v = (  # [branch, head, row, d_head]
-                x[0, :, start:stop].unflatten(1, (n, -1)).transpose(0, 1) for x in (q, k, v)
+            queries = group.rows if self.kept is None else group.rows[-1:]
+            rows = torch.tensor(queries, device=q.device)
+            own_q = q[0, :, asked : asked + n * len(queries)].unflatten(1, (n, -1)).transpose(0, 1)
+            own_k, own_v = (  # [branch, kv_head, row, d_head]; own_q is [branch, head, query, d_head]
+                x[0, :, start:stop].unflatten(1, (n, -1)).transpose(0, 1) for x in (k, v)
             )
             free = ("pattern", layer) in self.edited  # a pattern may be set to look anywhere
             last = self.base.n_pos if free else group.rows[-1] + 1  # else no row looks beyond itself
@@ -197,8 +220,8 @@ class Packed(Pass):
             edited = self._patterns(group, layer, pattern)
             if edited is not pattern:
                 z = mix(edited, all_v)
-            outputs.append(z.reshape(1, group.size, *z.shape[2:]))  # [1, branch * row, head, d_head]
-            start = stop
+            outputs.append(z.reshape(1, -1, *z.shape[2:]))  # [1, branch * query, head, d_head]
+            start, asked = stop, asked + n * len(queries)
         return torch.cat(outputs, dim=1), q  # no layer that calls this reads the pattern
 
     def _patterns(self, group: Group, layer: int, pattern: Tensor) -> Tensor:
@@ -233,12 +256,20 @@ def sweep(
         for number, edits in enumerate(branches)
         if edits and not base.changes_nothing(edits)
     ]
-    found = readout(base.logits)  # [1, ...]
+    found = _read(model, readout, base.resid[-1][0, -1:])  # [1, ...]
     values = found.expand(len(branches), *found.shape[1:]).clone()
     for chunk in chunks(ready, base.n_pos, rows_at_once):
-        logits = model._unembed(_run(base, chunk))  # [branch, d_vocab]
-        values[torch.tensor([branch.number for branch in chunk])] = readout(logits)
+        numbers = torch.tensor([branch.number for branch in chunk], device=values.device)
+        values[numbers] = _read(model, readout, _run(base, chunk))
     return values
+
+
+def _read(model: TransformersModel, readout: Callable[[Tensor], Tensor], resid: Tensor) -> Tensor:
+    """The readout of last residual streams [branch, d_model]."""
+    columns = getattr(readout, "columns", None)
+    if columns is None:
+        return readout(model._unembed(resid))
+    return readout.of_columns(model._unembed(resid, columns))  # type: ignore[attr-defined]
 
 
 def chunks(branches: list[Branch], n_pos: int, rows_at_once: int) -> Iterator[list[Branch]]:
@@ -248,7 +279,7 @@ def chunks(branches: list[Branch], n_pos: int, rows_at_once: int) -> Iterator[li
     """
     chunk: list[Branch] = []
     rows = 0
-    for branch in sorted(branches, key=lambda branch: (branch.first, branch.joins)):
+    for branch in sorted(branches, key=lambda branch: (branch.joins, branch.first)):
         if chunk and rows + n_pos - branch.first > rows_at_once:
             yield chunk
             chunk, rows = [], 0
@@ -264,12 +295,28 @@ def _run(base: Base, branches: list[Branch]) -> Tensor:
     this = Packed(base, branches)
     keys = {key for key in this.edited if key[0] not in BETWEEN}
     x = base.resid[0][:, :0]  # [1, 0 rows, d_model]
+    late = [(site, n_layers - 1) for site in (*ROW_BY_ROW, "resid_post")]
+    last_alone = not any(key in branch.edits for branch in branches for key in late)
     with model.borrowed(this, sorted(keys, key=str), 1):
         for layer in range(min(branch.joins for branch in branches), n_layers + 1):
             x = _regroup(this, x, layer, [branch for branch in branches if branch.joins == layer])
-            if layer < n_layers:
-                rows = [row for group in this.groups for _ in group.branches for row in group.rows]
-                x = base.call(layer, x, torch.tensor(rows, device=x.device))
+            if layer == n_layers:
+                break
+            rows = torch.tensor(
+                [row for group in this.groups for _ in group.branches for row in group.rows], device=x.device
+            )
+            if layer < n_layers - 1 or not last_alone:
+                x = base.call(layer, x, rows)
+                continue
+            this.leave = True
+            try:
+                base.call(layer, x, rows)
+            except KeysAndValues as found:
+                this.leave, this.kept = False, found
+            ends = torch.tensor([where.stop - 1 for _, _, where in this.blocks()], device=x.device)
+            x = base.call(layer, x[:, ends], rows[ends])  # [1, branch, d_model]
+            for group in this.groups:
+                group.rows = group.rows[-1:]
     last = {id(branch): x[0, where.stop - 1] for _, branch, where in this.blocks()}
     return torch.stack([last[id(branch)] for branch in branches])
 
@@ -284,7 +331,8 @@ def _regroup(this: Packed, x: Tensor, layer: int, joining: list[Branch]) -> Tens
 
     def add(rows: tuple[int, ...], branches: list[Branch], own: Tensor) -> None:
         for index, branch in enumerate(branches):
-            for edit in branch.edits.get(("resid_post", layer - 1), ()):
+            between = (("resid_post", layer - 1), ("resid_pre", layer))
+            for edit in (edit for key in between for edit in branch.edits.get(key, ())):
                 local = apply_edit(own[index : index + 1], _within(edit, rows), (len(rows),))
                 own[index : index + 1] = local
         groups.setdefault(rows, Group(rows)).branches.extend(branches)

@@ -8,6 +8,7 @@ the user gave stays as it was, and no weight is held twice.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from weakref import WeakKeyDictionary
@@ -83,8 +84,15 @@ class HuggingFaceModel(Model):
         # resid_mid is read by the norm and by the residual sum, the same tensor
         return own.copy_(edited) if site == "resid_mid" else edited
 
-    def _unembed(self, resid: Tensor) -> Tensor:
-        logits = self.hf_model.get_output_embeddings()(part(self.hf_model, self.layout.final_norm)(resid))
+    def _unembed(self, resid: Tensor, columns: Sequence[int] | None = None) -> Tensor:
+        """Logits, of these tokens alone where `columns` names them."""
+        normed = part(self.hf_model, self.layout.final_norm)(resid)
+        head = self.hf_model.get_output_embeddings()
+        if columns is None:
+            logits = head(normed)
+        else:
+            bias = None if head.bias is None else head.bias[list(columns)]
+            logits = nn.functional.linear(normed, head.weight[list(columns)], bias)
         logits = logits / logits_divisor(self.hf_model)
         cap = getattr(self.hf_model.config.get_text_config(), "final_logit_softcapping", None)
         return logits if cap is None else cap * torch.tanh(logits / cap)
