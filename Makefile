@@ -7,7 +7,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MODEL ?= gpt2
 TL4 := .venv-tl4
 
-.PHONY: demo test test-tl4 test-real lint e01 e02 figures clean
+.PHONY: demo test test-tl4 test-real bench lint e01 e02 figures clean
 
 demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
 	@$(BIN)/interp demo
@@ -18,6 +18,11 @@ test: $(VENV)/.test  ## everything, with both optional backends
 test-real: $(VENV)/.test  ## on published weights: MODEL=gpt2, from the local cache or WEIGHTS=folder
 	$(BIN)/python -m pytest tests/test_real.py tests/test_published.py -k "not whole_of_it" \
 	  --real $(MODEL) $(if $(WEIGHTS),--weights $(WEIGHTS)) --figures docs/figures/real
+
+bench: $(VENV)/.test  ## sweeps side by side with other libraries; writes docs/benchmarks.md (10 to 20 minutes)
+	$(INSTALL) -c constraints.txt -e '.[bench]'
+	-$(INSTALL) --no-deps pyvene==0.1.8
+	$(BIN)/python bench/sweeps.py --write
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -137,3 +137,42 @@ def test_nothing_stays_behind(load: Load) -> None:
 
 def branching_hooks(model: Model) -> int:
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.hf_model.modules())
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(load: Load, monkeypatch: Any) -> None:
+    model = load("tiny-gpt2")
+    branches = [[Edit.zero("mlp_out", layer, positions=p)] for layer in range(3) for p in range(9)]
+    plain = model.sweep(PROMPT, branches, whole, exact=True).values
+    real, sizes = branching._run, []
+
+    def run(base: Any, chunk: Any) -> torch.Tensor:
+        sizes.append(len(chunk))
+        if len(chunk) > 5:
+            raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate a lot")
+        return real(base, chunk)
+
+    monkeypatch.setattr(branching, "_run", run)
+    swept = model.sweep(PROMPT, branches, whole, exact=False)
+    torch.testing.assert_close(swept.values, plain, rtol=0, atol=1e-4)
+    assert sizes[0] == len(branches)
+    assert sum(size for size in sizes if size <= 5) == len(branches), "each was run once, in a small part"
+
+    monkeypatch.setattr(branching, "_run", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(InputError, match="no memory for one branch"):
+        model.sweep(PROMPT, branches, whole, exact=False)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_progress_is_reported_to_who_listens(load: Load, exact: bool) -> None:
+    from interp.progress import listening
+
+    seen: list[tuple[str, int, int]] = []
+    branches = [[Edit.zero("mlp_out", layer, positions=p)] for layer in range(3) for p in range(9)]
+    model = load("tiny-gpt2")
+    with listening(lambda *event: seen.append(event)):
+        model.sweep(PROMPT, branches, whole, exact=exact, batch_size=10)
+    assert seen[-1] == ("branches", 27, 27)
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+    count = len(seen)
+    model.sweep(PROMPT, branches, whole, exact=exact)
+    assert len(seen) == count, "nobody listens any more"

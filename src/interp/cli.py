@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from interp import __version__
@@ -207,9 +216,28 @@ def _run_and_show(
     resolved = found.make_config(values | overrides)
     folder = run_folder(out, name, default_tag(resolved.model) if tag is None else tag, force=force)
     _quiet_libraries()
-    with console.status(f"{name} on {resolved.model} ..."):
+    with _progress(f"{name} on {resolved.model}"):
         finished = perform(found, resolved, folder)
     _show(finished)
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[None]:
+    """A bar for each task that the work reports, with an estimate; on a terminal only."""
+    from interp.progress import listening
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    quiet = not console.is_terminal
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=quiet) as bars:
+        tasks = {"": bars.add_task(title, total=None)}
+
+        def listener(task: str, done: int, total: int) -> None:
+            if task not in tasks:
+                tasks[task] = bars.add_task(task, total=total)
+            bars.update(tasks[task], completed=done, total=total)
+
+        with listening(listener):
+            yield
 
 
 def _show(run: Any) -> None:

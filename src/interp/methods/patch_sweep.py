@@ -32,6 +32,7 @@ from torch import Tensor
 from interp.errors import DegeneratePairError, InputError, nearest
 from interp.methods.metrics import DESCRIPTION, MIN_SPAN, Metric, MetricKind
 from interp.models.base import Exact, Model
+from interp.progress import report
 from interp.provenance import Provenance
 from interp.results import Result
 from interp.sites import SITES, Edit, find_site
@@ -140,7 +141,8 @@ def patch_sweep(
         )
     paths: set[str] = set()
     by_pair = []
-    for pair in pairs:
+    for index, pair in enumerate(pairs):
+        report("pairs", index, len(pairs))
         if method == "exact":
             values, path = _exact(model, pair, site, by, direction, exact, batch_size)
             paths.add(path)
@@ -148,6 +150,7 @@ def patch_sweep(
             values = _by_gradients(model, pair, site, by, direction, steps if method == "integrated" else 1)
             paths.add("gradients")
         by_pair.append(((values - pair.corrupted_value) / pair.span).numpy())
+    report("pairs", len(pairs), len(pairs))
     stacked = np.stack(by_pair)  # [pair, layer, column]
     low, high = _bootstrap(stacked, seed)
     texts = [tuple("".join(model.labels(t.row(0))) for t in (p.clean, p.corrupted)) for p in pairs]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from interp.errors import EditError, InputError, SiteError
 from interp.models.editing import GradientTaps, Key, Taps
+from interp.progress import report
 from interp.sites import SITES, Address, Edit, find_site, parse_sites
 from interp.tokens import (
     Prompt,
@@ -262,6 +263,7 @@ class Model(ABC):
             edits = [_at_row(edit, row) for row, branch in enumerate(chunk) for edit in branch]
             logits = self.forward(tokens.repeat(len(chunk)), edits)  # [branch, pos, d_vocab]
             values.append(readout(logits[:, tokens.lengths[0] - 1]))
+            report("branches", min(start + batch_size, len(branches)), len(branches))
         return Sweep(torch.cat(values) if values else torch.empty(0), "plain")
 
     def gradients(

@@ -25,18 +25,23 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import gelu
+from transformers.activations import NewGELUActivation
 
-from interp.errors import first_line
+from interp.errors import InputError, first_line
 from interp.models.editing import Key, Taps, apply_edit
 from interp.models.hugging_face import INSIDE_ATTENTION
 from interp.models.layouts import embedding_scale
 from interp.models.self_check import ROUNDING
 from interp.models.transformers_backend import Pass, mix
+from interp.progress import report
 from interp.sites import Address, Edit
 from interp.tokens import Tokens
 
@@ -49,7 +54,7 @@ ROW_BY_ROW = frozenset({"q", "pattern", "z", "attn_out", "resid_mid", "mlp_act",
 BETWEEN = frozenset({"embed", "resid_post", "resid_pre"})
 #: Of the packed batch, at most. Linear layers are at full speed with some hundred rows; with more than these,
 #: what lies between them no longer fits a processor's cache.
-ROWS_AT_ONCE = 1536
+ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -258,10 +263,30 @@ def sweep(
     ]
     found = _read(model, readout, base.resid[-1][0, -1:])  # [1, ...]
     values = found.expand(len(branches), *found.shape[1:]).clone()
-    for chunk in chunks(ready, base.n_pos, rows_at_once):
-        numbers = torch.tensor([branch.number for branch in chunk], device=values.device)
-        values[numbers] = _read(model, readout, _run(base, chunk))
+    waiting = sorted(ready, key=lambda branch: (branch.first, branch.joins))
+    while waiting:
+        report("branches", len(branches) - len(waiting), len(branches))
+        chunk = first_chunk(waiting, base.n_pos, rows_at_once)
+        try:
+            found = _read(model, readout, _run(base, chunk))
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if len(chunk) == 1:
+                raise InputError(
+                    f"There is no memory for one branch of {base.n_pos} positions; shorten the prompt."
+                ) from error
+            rows_at_once = sum(base.n_pos - branch.first for branch in chunk) // 2
+            continue
+        values[torch.tensor([branch.number for branch in chunk], device=values.device)] = found
+        waiting = waiting[len(chunk) :]
+    report("branches", len(branches), len(branches))
     return values
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # torch has a class of its own for devices; on the CPU it is a RuntimeError that says so
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
 
 
 def _read(model: TransformersModel, readout: Callable[[Tensor], Tensor], resid: Tensor) -> Tensor:
@@ -272,21 +297,17 @@ def _read(model: TransformersModel, readout: Callable[[Tensor], Tensor], resid: 
     return readout.of_columns(model._unembed(resid, columns))  # type: ignore[attr-defined]
 
 
-def chunks(branches: list[Branch], n_pos: int, rows_at_once: int) -> Iterator[list[Branch]]:
-    """Branches in parts whose packed batch holds at most so many rows; a branch is never divided.
+def first_chunk(waiting: list[Branch], n_pos: int, rows_at_once: int) -> list[Branch]:
+    """The first of the branches that wait, as many as fill a packed batch of so many rows; at least one.
 
-    Those that carry the same positions stay together, whatever their layers: they share their attention.
+    They are in the order of their first position: those that carry the same ones share their attention.
     """
-    chunk: list[Branch] = []
     rows = 0
-    for branch in sorted(branches, key=lambda branch: (branch.joins, branch.first)):
-        if chunk and rows + n_pos - branch.first > rows_at_once:
-            yield chunk
-            chunk, rows = [], 0
-        chunk.append(branch)
+    for count, branch in enumerate(waiting):
         rows += n_pos - branch.first
-    if chunk:
-        yield chunk
+        if count and rows > rows_at_once:
+            return waiting[:count]
+    return waiting
 
 
 def _run(base: Base, branches: list[Branch]) -> Tensor:
@@ -297,7 +318,7 @@ def _run(base: Base, branches: list[Branch]) -> Tensor:
     x = base.resid[0][:, :0]  # [1, 0 rows, d_model]
     late = [(site, n_layers - 1) for site in (*ROW_BY_ROW, "resid_post")]
     last_alone = not any(key in branch.edits for branch in branches for key in late)
-    with model.borrowed(this, sorted(keys, key=str), 1):
+    with model.borrowed(this, sorted(keys, key=str), 1), _one_kernel_gelu(model):
         for layer in range(min(branch.joins for branch in branches), n_layers + 1):
             x = _regroup(this, x, layer, [branch for branch in branches if branch.joins == layer])
             if layer == n_layers:
@@ -319,6 +340,23 @@ def _run(base: Base, branches: list[Branch]) -> Tensor:
                 group.rows = group.rows[-1:]
     last = {id(branch): x[0, where.stop - 1] for _, branch, where in this.blocks()}
     return torch.stack([last[id(branch)] for branch in branches])
+
+
+@contextmanager
+def _one_kernel_gelu(model: TransformersModel) -> Iterator[None]:
+    """GPT-2's gelu_new by torch's kernel for the same function, for as long as the context lasts.
+
+    transformers writes it out in eight steps, each of which goes through memory; with hundreds of rows they
+    take a fifth of a sweep. The values are the same but for rounding.
+    """
+    written_out = [module for module in model.hf_model.modules() if type(module) is NewGELUActivation]
+    for module in written_out:
+        module.forward = partial(gelu, approximate="tanh")
+    try:
+        yield
+    finally:
+        for module in written_out:
+            del module.forward
 
 
 def _regroup(this: Packed, x: Tensor, layer: int, joining: list[Branch]) -> Tensor:
