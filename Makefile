@@ -23,6 +23,7 @@ bench: $(VENV)/.test  ## sweeps side by side with other libraries; writes docs/b
 	$(INSTALL) -c constraints.txt -e '.[bench]'
 	-$(INSTALL) --no-deps pyvene==0.1.8
 	$(BIN)/python bench/sweeps.py --write
+	$(BIN)/python bench/gradients.py --write
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
