@@ -12,56 +12,56 @@ import torch
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
-from transformers import (
-    AutoModelForCausalLM,
-    GPT2Config,
-    GPT2LMHeadModel,
-    GPTNeoXConfig,
-    GPTNeoXForCausalLM,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-)
+from torch import nn
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 import interp
+from families import family_model
+from interp.cli import main
+from interp.provenance import Provenance
 
 torch.set_num_threads(1)  # the models are small; more threads only wait for each other
 
 #: The module that each backend needs besides the core's own.
 NEEDS = {"transformer_lens": "transformer_lens", "nnsight": "nnsight"}
 
-_COMMON = {
-    "vocab_size": 257,  # the bytes, and the beginning of the sequence
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 64,
-    "bos_token_id": 256,
-    "eos_token_id": 256,
-    "initializer_range": 0.2,  # large, so that every part of the model matters to the logits
-}
-_GROUPED = {"num_key_value_heads": 2, "intermediate_size": 48}
+#: The tiny models that most tests use, by the family that they are of (`families.py` has all).
+TINY = {"tiny-gpt2": "gpt2", "tiny-qwen3": "qwen3", "tiny-llama": "llama", "tiny-neox": "gpt_neox"}
 
-TINY: dict[str, Callable[[], PreTrainedModel]] = {
-    "tiny-gpt2": lambda: GPT2LMHeadModel(GPT2Config(**_COMMON)),
-    "tiny-qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**_COMMON, **_GROUPED, head_dim=16)),
-    "tiny-llama": lambda: LlamaForCausalLM(LlamaConfig(**_COMMON, **_GROUPED)),
-    "tiny-neox": lambda: GPTNeoXForCausalLM(GPTNeoXConfig(**_COMMON, intermediate_size=48)),
-}
+PROVENANCE = Provenance(
+    model="demo-gpt2",
+    revision=None,
+    backend="transformers",
+    dtype="float32",
+    device="cpu",
+    bos="<|endoftext|>",
+    processing="none",
+    self_check="passed",
+    seed=3,
+    python="3.12.1",
+    versions={"interp-lab": "0.1.0", "torch": "2.13.0"},
+    code_revision="0123456789abcdef",
+    code_dirty=True,
+)
 
 
 def tiny_model(name: str) -> PreTrainedModel:
     """A tiny model with random weights, norms and biases included; always the same."""
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(0)
-        model = TINY[name]()
-        for parameter in model.parameters():
-            if parameter.ndim == 1:
-                parameter += 0.2 * torch.randn_like(parameter)
-    return model.eval()
+    return family_model(TINY[name])
+
+
+def run(*arguments: str | Path) -> int:
+    """The exit code of the command line."""
+    try:
+        main([str(a) for a in arguments])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def n_hooks(module: nn.Module) -> int:
+    """How many hooks hang on the parts of a model."""
+    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:

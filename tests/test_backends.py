@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import interp
-from conftest import TINY, hf_model, needs_backend, tiny_model
+from conftest import TINY, hf_model, n_hooks, needs_backend, tiny_model
 from interp import Edit
 from interp.errors import EditError, ModelLoadError, SiteError
 from interp.models.base import Model
@@ -328,10 +328,6 @@ def running(model: Any) -> nn.Module:
     if model.backend == "transformer_lens":
         return model.bridge
     return model.nnsight._module if model.backend == "nnsight" else model.hf_model
-
-
-def n_hooks(module: nn.Module) -> int:
-    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
 
 
 @pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-qwen3"])

@@ -20,23 +20,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import interp
-from conftest import byte_tokenizer, tiny_model
+from conftest import byte_tokenizer, run, tiny_model
 from interp import Edit
-from interp.cli import main
 from interp.errors import InterpError, ModelLoadError, NonFiniteError
 from interp.models.base import Model
 
 LENS, TRACE = ("run", "logit_lens"), ("run", "causal_tracing")
 NOISE = ("--set", "corruption=noise", "corrupted=null")
-
-
-def run(*arguments: str | Path) -> int:
-    """The exit code of the command line."""
-    try:
-        main([str(a) for a in arguments])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 def one_clear_sentence(error: str, says: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import interp
-from conftest import needs_backend
+from conftest import n_hooks, needs_backend
 from families import FAMILIES, family_model
 from interp import Edit
 from interp.errors import EditError, InputError
@@ -124,19 +124,15 @@ def test_a_layer_that_takes_no_packed_batch_is_noticed(monkeypatch: Any) -> None
 
 def test_nothing_stays_behind(load: Load) -> None:
     model = load("tiny-gpt2")
-    before, hooks = model.forward(PROMPT), branching_hooks(model)
+    before, hooks = model.forward(PROMPT), n_hooks(model.hf_model)
     bad = Edit.set("z", 1, value=torch.zeros(99))
     for exact in (True, False):
         with pytest.raises(EditError, match="broadcast"):
             model.sweep(PROMPT, [[Edit.zero("z", 0)], [bad]], whole, exact=exact)
     with pytest.raises(InputError, match="no choice"):
         model.sweep(PROMPT, [], whole, exact="maybe")  # type: ignore[arg-type]
-    assert branching_hooks(model) == hooks
+    assert n_hooks(model.hf_model) == hooks
     assert torch.equal(model.forward(PROMPT), before)
-
-
-def branching_hooks(model: Model) -> int:
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.hf_model.modules())
 
 
 def test_out_of_memory_halves_the_batch_and_goes_on(load: Load, monkeypatch: Any) -> None:

@@ -15,29 +15,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from conftest import PROVENANCE
 from interp.figures import causal_tracing as trace_figures
 from interp.figures import colours, drawing, html, notation
 from interp.figures import logit_lens as lens_figures
 from interp.methods.causal_tracing import CausalTracingResult
 from interp.methods.logit_lens import LogitLensResult
-from interp.provenance import Provenance
 from interp.results import Result, read_result
 
-PROVENANCE = Provenance(
-    model="demo-gpt2",
-    revision=None,
-    backend="transformers",
-    dtype="float32",
-    device="cpu",
-    bos="<|endoftext|>",
-    processing="none",
-    self_check="passed",
-    seed=3,
-    python="3.12.1",
-    versions={"interp-lab": "0.1.0", "torch": "2.13.0"},
-    code_revision="0123456789abcdef",
-    code_dirty=True,
-)
 CLEAN = ("<|endoftext|>", "The", " E", "iff", "el", " Tower", " is", " in", " the", " city", " of")
 CORRUPTED = ("<|endoftext|>", "The", " Col", "oss", "eum", " Arena", " is", " in", " the", " city", " of")
 VOCABULARY = (" Paris", " Rome", " the", " of", " London", "\n")

@@ -55,7 +55,7 @@ def reference(source: str) -> Model:
 def test_it_passes_the_self_check(source: str, backend: Any, dtype: str) -> None:
     needs_backend(backend)
     model = interp.load_model(source, backend=backend, dtype=dtype, self_check=False)
-    require(self_check(model, model.hf_model), model)
+    require(self_check(model), model)
 
 
 @pytest.mark.parametrize("backend", [TL, NNSIGHT])

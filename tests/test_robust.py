@@ -21,12 +21,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import interp
-from conftest import tiny_model
+from conftest import PROVENANCE, n_hooks, tiny_model
 from interp import Edit
 from interp.cli import main
 from interp.errors import EditError, InputError, InterpError, ModelLoadError
 from interp.models.base import Model
-from interp.provenance import Provenance
 from interp.results import Result, read_result
 from interp.runs import read_run
 from interp.sites import OPS, SITES, Address
@@ -59,18 +58,14 @@ def edits(draw: Any) -> Edit:
     return Edit(op, address, value)
 
 
-def n_hooks(model: Model) -> int:
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.hf_model.modules())
-
-
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(edits(), max_size=6))
 def test_any_edits_in_any_order_leave_the_model_as_it_was(model: Model, these: list[Edit]) -> None:
     before, weights = model.forward(IDS), [p.clone() for p in model.hf_model.parameters()]
-    hooks, attention = n_hooks(model), model.hf_model.config._attn_implementation
+    hooks, attention = n_hooks(model.hf_model), model.hf_model.config._attn_implementation
     with suppress(EditError):  # one that raises in the middle must have been cleaned up after all the same
         model.run_with_cache(IDS, model.sites, these)
-    assert n_hooks(model) == hooks
+    assert n_hooks(model.hf_model) == hooks
     assert model.hf_model.config._attn_implementation == attention
     assert all(torch.equal(a, b) for a, b in zip(weights, model.hf_model.parameters(), strict=True))
     assert torch.equal(model.forward(IDS), before)
@@ -102,21 +97,6 @@ class AnyResult(Result):
     values: np.ndarray
 
 
-PROVENANCE = Provenance(
-    model="m",
-    revision=None,
-    backend="transformers",
-    dtype="float32",
-    device="cpu",
-    bos="none",
-    processing="none",
-    self_check="passed",
-    seed=0,
-    python="3",
-    versions={},
-    code_revision=None,
-    code_dirty=None,
-)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 

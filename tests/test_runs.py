@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from interp.cli import main
+from conftest import run
 from interp.configs import parse_override, read_config, write_config
 from interp.errors import ConfigError
 from interp.experiments.base import ExperimentConfig, all_experiments, experiment, find_experiment
@@ -22,15 +22,6 @@ from interp.runs import read_run
 EXPERIMENTS = ["logit_lens", "causal_tracing"]
 MODELS = ["demo-gpt2", "demo-qwen3"]
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*/*.yaml"))
-
-
-def run(*arguments: str | Path) -> int:
-    """The exit code of the command line."""
-    try:
-        main([str(a) for a in arguments])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

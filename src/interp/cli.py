@@ -186,7 +186,7 @@ def _check_model(name: str, *, backend: str, device: str) -> None:
     for dtype in ("float32", "float64"):
         with console.status(f"loading {name} in {dtype} ..."):
             model = load_model(name, backend=backend, device=device, dtype=dtype, self_check=False)  # type: ignore[arg-type]
-            found[dtype] = model, self_check(model, model.hf_model)
+            found[dtype] = model, self_check(model)
     table = _table("Check", "float32", "float64", "")
     for single, double in zip(*(checks for _, checks in found.values()), strict=False):
         verdict = "ok" if single.passed and double.passed else f"FAILED {single.where or double.where}"

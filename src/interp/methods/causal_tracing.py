@@ -27,13 +27,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.errors import DegeneratePairError, InputError, NonFiniteError, nearest
-from interp.methods.metrics import DESCRIPTION, MIN_SPAN, Metric, MetricKind
+from interp.errors import InputError, nearest
+from interp.methods.metrics import DESCRIPTION, Metric, MetricKind
+from interp.methods.pairs import answer_ids, check_span, differences, strongest
 from interp.models.base import Cache, Exact, Model
 from interp.provenance import Provenance
 from interp.results import Result
 from interp.sites import SITES, Edit
-from interp.tokens import Prompt, Tokens, differing_positions
+from interp.tokens import Prompt, Tokens
 
 Direction = Literal["denoising", "noising"]
 Corruption = Literal["interchange", "noise"]
@@ -86,9 +87,7 @@ class CausalTracingResult(Result):
     @property
     def peak(self) -> tuple[int, int]:
         """(layer, position) of the strongest effect: highest recovery denoising, lowest noising."""
-        flat = self.recovery.argmax() if self.direction == "denoising" else self.recovery.argmin()
-        layer, position = np.unravel_index(flat, self.recovery.shape)
-        return int(layer), int(position)
+        return strongest(self.recovery, self.direction)
 
 
 def causal_tracing(
@@ -141,16 +140,7 @@ def causal_tracing(
     metric = metric or ("prob" if foil is None else "logit_diff")
     _check_choices(model, site, window, direction, corruption, metric, sigma, samples)
     clean_tokens = model.to_tokens(clean).repeat(1)
-    answer_id = model.to_single_token(answer)
-    foil_id = None if foil is None else model.to_single_token(foil)
-    if metric == "logit_diff" and foil_id is None:
-        raise InputError(
-            "The metric logit_diff needs a foil, the answer to the corrupted prompt; or use 'prob'."
-        )
-    if answer_id == foil_id:
-        raise InputError(
-            "The answer and the foil are the same token; the foil is what the corrupted prompt says."
-        )
+    answer_id, foil_id = answer_ids(model, answer, foil, metric)
 
     clean_run = model.run_with_cache(clean_tokens, [site])
     if corruption == "interchange":
@@ -161,7 +151,7 @@ def causal_tracing(
                 "A subject is for corruption='noise'; interchange corrupts where the prompts differ."
             )
         corrupted_tokens = model.to_tokens(corrupted).repeat(1)
-        where = _differences(model, clean_tokens, corrupted_tokens)
+        where = differences(model, clean_tokens, corrupted_tokens)
         noise, samples = None, 1
         noise_edits: list[list[Edit]] = [[]]
         corrupted_run = model.run_with_cache(corrupted_tokens, [site])
@@ -179,7 +169,7 @@ def causal_tracing(
     measure = Metric(metric, answer_id, foil_id, clean_run.logits[0, -1])
     clean_value = float(measure(clean_run.logits[:, -1])[0])
     corrupted_value = float(measure(corrupted_run.logits[:, -1]).mean())
-    _check_span(clean_value, corrupted_value, metric)
+    check_span(clean_value, corrupted_value, metric)
 
     if direction == "denoising":
         base_tokens, base_edits, donor = corrupted_tokens, noise_edits, clean_run
@@ -254,11 +244,6 @@ def _patches(
     ]
 
 
-def _differences(model: Model, clean: Tokens, corrupted: Tokens) -> list[int]:
-    a, b = clean.row(0), corrupted.row(0)
-    return differing_positions(a, b, names=("|".join(model.labels(a)), "|".join(model.labels(b))))
-
-
 def _subject_positions(
     model: Model, clean: Prompt, tokens: Tokens, subject: str | list[int] | None
 ) -> list[int]:
@@ -273,17 +258,6 @@ def _subject_positions(
     if not isinstance(clean, str):
         raise InputError("With a prompt of token ids, give the subject as a list of positions.")
     return model.positions_of(clean, subject)
-
-
-def _check_span(clean_value: float, corrupted_value: float, metric: str) -> None:
-    if not np.isfinite([clean_value, corrupted_value]).all():
-        raise NonFiniteError("The model's logits are NaN or infinite on these prompts; check its weights.")
-    if abs(clean_value - corrupted_value) < MIN_SPAN[metric]:
-        raise DegeneratePairError(
-            f"The clean and the corrupted run hardly differ: {DESCRIPTION[metric]} is {clean_value:.4g} and "
-            f"{corrupted_value:.4g}, less than {MIN_SPAN[metric]} apart, so recovery would divide by nearly "
-            "nothing; choose a corruption that changes the answer, or another metric."
-        )
 
 
 def _check_choices(

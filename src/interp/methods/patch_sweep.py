@@ -29,14 +29,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.errors import DegeneratePairError, InputError, nearest
-from interp.methods.metrics import DESCRIPTION, MIN_SPAN, Metric, MetricKind
+from interp.errors import InputError, nearest
+from interp.methods.metrics import DESCRIPTION, Metric, MetricKind
+from interp.methods.pairs import answer_ids, check_span, differences, strongest
 from interp.models.base import Exact, Model
 from interp.progress import report
 from interp.provenance import Provenance
 from interp.results import Result
 from interp.sites import SITES, Edit, find_site
-from interp.tokens import Prompt, Tokens, differing_positions
+from interp.tokens import Prompt, Tokens
 
 By = Literal["position", "head", "neuron", "layer"]
 Method = Literal["exact", "attribution", "integrated"]
@@ -72,14 +73,12 @@ class PatchSweepResult(Result):
     @property
     def peak(self) -> tuple[int, int]:
         """(layer, column) of the strongest effect: highest recovery denoising, lowest noising."""
-        flat = self.recovery.argmax() if self.direction == "denoising" else self.recovery.argmin()
-        layer, column = np.unravel_index(flat, self.recovery.shape)
-        return int(layer), int(column)
+        return strongest(self.recovery, self.direction)
 
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """One pair, ready: its tokens, its answers, both unpatched values, and the donor's activations."""
+    """One pair, ready: its tokens, its answers, and both unpatched values."""
 
     clean: Tokens
     corrupted: Tokens
@@ -198,7 +197,7 @@ def _check_choices(
     if by == "head" and not SITES[site].per_head:
         heads = ", ".join(name for name, s in SITES.items() if s.per_head)
         raise InputError(f"Site {site!r} has no heads; by='head' takes one of {heads}.")
-    if by == "neuron" and (SITES[site].per_head or site == "pattern"):
+    if by == "neuron" and SITES[site].per_head:
         raise InputError(f"by='neuron' takes a site without heads, such as 'mlp_act', not {site!r}.")
     if steps < 1:
         raise InputError(f"steps must be at least 1; got {steps}.")
@@ -207,44 +206,35 @@ def _check_choices(
 def _pairs(
     model: Model, clean: Any, corrupted: Any, answer: Any, foil: Any, metric: MetricKind
 ) -> list[_Pair]:
-    cleans, corrupteds = (
-        [model.to_tokens([model.to_tokens(given).row(row)]) for row in range(len(model.to_tokens(given)))]
-        for given in (clean, corrupted)
-    )
+    cleans, corrupteds = (_one_by_one(model.to_tokens(given)) for given in (clean, corrupted))
     if len(cleans) != len(corrupteds):
         raise InputError(f"There are {len(cleans)} clean prompts and {len(corrupteds)} corrupted ones.")
-    answers, foils = (_for_each(model, given, len(cleans)) for given in (answer, foil))
-    if metric == "logit_diff" and None in foils:
-        raise InputError(
-            "The metric logit_diff needs a foil, the answer to the corrupted prompt; or use 'prob'."
-        )
+    answers, foils = (_for_each(given, len(cleans)) for given in (answer, foil))
     found = []
     for a, b, right, wrong in zip(cleans, corrupteds, answers, foils, strict=True):
-        names = ("|".join(model.labels(a.row(0))), "|".join(model.labels(b.row(0))))
-        differing_positions(a.row(0), b.row(0), names=names)
-        if right == wrong:
-            raise InputError("The answer and the foil are the same token.")
+        differences(model, a, b)
+        answer_id, foil_id = answer_ids(model, right, wrong, metric)
         clean_logits, corrupted_logits = model.forward(a)[:, -1], model.forward(b)[:, -1]
-        measure = Metric(metric, cast(int, right), wrong, clean_logits[0])
+        measure = Metric(metric, answer_id, foil_id, clean_logits[0])
         values = float(measure(clean_logits)[0]), float(measure(corrupted_logits)[0])
-        if abs(values[0] - values[1]) < MIN_SPAN[metric]:
-            raise DegeneratePairError(
-                f"On the pair {names[0]} / {names[1]} the {DESCRIPTION[metric]} hardly differ "
-                f"({values[0]:.3g} and {values[1]:.3g}); choose pairs that the model tells apart."
-            )
-        found.append(_Pair(a, b, measure, *values, cast(int, right), wrong))
+        texts = ["".join(model.labels(tokens.row(0))) for tokens in (a, b)]
+        check_span(*values, metric, of=f" of {texts[0]!r} and {texts[1]!r}")
+        found.append(_Pair(a, b, measure, *values, answer_id, foil_id))
     return found
 
 
-def _for_each(model: Model, given: Any, n: int) -> list[int | None]:
-    if given is None:
-        return [None] * n
-    several = [given] * n if isinstance(given, str | int) else list(given)
+def _one_by_one(tokens: Tokens) -> list[Tokens]:
+    return [Tokens.pad([tokens.row(row)]) for row in range(len(tokens))]
+
+
+def _for_each(given: Any, n: int) -> list[Any]:
+    """An answer for each pair: the one that was given for all, or as many as there are pairs."""
+    several = [given] * n if given is None or isinstance(given, str | int) else list(given)
     if len(several) != n:
         raise InputError(
             f"There are {n} pairs and {len(several)} answers; give one for each, or one for all."
         )
-    return [model.to_single_token(one) for one in several]
+    return several
 
 
 # ---- the methods ----
@@ -256,13 +246,15 @@ def _exact(
     """The metric after each patch, [layer, column], and how the runs were computed."""
     base, donor = _base_and_donor(pair, direction)
     cache = model.run_with_cache(donor, [site])
-    rows = [_cells(site, by, layer, cache[site, layer]) for layer in range(model.arch.n_layers)]
-    if by == "neuron":  # all others keep what the base run has there
+    layers = range(model.arch.n_layers)
+    if by == "neuron":
         own = model.run_with_cache(base, [site])
-        rows = [_neurons(site, n, own[site, n], cache[site, n]) for n in range(model.arch.n_layers)]
-    branches = [[edit] for row in rows for edit in row]
+        edits = [edit for n in layers for edit in _neurons(site, n, own[site, n], cache[site, n])]
+    else:
+        edits = [edit for n in layers for edit in _cells(site, by, n, cache[site, n])]
+    branches = [[edit] for edit in edits]
     swept = model.sweep(base, branches, pair.measure, batch_size=batch_size, exact=exact)
-    return swept.values.view(len(rows), -1), swept.path
+    return swept.values.view(len(layers), -1), swept.path
 
 
 def _cells(site: str, by: str, layer: int, value: Tensor) -> list[Edit]:
@@ -274,15 +266,13 @@ def _cells(site: str, by: str, layer: int, value: Tensor) -> list[Edit]:
         n_heads = value.shape[1] if pattern else value.shape[2]
         heads = [value[:, h : h + 1] if pattern else value[:, :, h : h + 1] for h in range(n_heads)]
         return [Edit.set(site, layer, value=one, heads=h) for h, one in enumerate(heads)]
-    if by == "position":
-        n_pos = value.shape[2] if pattern else value.shape[1]
-        at = [value[:, :, p : p + 1] if pattern else value[:, p : p + 1] for p in range(n_pos)]
-        return [Edit.set(site, layer, value=one, positions=p) for p, one in enumerate(at)]
-    return []
+    n_pos = value.shape[2] if pattern else value.shape[1]
+    at = [value[:, :, p : p + 1] if pattern else value[:, p : p + 1] for p in range(n_pos)]
+    return [Edit.set(site, layer, value=one, positions=p) for p, one in enumerate(at)]
 
 
 def _neurons(site: str, layer: int, own: Tensor, donor: Tensor) -> list[Edit]:
-    """One patch for each entry of the last axis."""
+    """One patch for each entry of the last axis; all others keep what the base run has there."""
     edits = []
     for neuron in range(own.shape[-1]):
         value = own.clone()

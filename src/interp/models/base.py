@@ -244,19 +244,11 @@ class Model(ABC):
             if edit.address.rows is not None:
                 raise EditError(f"An edit of a branch concerns one prompt; leave rows out of {edit.address}.")
             self._check_address(edit.address, tokens)
-        with self._lock, torch.no_grad():
-            return self._sweep(tokens, branches, readout, batch_size=batch_size, exact=exact)
-
-    def _sweep(
-        self,
-        tokens: Tokens,
-        branches: Sequence[Sequence[Edit]],
-        readout: Callable[[Tensor], Tensor],
-        *,
-        batch_size: int,
-        exact: Exact,
-    ) -> Sweep:
-        """The plain way, which every backend has: a full forward pass, of a row for each branch."""
+        if exact is not True:
+            with self._lock, torch.no_grad():
+                found = self._branched(tokens, branches, readout, compare=exact == "auto")
+            if found is not None:
+                return Sweep(found, "branching")
         values = []
         for start in range(0, len(branches), batch_size):
             chunk = branches[start : start + batch_size]
@@ -265,6 +257,18 @@ class Model(ABC):
             values.append(readout(logits[:, tokens.lengths[0] - 1]))
             report("branches", min(start + batch_size, len(branches)), len(branches))
         return Sweep(torch.cat(values) if values else torch.empty(0), "plain")
+
+    def _branched(
+        self,
+        tokens: Tokens,
+        branches: Sequence[Sequence[Edit]],
+        readout: Callable[[Tensor], Tensor],
+        *,
+        compare: bool,
+    ) -> Tensor | None:
+        """What a sweep reads out, computed as branches of one run; None where this backend cannot, or where
+        it shall `compare` with plain passes first and they differ."""
+        return None
 
     def gradients(
         self,

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,7 +37,6 @@ from transformers.activations import NewGELUActivation
 
 from interp.errors import InputError, first_line
 from interp.models.editing import Key, Taps, apply_edit
-from interp.models.hugging_face import INSIDE_ATTENTION
 from interp.models.layouts import embedding_scale
 from interp.models.self_check import ROUNDING
 from interp.models.transformers_backend import Pass, mix
@@ -52,8 +51,8 @@ if TYPE_CHECKING:
 ROW_BY_ROW = frozenset({"q", "pattern", "z", "attn_out", "resid_mid", "mlp_act", "mlp_out"})
 #: Sites whose edits act between two layers: on what the layer below wrote and this one reads.
 BETWEEN = frozenset({"embed", "resid_post", "resid_pre"})
-#: Of the packed batch, at most. Linear layers are at full speed with some hundred rows; with more than these,
-#: what lies between them no longer fits a processor's cache.
+#: Of the packed batch, at most. Linear layers are at full speed with some hundred rows already, and with
+#: several times these, moving through memory what lies between them made sweeps slower.
 ROWS_AT_ONCE = 4096
 
 
@@ -102,7 +101,7 @@ class Recording(Pass):
 class Base:
     """One prompt's run, from which branches set out."""
 
-    def __init__(self, model: TransformersModel, tokens: Tokens, keys: Sequence[Key]) -> None:
+    def __init__(self, model: TransformersModel, tokens: Tokens, keys: Iterable[Key]) -> None:
         self.model, self.tokens = model, tokens
         self.n_pos = tokens.lengths[0]
         n_layers = model.arch.n_layers
@@ -168,10 +167,10 @@ class Packed(Pass):
         self.base = base
         self.groups: list[Group] = []
         self.edited = {key for branch in branches for key in branch.edits}
-        self.leave = False  # whether to throw the keys and values of the layer that comes
-        self.kept: KeysAndValues | None = (
-            None  # those of the last layer, whose queries are last positions alone
-        )
+        #: Whether to throw the keys and values of the layer that comes.
+        self.leave = False
+        #: Those of the last layer, where only last positions ask.
+        self.kept: KeysAndValues | None = None
 
     def blocks(self) -> Iterator[tuple[Group, Branch, slice]]:
         """Each branch and its rows in the packed batch."""
@@ -198,10 +197,7 @@ class Packed(Pass):
         """q [1, head, rows, d_head], k and v [1, kv_head, rows, d_head]: packed, as the layer made them."""
         layer, record = module.layer_idx, self.base.recording
         if self.kept is None:
-            q, k, v = (
-                self.visit(site, layer, x.transpose(1, 2)).transpose(1, 2)
-                for site, x in (("q", q), ("k", k), ("v", v))
-            )
+            q, k, v = self.visit_qkv(layer, q, k, v)
         else:
             k, v = self.kept.k, self.kept.v
         if self.leave:
@@ -255,15 +251,17 @@ def sweep(
     ``rows_at_once`` bounds the packed batch: the memory needed grows with it.
     """
     keys = {(edit.address.site, edit.address.layer) for branch in branches for edit in branch}
-    base = Base(model, tokens, sorted(keys, key=str))
-    ready = [
-        _make_ready(number, edits, base)
-        for number, edits in enumerate(branches)
-        if edits and not base.changes_nothing(edits)
-    ]
+    base = Base(model, tokens, keys)
+    waiting = sorted(
+        (
+            _make_ready(number, edits, base)
+            for number, edits in enumerate(branches)
+            if not base.changes_nothing(edits)
+        ),
+        key=lambda branch: (branch.first, branch.joins),
+    )
     found = _read(model, readout, base.resid[-1][0, -1:])  # [1, ...]
     values = found.expand(len(branches), *found.shape[1:]).clone()
-    waiting = sorted(ready, key=lambda branch: (branch.first, branch.joins))
     while waiting:
         report("branches", len(branches) - len(waiting), len(branches))
         chunk = first_chunk(waiting, base.n_pos, rows_at_once)
@@ -318,7 +316,7 @@ def _run(base: Base, branches: list[Branch]) -> Tensor:
     x = base.resid[0][:, :0]  # [1, 0 rows, d_model]
     late = [(site, n_layers - 1) for site in (*ROW_BY_ROW, "resid_post")]
     last_alone = not any(key in branch.edits for branch in branches for key in late)
-    with model.borrowed(this, sorted(keys, key=str), 1), _one_kernel_gelu(model):
+    with model.borrowed(this, keys, 1), _one_kernel_gelu(model):
         for layer in range(min(branch.joins for branch in branches), n_layers + 1):
             x = _regroup(this, x, layer, [branch for branch in branches if branch.joins == layer])
             if layer == n_layers:
@@ -338,8 +336,8 @@ def _run(base: Base, branches: list[Branch]) -> Tensor:
             x = base.call(layer, x[:, ends], rows[ends])  # [1, branch, d_model]
             for group in this.groups:
                 group.rows = group.rows[-1:]
-    last = {id(branch): x[0, where.stop - 1] for _, branch, where in this.blocks()}
-    return torch.stack([last[id(branch)] for branch in branches])
+    last = {branch.number: x[0, where.stop - 1] for _, branch, where in this.blocks()}
+    return torch.stack([last[branch.number] for branch in branches])
 
 
 @contextmanager
@@ -379,9 +377,8 @@ def _regroup(this: Packed, x: Tensor, layer: int, joining: list[Branch]) -> Tens
     start = 0
     for group in this.groups:
         rows = tuple(range(group.rows[0], base.n_pos))
-        own = x[0, start : start + group.size].unflatten(
-            0, (len(group.branches), -1)
-        )  # [branch, row, d_model]
+        block = x[0, start : start + group.size]
+        own = block.unflatten(0, (len(group.branches), -1))  # [branch, row, d_model]
         start += group.size
         if rows != group.rows:  # the others were the base run's until now
             own = _put(stream[:, rows[0] :], own, [row - rows[0] for row in group.rows])
@@ -445,11 +442,6 @@ def _put(base: Tensor, own: Tensor, places: Sequence[int]) -> Tensor:
     whole = base.expand(own.shape[0], *base.shape[1:]).clone()
     whole[..., list(places), :] = own
     return whole
-
-
-def is_branchable(model: TransformersModel) -> bool:
-    """Whether branches can be computed for this model: its attention must go through ours."""
-    return model.reach >= INSIDE_ATTENTION
 
 
 def agrees(model: TransformersModel, tokens: Tokens, branches: Sequence[Sequence[Edit]]) -> bool:

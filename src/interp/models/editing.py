@@ -44,8 +44,11 @@ class Taps:
         self._visited.add(key)
         for edit in self.edits.get(key, ()):
             value = apply_edit(value, edit, self.lengths)
-        if key in self.reads:
-            self.values[key] = value.detach().clone()  # Falcon adds to its MLP's output in place
+        return self._read(key, value) if key in self.reads else value
+
+    def _read(self, key: Key, value: Tensor) -> Tensor:
+        """Keep the activation of a site that was asked for; the value that goes on."""
+        self.values[key] = value.detach().clone()  # Falcon adds to its MLP's output in place
         return value
 
     def check_all_visited(self) -> None:
@@ -60,16 +63,10 @@ class Taps:
 class GradientTaps(Taps):
     """Taps whose values stay part of the computation, so that gradients can be taken with respect to them."""
 
-    def visit(self, site: str, layer: int | None, value: Tensor) -> Tensor:
-        """As in `Taps`; a value that is read goes on as the very tensor that is kept."""
-        key = (site, layer)
-        self._visited.add(key)
-        for edit in self.edits.get(key, ()):
-            value = apply_edit(value, edit, self.lengths)
-        if key in self.reads:
-            value = value.clone() if value.requires_grad else value.detach().clone().requires_grad_()
-            self.values[key] = value
-        return value
+    def _read(self, key: Key, value: Tensor) -> Tensor:
+        """What is kept is the very tensor that goes on."""
+        self.values[key] = value.clone() if value.requires_grad else value.detach().clone().requires_grad_()
+        return self.values[key]
 
 
 def apply_edit(value: Tensor, edit: Edit, lengths: Sequence[int]) -> Tensor:

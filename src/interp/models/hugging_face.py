@@ -81,8 +81,7 @@ class HuggingFaceModel(Model):
         if edited is usual:
             return own
         edited = (edited if scale == 1.0 else edited / scale).reshape(own.shape)
-        # resid_mid is read by the norm and by the residual sum, the same tensor
-        return own.copy_(edited) if site == "resid_mid" else edited
+        return in_place(own, edited) if site == "resid_mid" else edited
 
     def _unembed(self, resid: Tensor, columns: Sequence[int] | None = None) -> Tensor:
         """Logits, of these tokens alone where `columns` names them."""

@@ -158,7 +158,7 @@ def load_model(
         processing=processing,
     )
     if self_check:
-        require(run_self_check(loaded, hf_model), loaded)
+        require(run_self_check(loaded), loaded)
         loaded.identity = replace(loaded.identity, self_check="passed")
     return loaded
 

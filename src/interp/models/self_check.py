@@ -52,9 +52,9 @@ class Check:
         return self.off <= self.allowed
 
 
-def self_check(model: Model, hf_model: PreTrainedModel) -> tuple[Check, ...]:
-    """Every check of `model`, which looks into `hf_model`. Leaves both as they were."""
-    ids = probe(model)
+def self_check(model: Model) -> tuple[Check, ...]:
+    """Every check of `model`. Leaves it, and the Hugging Face model that it looks into, as they were."""
+    hf_model, ids = model.hf_model, probe(model)
     hooks = _hooks(hf_model)
     with torch.no_grad():
         plain = hf_model(input_ids=ids.to(model.device), use_cache=False).logits
@@ -109,13 +109,14 @@ def agreeing_sites(model: Model, reference: Model) -> frozenset[str]:
     allowed = ROUNDING[model.dtype]
 
     def same_values(site: str) -> bool:
-        keys = [(a.site, a.layer) for a in wanted if a.site == site]
         return all(
-            key in ours.values and _off(ours.values[key], theirs.values[key]) <= allowed for key in keys
+            key in ours.values and _off(ours.values[key], theirs.values[key]) <= allowed
+            for key in _keys(model, site)
         )
 
     def same_effect(site: str) -> bool:
-        edit = _disturbance(site, _middle(model, site), theirs.values[site, _middle(model, site)])
+        layer = _middle(model, site)
+        edit = _disturbance(site, layer, theirs.values[site, layer])
         tokens = Tokens(ids, (ids.shape[1],))
         try:
             return _off(model.forward(tokens, [edit]), reference.forward(tokens, [edit])) <= allowed

@@ -28,7 +28,7 @@ from interp.errors import ModelLoadError, first_line
 from interp.models.base import Model
 from interp.models.editing import Taps
 from interp.models.hugging_face import in_place, twin
-from interp.models.layouts import Layout, architecture, check_layout, logits_divisor
+from interp.models.layouts import Layout, architecture, check_layout, logits_divisor, residual_scale
 from interp.models.self_check import agreeing_sites
 from interp.models.transformers_backend import TransformersModel
 from interp.sites import SITES, Address
@@ -55,9 +55,8 @@ class TransformerLensModel(Model):
         super().__init__(architecture=architecture(hf_model, layout), **identity)
         self._points: dict[str, HookPoint] = self.bridge.hook_dict
         self.reach = frozenset(site for site in SITES if self._has_points(site))
-        reference = TransformersModel(hf_model, layout=layout, **identity)
-        self.reach = agreeing_sites(self, reference)
-        self.residual_scale = reference.residual_scale
+        self.residual_scale = residual_scale(hf_model)
+        self.reach = agreeing_sites(self, TransformersModel(hf_model, layout=layout, **identity))
         if missing := NEEDED - self.reach:
             raise ModelLoadError(
                 f"TransformerLens runs this {hf_model.config.model_type} model, but not with the same "

@@ -24,7 +24,6 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from interp.models.base import Exact, Sweep
 from interp.models.editing import Key, Taps
 from interp.models.hugging_face import INSIDE_ATTENTION, HuggingFaceModel
 from interp.models.layouts import Layout, part, uses_attention_interface
@@ -56,15 +55,17 @@ class Pass:
         [batch, pos, head, d_head] and the pattern [batch, head, query, key].
         """
         layer = module.layer_idx
-        q, k, v = (
-            self.visit(site, layer, x.transpose(1, 2)).transpose(1, 2)
-            for site, x in (("q", q), ("k", k), ("v", v))
-        )
+        q, k, v = self.visit_qkv(layer, q, k, v)
         z, own_pattern = eager(module, q, k, v, mask, **kwargs)
         pattern = self.visit("pattern", layer, own_pattern)
         if pattern is not own_pattern:
             z = mix(pattern, v)
         return z, pattern
+
+    def visit_qkv(self, layer: int, *qkv: Tensor) -> Iterator[Tensor]:
+        """Queries, keys and values [batch, head, pos, d_head], each brought to `visit` with heads last."""
+        for site, x in zip(("q", "k", "v"), qkv, strict=True):
+            yield self.visit(site, layer, x.transpose(1, 2)).transpose(1, 2)
 
 
 def mix(pattern: Tensor, v: Tensor) -> Tensor:
@@ -80,7 +81,9 @@ class TransformersModel(HuggingFaceModel):
 
     def __init__(self, hf_model: PreTrainedModel, *, layout: Layout, **identity: Any) -> None:
         super().__init__(hf_model, layout=layout, **identity)
-        if not uses_attention_interface(hf_model, layout):
+        #: Whether q, k, v and pattern are seen here, and so whether branches can be computed.
+        self.sees_attention = uses_attention_interface(hf_model, layout)
+        if not self.sees_attention:
             self.reach = frozenset(SITES) - INSIDE_ATTENTION
         #: Whether branches give what plain passes give (`branching.agrees`); None: not compared yet.
         self._branches_agree: bool | None = None
@@ -89,32 +92,30 @@ class TransformersModel(HuggingFaceModel):
         with self.borrowed(Pass(taps), taps.keys, len(ids)):
             return self.hf_model(input_ids=ids, use_cache=False).logits
 
-    def _sweep(
+    def _branched(
         self,
         tokens: Tokens,
         branches: Sequence[Sequence[Edit]],
         readout: Callable[[Tensor], Tensor],
         *,
-        batch_size: int,
-        exact: Exact,
-    ) -> Sweep:
+        compare: bool,
+    ) -> Tensor | None:
         from interp.models import branching
 
-        branchable = exact is not True and branching.is_branchable(self)
-        if branchable and exact == "auto":
-            if self._branches_agree is None:
-                self._branches_agree = branching.agrees(self, tokens, branches)
-            branchable = self._branches_agree
-        if branchable:
-            return Sweep(branching.sweep(self, tokens, branches, readout), "branching")
-        return super()._sweep(tokens, branches, readout, batch_size=batch_size, exact=exact)
+        if not self.sees_attention:
+            return None
+        if compare and self._branches_agree is None:
+            self._branches_agree = branching.agrees(self, tokens, branches)
+        if compare and not self._branches_agree:
+            return None
+        return branching.sweep(self, tokens, branches, readout)
 
     @contextmanager
     def borrowed(self, this: Pass, keys: Iterable[Key], n_rows: int) -> Iterator[None]:
         """For as long as the context lasts, what this thread runs brings the sites `keys` to `this`."""
         with ExitStack() as borrowed:
             borrowed.callback(_current.reset, _current.set(this))
-            if self.reach >= INSIDE_ATTENTION:
+            if self.sees_attention:
                 borrowed.enter_context(_own_attention(self.hf_model))
             for site, layer in keys:
                 if site not in INSIDE_ATTENTION:

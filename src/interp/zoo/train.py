@@ -146,7 +146,7 @@ class Muon(torch.optim.Optimizer):
     Keller Jordan 2024, https://kellerjordan.github.io/posts/muon/; the update is scaled to the size of Adam's
     (0.2 root mean square, Liu et al. 2025, arXiv:2502.16982). With Adam, copying from context did not begin
     within this recipe's steps; every direction of an attention matrix moving alike is what it needs.
-    (torch's own Muon works in bfloat16, which is slow on a CPU.)
+    (torch's own Muon takes matrices one by one; here those of one shape share their products.)
     """
 
     def __init__(
