@@ -27,8 +27,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, Qwen3Config, Qwen3ForCausalLM
 
 import interp
-from interp import Edit
-from interp.methods.metrics import Metric
+from interp import Edit, Readout
 
 DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- begin: measured -->\n", "<!-- end: measured -->\n"
@@ -90,9 +89,7 @@ def _own(s: Setting, cells: list[Cell], *, exact: Any) -> list[float]:
     branches = [
         [Edit.set("resid_pre", n, value=s.donor["resid_pre", n][:, [p]], positions=p)] for n, p in cells
     ]
-    return s.model.sweep(
-        s.corrupted, branches, Metric("logit_diff", ANSWER, FOIL), exact=exact
-    ).values.tolist()
+    return s.model.sweep(s.corrupted, branches, Readout.logit_diff(ANSWER, FOIL), exact=exact).values.tolist()
 
 
 def loop(s: Setting, cells: list[Cell]) -> list[float]:

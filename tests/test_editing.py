@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from interp.errors import EditError
-from interp.models.editing import Taps, apply_edit
+from interp.models.editing import Taps, apply_edit, check_value
 from interp.sites import Address, Edit
 
 LENGTHS = (2, 3)  # a ragged batch: the last position of row 0 is padding
@@ -128,12 +128,12 @@ def test_a_value_that_does_not_broadcast_is_refused_with_both_shapes(resid: Tens
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), torch.tensor([1.0, float("nan")])])
 def test_nan_and_infinity_are_refused(resid: Tensor, value: Tensor | float) -> None:
     with pytest.raises(EditError, match="NaN or infinity"):
-        apply_edit(resid, Edit.set("resid_pre", 0, value=value), LENGTHS)
+        check_value(Edit.set("resid_pre", 0, value=value), resid.dtype)
 
 
 def test_a_zero_direction_is_refused(resid: Tensor) -> None:
     with pytest.raises(EditError, match="is zero"):
-        apply_edit(resid, Edit.project_out("resid_pre", 0, value=torch.zeros(2)), LENGTHS)
+        check_value(Edit.project_out("resid_pre", 0, value=torch.zeros(2)), resid.dtype)
 
 
 @pytest.mark.parametrize("value", [torch.tensor(1.0), torch.ones(1)])

@@ -109,11 +109,7 @@ def test_over_several_pairs_of_different_lengths(load: Load, name: str) -> None:
 def test_gradients_are_those_of_finite_differences(load: Load, name: str, site: str) -> None:
     """One nudge along a random direction: in float64, but Qwen3 computes its norms in float32."""
     model = load(name, dtype="float64")
-    ids = [model.to_single_token(PAIR[key]) for key in ("answer", "foil")]
-
-    def diff(logits: torch.Tensor) -> torch.Tensor:
-        return logits[:, ids[0]] - logits[:, ids[1]]
-
+    diff = interp.Readout.logit_diff(*(model.to_single_token(PAIR[key]) for key in ("answer", "foil")))
     prompt = PAIR["clean"]
     gradient = model.gradients(prompt, [(site, 3)], diff)[0]
     value = model.run_with_cache(prompt, [site])[site, 3]
@@ -122,8 +118,7 @@ def test_gradients_are_those_of_finite_differences(load: Load, name: str, site: 
         nudge = nudge.tril()
     size = 1e-3 * value.abs().mean()
     up, down = (
-        diff(model.forward(prompt, [Edit.set(site, 3, value=value + s * size * nudge)])[:, -1])
-        for s in (1, -1)
+        diff(model.forward(prompt, [Edit.set(site, 3, value=value + s * size * nudge)])) for s in (1, -1)
     )
     assert float((gradient * nudge).sum()) == pytest.approx(
         float((up - down) / (2 * size)), rel=5e-2, abs=1e-4

@@ -17,6 +17,8 @@ _HOME = {
     "Tokens": "interp.tokens",
     "Model": "interp.models.base",
     "Layout": "interp.models.layouts",
+    "Readout": "interp.readout",
+    "resuming": "interp.resume",
     "load_model": "interp.models.registry",
     "logit_lens": "interp.methods.logit_lens",
     "causal_tracing": "interp.methods.causal_tracing",
@@ -31,6 +33,7 @@ __all__ = [
     "InterpError",
     "Layout",
     "Model",
+    "Readout",
     "Site",
     "Tokens",
     "__version__",
@@ -38,6 +41,7 @@ __all__ = [
     "load_model",
     "logit_lens",
     "patch_sweep",
+    "resuming",
 ]
 
 if TYPE_CHECKING:
@@ -48,6 +52,8 @@ if TYPE_CHECKING:
     from interp.models.base import Model
     from interp.models.layouts import Layout
     from interp.models.registry import load_model
+    from interp.readout import Readout
+    from interp.resume import resuming
     from interp.sites import SITES, Address, Edit, Site
     from interp.tokens import Tokens
 

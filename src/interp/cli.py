@@ -206,7 +206,7 @@ def _run_and_show(
     """Everything is validated before the model is loaded."""
     from interp.configs import read_config
     from interp.experiments.base import find_experiment
-    from interp.runs import default_tag, perform, run_folder
+    from interp.runs import default_tag, parts_folder, perform, run_folder
 
     found = find_experiment(name)
     values = read_config(config) if config is not None else {}
@@ -216,8 +216,14 @@ def _run_and_show(
     resolved = found.make_config(values | overrides)
     folder = run_folder(out, name, default_tag(resolved.model) if tag is None else tag, force=force)
     _quiet_libraries()
-    with _progress(f"{name} on {resolved.model}"):
-        finished = perform(found, resolved, folder)
+    parts = parts_folder(folder)
+    try:
+        with _progress(f"{name} on {resolved.model}"):
+            finished = perform(found, resolved, folder)
+    except KeyboardInterrupt:
+        if parts.exists():
+            console.print(f"Stopped. Run it again with --tag {folder.name} to go on.", highlight=False)
+        raise
     _show(finished)
 
 

@@ -22,6 +22,7 @@ from interp.configs import write_config
 from interp.errors import ConfigError, RunError
 from interp.experiments.base import Experiment, ExperimentConfig, find_experiment
 from interp.results import Result, read_result
+from interp.resume import resuming
 
 FORMAT = 1
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -84,8 +85,10 @@ def perform(experiment: Experiment, config: ExperimentConfig, folder: Path) -> R
         revision=config.revision,
         processing=config.processing,
         self_check=config.self_check,
+        memory=config.memory,
     )
-    result = experiment.run(config, model)
+    with resuming(parts_folder(folder)):
+        result = experiment.run(config, model)
     values = {"experiment": experiment.name, **config.model_dump()}
     record = {
         "format": FORMAT,
@@ -101,7 +104,13 @@ def perform(experiment: Experiment, config: ExperimentConfig, folder: Path) -> R
         _write_json(unfinished / "result.json", record)
         (unfinished / "config.yaml").write_text(write_config(values), encoding="utf-8")
         _draw(experiment, result, config.model_dump(), unfinished)
+    shutil.rmtree(parts_folder(folder), ignore_errors=True)
     return Run(folder, experiment, config.model_dump(), result)
+
+
+def parts_folder(folder: Path) -> Path:
+    """Where an unfinished run to `folder` keeps the parts that it has, to go on from."""
+    return folder.parent / f".{folder.name}.parts"
 
 
 def read_run(path: Path) -> Run:

@@ -45,6 +45,7 @@ class ExperimentConfig(BaseModel):
     bos: Literal["auto", True, False] = "auto"
     processing: Literal["none", "folded"] = "none"
     self_check: bool = True
+    memory: float | None = None
     seed: int = 0
 
 

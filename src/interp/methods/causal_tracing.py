@@ -28,7 +28,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, nearest
-from interp.methods.metrics import DESCRIPTION, Metric, MetricKind
+from interp.methods.metrics import DESCRIPTION, MetricKind, metric_readout
 from interp.methods.pairs import answer_ids, check_span, differences, strongest
 from interp.models.base import Cache, Exact, Model
 from interp.provenance import Provenance
@@ -166,9 +166,9 @@ def causal_tracing(
             clean_tokens.repeat(samples), [site], [Edit.add("embed", value=noise, positions=tuple(where))]
         )
 
-    measure = Metric(metric, answer_id, foil_id, clean_run.logits[0, -1])
-    clean_value = float(measure(clean_run.logits[:, -1])[0])
-    corrupted_value = float(measure(corrupted_run.logits[:, -1]).mean())
+    measure = metric_readout(metric, answer=answer_id, foil=foil_id, clean_logits=clean_run.logits)
+    clean_value = float(measure(clean_run.logits)[0])
+    corrupted_value = float(measure(corrupted_run.logits).mean())
     check_span(clean_value, corrupted_value, metric)
 
     if direction == "denoising":

@@ -18,9 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.errors import InputError, nearest
-from interp.methods.metrics import kl_divergence
 from interp.models.base import Model
 from interp.provenance import Provenance
+from interp.readout import kl_divergence
 from interp.results import Result
 from interp.tokens import Prompt
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from interp.readout import Readout
 
 MetricKind = Literal["logit_diff", "prob", "kl"]
 
@@ -21,50 +21,19 @@ DESCRIPTION: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Metric:
-    """A metric of next-token logits.
-
-    ``logit_diff`` is logit(answer) - logit(foil); ``prob`` the answer's probability; ``kl`` the
-    divergence KL(clean || run) in nats from the clean run's prediction, 0 where they agree.
-    """
-
-    kind: MetricKind
-    answer: int
-    foil: int | None = None
-    clean_logits: Float[Tensor, d_vocab] | None = None
-
-    def __call__(self, logits: Float[Tensor, "batch d_vocab"]) -> Float[Tensor, batch]:
-        """The metric of each row, in float64 on the CPU."""
-        return self.differentiable(logits.detach())
-
-    @property
-    def columns(self) -> tuple[int, int] | None:
-        """The only logits that it looks at, where these are two; see `of_columns`."""
-        if self.kind != "logit_diff" or self.foil is None:
-            return None
-        return self.answer, self.foil
-
-    def of_columns(self, logits: Float[Tensor, "batch two"]) -> Float[Tensor, batch]:
-        """The metric of the logits at `columns`, in float64 on the CPU."""
-        logits = logits.cpu().double()
-        return logits[:, 0] - logits[:, 1]
-
-    def differentiable(self, logits: Float[Tensor, "batch d_vocab"]) -> Float[Tensor, batch]:
-        """The same, as part of a computation in which gradients are taken."""
-        logits = logits.cpu().double()  # in this order: Apple's MPS has no float64
-        if self.kind == "logit_diff":
-            assert self.foil is not None
-            return logits[:, self.answer] - logits[:, self.foil]
-        if self.kind == "prob":
-            return logits.softmax(-1)[:, self.answer]
-        assert self.clean_logits is not None
-        return kl_divergence(self.clean_logits.cpu().double(), logits)
-
-
-def kl_divergence(
-    p_logits: Float[Tensor, "*p d_vocab"], q_logits: Float[Tensor, "*q d_vocab"]
-) -> Float[Tensor, "*out"]:
-    """KL(p || q) in nats of two predictions given as logits; never below 0 by rounding."""
-    p, q = p_logits.log_softmax(-1), q_logits.log_softmax(-1)
-    return torch.sum(p.exp() * (p - q), -1).clamp(min=0)
+def metric_readout(
+    kind: MetricKind,
+    *,
+    answer: int,
+    foil: int | None,
+    clean_logits: Float[Tensor, "row pos d_vocab"],
+) -> Readout:
+    """The readout [row] of a metric at the last position: ``logit_diff`` is logit(answer) - logit(foil),
+    ``prob`` the answer's probability, ``kl`` the divergence KL(clean || run) in nats from the prediction of
+    the clean run, of which these are the logits."""
+    if kind == "logit_diff":
+        assert foil is not None
+        return Readout.logit_diff(answer, foil)
+    if kind == "prob":
+        return Readout.prob(answer)
+    return Readout.kl(clean_logits[0, -1:])

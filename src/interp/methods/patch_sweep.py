@@ -30,12 +30,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, nearest
-from interp.methods.metrics import DESCRIPTION, Metric, MetricKind
+from interp.methods.metrics import DESCRIPTION, MetricKind, metric_readout
 from interp.methods.pairs import answer_ids, check_span, differences, strongest
 from interp.models.base import Exact, Model
 from interp.progress import report
 from interp.provenance import Provenance
+from interp.readout import Readout
 from interp.results import Result
+from interp.resume import kept
 from interp.sites import SITES, Edit, find_site
 from interp.tokens import Prompt, Tokens
 
@@ -82,7 +84,8 @@ class _Pair:
 
     clean: Tokens
     corrupted: Tokens
-    measure: Metric
+    metric: str
+    measure: Readout
     clean_value: float
     corrupted_value: float
     answer: int
@@ -126,6 +129,8 @@ def patch_sweep(
         exact: see `interp.Model.sweep`; the result records in ``path`` how it was computed.
         seed: of the bootstrap.
 
+    Within `interp.resume.resuming`, pairs that were swept before it was stopped are not swept again.
+
     Raises:
         InputError: prompts that do not align, lists of different lengths, an unknown choice.
         DegeneratePairError: a pair whose clean and corrupted values hardly differ.
@@ -138,17 +143,14 @@ def patch_sweep(
             "The pairs have different numbers of tokens, so their positions cannot be averaged; "
             "take pairs of one length, or by='head' or 'layer'."
         )
+    steps = {"exact": 0, "attribution": 1}.get(method, steps)
     paths: set[str] = set()
     by_pair = []
     for index, pair in enumerate(pairs):
         report("pairs", index, len(pairs))
-        if method == "exact":
-            values, path = _exact(model, pair, site, by, direction, exact, batch_size)
-            paths.add(path)
-        else:
-            values = _by_gradients(model, pair, site, by, direction, steps if method == "integrated" else 1)
-            paths.add("gradients")
-        by_pair.append(((values - pair.corrupted_value) / pair.span).numpy())
+        values, path = _swept(model, pair, site, by, direction, steps, exact, batch_size)
+        by_pair.append((values - pair.corrupted_value) / pair.span)
+        paths.add(path)
     report("pairs", len(pairs), len(pairs))
     stacked = np.stack(by_pair)  # [pair, layer, column]
     low, high = _bootstrap(stacked, seed)
@@ -214,12 +216,12 @@ def _pairs(
     for a, b, right, wrong in zip(cleans, corrupteds, answers, foils, strict=True):
         differences(model, a, b)
         answer_id, foil_id = answer_ids(model, right, wrong, metric)
-        clean_logits, corrupted_logits = model.forward(a)[:, -1], model.forward(b)[:, -1]
-        measure = Metric(metric, answer_id, foil_id, clean_logits[0])
+        clean_logits, corrupted_logits = model.forward(a), model.forward(b)
+        measure = metric_readout(metric, answer=answer_id, foil=foil_id, clean_logits=clean_logits)
         values = float(measure(clean_logits)[0]), float(measure(corrupted_logits)[0])
         texts = ["".join(model.labels(tokens.row(0))) for tokens in (a, b)]
         check_span(*values, metric, of=f" of {texts[0]!r} and {texts[1]!r}")
-        found.append(_Pair(a, b, measure, *values, answer_id, foil_id))
+        found.append(_Pair(a, b, metric, measure, *values, answer_id, foil_id))
     return found
 
 
@@ -238,6 +240,30 @@ def _for_each(given: Any, n: int) -> list[Any]:
 
 
 # ---- the methods ----
+
+
+def _swept(
+    model: Model, pair: _Pair, site: str, by: str, direction: str, steps: int, exact: Exact, batch_size: int
+) -> tuple[np.ndarray, str]:
+    """The metric after each patch, [layer, column], and how it was computed; kept where a sweep can be
+    resumed. Exact with 0 steps, else by gradients. The unpatched values stand for the model's weights."""
+    question = {
+        "model": model.identity.to_dict(),
+        "clean": pair.clean.row(0),
+        "corrupted": pair.corrupted.row(0),
+        "unpatched": [pair.metric, pair.answer, pair.foil, pair.clean_value, pair.corrupted_value],
+        "sweep": [site, by, direction, steps, str(exact)],
+    }
+
+    def make() -> dict[str, np.ndarray]:
+        if steps:
+            values, path = _by_gradients(model, pair, site, by, direction, steps), "gradients"
+        else:
+            values, path = _exact(model, pair, site, by, direction, exact, batch_size)
+        return {"values": values.numpy(), "path": np.array(path)}
+
+    found = kept(question, make)
+    return found["values"], str(found["path"])
 
 
 def _exact(
@@ -290,9 +316,9 @@ def _by_gradients(model: Model, pair: _Pair, site: str, by: str, direction: str,
         share = 0.0 if steps == 1 else (step + 0.5) / steps  # midpoints; a single step stands at the base
         mixed = ours["embed"] + share * (theirs["embed"] - ours["embed"])
         edits = [Edit.set("embed", value=mixed)] if share else []
-        gradients = model.gradients(base, [site], pair.measure.differentiable, edits)
+        gradients = model.gradients(base, [site], pair.measure, edits)
         total = [g if not total else total[i] + g for i, g in enumerate(gradients)]
-    value = float(pair.measure(ours.logits[:, -1])[0])
+    value = float(pair.measure(ours.logits)[0])
     estimates = []
     for layer, gradient in enumerate(total):
         change = (theirs[site, layer] - ours[site, layer]).double().cpu() * gradient.double().cpu() / steps

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -17,8 +17,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.errors import EditError, InputError, SiteError
-from interp.models.editing import GradientTaps, Key, Taps
+from interp.models.editing import GradientTaps, Key, Taps, check_value
 from interp.progress import report
+from interp.readout import Readout
 from interp.sites import SITES, Address, Edit, find_site, parse_sites
 from interp.tokens import (
     Prompt,
@@ -129,6 +130,8 @@ class Model(ABC):
     backend: ClassVar[str]
     #: The Hugging Face model that it looks into.
     hf_model: PreTrainedModel
+    #: How many bytes a sweep may take for what lies between its layers; None: half of what is free.
+    memory: int | None = None
     #: Sites that this backend reaches on architectures that have them; where that depends on the
     #: architecture, the backend sets it for the model at hand.
     reach: frozenset[str] = frozenset(SITES)
@@ -204,7 +207,7 @@ class Model(ABC):
         for address in addresses:
             self._check_address(address, tokens)
         for edit in edits:
-            self._check_address(edit.address, tokens)
+            self._check_edit(edit, tokens)
         taps = Taps(addresses, edits, tokens.lengths)
         with self._lock, torch.no_grad():
             logits = self._run(tokens.ids.to(self.device), taps)
@@ -221,16 +224,16 @@ class Model(ABC):
         self,
         prompt: Tokens | Prompt,
         branches: Sequence[Sequence[Edit]],
-        readout: Callable[[Float[Tensor, "branch d_vocab"]], Tensor],
+        readout: Readout,
         *,
         batch_size: int = 64,
         exact: Exact = "auto",
     ) -> Sweep:
-        """Run one prompt once for each branch, a list of edits, and read out its last position.
+        """Run one prompt once for each branch, a list of edits, and read out what `readout` says.
 
-        `readout` maps logits [branch, d_vocab] to values [branch, ...]; the values of all branches are
-        returned in their order. A backend that can compute them as branches of one run does so
-        (`interp.models.branching`); elsewhere they share forward passes, `batch_size` of them at a time.
+        The values [branch, ...] of all branches are returned in their order, on the CPU. A backend that can
+        compute them as branches of one run does so (`interp.models.branching`), within `memory`; elsewhere
+        they share forward passes, `batch_size` of them at a time.
 
         `exact` True takes the plain forward passes in any case. "auto" takes branches where, on first use
         with a model, some of them agree with plain passes. False takes them without that comparison.
@@ -240,31 +243,26 @@ class Model(ABC):
         if exact not in ("auto", True, False):
             raise InputError(f"exact={exact!r} is no choice; use 'auto', true or false.")
         tokens = self.to_tokens(prompt).repeat(1)
+        self._check_readout(readout, tokens)
         for edit in (edit for branch in branches for edit in branch):
             if edit.address.rows is not None:
                 raise EditError(f"An edit of a branch concerns one prompt; leave rows out of {edit.address}.")
-            self._check_address(edit.address, tokens)
+            self._check_edit(edit, tokens)
         if exact is not True:
             with self._lock, torch.no_grad():
                 found = self._branched(tokens, branches, readout, compare=exact == "auto")
             if found is not None:
-                return Sweep(found, "branching")
+                return Sweep(found.cpu(), "branching")
         values = []
         for start in range(0, len(branches), batch_size):
             chunk = branches[start : start + batch_size]
             edits = [_at_row(edit, row) for row, branch in enumerate(chunk) for edit in branch]
-            logits = self.forward(tokens.repeat(len(chunk)), edits)  # [branch, pos, d_vocab]
-            values.append(readout(logits[:, tokens.lengths[0] - 1]))
+            values.append(readout(self.forward(tokens.repeat(len(chunk)), edits)).cpu())
             report("branches", min(start + batch_size, len(branches)), len(branches))
         return Sweep(torch.cat(values) if values else torch.empty(0), "plain")
 
     def _branched(
-        self,
-        tokens: Tokens,
-        branches: Sequence[Sequence[Edit]],
-        readout: Callable[[Tensor], Tensor],
-        *,
-        compare: bool,
+        self, tokens: Tokens, branches: Sequence[Sequence[Edit]], readout: Readout, *, compare: bool
     ) -> Tensor | None:
         """What a sweep reads out, computed as branches of one run; None where this backend cannot, or where
         it shall `compare` with plain passes first and they differ."""
@@ -274,26 +272,27 @@ class Model(ABC):
         self,
         prompt: Tokens | Prompt,
         sites: Sequence[SiteSpec],
-        scalar: Callable[[Float[Tensor, "row d_vocab"]], Float[Tensor, row]],
+        readout: Readout,
         edits: Sequence[Edit] = (),
     ) -> list[Tensor]:
-        """The gradient of a number of the last position's logits with respect to each activation at `sites`.
+        """The gradient of the sum of what `readout` reads with respect to each activation at `sites`.
 
-        `scalar` maps logits [1, d_vocab] to a value [1], by operations that torch can differentiate. The
-        gradients have the shapes of the activations, in the order of `sites`; one is zero where the
+        The gradients have the shapes of the activations, in the order of `sites`; one is zero where the
         activation does not act on the logits. One forward and one backward pass.
         """
         tokens = self.to_tokens(prompt).repeat(1)
+        self._check_readout(readout, tokens)
         addresses = parse_sites(sites, self.arch.n_layers)
-        for address in (*addresses, *(edit.address for edit in edits)):
+        for address in addresses:
             self._check_address(address, tokens)
+        for edit in edits:
+            self._check_edit(edit, tokens)
         taps = GradientTaps(addresses, edits, tokens.lengths)
         with self._lock, torch.enable_grad():
             logits = self._run(tokens.ids.to(self.device), taps)
             taps.check_all_visited()
             wanted = [taps.values[address.site, address.layer] for address in addresses]
-            value = scalar(logits[:, -1]).sum()
-            found = torch.autograd.grad(value, wanted, allow_unused=True)
+            found = torch.autograd.grad(readout(logits).sum(), wanted, allow_unused=True)
         return [torch.zeros_like(x) if g is None else g for x, g in zip(wanted, found, strict=True)]
 
     def unembed(self, resid: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_vocab"]:
@@ -391,6 +390,26 @@ class Model(ABC):
         return absent
 
     # ---- checks ----
+
+    def _check_readout(self, readout: Readout, tokens: Tokens) -> None:
+        if not isinstance(readout, Readout):
+            raise InputError(
+                f"A readout is an interp.Readout, not {type(readout).__name__}; "
+                "make one with Readout.logit_diff, Readout.log_prob, Readout.logits or Readout.kl."
+            )
+        n_pos = tokens.lengths[0]
+        for position in readout.positions:
+            if not -n_pos <= position < n_pos:
+                raise InputError(f"The readout's position {position} is not in the prompt's {n_pos} tokens.")
+        for column in readout.columns or ():
+            if not 0 <= column < self.arch.d_vocab:
+                raise InputError(
+                    f"The readout's token {column} is none of the model's {self.arch.d_vocab} tokens."
+                )
+
+    def _check_edit(self, edit: Edit, tokens: Tokens) -> None:
+        self._check_address(edit.address, tokens)
+        check_value(edit, self.dtype)
 
     def _check_address(self, address: Address, tokens: Tokens) -> None:
         self.check_site(address.site)

@@ -13,18 +13,19 @@ edit and, the model being causal, at every position before it. So it pays only f
 4. Attention is the one place where rows of a branch meet: there each group gets the base run's keys and
    values, with its own in their places, and the rows of the base run's mask (causal, sliding, biased), and
    goes through the architecture's own eager attention (soft caps, sinks, scales).
-5. In the last layer the other positions only matter as keys and values: the layer is called once to get
-   these, and left there, and once more for the last position of each branch alone.
-6. Only that is unembedded, and only the columns that the readout needs, where it names them.
+5. In the last layer, positions that are not read out only matter as keys and values: the layer is called
+   once to get these, and left there, and once more for the positions of each branch that are read.
+6. Only these are unembedded, and only the columns that the readout needs, where it names them.
 
-A branch all of whose edits set what is there already, bit for bit, is the base run and costs nothing.
+A branch all of whose edits set what is there already, bit for bit, or that edits only what is not read, is
+the base run and costs nothing. The packed batch is cut into chunks that fit the memory (`models/memory.py`).
 """
 
 from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,9 +39,11 @@ from transformers.activations import NewGELUActivation
 from interp.errors import InputError, first_line
 from interp.models.editing import Key, Taps, apply_edit
 from interp.models.layouts import embedding_scale
+from interp.models.memory import Need
 from interp.models.self_check import ROUNDING
 from interp.models.transformers_backend import Pass, mix
 from interp.progress import report
+from interp.readout import Readout
 from interp.sites import Address, Edit
 from interp.tokens import Tokens
 
@@ -65,6 +68,8 @@ class Branch:
     joins: int  # the layer in which its first edit acts; n_layers: after the last one
     first: int  # its first edited position: every later one is carried
     rows: tuple[int, ...]  # what it carries in the layer in which it joins
+    changes: frozenset[int]  # positions at which the last residual stream may differ from the base run's
+    late: bool  # whether it edits what the last layer writes, so that its rows cannot be left out there
 
 
 @dataclass
@@ -73,6 +78,8 @@ class Group:
 
     rows: tuple[int, ...]
     branches: list[Branch] = field(default_factory=list)
+    #: Those of the rows that are read out, where the last layer is called for them alone.
+    asking: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -124,9 +131,10 @@ class Base:
     def _keep(self, _: Any, args: tuple, kwargs: dict[str, Any]) -> None:
         self.recording.calls.append((args[1:], {k: v for k, v in kwargs.items() if k != "hidden_states"}))
 
-    def call(self, layer: int, x: Tensor, positions: Tensor) -> Tensor:
+    def call(self, layer: int, x: Tensor, rows: list[int]) -> Tensor:
         """The decoder layer on packed rows [1, rows, d_model], which stand at these positions."""
         args, kwargs = self.recording.calls[layer]
+        positions = torch.tensor(rows, device=x.device)
 
         def here(value: Any) -> Any:
             if isinstance(value, tuple | list):
@@ -151,6 +159,10 @@ class Base:
 
         return all(map(same, edits))
 
+    def read(self, readout: Readout) -> Tensor:
+        """The base run's last residual stream where it is read out, [1, position, d_model]."""
+        return self.resid[-1][:, list(readout.positions)]
+
 
 class KeysAndValues(Exception):
     """Thrown out of a layer that was called for its keys and values alone."""
@@ -169,7 +181,7 @@ class Packed(Pass):
         self.edited = {key for branch in branches for key in branch.edits}
         #: Whether to throw the keys and values of the layer that comes.
         self.leave = False
-        #: Those of the last layer, where only last positions ask.
+        #: Those of the last layer, where only the positions that are read out ask.
         self.kept: KeysAndValues | None = None
 
     def blocks(self) -> Iterator[tuple[Group, Branch, slice]]:
@@ -206,8 +218,7 @@ class Packed(Pass):
         outputs, start, asked = [], 0, 0
         for group in self.groups:
             n, stop = len(group.branches), start + group.size
-            queries = group.rows if self.kept is None else group.rows[-1:]
-            rows = torch.tensor(queries, device=q.device)
+            queries = group.rows if self.kept is None else group.asking
             own_q = q[0, :, asked : asked + n * len(queries)].unflatten(1, (n, -1)).transpose(0, 1)
             own_k, own_v = (  # [branch, kv_head, row, d_head]; own_q is [branch, head, query, d_head]
                 x[0, :, start:stop].unflatten(1, (n, -1)).transpose(0, 1) for x in (k, v)
@@ -216,7 +227,7 @@ class Packed(Pass):
             last = self.base.n_pos if free else group.rows[-1] + 1  # else no row looks beyond itself
             all_k = _put(record.keys[layer][:, :, :last], own_k, group.rows)  # [branch, kv_head, pos, d_head]
             all_v = _put(record.values[layer][:, :, :last], own_v, group.rows)
-            own_mask = None if whole is None else whole[:, :, rows, :last]  # [1, 1, row, pos]
+            own_mask = None if whole is None else whole[:, :, _slice(queries), :last]  # [1, 1, row, pos]
             z, pattern = eager(module, own_q, all_k, all_v, own_mask, **kwargs)
             edited = self._patterns(group, layer, pattern)
             if edited is not pattern:
@@ -242,41 +253,47 @@ def sweep(
     model: TransformersModel,
     tokens: Tokens,
     branches: Sequence[Sequence[Edit]],
-    readout: Callable[[Tensor], Tensor],
+    readout: Readout,
     *,
     rows_at_once: int = ROWS_AT_ONCE,
 ) -> Tensor:
-    """`Model.sweep` by branching: the values of `readout` at the last position of each branch.
+    """`Model.sweep` by branching.
 
-    ``rows_at_once`` bounds the packed batch: the memory needed grows with it.
+    ``rows_at_once`` bounds the packed batch, beside `Model.memory`. Raises `InputError` where not even one
+    branch fits.
     """
+    n_pos = tokens.lengths[0]
+    readout = Readout(readout.of, tuple(p % n_pos for p in readout.positions), readout.columns)
     keys = {(edit.address.site, edit.address.layer) for branch in branches for edit in branch}
     base = Base(model, tokens, keys)
+    ready = [
+        _make_ready(number, edits, base)
+        for number, edits in enumerate(branches)
+        if not base.changes_nothing(edits)
+    ]
     waiting = sorted(
-        (
-            _make_ready(number, edits, base)
-            for number, edits in enumerate(branches)
-            if not base.changes_nothing(edits)
-        ),
-        key=lambda branch: (branch.first, branch.joins),
+        (branch for branch in ready if not branch.changes.isdisjoint(readout.positions)),
+        key=lambda branch: (branch.late, branch.first, branch.joins),
     )
-    found = _read(model, readout, base.resid[-1][0, -1:])  # [1, ...]
+    need = Need.of(model, n_pos, readout)
+    budget = need.budget(model, largest=max((n_pos - branch.first for branch in waiting), default=0))
+    found = _read(model, readout, base.read(readout))  # [1, ...]
     values = found.expand(len(branches), *found.shape[1:]).clone()
     while waiting:
         report("branches", len(branches) - len(waiting), len(branches))
-        chunk = first_chunk(waiting, base.n_pos, rows_at_once)
+        chunk = first_chunk(waiting, n_pos, rows_at_once, need, budget)
         try:
-            found = _read(model, readout, _run(base, chunk))
+            found = _read(model, readout, _run(base, chunk, readout))
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
             if len(chunk) == 1:
                 raise InputError(
-                    f"There is no memory for one branch of {base.n_pos} positions; shorten the prompt."
+                    f"There is no memory for one branch of {n_pos} positions; shorten the prompt."
                 ) from error
-            rows_at_once = sum(base.n_pos - branch.first for branch in chunk) // 2
+            rows_at_once = sum(n_pos - branch.first for branch in chunk) // 2
             continue
-        values[torch.tensor([branch.number for branch in chunk], device=values.device)] = found
+        values[[branch.number for branch in chunk]] = found
         waiting = waiting[len(chunk) :]
     report("branches", len(branches), len(branches))
     return values
@@ -287,57 +304,66 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
 
 
-def _read(model: TransformersModel, readout: Callable[[Tensor], Tensor], resid: Tensor) -> Tensor:
-    """The readout of last residual streams [branch, d_model]."""
-    columns = getattr(readout, "columns", None)
-    if columns is None:
-        return readout(model._unembed(resid))
-    return readout.of_columns(model._unembed(resid, columns))  # type: ignore[attr-defined]
+def _read(model: TransformersModel, readout: Readout, resid: Tensor) -> Tensor:
+    """The readout of last residual streams [branch, position, d_model]."""
+    return readout.of(model._unembed(resid, readout.columns))
 
 
-def first_chunk(waiting: list[Branch], n_pos: int, rows_at_once: int) -> list[Branch]:
-    """The first of the branches that wait, as many as fill a packed batch of so many rows; at least one.
+def first_chunk(
+    waiting: list[Branch], n_pos: int, rows_at_once: int, need: Need, budget: float
+) -> list[Branch]:
+    """The first of the branches that wait, as many as fill a packed batch of so many rows or bytes; at least
+    one. Those that edit the last layer's outputs (they come last) are not mixed with others.
 
     They are in the order of their first position: those that carry the same ones share their attention.
     """
     rows = 0
     for count, branch in enumerate(waiting):
         rows += n_pos - branch.first
-        if count and rows > rows_at_once:
+        full = rows > rows_at_once or need.bytes(rows=rows, branches=count + 1) > budget
+        if count and (full or branch.late != waiting[0].late):
             return waiting[:count]
     return waiting
 
 
-def _run(base: Base, branches: list[Branch]) -> Tensor:
-    """The last layer's output at the last position of each branch, [branch, d_model]."""
+def _run(base: Base, branches: list[Branch], readout: Readout) -> Tensor:
+    """The last layer's output where each branch is read out, [branch, position, d_model]."""
     model, n_layers = base.model, base.model.arch.n_layers
     this = Packed(base, branches)
     keys = {key for key in this.edited if key[0] not in BETWEEN}
     x = base.resid[0][:, :0]  # [1, 0 rows, d_model]
-    late = [(site, n_layers - 1) for site in (*ROW_BY_ROW, "resid_post")]
-    last_alone = not any(key in branch.edits for branch in branches for key in late)
+    read_alone = not any(branch.late for branch in branches)
     with model.borrowed(this, keys, 1), _one_kernel_gelu(model):
         for layer in range(min(branch.joins for branch in branches), n_layers + 1):
             x = _regroup(this, x, layer, [branch for branch in branches if branch.joins == layer])
             if layer == n_layers:
                 break
-            rows = torch.tensor(
-                [row for group in this.groups for _ in group.branches for row in group.rows], device=x.device
-            )
-            if layer < n_layers - 1 or not last_alone:
+            rows = [row for group in this.groups for _ in group.branches for row in group.rows]
+            if layer < n_layers - 1 or not read_alone:
                 x = base.call(layer, x, rows)
                 continue
             this.leave = True
             try:
                 base.call(layer, x, rows)
-            except KeysAndValues as found:
-                this.leave, this.kept = False, found
-            ends = torch.tensor([where.stop - 1 for _, _, where in this.blocks()], device=x.device)
-            x = base.call(layer, x[:, ends], rows[ends])  # [1, branch, d_model]
+            except KeysAndValues as thrown:
+                this.leave, this.kept = False, thrown
             for group in this.groups:
-                group.rows = group.rows[-1:]
-    last = {branch.number: x[0, where.stop - 1] for _, branch, where in this.blocks()}
-    return torch.stack([last[branch.number] for branch in branches])
+                group.asking = tuple(row for row in group.rows if row in readout.positions)
+            places = [
+                where.start + group.rows.index(row)
+                for group, _, where in this.blocks()
+                for row in group.asking
+            ]
+            x = base.call(layer, x[:, places], [rows[place] for place in places])
+            for group in this.groups:
+                group.rows = group.asking
+    found = base.read(readout).expand(len(branches), -1, -1).clone()  # [branch, position, d_model]
+    index = {branch.number: i for i, branch in enumerate(branches)}
+    for group, branch, where in this.blocks():
+        for i, position in enumerate(readout.positions):
+            if position in group.rows:
+                found[index[branch.number], i] = x[0, where.start + group.rows.index(position)]
+    return found
 
 
 @contextmanager
@@ -376,7 +402,7 @@ def _regroup(this: Packed, x: Tensor, layer: int, joining: list[Branch]) -> Tens
 
     start = 0
     for group in this.groups:
-        rows = tuple(range(group.rows[0], base.n_pos))
+        rows = group.rows if this.kept else tuple(range(group.rows[0], base.n_pos))
         block = x[0, start : start + group.size]
         own = block.unflatten(0, (len(group.branches), -1))  # [branch, row, d_model]
         start += group.size
@@ -425,7 +451,11 @@ def _make_ready(number: int, edits: Sequence[Edit], base: Base) -> Branch:
         rows = tuple(sorted({position for _, positions in here for position in positions}))
         if rows[0] > first:  # a later edit reaches further back: rows are completed from the first one on
             rows = (first, *rows)
-    return Branch(number, by_key, joins, first, rows)
+    outputs = {(site, n_layers - 1) for site in (*ROW_BY_ROW, "resid_post")}
+    changes = set(range(first, n_pos))
+    if by_key.keys() <= outputs:  # no position sees another any more
+        changes = {position for _, _, positions in acts for position in positions}
+    return Branch(number, by_key, joins, first, rows, frozenset(changes), not outputs.isdisjoint(by_key))
 
 
 def _within(edit: Edit, rows: tuple[int, ...]) -> Edit:
@@ -440,8 +470,14 @@ def _within(edit: Edit, rows: tuple[int, ...]) -> Edit:
 def _put(base: Tensor, own: Tensor, places: Sequence[int]) -> Tensor:
     """`base` [1, ..., pos, width] once a branch, with its `own` [branch, ..., row, width] at these places."""
     whole = base.expand(own.shape[0], *base.shape[1:]).clone()
-    whole[..., list(places), :] = own
+    whole[..., _slice(places), :] = own
     return whole
+
+
+def _slice(places: Sequence[int]) -> slice | list[int]:
+    """The same places, as a slice where they follow each other: torch copies these without an index."""
+    first, last = places[0], places[-1]
+    return slice(first, last + 1) if last - first + 1 == len(places) else list(places)
 
 
 def agrees(model: TransformersModel, tokens: Tokens, branches: Sequence[Sequence[Edit]]) -> bool:
@@ -449,12 +485,13 @@ def agrees(model: TransformersModel, tokens: Tokens, branches: Sequence[Sequence
     drawn = random.Random(0).sample(list(branches), min(4, len(branches)))
     if not drawn:
         return True
+    everything = Readout.logits(range(tokens.lengths[0]))
     try:
-        ours = sweep(model, tokens, drawn, lambda logits: logits)
+        ours = sweep(model, tokens, drawn, everything).cpu()
     except (RuntimeError, TypeError, ValueError, IndexError) as error:  # layers that take no packed batch
         why = first_line(error)
     else:
-        plain = model.sweep(tokens, drawn, lambda logits: logits, exact=True).values
+        plain = model.sweep(tokens, drawn, everything, exact=True).values
         off = ((ours - plain).abs().max() / plain.abs().max()).item()
         if off <= ROUNDING[model.dtype]:
             return True

@@ -69,6 +69,17 @@ class GradientTaps(Taps):
         return self.values[key]
 
 
+def check_value(edit: Edit, dtype: torch.dtype) -> None:
+    """Refuse what no activation can take, before anything runs: NaN, infinity, a direction of length 0."""
+    if edit.value is None:
+        return
+    operand = torch.as_tensor(edit.value, dtype=dtype)
+    if not torch.isfinite(operand).all():
+        raise EditError(f"The value of the {edit.op} edit at {edit.address} holds NaN or infinity.")
+    if edit.op == "project_out" and operand.ndim and (operand.norm(dim=-1) == 0).any():
+        raise EditError(f"The direction to project out at {edit.address} is zero; give one of any length.")
+
+
 def apply_edit(value: Tensor, edit: Edit, lengths: Sequence[int]) -> Tensor:
     """A copy of `value` with `edit` carried out at the rows, positions and heads that it names.
 
@@ -83,31 +94,50 @@ def apply_edit(value: Tensor, edit: Edit, lengths: Sequence[int]) -> Tensor:
 
 def _apply(value: Tensor, edit: Edit, lengths: Sequence[int]) -> Tensor:
     where = edit.address
+    rows = list(where.rows if where.rows is not None else range(value.shape[0]))
+    # block: [row, pos, (head,) width], of the tensor's own memory where it lies evenly in it
+    index = _even(where, lengths) or _uneven(where, value, rows, lengths, edit)
+    block, edited = value[index], value.clone()
+    if where.site == "pattern":  # values are in the site's own order: [row, head, query, key]
+        edited[index] = _new_block(block.transpose(1, 2), value, edit, rows, lengths).transpose(1, 2)
+    else:
+        edited[index] = _new_block(block, value, edit, rows, lengths)
+    return edited
+
+
+def _even(where: Address, lengths: Sequence[int]) -> tuple[slice, ...] | None:
+    """Rows, positions and heads as slices, where each is all or one of them; None elsewhere. They are quicker
+    than lists of indices."""
+    chosen = []
+    for given in (where.rows, where.positions, where.heads):
+        if given is None:
+            chosen.append(slice(None))
+        elif len(given) == 1 and given[0] >= 0:
+            chosen.append(slice(given[0], given[0] + 1))
+        else:
+            return None
+    return tuple(chosen) if where.heads is not None else tuple(chosen[:2])
+
+
+def _uneven(
+    where: Address, value: Tensor, rows: Sequence[int], lengths: Sequence[int], edit: Edit
+) -> tuple[Tensor, ...]:
+    """Indices [row, pos] or [row, pos, head] of any selection."""
     device = value.device
-    rows = torch.tensor(where.rows if where.rows is not None else range(value.shape[0]), device=device)
+    row = torch.tensor(rows, device=device)
     if where.positions is None:
         positions = torch.arange(value.shape[1], device=device).expand(len(rows), -1)
     else:
-        positions = torch.tensor(
-            [[p if p >= 0 else lengths[row] + p for p in where.positions] for row in rows.tolist()],
-            device=device,
-        )
-        _check_once(positions, "position", edit)
-    # index: [row, pos] or [row, pos, head]; block: [row, pos, (head,) width]
-    if value.ndim == 4:
-        heads = torch.arange(value.shape[2], device=device)
-        if where.heads is not None:
-            heads = heads[list(where.heads)]
-            _check_once(heads[None], "head", edit)
-        index: tuple[Tensor, ...] = (rows[:, None, None], positions[:, :, None], heads[None, None, :])
-    else:
-        index = (rows[:, None], positions)
-    block, edited = value[index], value.clone()
-    if where.site == "pattern":  # values are in the site's own order: [row, head, query, key]
-        edited[index] = _new_block(block.transpose(1, 2), value, edit, rows.tolist(), lengths).transpose(1, 2)
-    else:
-        edited[index] = _new_block(block, value, edit, rows.tolist(), lengths)
-    return edited
+        places = [[p if p >= 0 else lengths[r] + p for p in where.positions] for r in rows]
+        _check_once(places, "position", edit)
+        positions = torch.tensor(places, device=device)
+    if value.ndim != 4:
+        return row[:, None], positions
+    heads = list(range(value.shape[2]))
+    if where.heads is not None:
+        heads = [heads[head] for head in where.heads]
+        _check_once([heads], "head", edit)
+    return row[:, None, None], positions[:, :, None], torch.tensor(heads, device=device)[None, None, :]
 
 
 def _new_block(block: Tensor, whole: Tensor, edit: Edit, rows: list[int], lengths: Sequence[int]) -> Tensor:
@@ -131,16 +161,16 @@ def _new_block(block: Tensor, whole: Tensor, edit: Edit, rows: list[int], length
     return block - (block * unit).sum(-1, keepdim=True) * unit
 
 
-def _check_once(indices: Tensor, kind: str, edit: Edit) -> None:
+def _check_once(indices: Sequence[Sequence[int]], kind: str, edit: Edit) -> None:
     """Refuse a negative and a positive index that name the same place, in a prompt of this length."""
-    for row in indices.tolist():
+    for row in indices:
         if len(set(row)) != len(row):
-            raise EditError(f"The {kind}s of {edit.address} name the same one twice ({row}); give each once.")
+            raise EditError(
+                f"The {kind}s of {edit.address} name the same one twice ({list(row)}); give each once."
+            )
 
 
 def _check_broadcasts(operand: Tensor, block: Tensor, edit: Edit) -> None:
-    if not torch.isfinite(operand).all():
-        raise EditError(f"The value of the {edit.op} edit at {edit.address} holds NaN or infinity.")
     try:
         fits = torch.broadcast_shapes(operand.shape, block.shape) == block.shape
     except RuntimeError:
@@ -150,13 +180,8 @@ def _check_broadcasts(operand: Tensor, block: Tensor, edit: Edit) -> None:
             f"The value of the {edit.op} edit at {edit.address} has shape {list(operand.shape)}, "
             f"which does not broadcast to the selected block {list(block.shape)}."
         )
-    if edit.op == "project_out":
-        if operand.ndim == 0 or operand.shape[-1] != block.shape[-1]:
-            raise EditError(
-                f"The direction to project out at {edit.address} must be a vector of width "
-                f"{block.shape[-1]}, not of shape {list(operand.shape)}."
-            )
-        if (operand.norm(dim=-1) == 0).any():
-            raise EditError(
-                f"The direction to project out at {edit.address} is zero; give one of any length."
-            )
+    if edit.op == "project_out" and (operand.ndim == 0 or operand.shape[-1] != block.shape[-1]):
+        raise EditError(
+            f"The direction to project out at {edit.address} must be a vector of width "
+            f"{block.shape[-1]}, not of shape {list(operand.shape)}."
+        )

@@ -74,6 +74,7 @@ def load_model(
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
     self_check: bool = True,
+    memory: float | None = None,
 ) -> Model:
     """Load a model for looking into.
 
@@ -96,6 +97,7 @@ def load_model(
             can run anything, so both must be asked for.
         self_check: run a few tokens through the model and hold its activations to what they must
             satisfy (`interp.models.self_check`); without it, every result records that it was skipped.
+        memory: how many GB a sweep may take for what it computes at once; by default half of what is free.
 
     Raises:
         ModelLoadError: an unknown name, a model that is not reachable, an architecture that is not in
@@ -110,6 +112,8 @@ def load_model(
         raise ModelLoadError(
             "processing='folded' needs backend='transformer_lens'; the others run raw weights."
         )
+    if memory is not None and not memory > 0:
+        raise ModelLoadError(f"memory is a number of GB above 0, not {memory!r}.")
     backend_class = _backend_class(backend)
 
     from interp.models.layouts import find_layout
@@ -157,6 +161,7 @@ def load_model(
         bos_id=bos_id(tokenizer, bos),
         processing=processing,
     )
+    loaded.memory = None if memory is None else int(memory * 1e9)
     if self_check:
         require(run_self_check(loaded), loaded)
         loaded.identity = replace(loaded.identity, self_check="passed")

@@ -27,6 +27,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from interp.models.editing import Key, Taps
 from interp.models.hugging_face import INSIDE_ATTENTION, HuggingFaceModel
 from interp.models.layouts import Layout, part, uses_attention_interface
+from interp.readout import Readout
 from interp.sites import SITES, Edit
 from interp.tokens import Tokens
 
@@ -93,12 +94,7 @@ class TransformersModel(HuggingFaceModel):
             return self.hf_model(input_ids=ids, use_cache=False).logits
 
     def _branched(
-        self,
-        tokens: Tokens,
-        branches: Sequence[Sequence[Edit]],
-        readout: Callable[[Tensor], Tensor],
-        *,
-        compare: bool,
+        self, tokens: Tokens, branches: Sequence[Sequence[Edit]], readout: Readout, *, compare: bool
     ) -> Tensor | None:
         from interp.models import branching
 
