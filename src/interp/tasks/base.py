@@ -1,0 +1,227 @@
+"""What every task makes: pairs of a clean and a corrupted prompt, ready for one model.
+
+Prompts are token ids (BOS included, where the model's policy has one), so that a position means the same
+everywhere. A pair is checked when it is made: what exists, aligns. How well a model does on a dataset is
+another question, answered by `interp.tasks.inspection`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, overload
+
+from interp.errors import InputError, nearest
+from interp.tokens import Prompt, differing_positions
+
+if TYPE_CHECKING:
+    from interp.models.base import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A clean and a corrupted prompt of one length, the clean prompt's answer, and a foil.
+
+    `positions` says where each role stands (S1, subject, END, ...), counted from the first id; a role stands
+    at the same positions in both prompts. `template` is what the prompts of a group have in common. `text` is
+    the clean prompt to read, made of the texts of its tokens.
+
+    Raises `InputError` where the prompts are not of one length or are the same, where answer and foil are the
+    same, and where a position lies outside the prompt.
+    """
+
+    clean: tuple[int, ...]
+    corrupted: tuple[int, ...]
+    answer: int
+    foil: int
+    positions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    template: str = ""
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        differing_positions(self.clean, self.corrupted)
+        if self.answer == self.foil:
+            raise InputError("The answer and the foil are the same token; take a foil that is wrong.")
+        for role, positions in self.positions.items():
+            if not positions or not all(0 <= position < len(self) for position in positions):
+                raise InputError(
+                    f"The role {role!r} stands at {list(positions)}, but the prompt's positions go from 0 to "
+                    f"{len(self) - 1}."
+                )
+
+    def __len__(self) -> int:
+        """The number of tokens of either prompt."""
+        return len(self.clean)
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Something that did not get into a dataset, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairDataset:
+    """Pairs of one task: ``patch_sweep(model, clean=ds.clean, corrupted=ds.corrupted, answer=ds.answers,
+    foil=ds.foils)``.
+
+    `made` says how: the options, the seed, and the model and BOS that the ids are for; all of it fit for
+    JSON. `dropped` says what was left out and why. Raises `InputError` where there is no pair.
+    """
+
+    name: str
+    pairs: tuple[Pair, ...]
+    dropped: tuple[Dropped, ...] = ()
+    made: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.pairs:
+            reasons = "; ".join(dict.fromkeys(f"{one.what}: {one.why}" for one in self.dropped[:3]))
+            raise InputError(f"No pair of {self.name!r} is left{f' ({reasons})' if reasons else ''}.")
+
+    @property
+    def clean(self) -> list[tuple[int, ...]]:
+        return [pair.clean for pair in self.pairs]
+
+    @property
+    def corrupted(self) -> list[tuple[int, ...]]:
+        return [pair.corrupted for pair in self.pairs]
+
+    @property
+    def answers(self) -> list[int]:
+        return [pair.answer for pair in self.pairs]
+
+    @property
+    def foils(self) -> list[int]:
+        return [pair.foil for pair in self.pairs]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that every pair has."""
+        return tuple(role for role in self.pairs[0].positions if all(role in p.positions for p in self.pairs))
+
+    def positions(self, role: str) -> list[tuple[int, ...]]:
+        """Where `role` stands in each pair. `InputError` for a role that not all of them have."""
+        if role not in self.roles:
+            raise InputError(
+                f"Not every pair of {self.name!r} has a role {role!r}; {_nearest(role, self.roles)}"
+            )
+        return [pair.positions[role] for pair in self.pairs]
+
+    def position(self, role: str) -> list[int]:
+        """Where `role` stands in each pair, for one that is a single token in all of them."""
+        found = self.positions(role)
+        if any(len(positions) != 1 for positions in found):
+            raise InputError(f"The role {role!r} is several tokens in some pairs; use positions({role!r}).")
+        return [position for (position,) in found]
+
+    def where(self, *, template: str | None = None, length: int | None = None) -> PairDataset:
+        """The pairs of one template, of one length in tokens, or both. `InputError` where there are none."""
+        if template is not None and template not in self.by_template():
+            raise InputError(
+                f"No pair has the template {template!r}; {_nearest(template, self.by_template())}"
+            )
+        if length is not None and length not in self.by_length():
+            lengths = ", ".join(map(str, sorted(self.by_length())))
+            raise InputError(f"No pair has {length} tokens; there are pairs of {lengths}.")
+        return self._with(
+            pair for pair in self.pairs if template in (None, pair.template) and length in (None, len(pair))
+        )
+
+    def by_template(self) -> dict[str, PairDataset]:
+        """The pairs of each template, in order of appearance."""
+        templates = dict.fromkeys(pair.template for pair in self.pairs)
+        return {one: self._with(p for p in self.pairs if p.template == one) for one in templates}
+
+    def by_length(self) -> dict[int, PairDataset]:
+        """The pairs of each length in tokens, in order of appearance."""
+        lengths = dict.fromkeys(len(pair) for pair in self.pairs)
+        return {one: self._with(p for p in self.pairs if len(p) == one) for one in lengths}
+
+    def without(self, reasons: Mapping[int, str]) -> PairDataset:
+        """The dataset less the pairs of these indices, each with the reason why; they join `dropped`."""
+        dropped = tuple(Dropped(self.pairs[i].text or f"pair {i}", why) for i, why in sorted(reasons.items()))
+        kept = tuple(pair for i, pair in enumerate(self.pairs) if i not in reasons)
+        return replace(self, pairs=kept, dropped=self.dropped + dropped)
+
+    def _with(self, pairs: Iterable[Pair]) -> PairDataset:
+        return replace(self, pairs=tuple(pairs))
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self.pairs)
+
+    @overload
+    def __getitem__(self, index: int) -> Pair: ...
+    @overload
+    def __getitem__(self, index: slice) -> PairDataset: ...
+    def __getitem__(self, index: int | slice) -> Pair | PairDataset:
+        return self._with(self.pairs[index]) if isinstance(index, slice) else self.pairs[index]
+
+
+# ---- what the tasks share ----
+
+
+def encode_pair(
+    model: Model,
+    *,
+    clean: Prompt,
+    corrupted: Prompt,
+    answer: str | int,
+    foil: str | int,
+    positions: Mapping[str, Sequence[int]] | None = None,
+    template: str = "",
+) -> Pair:
+    """A pair in the ids of `model`. `InputError` for all that `Pair` refuses, and for an answer or a foil
+    that is not exactly one token."""
+    ids, corrupted_ids = (tuple(model.to_tokens(prompt).repeat(1).row(0)) for prompt in (clean, corrupted))
+    # Here rather than in Pair alone, so that the message can show the tokens.
+    differing_positions(
+        ids, corrupted_ids, names=["|".join(model.labels(one)) for one in (ids, corrupted_ids)]
+    )
+    return Pair(
+        clean=ids,
+        corrupted=corrupted_ids,
+        answer=model.to_single_token(answer),
+        foil=model.to_single_token(foil),
+        positions={role: tuple(where) for role, where in (positions or {}).items()},
+        template=template,
+        text="".join(model.labels(ids)),
+    )
+
+
+def single_tokens(model: Model, words: Iterable[str]) -> dict[str, int]:
+    """The id of each word that is one token of `model` with a leading space; other words are left out."""
+    found = {}
+    for word in dict.fromkeys(words):
+        try:
+            found[word] = model.to_single_token(f" {word}")
+        except InputError:
+            if model.tokenizer is None:
+                raise
+    return found
+
+
+def made_for(model: Model, **options: Any) -> dict[str, Any]:
+    """How a dataset was made: its options, and the model and the BOS that its ids are for."""
+    return {**options, "model": model.identity.name, "bos": model.identity.bos}
+
+
+def check_count(n: Any, *, of: str = "n", least: int = 1) -> None:
+    """`InputError` where a number of things is none."""
+    if isinstance(n, bool) or not isinstance(n, int) or n < least:
+        raise InputError(f"{of} must be a whole number, at least {least}; got {n!r}.")
+
+
+def check_choice(kind: str, value: Any, valid: Iterable[str]) -> None:
+    """`InputError` with the nearest valid choice where `value` is none of them."""
+    if value not in (valid := list(valid)):
+        raise InputError(f"Unknown {kind} {value!r}; {nearest(str(value), valid)}")
+
+
+def _nearest(name: str, valid: Iterable[str]) -> str:
+    return nearest(name, valid) if list(valid) else "they have no such labels."

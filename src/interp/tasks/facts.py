@@ -1,0 +1,145 @@
+"""Facts of one relation, two at a time: "The capital of France is" and "The capital of Japan is".
+
+The facts and the templates are those that the demo models were taught (`interp.zoo.facts`); another model may
+know them or not, which an inspection shows. Clean and corrupted prompt are one template with two subjects of
+the same number of tokens; the foil is the corrupted prompt's answer.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from interp.errors import InputError
+from interp.tasks.base import (
+    Dropped,
+    Pair,
+    PairDataset,
+    check_choice,
+    check_count,
+    encode_pair,
+    made_for,
+    single_tokens,
+)
+from interp.zoo.facts import FactPrompt, fact_prompts, split_template
+
+if TYPE_CHECKING:
+    from interp.models.base import Model
+
+PROMPTS: tuple[str, ...] = ("held_out", "taught", "any")
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A fact's prompt, and what two prompts must share to make a pair: all but the subject and the answer."""
+
+    prompt: FactPrompt
+    length: int
+    subject: tuple[int, ...]
+
+    @property
+    def frame(self) -> tuple[object, ...]:
+        fact = self.prompt.fact
+        return fact.relation, self.prompt.template, fact.given, self.length, self.subject
+
+
+def facts(
+    model: Model,
+    *,
+    n: int = 50,
+    relations: str | Sequence[str] | None = None,
+    prompts: str = "held_out",
+    seed: int = 0,
+) -> PairDataset:
+    """`n` pairs with different clean prompts, taken from the relations in turn (some have fewer than others).
+
+    Args:
+        relations: names such as ``country_capital``; all by default.
+        prompts: whether the clean prompt is one that the demo models' training never saw (``held_out``), one
+            of those that it did (``taught``), or ``any``. The corrupted prompt may be either.
+
+    Roles: subject (all its tokens), subject_last, END. A pair's `template` has {s} or {S} for the subject and
+    {x} for what the sentence gives besides. Prompts whose answer is not one token, or that have no partner,
+    are left out, and `PairDataset.dropped` counts them.
+
+    Raises `InputError` for an unknown relation or choice, and where there are fewer than `n` pairs.
+    """
+    check_count(n)
+    check_choice("choice of prompts", prompts, PROMPTS)
+    known = list(dict.fromkeys(prompt.fact.relation for prompt in fact_prompts()))
+    wanted = known if relations is None else [relations] if isinstance(relations, str) else list(relations)
+    for relation in wanted:
+        check_choice("relation", relation, known)
+
+    answers = single_tokens(model, (p.fact.answer for p in fact_prompts() if p.fact.relation in wanted))
+    if not answers:
+        raise InputError(f"None of the answers is one token of {model.identity.name} with a leading space.")
+    dropped: list[Dropped] = []
+    partners: dict[tuple[object, ...], list[_Placed]] = defaultdict(list)
+    for relation in wanted:
+        of_relation = [prompt for prompt in fact_prompts() if prompt.fact.relation == relation]
+        usable = [prompt for prompt in of_relation if prompt.fact.answer in answers]
+        _note(dropped, len(of_relation) - len(usable), relation, "the answer is not one token")
+        for placed in (_place(model, prompt) for prompt in usable):
+            partners[placed.frame].append(placed)
+
+    rng = random.Random(f"facts {seed}")
+    queues: list[list[tuple[_Placed, list[_Placed]]]] = []
+    for relation in wanted:
+        candidates = [
+            (one, [other for other in group if other.prompt.fact.answer != one.prompt.fact.answer])
+            for frame, group in partners.items()
+            for one in group
+            if frame[0] == relation and (prompts == "any" or one.prompt.held_out == (prompts == "held_out"))
+        ]
+        queue = [(one, others) for one, others in candidates if others]
+        _note(dropped, len(candidates) - len(queue), relation, "no subject of as many tokens to swap with")
+        rng.shuffle(queue)
+        queues.append(queue)
+    if n > sum(map(len, queues)):
+        raise InputError(
+            f"There are {sum(map(len, queues))} pairs of facts for {model.identity.name}, not n={n}; ask for "
+            "fewer, or for more relations."
+        )
+    pairs: list[Pair] = []
+    while len(pairs) < n:
+        for queue in queues:
+            if queue and len(pairs) < n:
+                clean, others = queue.pop()
+                corrupted = rng.choice(others).prompt
+                pairs.append(
+                    encode_pair(
+                        model,
+                        clean=clean.prompt.text,
+                        corrupted=corrupted.text,
+                        answer=clean.prompt.answer,
+                        foil=corrupted.answer,
+                        positions={
+                            "subject": clean.subject,
+                            "subject_last": clean.subject[-1:],
+                            "END": (clean.length - 1,),
+                        },
+                        template=clean.prompt.template,
+                    )
+                )
+    made = made_for(model, n=n, relations=wanted, prompts=prompts, seed=seed)
+    return PairDataset(name="facts", pairs=tuple(pairs), dropped=tuple(dropped), made=made)
+
+
+def _place(model: Model, prompt: FactPrompt) -> _Placed:
+    """The prompt with the positions of its subject."""
+    start = 0
+    for piece in split_template(prompt.template, prompt.fact):
+        if piece.label == "subject":
+            break
+        start += len(piece.text)
+    subject = model.positions_of(prompt.text, span=(start, start + len(prompt.fact.subject)))
+    return _Placed(prompt, model.to_tokens(prompt.text).lengths[0], tuple(subject))
+
+
+def _note(dropped: list[Dropped], count: int, relation: str, why: str) -> None:
+    if count:
+        dropped.append(Dropped(f"{count} prompts of {relation}", why))
