@@ -54,8 +54,8 @@ NAMES: tuple[str, ...] = words(
 PLACES: tuple[str, ...] = words("store garden restaurant school hospital office house station")
 OBJECTS: tuple[str, ...] = words("ring kiss bone basketball computer necklace drink snack")
 
-#: The demo models were taught all of these but those of ``held_out``. The first of them, the best known prompt
-#: of all, is not in the paper's list.
+#: The demo models were taught all of these but those of ``held_out``. The first of them, the best known
+#: prompt of all, is not in the paper's list.
 TEMPLATES: dict[str, tuple[str, ...]] = {
     "paper": stories.TEMPLATES[1:],
     "taught": tuple(t for t in stories.TEMPLATES if t not in stories.HELD_OUT_TEMPLATES),
@@ -110,7 +110,7 @@ def indirect_objects(
     where = _usable(model, "place", places, 1 if any("[PLACE]" in t for t in texts) else 0, dropped)
     what = _usable(model, "object", objects, 1 if any("[OBJECT]" in t for t in texts) else 0, dropped)
 
-    rng, corruption_rng = random.Random(f"indirect objects {seed}"), random.Random(f"corruption {seed}")
+    rng = random.Random(f"indirect objects {seed}")
     rng.shuffle(texts)
     forms = [_by_role(text, one) for text in texts for one in orders]
     if not forms:
@@ -129,9 +129,8 @@ def indirect_objects(
                 f"There are only {len(pairs)} different prompts, not n={n}; give more names, places or "
                 "objects."
             )
-        others = corruption_rng.sample(
-            [name for name in people if name not in (io, s)], min(3, len(people) - 2)
-        )
+        # Drawn in any case, so that the clean prompts are the same whatever the corruption.
+        others = rng.sample([name for name in people if name not in (io, s)], min(3, len(people) - 2))
         corrupted = _fill(form, _corrupted(corruption, io, s, others), things)
         pairs[clean] = _pair(model, form, clean, corrupted, io, s)
     return PairDataset(
