@@ -22,7 +22,7 @@ from interp.tasks.base import Dropped, Pair, PairDataset
 from interp.tasks.facts import facts
 from interp.tasks.greater_than import greater_than, prob_diff
 from interp.tasks.indirect_objects import CORRUPTIONS, TEMPLATES, indirect_objects, role_swaps
-from interp.tasks.inspection import drop_failures, inspect
+from interp.tasks.inspection import drop_failures, inspect_dataset
 from interp.tasks.registry import TASKS, make_dataset
 from interp.tasks.repeated_tokens import repeated_sequences, repeated_tokens
 from interp.tasks.user_pairs import user_pairs
@@ -127,7 +127,7 @@ def test_every_pair_aligns_and_is_answered_by_the_demo_models(task: str, model: 
         assert one.clean != one.corrupted
         assert one.positions["END"] == (len(one) - 1,)
         assert (one.clean[0] == model.bos_id) == (model.bos_id is not None)
-    found = inspect(model, dataset)
+    found = inspect_dataset(model, dataset)
     assert found.clean_accuracy >= 0.95
     assert (found.clean_logit_diff.mean() - found.corrupted_logit_diff.mean()) > 1
     if task != "greater_than":  # many years are right, so that one has little of the probability
@@ -145,7 +145,9 @@ def test_a_dataset_goes_into_a_sweep_as_it_is(model: Model) -> None:
         by="layer",
     )
     np.testing.assert_allclose(swept.recovery[0], 1, atol=1e-5)
-    np.testing.assert_allclose(swept.clean_values, inspect(model, dataset).clean_logit_diff, atol=1e-4)
+    np.testing.assert_allclose(
+        swept.clean_values, inspect_dataset(model, dataset).clean_logit_diff, atol=1e-4
+    )
 
 
 # ---- indirect objects ----
@@ -201,9 +203,9 @@ def test_corruptions_change_the_names_as_they_say(corruption: str, gpt2: Model) 
 
 
 def test_a_swapped_subject_turns_the_answer_round(model: Model) -> None:
-    found = inspect(model, indirect_objects(model, n=30, corruption="swapped_subject"))
+    found = inspect_dataset(model, indirect_objects(model, n=30, corruption="swapped_subject"))
     assert found.corrupted_accuracy <= 0.05
-    kept = inspect(model, indirect_objects(model, n=30, corruption="swapped_order"))
+    kept = inspect_dataset(model, indirect_objects(model, n=30, corruption="swapped_order"))
     assert kept.corrupted_accuracy >= 0.95
 
 
@@ -212,7 +214,7 @@ def test_role_swaps_are_each_others_corruption(model: Model) -> None:
     assert [model.labels([one.answer])[0] for one in dataset] == [" Mary", " John", " Anna", " Tom"]
     assert (dataset[0].clean, dataset[0].corrupted) == (dataset[1].corrupted, dataset[1].clean)
     assert dataset[0].text.endswith("When John and Mary went to the store, John gave a drink to")
-    assert inspect(model, dataset).clean_accuracy == 1
+    assert inspect_dataset(model, dataset).clean_accuracy == 1
 
 
 def test_words_of_several_tokens_are_left_out_and_named(gpt2: Model) -> None:
@@ -325,7 +327,7 @@ def test_prob_diff_by_hand(gpt2: Model) -> None:
 
 def test_an_inspection_is_what_the_model_says(gpt2: Model) -> None:
     dataset = facts(gpt2, n=7)
-    found = inspect(gpt2, dataset, batch_size=3)
+    found = inspect_dataset(gpt2, dataset, batch_size=3)
     for i, one in enumerate(dataset):
         logits = gpt2.forward(one.clean)[0, -1].double()
         assert found.clean_logit_diff[i] == pytest.approx(
@@ -342,7 +344,7 @@ def test_an_inspection_on_other_backends(backend: str, gpt2: Model, load: Any) -
     other = load("demo-gpt2", backend)
     dataset = indirect_objects(other, n=4)
     assert dataset.pairs == indirect_objects(gpt2, n=4).pairs
-    ours, theirs = inspect(gpt2, dataset), inspect(other, dataset)
+    ours, theirs = inspect_dataset(gpt2, dataset), inspect_dataset(other, dataset)
     np.testing.assert_allclose(ours.clean_logit_diff, theirs.clean_logit_diff, atol=1e-3)
 
 
@@ -354,7 +356,7 @@ def test_failures_are_dropped_in_the_open(gpt2: Model) -> None:
         for p in dataset[:2]
     ]
     mixed = PairDataset(name="mixed", pairs=(*wrong, *dataset[2:]), made=dataset.made)
-    found = inspect(gpt2, mixed)
+    found = inspect_dataset(gpt2, mixed)
     kept = drop_failures(mixed, found)
     assert kept.pairs == dataset.pairs[2:]
     assert [one.what for one in kept.dropped] == [one.text for one in wrong]
@@ -363,15 +365,15 @@ def test_failures_are_dropped_in_the_open(gpt2: Model) -> None:
     with pytest.raises(InputError, match="inspect this dataset"):
         drop_failures(kept, found)
     with pytest.raises(InputError, match="No pair of 'mixed' is left"):
-        drop_failures(mixed[:2], inspect(gpt2, mixed[:2]))
+        drop_failures(mixed[:2], inspect_dataset(gpt2, mixed[:2]))
 
 
 def test_a_dataset_made_for_another_model_is_refused(load: Any) -> None:
     with pytest.raises(InputError, match="make it anew"):
-        inspect(load("demo-qwen3"), indirect_objects(load("demo-gpt2"), n=2))
+        inspect_dataset(load("demo-qwen3"), indirect_objects(load("demo-gpt2"), n=2))
     without_bos = repeated_tokens(load("demo-qwen3"), n=2)
     with pytest.raises(InputError, match="make it anew"):
-        inspect(load("tiny-qwen3"), without_bos)
+        inspect_dataset(load("tiny-qwen3"), without_bos)
 
 
 # ---- what cannot be had ----
@@ -424,7 +426,7 @@ CALLS: dict[str, tuple[Callable[[Model], Any], str]] = {
     "one random token": (lambda m: repeated_sequences(m, length=1), "at least 2"),
     "more random tokens than there are": (lambda m: repeated_sequences(m, length=4000), "can be drawn"),
     "longer than the model reads": (lambda m: repeated_tokens(m, length=100), "at most 128"),
-    "no batch": (lambda m: inspect(m, facts(m, n=1), batch_size=0), "at least 1"),
+    "no batch": (lambda m: inspect_dataset(m, facts(m, n=1), batch_size=0), "at least 1"),
 }
 
 
@@ -471,7 +473,7 @@ def test_pairs_from_csv_and_json_lines_are_the_same(model: Model, tmp_path: Path
     assert words_at(model, first.clean, first.positions["subject"]) == " France"
     assert first.positions["END"] == (len(first) - 1,)
     assert (first.template, second.template, second.positions) == ("capital", "", {})
-    assert inspect(model, from_csv).clean_accuracy == 1
+    assert inspect_dataset(model, from_csv).clean_accuracy == 1
     assert from_csv.made["file"] == "pairs.csv"
 
 

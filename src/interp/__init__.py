@@ -19,6 +19,10 @@ _HOME = {
     "Layout": "interp.models.layouts",
     "Readout": "interp.readout",
     "resuming": "interp.resume",
+    "Pair": "interp.tasks.base",
+    "PairDataset": "interp.tasks.base",
+    "make_dataset": "interp.tasks.registry",
+    "inspect_dataset": "interp.tasks.inspection",
     "load_model": "interp.models.registry",
     "logit_lens": "interp.methods.logit_lens",
     "causal_tracing": "interp.methods.causal_tracing",
@@ -33,13 +37,17 @@ __all__ = [
     "InterpError",
     "Layout",
     "Model",
+    "Pair",
+    "PairDataset",
     "Readout",
     "Site",
     "Tokens",
     "__version__",
     "causal_tracing",
+    "inspect_dataset",
     "load_model",
     "logit_lens",
+    "make_dataset",
     "patch_sweep",
     "resuming",
 ]
@@ -55,6 +63,9 @@ if TYPE_CHECKING:
     from interp.readout import Readout
     from interp.resume import resuming
     from interp.sites import SITES, Address, Edit, Site
+    from interp.tasks.base import Pair, PairDataset
+    from interp.tasks.inspection import inspect_dataset
+    from interp.tasks.registry import make_dataset
     from interp.tokens import Tokens
 
 

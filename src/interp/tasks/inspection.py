@@ -74,7 +74,7 @@ class Inspection(Result):
         return found
 
 
-def inspect(model: Model, dataset: PairDataset, *, batch_size: int = 32) -> Inspection:
+def inspect_dataset(model: Model, dataset: PairDataset, *, batch_size: int = 32) -> Inspection:
     """Put every clean and corrupted prompt of `dataset` to `model`, two forward passes a pair in batches.
 
     That answers are single tokens and that lengths align holds of every `Pair`; here it is checked that the
