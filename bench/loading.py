@@ -4,8 +4,9 @@
 
 A folder of GPT-2-small size with random weights. Each way loads it in a process of its own, so that none
 finds what another left in memory, and then runs one forward pass of 15 tokens: `from_pretrained` maps the
-file and reads no weights before they are used, so that only the two together are what a user waits for. Median
-of five rounds in turn, after one that warms the file's cache; memory is the process's largest resident memory.
+file and reads no weights before they are used, so that only the two together are what a user waits for.
+Median of five rounds in turn, after one that warms the file's cache; memory is the process's largest
+resident memory.
 """
 
 from __future__ import annotations

@@ -2,16 +2,17 @@
 
     python bench/sweeps.py [--tokens 15 50 200] [--models gpt2 qwen3] [--own] [--write]
 
-The same random weights (GPT-2-small and Qwen3-0.6B dimensions, no download), the same prompt, the same cells,
-logit difference, denoising: resid_pre [layer x position]; z [layer x head], all positions of a head at once;
-and a trace of windows, mlp_out of three layers together [layer x position].
+The same random weights (GPT-2-small and Qwen3-0.6B dimensions, no download), the same prompt, the same
+cells, logit difference, denoising: resid_pre [layer x position]; z [layer x head], all positions of a head
+at once; and a trace of windows, mlp_out of three layers together [layer x position].
 
 Times are the median of three runs where one takes less than half a minute. Where a peer would take minutes,
-it runs a sample of the cells, evenly spread, and its time is the sample's, scaled to all cells: such a figure
-is marked with ~. Memory is how far the process's resident memory rose while the contender ran, in GB. The
-floor is the arithmetic that must be done over the rate of matrix products measured in the same process.
+it runs a sample of the cells, evenly spread, and its time is the sample's, scaled to all cells: such a
+figure is marked with ~. Memory is how far the process's resident memory rose while the contender ran, in GB.
+The floor is the arithmetic that must be done over the rate of matrix products measured in the same process.
 Agreement is the largest difference of the logit difference from plain forward passes in float64, over a
-sample of cells. With --own only this engine runs, and the process's largest resident memory is printed at the end.
+sample of cells. With --own only this engine runs, and the process's largest resident memory is printed at
+the end.
 """
 
 from __future__ import annotations
