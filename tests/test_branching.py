@@ -87,6 +87,20 @@ def test_on_trained_weights_in_float32(load: Load, name: str) -> None:
     torch.testing.assert_close(ours.values, plain.values, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-qwen3"])
+def test_in_half_precision_as_well(load: Load, name: str, dtype: str) -> None:
+    """As near to float32 as plain passes in the same precision are, give or take."""
+    model, wide = load(name, dtype=dtype), load(name)
+    branches = [[Edit.scale("resid_pre", n, value=0.5, positions=p)] for n in range(3) for p in range(9)]
+    ours = model.sweep(PROMPT, branches, LAST)
+    plain = model.sweep(PROMPT, branches, LAST, exact=True)
+    truth = wide.sweep(PROMPT, branches, LAST, exact=True).values
+    assert (ours.path, ours.values.dtype) == ("branching", model.dtype)
+    off, theirs = ((x.values.float() - truth).abs().max() for x in (ours, plain))
+    assert off < 2 * theirs
+
+
 @pytest.mark.parametrize("backend", [
     pytest.param("transformer_lens", marks=pytest.mark.tl), pytest.param("nnsight", marks=pytest.mark.nnsight)
 ])  # fmt: skip
