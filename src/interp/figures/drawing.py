@@ -267,6 +267,15 @@ def write_cells(
                 write_at(ax, column, row, text, size, colour=css(text_on(background)), va="center_baseline")
 
 
+def number_size(texts: Sequence[Sequence[str]], cell_w: float, cell_h: float) -> float:
+    """The largest size at which the longest number fits its cell; 0 where none that can be read does."""
+    longest = max((text for row in texts for text in row), key=len)
+    for size in (8, 7, 6, 5.5):
+        if text_width(longest, size) <= cell_w * 0.92 and size / 72 * 1.2 <= cell_h:
+            return size
+    return 0
+
+
 def outline(ax: Axes, row: int, column: int, *, colour: str = INK, width: float = 1.4) -> None:
     """A frame around one cell."""
     for edge, line, order in (

@@ -82,8 +82,8 @@ def page(
         '<link rel="icon" href="data:,">',  # else a browser asks the server for one
         f"<style>{style}</style></head><body><main>",
         body,
-        "" if provenance is None else _details("Provenance", provenance_table(provenance)),
-        "" if config is None else _details("Configuration", f"<pre>{escape(_yaml(config))}</pre>"),
+        "" if provenance is None else details("Provenance", provenance_table(provenance)),
+        "" if config is None else details("Configuration", f"<pre>{escape(_yaml(config))}</pre>"),
         f'</main><div id="tip" role="tooltip" hidden></div><script>{SCRIPT}</script></body></html>',
     ]
     return "\n".join(part for part in parts if part) + "\n"
@@ -99,14 +99,23 @@ def paragraph(text: str, *, strong: bool = False) -> str:
     return f'<p class="strong">{_text(text)}</p>' if strong else f"<p>{_text(text)}</p>"
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> str:
-    """A plain table of texts; the first column labels the rows."""
-    head = "".join(f'<th scope="col">{_text(text)}</th>' for text in headings)
+def table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    caption: str,
+    right: Sequence[bool] = (),
+    strong: Sequence[int] = (),
+) -> str:
+    """A plain table of texts; the first column labels the rows. Columns in `right` (by place) are numbers,
+    and rows in `strong` stand out."""
+    ends = [' class="r"' if i < len(right) and right[i] else "" for i in range(len(headings))]
+    head = "".join(f'<th scope="col"{e}>{_text(text)}</th>' for e, text in zip(ends, headings, strict=True))
     lines = "\n".join(
-        f'<tr><th scope="row">{_text(label)}</th>'
-        + "".join(f"<td>{_text(text)}</td>" for text in texts)
+        f'<tr{" class=strong" if i in strong else ""}><th scope="row"{ends[0]}>{_text(label)}</th>'
+        + "".join(f"<td{e}>{_text(text)}</td>" for e, text in zip(ends[1:], texts, strict=True))
         + "</tr>"
-        for label, *texts in rows
+        for i, (label, *texts) in enumerate(rows)
     )
     return (
         f'<div class="scroll"><table class="plain"><caption>{_text(caption)}</caption>'
@@ -131,6 +140,16 @@ def grid(
         f'<thead><tr><th scope="col">{_text(corner)}</th>{head}</tr></thead><tbody>\n{lines}\n'
         "</tbody></table></div>"
     )
+
+
+def details(summary: str, content: str) -> str:
+    """HTML that opens at a click."""
+    return f"<details><summary>{_text(summary)}</summary>{content}</details>"
+
+
+def name(text: str) -> str:
+    """A label as HTML."""
+    return _text(text)
 
 
 def smallest_needed(fragment: Callable[[int], str], levels: Sequence[int]) -> str:
@@ -220,10 +239,6 @@ def _text(text: str) -> str:
     for mark in (SPACE, NEWLINE, TAB, CUT):
         shown = shown.replace(mark, f"<u>{mark}</u>")
     return shown
-
-
-def _details(summary: str, content: str) -> str:
-    return f"<details><summary>{summary}</summary>{content}</details>"
 
 
 def _yaml(config: Mapping[str, Any]) -> str:

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from interp.figures import drawing, lens_words
 from interp.figures.colours import RGB, css, sequential, text_on
-from interp.figures.notation import decimal, model_line, show_token
-from interp.figures.token_axis import Heading, TokenAxis
+from interp.figures.notation import decimal, model_line, round_numbers, show_token
+from interp.figures.token_axis import TokenAxis
+from interp.figures.view import Heading
 
 if TYPE_CHECKING:
     from interp.methods.logit_lens import LogitLensResult
@@ -77,7 +78,7 @@ def curves(result: LogitLensResult) -> Figure:
 
     highest = max(float(grid["entropy"].max()), float(grid["kl_to_final"].max()), 0.1)
     nats.set_ylim(-0.06 * highest, highest * 1.08)
-    steps = _round_steps(highest)
+    steps = round_numbers(0, highest)
     _ticks(nats, steps, [f"{s:g}" for s in steps])
     _curve(nats, x, grid["entropy"], drawing.SECOND)
     _curve(nats, x, grid["kl_to_final"], drawing.QUIET, marker="s")
@@ -234,13 +235,6 @@ def _layer_labels(layers: Sequence[str], spacing: float) -> list[int]:
         first + i for i in drawing.every(len(layers) - first, room=spacing * (len(layers) - first), need=0.24)
     ]
     return [0, *(i for i in chosen if i * spacing > 0.3)] if first else chosen
-
-
-def _round_steps(highest: float) -> list[float]:
-    """Three to six round numbers from 0 up to `highest`."""
-    unit = 10 ** math.floor(math.log10(highest))
-    step = next(s * unit for s in (0.2, 0.5, 1, 2, 5) if highest / (s * unit) <= 5)
-    return [i * step for i in range(int(highest / step) + 1)]
 
 
 def _legend(fig: Figure, *, left: float, top: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,14 @@ def probability(value: float) -> str:
     ('0.457', '2.1e-05', '0')
     """
     return f"{value:.3f}" if value >= 0.0005 else f"{value:.1e}" if value > 0 else "0"
+
+
+def round_numbers(low: float, high: float) -> list[float]:
+    """Three to seven round numbers from `low` to `high`, as an axis bears them."""
+    unit = 10 ** math.floor(math.log10(high - low))
+    step = next(s * unit for s in (0.2, 0.5, 1, 2, 5) if (high - low) / (s * unit) <= 5)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [i * step for i in range(first, last + 1)]
 
 
 def count(number: int, noun: str) -> str:

@@ -19,6 +19,7 @@ caption{text-align:left;color:var(--quiet);padding:0 0 .5rem;caption-side:top}
 th,td{padding:.28rem .6rem;text-align:left;font-weight:normal;vertical-align:top;unicode-bidi:isolate}
 .plain th,.plain td{border-bottom:1px solid var(--rule)}
 .plain thead th,.plain th[scope=row]{color:var(--quiet)}
+.plain .r{text-align:right}
 .plain td{overflow-wrap:anywhere;min-width:5rem}
 .grid th,.grid td{padding:.22rem .42rem;white-space:nowrap;text-align:center;vertical-align:middle}
 .grid td{border:1px solid var(--paper)}
@@ -35,6 +36,18 @@ text-align:right;z-index:1}
 .scale{color:var(--quiet);font-size:.87rem}
 .swatches{display:inline-flex;margin-right:.6rem;vertical-align:middle}
 .swatches span{padding:.1rem .5rem;min-width:2.6rem;text-align:center;font-variant-numeric:tabular-nums}
+.chart{display:block;font-family:"DejaVu Sans",system-ui,sans-serif}
+.chart polyline{fill:none;stroke:currentColor}
+.chart polygon,.chart circle,.chart text{fill:currentColor}
+.chart .ink{color:var(--ink)}.chart .quiet{color:var(--quiet)}.chart .rule{color:var(--rule)}
+.chart .paper{color:var(--paper)}.chart .warm{color:#b2182b}.chart .cool{color:#2166ac}
+.chart .s0{color:#0072b2}.chart .s1{color:#c44e00}.chart .s2{color:#00795a}.chart .s3{color:#a0458a}
+.chart .s4{color:#7a6200}.chart .s5{color:#1b1f24}
+@media screen and (prefers-color-scheme:dark){.chart .warm{color:#f4845f}.chart .cool{color:#62b0e0}
+.chart .s0{color:#56b4e9}.chart .s1{color:#ff8a4c}.chart .s2{color:#2fc79b}.chart .s3{color:#e39ac6}
+.chart .s4{color:#d9c545}.chart .s5{color:#e6e9ee}}
+h2{font-size:1.05rem;margin:1.6rem 0 .3rem;overflow-wrap:anywhere}
+.strong th,.strong td{font-weight:600}
 details{border-top:1px solid var(--rule);padding:.6rem 0}
 summary{cursor:pointer;font-weight:600}
 pre{overflow-x:auto;background:var(--tint);padding:.8rem;font-size:.85rem;border-radius:4px}

@@ -1,4 +1,4 @@
-"""The tokens of a prompt as column headings below a grid, placed so that none runs into its neighbour."""
+"""Tokens or other names as column headings below a grid, placed so that none runs into its neighbour."""
 
 from __future__ import annotations
 
@@ -10,17 +10,9 @@ from matplotlib.axes import Axes
 
 from interp.figures import drawing
 from interp.figures.notation import show_token
+from interp.figures.view import Heading
 
-_LONGEST = 16  # characters of a token that is turned; there is no hover in a picture
-
-
-@dataclass(frozen=True)
-class Heading:
-    """A token; where another stands there in the corrupted prompt, that too; strong where it matters."""
-
-    token: str
-    other: str | None = None
-    strong: bool = False
+LONGEST = 16  # characters of a token that is turned; there is no hover in a picture
 
 
 @dataclass(frozen=True)
@@ -99,10 +91,10 @@ class TokenAxis:
 
 
 def _level(heading: Heading) -> list[str]:
-    clean = show_token(heading.token)
+    clean = heading.shown()
     return [clean] if heading.other is None else [clean + "/", show_token(heading.other)]
 
 
 def _joined(heading: Heading) -> str:
-    clean = show_token(heading.token, max_chars=_LONGEST)
-    return clean if heading.other is None else f"{clean}/{show_token(heading.other, max_chars=_LONGEST)}"
+    clean = heading.shown(LONGEST)
+    return clean if heading.other is None else f"{clean}/{show_token(heading.other, max_chars=LONGEST)}"

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from interp.figures import drawing, trace_words
 from interp.figures.colours import LIMIT, RGB, diverging
 from interp.figures.notation import compact, model_line
-from interp.figures.token_axis import Heading, TokenAxis
+from interp.figures.token_axis import TokenAxis
+from interp.figures.view import Heading
 
 if TYPE_CHECKING:
     from interp.methods.causal_tracing import CausalTracingResult
@@ -60,7 +61,7 @@ def recovery_map(result: CausalTracingResult) -> Figure:
     colours = cell_colours(result)
     drawing.cells(ax, colours)
     texts = [[compact(value) for value in row] for row in result.recovery.tolist()]
-    size = _number_size(texts, cell_w, cell_h)
+    size = drawing.number_size(texts, cell_w, cell_h)
     if size:
         drawing.write_cells(ax, texts, colours, size)
     drawing.outline(ax, *result.peak)
@@ -89,15 +90,6 @@ def _notes(result: CausalTracingResult) -> list[str]:
         trace_words.peak(result),
         model_line(result.provenance),
     ]
-
-
-def _number_size(texts: list[list[str]], cell_w: float, cell_h: float) -> float:
-    """The largest size at which the longest number fits its cell; 0 where none that can be read does."""
-    longest = max((text for row in texts for text in row), key=len)
-    for size in (8, 7, 6, 5.5):
-        if drawing.text_width(longest, size) <= cell_w * 0.92 and size / 72 * 1.2 <= cell_h:
-            return size
-    return 0
 
 
 def _legend(fig: Figure, result: CausalTracingResult, *, left: float, top: float, height: float) -> None:
