@@ -45,7 +45,7 @@ def graph(block: Graph) -> Picture:
     ports = _ports(edges, at, boxes)
     largest = max((abs(edge.weight) for edge in edges), default=0) or 1.0
 
-    listed = [f"{edge.name}  {measured(edge.weight)}" for edge in edges]
+    listed = [f"{edge.name}: {measured(edge.weight)}" for edge in edges]
     listed = [fit(text, _SMALL, 2.6) for text in listed[: max(int(height / line_height(_SMALL)) - 1, 3)]]
     list_width = max((text_width(text, _SMALL) for text in listed), default=0)
     heading = f"strongest ({block.unit})"

@@ -25,6 +25,7 @@ class GridPlan:
         self.cell_h = min(max(5.6 / n_rows, 0.135), 0.36)
         if grid.rows.of_tokens and grid.columns.of_tokens:
             self.cell_h = max(self.cell_w, 0.125)
+        self.size = drawing.number_size(self.cells, self.cell_w, self.cell_h)
         self.width_of_cells, self.height_of_cells = self.cell_w * n_columns, self.cell_h * n_rows
         self.tokens = None if _numbered(grid.columns) else TokenAxis.plan(grid.columns.headings, self.cell_w)
         self.row_size = min(_SIZE, self.cell_h * 72 * 0.85) if not _numbered(grid.rows) else _SIZE
@@ -48,7 +49,7 @@ class GridPlan:
     @property
     def _head(self) -> float:
         """Inches above the cells: the title, and the name of the colour scale beside it."""
-        return (0.26 if self.grid.title else 0) + (0.16 * len(self.unit) if self.scale else 0)
+        return (0.26 if self.grid.title else 0) + (0.16 * len(self.unit) if self.scale or not self.key else 0)
 
     @property
     def _below(self) -> float:
@@ -66,7 +67,8 @@ class GridPlan:
         return min(max(self.height_of_cells, 1.5), 3.2)
 
     def _key(self, room: float) -> list[str]:
-        return drawing.wrap(self.grid.key, 7.5, room) if self.grid.key and self.key else []
+        said = [self.grid.key, "" if self.size else self.grid.farthest()]
+        return [line for text in said if text and self.key for line in drawing.wrap(text, 7.5, room)]
 
     def draw(self, figure: Figure, left: float, top: float, room: float) -> None:
         grid, n_rows = self.grid, len(self.grid.rows)
@@ -78,9 +80,8 @@ class GridPlan:
             figure, left=ax_left, top=ax_top, width=self.width_of_cells, height=self.height_of_cells
         )
         drawing.cells(ax, self.colours)
-        size = drawing.number_size(self.cells, self.cell_w, self.cell_h)
-        if size:
-            drawing.write_cells(ax, self.cells, self.colours, size)
+        if self.size:
+            drawing.write_cells(ax, self.cells, self.colours, self.size)
         for row, column in grid.framed:
             at = n_rows - 1 - row if grid.down else row
             drawing.outline(ax, at, column, width=1.4 if min(self.cell_w, self.cell_h) > 0.15 else 0.8)

@@ -33,7 +33,7 @@ COLOURS = {
 DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2), (9, 2), (3, 1))  # in points
 
 Anchor: TypeAlias = Literal["start", "middle", "end"]
-_PER_INCH = 100  # units of an SVG
+_PER_INCH = 120  # units of an SVG
 
 
 @dataclass(frozen=True)

@@ -236,6 +236,21 @@ class Grid:
         said = "; ".join(parts)
         return f"{said[0].upper()}{said[1:]}." if said else ""
 
+    @property
+    def marks_in_words(self) -> str:
+        """What stands beside the colour scale, in brackets; nothing where there is nothing."""
+        said = "; ".join(f"{value:g} {words}" for value, words in self.marks)
+        return f" ({said})" if said else ""
+
+    def farthest(self, n: int = 5) -> str:
+        """The cells farthest from the centre, in a sentence: for where there is no room for numbers."""
+        away = np.nan_to_num(np.abs(self.values - (self.centre or 0)), nan=-1)
+        order = np.argsort(-away, axis=None, kind="stable")[:n]
+        cells, columns = self.cells, len(self.columns)
+        places = [(int(i) // columns, int(i) % columns) for i in order]
+        said = [f"{self.rows.full(r)}, {self.columns.full(c)}: {cells[r][c]}" for r, c in places]
+        return f"Farthest from {self.centre or 0:g}: {'; '.join(said)}."
+
     def strongest(self, n: int = STRONGEST) -> Grid:
         """The `n` columns of each row farthest from the centre, in that order, named in their cells."""
         away = np.nan_to_num(np.abs(self.values - (self.centre or 0)), nan=-1)

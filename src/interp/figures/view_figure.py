@@ -28,7 +28,7 @@ from interp.figures.view import (
 
 _LEAST = 5.8  # inches of room for text
 _GAP = 0.2
-_WIDEST_TABLE = 8.6
+_WIDEST_TABLE, _WIDEST_PANELS = 8.6, 13.0
 _WORDS, _CELLS, _KEY = 8.5, 8.0, 7.5
 
 
@@ -136,8 +136,11 @@ class _Panels:
             GridPlan(grid, room=4.6 if n == 1 else 2.7, scale=i == n - 1, key=False)
             for i, grid in enumerate(block.grids)
         ]
-        per_row = max(1, int(13 / (max(plan.width for plan in self.plans) + 0.3)))
-        self.rows = [self.plans[i : i + per_row] for i in range(0, len(self.plans), per_row)]
+        self.rows: list[list[GridPlan]] = [[]]
+        for plan in self.plans:
+            if self.rows[-1] and sum(p.width + 0.3 for p in self.rows[-1]) + plan.width > _WIDEST_PANELS:
+                self.rows.append([])
+            self.rows[-1].append(plan)
         self.width = max(sum(plan.width + 0.3 for plan in row) - 0.3 for row in self.rows)
 
     def _key(self, room: float) -> list[str]:

@@ -102,12 +102,8 @@ def _columns(axis: Axis) -> list[html.Column]:
 
 def _scale(grid: Grid) -> str:
     of = html.sequential_class if grid.centre is None else html.diverging_class
-    words = dict(grid.marks)
-    stops = [
-        (of(grid.shade(value)), text + (f" {words[value]}" if value in words else ""))
-        for value, text in scale_stops(grid)
-    ]
-    return html.scale(stops, label=f"{grid.unit}. {grid.key}".strip())
+    stops = [(of(grid.shade(value)), text) for value, text in scale_stops(grid)]
+    return html.scale(stops, label=f"{grid.unit}{grid.marks_in_words}. {grid.key}".strip())
 
 
 def _chart(block: Chart) -> str:

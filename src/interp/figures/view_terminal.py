@@ -32,7 +32,10 @@ def _block(block: Block) -> list[RenderableType]:
     if isinstance(block, Table):
         return _titled(block.title, [_table(block)])
     if isinstance(block, Grid):
-        return _titled(block.title, [_grid(block), Text(f"Numbers: {block.unit}. {block.key}".strip())])
+        return _titled(
+            block.title,
+            [_grid(block), Text(f"Numbers: {block.unit}{block.marks_in_words}. {block.key}".strip())],
+        )
     if isinstance(block, Attention):
         return _titled(block.title, [part for grid in block.grids for part in _block(grid)])
     numbers = block.table
