@@ -31,6 +31,8 @@ def main() -> None:
         draw(f"logit_lens-grid-{model}", f"logit_lens/{model}.yaml", position="all")
         draw(f"causal_tracing-{model}", f"causal_tracing/{model}.yaml")
         draw(f"causal_tracing-noising-{model}", f"causal_tracing/{model}.yaml", direction="noising")
+        draw(f"patch_sweep-{model}", f"patch_sweep/{model}.yaml")
+        draw(f"patch_sweep-heads-{model}", f"patch_sweep/{model}.yaml", site="z", by="head")
 
 
 if __name__ == "__main__":

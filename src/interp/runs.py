@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import re
 import shutil
 import time
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +138,16 @@ def read_run(path: Path) -> Run:
         raise RunError(f"{str(file)!r} cannot be shown: {error}") from None
     if experiment.presentation is None:
         raise RunError(f"The experiment {experiment.name!r} has no presentation; read {str(file)!r} instead.")
+    _know_all_results()
     return Run(path, experiment, record["config"], read_result(record["result"]))
+
+
+def _know_all_results() -> None:
+    """Import every method, so that each kind of result can be read, whatever this process has run so far."""
+    import interp.methods as folder
+
+    for module in pkgutil.iter_modules(folder.__path__, "interp.methods."):
+        import_module(module.name)
 
 
 def redraw(run: Run) -> None:

@@ -26,9 +26,9 @@ Point = tuple[float, float]
 
 def graph(block: Graph) -> Picture:
     """Nodes as boxes with their names, edges by sign and size."""
-    edges = block.drawn
-    rows = _rows(block.nodes)
-    cell = max(_width(node) for node in block.nodes) + 0.25
+    edges, nodes = block.drawn, block.drawn_nodes
+    rows = _rows(nodes)
+    cell = max(_width(node) for node in nodes) + 0.25
     side = 0.5 if len(rows) > 2 else 0.1  # room for curves beside the nodes
     width = max(cell * max(map(len, rows)), 2.6) + 2 * side
     gap = min(0.72, max(0.46, 7.5 / len(rows)))
@@ -41,7 +41,7 @@ def graph(block: Graph) -> Picture:
         for r, row in enumerate(rows)
         for i, node in enumerate(row)
     }
-    boxes = {node.name: _box_of(node, at[node.name]) for node in block.nodes}
+    boxes = {node.name: _box_of(node, at[node.name]) for node in nodes}
     ports = _ports(edges, at, boxes)
     largest = max((abs(edge.weight) for edge in edges), default=0) or 1.0
 
@@ -64,7 +64,7 @@ def graph(block: Graph) -> Picture:
                 tip=f"{edge.name}: {measured(edge.weight)} {block.unit}",
             )
         )
-    for node in block.nodes:
+    for node in nodes:
         (x, y), (left, top, right, bottom) = at[node.name], boxes[node.name]
         corners = box(left, top, right - left, bottom - top)
         picture.add(Area(corners, "paper"), Stroke((*corners, corners[0]), "quiet", 0.8))

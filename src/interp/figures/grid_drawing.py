@@ -133,6 +133,8 @@ class GridPlan:
         for value, text in scale_stops(grid):
             drawing.write_at(ax, 1, value, text, 7, at="y", dx=0.05, ha="left", va="center_baseline")
         for value, words in grid.marks:
+            if abs(value - centre) > reach:
+                continue
             lines = drawing.wrap(words, 6.5, _WORDS)
             for i, line in enumerate(lines):
                 dy = 0.055 * (len(lines) - 1) - 0.11 * i

@@ -489,6 +489,13 @@ class Graph:
         return sorted((self.edges[i] for i in chosen), key=lambda edge: -abs(edge.weight))
 
     @property
+    def drawn_nodes(self) -> list[Node]:
+        """All nodes; where edges are left out, those that still have one."""
+        drawn = self.drawn
+        ends = {name for edge in drawn for name in (edge.source, edge.target)}
+        return [n for n in self.nodes if n.name in ends or len(drawn) == len(self.edges)]
+
+    @property
     def key(self) -> str:
         """What the colour and width of an edge mean, and whether all are drawn."""
         largest = max((abs(edge.weight) for edge in self.edges), default=0.0)
@@ -496,7 +503,8 @@ class Graph:
             f"Edges run upwards; warm: positive, blue: negative; the widest is {number(largest)} {self.unit}."
         )
         left_out = omitted(len(self.drawn), len(self.edges), "edge")
-        return _sentences(widths if self.edges else "No edges.", self.note, left_out)
+        nodes = omitted(len(self.drawn_nodes), len(self.nodes), "node").replace("largest", "that they join")
+        return _sentences(widths if self.edges else "No edges.", self.note, left_out, nodes)
 
     @property
     def table(self) -> Table:

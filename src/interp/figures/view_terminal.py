@@ -14,7 +14,7 @@ from interp.figures.colours import LIMIT, css, diverging
 from interp.figures.notation import show_token
 from interp.figures.view import Attention, Bars, Block, Grid, Table, View, Words, drawable_block
 
-_MOST_ROWS = 40  # of the numbers of a chart
+_MOST_ROWS = 24  # of the numbers of a chart
 
 
 def renderable(view: View, *, notes: Sequence[str] = ()) -> RenderableType:
@@ -37,7 +37,8 @@ def _block(block: Block) -> list[RenderableType]:
             [_grid(block), Text(f"Numbers: {block.unit}{block.marks_in_words}. {block.key}".strip())],
         )
     if isinstance(block, Attention):
-        return _titled(block.title, [part for grid in block.grids for part in _block(grid)])
+        shown = [part for grid in block.grids for part in (Text(grid.title, style="bold"), _grid(grid))]
+        return _titled(block.title, [*shown, Text(f"Numbers: attention. {block.grids[0].key}")])
     numbers = block.table
     if isinstance(block, Bars):
         return _titled(numbers.title, [_bars(block), *_note(block.key)])

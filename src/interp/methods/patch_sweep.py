@@ -61,6 +61,7 @@ class PatchSweepResult(Result):
     metric: str
     path: str  # branching | plain | gradients
     columns: tuple[str, ...]  # tokens of the first pair's clean prompt, or numbers of heads or neurons
+    corrupted_columns: tuple[str, ...] = ()  # by position: tokens of the first pair's corrupted prompt
     clean: tuple[str, ...]  # the prompts, as text of their tokens
     corrupted: tuple[str, ...]
     answers: tuple[str, ...]
@@ -155,7 +156,7 @@ def patch_sweep(
     stacked = np.stack(by_pair)  # [pair, layer, column]
     low, high = _bootstrap(stacked, seed)
     texts = [tuple("".join(model.labels(t.row(0))) for t in (p.clean, p.corrupted)) for p in pairs]
-    first = pairs[0].clean.row(0)
+    first, other = (model.labels(tokens.row(0)) for tokens in (pairs[0].clean, pairs[0].corrupted))
     return PatchSweepResult(
         provenance=Provenance.of(model, seed=seed),
         site=site,
@@ -165,7 +166,8 @@ def patch_sweep(
         steps=steps if method == "integrated" else 0,
         metric=metric,
         path=" and ".join(sorted(paths)),
-        columns=tuple(model.labels(first)) if by == "position" else tuple(map(str, range(stacked.shape[-1]))),
+        columns=tuple(first) if by == "position" else tuple(map(str, range(stacked.shape[-1]))),
+        corrupted_columns=tuple(other) if by == "position" else (),
         clean=tuple(a for a, _ in texts),
         corrupted=tuple(b for _, b in texts),
         answers=tuple(model.labels([pair.answer])[0] for pair in pairs),
