@@ -212,7 +212,7 @@ def _strongest(result: PatchSweepResult) -> str:
 
 
 def _name(result: PatchSweepResult, layer: int, column: int) -> str:
-    """A cell as the field names it: head 5.1; or its layer and token, with the position of one that recurs."""
+    """A cell as the field names it: head 5.1; or layer and token, with the position where it recurs."""
     if result.by == "position":
         token = result.columns[column]
         return f"layer {layer} {brief(token)}" + (f" at {column}" if result.columns.count(token) > 1 else "")

@@ -37,8 +37,8 @@ def _block(block: Block) -> list[RenderableType]:
             [_grid(block), Text(f"Numbers: {block.unit}{block.marks_in_words}. {block.key}".strip())],
         )
     if isinstance(block, Attention):
-        shown = [part for grid in block.grids for part in (Text(grid.title, style="bold"), _grid(grid))]
-        return _titled(block.title, [*shown, Text(f"Numbers: attention. {block.grids[0].key}")])
+        grids = [part for grid in block.grids for part in (Text(grid.title, style="bold"), _grid(grid))]
+        return _titled(block.title, [*grids, Text(f"Numbers: attention. {block.grids[0].key}")])
     numbers = block.table
     if isinstance(block, Bars):
         return _titled(numbers.title, [_bars(block), *_note(block.key)])
