@@ -119,7 +119,7 @@ TOKENS = Axis.tokens((" a", " France", " is"), others=(" a", " Japan", " is"))
 KINDS = Axis.names("kind", ["zero", "mean of all the templates", "none"])
 BLOCKS = {
     "words": Words("Head 5.1 alone brings back half.", strong=True),
-    "table": Table(("head", "role", "found"), (("9.9", "mover", 3.5), ("10.0", "and " * 60, -2)), strong=(0,)),
+    "table": Table(("head", "role", "found"), (("9.9", "mover", 3.5), ("10.0", "so " * 60, -2)), strong=(0,)),
     "grid": grid(),
     "grid of one cell": grid(1, 1),
     "grid of tokens": grid(3, 3, columns=TOKENS),
@@ -484,13 +484,14 @@ def told(result: PatchSweepResult, width: int = 100) -> str:
         (sweep(3), ["3 pairs of prompts", "bootstrap interval", "too narrow", "Framed cell: 95 % interval"]),
         (sweep(path="plain"), ["(path “plain”)"]),
         (sweep(method="attribution", path="gradients"), ["(path “gradients”)", "estimate of first order"]),
-        (sweep(method="attribution", path="gradients"), ["estimated recovery", "Strongest by the estimate"]),
+        (sweep(method="attribution", path="gradients"), ["estimated recovery", "By the estimate: Strongest"]),
         (sweep(method="integrated", steps=7, path="gradients"), ["averaged over 7 steps"]),
         (sweep(recovery=np.zeros((6, 6))), ["No cell changes the recovery by 0.1", "All effects are small"]),
         (sweep(site="k"), ["kv head"]),
         (sweep(by="layer", shape=(6, 1)), ["one whole layer"]),
         (sweep(shape=(2, 3), by="position", columns=(" a", " a", " b"), corrupted_columns=(" a", " a", " c"),
-               recovery=np.array([[0.0, 0.9, 0.0], [0.0, 0.0, 0.5]])), ["layer 0 ␣a at 1: 0.90; layer 1 ␣b: 0.50"]),
+               recovery=np.array([[0.0, 0.9, 0.0], [0.0, 0.0, 0.5]])),
+         ["layer 0 ␣a at 1 (0.90), layer 1 ␣b (0.50)"]),
         (sweep(metric="prob", foils=None), ["probability of the answer"]),
     ],
 )  # fmt: skip
@@ -516,7 +517,8 @@ def test_an_approximation_is_shown_beside_the_exact_sweep():
     exact[2, 4] += 0.5
     result = ComparedSweepResult(
         **{f.name: getattr(plain, f.name) for f in dataclasses.fields(plain)},
-        exact_recovery=exact, exact_path="branching", rank_correlation=0.91, worst_cell=(2, 4), worst_difference=0.5,
+        exact_recovery=exact, exact_path="branching", rank_correlation=0.91,
+        worst_cell=(2, 4), worst_difference=0.5,
     )  # fmt: skip
     assert "rank correlation 0.91 over all cells; farthest off at 2.4:" in told(result)
     assert sweep_figures.report(result).count("<svg") == 1

@@ -251,6 +251,11 @@ def _label_points(
 ) -> list[int]:
     """Put each label beside its point where it touches nothing, farther away with a line; return the rest."""
     taken: list[Box] = [(x - radius, y - radius, x + radius, y + radius) for x, y in dots]
+    if block.diagonal:
+        left, top, right, bottom = frame
+        steps = [i / 100 for i in range(101)]
+        line = [(left + t * (right - left), bottom - t * (bottom - top)) for t in steps]
+        taken += [(x - 0.03, y - 0.03, x + 0.03, y + 0.03) for x, y in line]
     unnamed = []
     for i in block.labelled:
         x, y = dots[i]

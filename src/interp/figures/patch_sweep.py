@@ -18,6 +18,7 @@ _NOTABLE = 0.1  # a change of recovery that is worth a word
 _MOST = 5  # cells named in a sentence
 _LIMIT, _SMALL_LIMIT = 1.5, 0.3  # of recovery, where the colours end; the second where all effects are small
 
+_PLURAL = {"position": "positions", "head": "heads", "neuron": "neurons", "layer": "layers"}
 _CARRIED = {
     "denoising": "clean activations into the corrupted run",
     "noising": "corrupted activations into the clean run",
@@ -148,10 +149,9 @@ def _all_small(result: PatchSweepResult) -> bool:
 
 
 def _title(result: PatchSweepResult) -> str:
-    what = {"position": "positions", "head": "heads", "neuron": "neurons", "layer": "layers"}[result.by]
     answers = set(result.answers)
     answer = brief(result.answers[0]) if len(answers) == 1 else "the answer"
-    return f"Patching {result.site}: which {what} carry {answer}?"
+    return f"Patching {result.site}: which {_PLURAL[result.by]} carry {answer}?"
 
 
 def _setting(result: PatchSweepResult) -> str:
@@ -203,12 +203,12 @@ def _strongest(result: PatchSweepResult) -> str:
     order = np.argsort(-effect, axis=None, kind="stable")
     notable = int((effect >= _NOTABLE).sum())
     cells = [divmod(int(i), effect.shape[1]) for i in order[: min(max(notable, 1), _MOST)]]
-    named = "; ".join(f"{_name(result, *cell)}: {decimal(float(result.recovery[cell]))}" for cell in cells)
-    estimate = "" if result.method == "exact" else " by the estimate"
+    named = ", ".join(f"{_name(result, *cell)} ({decimal(float(result.recovery[cell]))})" for cell in cells)
+    estimate = "" if result.method == "exact" else "By the estimate: "
     if not notable:
-        return f"No cell changes the recovery by {_NOTABLE:g} or more{estimate}; the strongest is {named}."
+        return f"{estimate}No cell changes the recovery by {_NOTABLE:g} or more; the strongest is {named}."
     few = f"{notable} of {effect.size} cells change the recovery by {_NOTABLE:g} or more"
-    return f"Strongest{estimate}: {named}. {few}."
+    return f"{estimate}Strongest {_PLURAL[result.by]}: {named}. {few}."
 
 
 def _name(result: PatchSweepResult, layer: int, column: int) -> str:
