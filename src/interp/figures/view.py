@@ -417,10 +417,12 @@ class Attention:
 
     @property
     def grids(self) -> list[Grid]:
-        """A grid for each head, on one scale."""
+        """A grid for each head, on one scale; what a query cannot see (0 after it) is left empty."""
+        n = len(self.tokens)
+        later = np.triu(np.ones((n, n), dtype=bool), 1)
         return [
             Grid(
-                values=pattern,
+                values=np.where(later & (pattern == 0), np.nan, pattern),
                 rows=Axis.tokens(self.tokens, title="query"),
                 columns=Axis.tokens(self.tokens, title="key"),
                 unit="attention",
