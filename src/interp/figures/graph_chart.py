@@ -48,7 +48,8 @@ def graph(block: Graph) -> Picture:
     listed = [f"{edge.name}: {measured(edge.weight)}" for edge in edges]
     listed = [fit(text, _SMALL, 2.6) for text in listed[: max(int(height / line_height(_SMALL)) - 1, 3)]]
     list_width = max((text_width(text, _SMALL) for text in listed), default=0)
-    heading = f"strongest ({block.unit})"
+    some = f"strongest {len(listed)} of {len(edges)}" if len(listed) < len(edges) else "strongest"
+    heading = f"{some} ({block.unit})"
     list_width = max(list_width, text_width(heading, _SMALL, bold=True)) if listed else 0
     height = max(height, (len(listed) + 1.5) * line_height(_SMALL))
     picture = Picture(width + 0.3 + list_width, height)
