@@ -25,6 +25,7 @@ from typing import Literal
 import torch
 from transformers import PreTrainedModel
 
+from interp.readout import Readout
 from planting import BOS, N_HEADS, Family, Plant
 
 Edge = tuple[str, str]
@@ -42,6 +43,11 @@ class Pair:
     answer: int
     foil: int
     positions: dict[str, int]  # of the tokens by their role in the clean prompt
+
+    @property
+    def readout(self) -> Readout:
+        """logit(answer) - logit(foil) at the last position."""
+        return Readout.logit_diff(self.answer, self.foil)
 
 
 @dataclass(frozen=True, eq=False)

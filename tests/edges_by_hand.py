@@ -7,13 +7,14 @@ norms being linear, or on one architecture; parallel blocks and norms behind att
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from interp.models.base import Model
+from interp.readout import Readout
 from interp.sites import Address, Edit
 
 Edge = tuple[str, str]
@@ -75,22 +76,22 @@ def writes(model: Model, prompt: tuple[int, ...]) -> dict[str, Tensor]:
 
 
 def exact_effects(
-    model: Model, base: tuple[int, ...], donor: tuple[int, ...], metric: Callable[[Tensor], Tensor]
+    model: Model, base: tuple[int, ...], donor: tuple[int, ...], readout: Readout
 ) -> dict[Edge, float]:
-    """What moving each edge alone changes in a metric of the last position's logits [row, d_vocab]."""
+    """What moving each edge alone changes in what `readout` reads, one number a run."""
     every = list(moves(model, base, donor))
     branches = [[], *([Edit("set", move.address, move.moved)] for move in every)]
-    values = model.sweep(base, branches, metric, exact=True).values
+    values = model.sweep(base, branches, readout, exact=True).values
     return {move.edge: (value - values[0]).item() for move, value in zip(every, values[1:], strict=True)}
 
 
 def first_order_effects(
-    model: Model, base: tuple[int, ...], donor: tuple[int, ...], metric: Callable[[Tensor], Tensor]
+    model: Model, base: tuple[int, ...], donor: tuple[int, ...], readout: Readout
 ) -> dict[Edge, float]:
     """The same by the gradient at the base run (for q, k, v and the logits, and for linear MLPs: EAP)."""
     every = list(moves(model, base, donor))
     places = list(dict.fromkeys((move.address.site, move.address.layer) for move in every))
-    gradients = dict(zip(places, model.gradients(base, places, metric), strict=True))
+    gradients = dict(zip(places, model.gradients(base, places, readout), strict=True))
     effects = {}
     for move in every:
         gradient = gradients[move.address.site, move.address.layer]

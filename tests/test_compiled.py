@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 import torch
-from torch import Tensor
 
 import interp
 from compiled import (
     LOGIT,
+    Edge,
     Pair,
     Planted,
     copy_previous_model,
@@ -59,17 +58,17 @@ def family(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def difference(pair: Pair) -> Callable[[Tensor], Tensor]:
-    """logit(answer) - logit(foil) of each row of logits [row, d_vocab]."""
-    return lambda logits: logits[:, pair.answer].double() - logits[:, pair.foil].double()
-
-
 def measured(model: interp.Model, pair: Pair, *edits: Edit, prompt: str = "clean") -> float:
-    return difference(pair)(model.forward(getattr(pair, prompt), edits)[:, -1]).item()
+    return pair.readout(model.forward(getattr(pair, prompt), edits)).item()
 
 
 def span(model: interp.Model, pair: Pair) -> float:
     return measured(model, pair) - measured(model, pair, prompt="corrupted")
+
+
+def as_shares(effects: dict[Edge, float], whole: float) -> dict[Edge, float]:
+    """The size of each effect, as a share of clean minus corrupted."""
+    return {edge: abs(effect) / abs(whole) for edge, effect in effects.items()}
 
 
 # ---- what the circuits do ----
@@ -112,7 +111,7 @@ def test_ablating_a_planted_head_ends_the_behaviour_and_another_changes_nothing(
         }
         edits |= {(layer, "mlp"): Edit.zero("mlp_out", layer) for layer in layers}
         branches = [[], *([edit] for edit in edits.values())]
-        whole, *values = model.sweep(pair.clean, branches, difference(pair), exact=True).values.tolist()
+        whole, *values = model.sweep(pair.clean, branches, pair.readout, exact=True).values.tolist()
         for place, without in zip(edits, values, strict=True):
             name = matter.get(place)
             if name is None:
@@ -156,10 +155,10 @@ def test_exactly_the_planted_edges_matter(circuit):
     """Every edge of the model, each patched alone from the corrupted into the clean run."""
     planted, model = circuit
     for pair in planted.pairs(2):
-        effects = exact_effects(model, pair.clean, pair.corrupted, difference(pair))
+        effects = exact_effects(model, pair.clean, pair.corrupted, pair.readout)
         assert planted.edges <= effects.keys()
         assert planted.fixed_edges <= effects.keys()
-        shares = {edge: abs(effect) / span(model, pair) for edge, effect in effects.items()}
+        shares = as_shares(effects, span(model, pair))
         assert {edge for edge, share in shares.items() if share > 0.01} == planted.edges
         assert min(shares[edge] for edge in planted.edges) > 0.1
         swapped = planted is case("indirect-object-subject", model.arch.family)[0]
@@ -171,9 +170,9 @@ def test_exactly_the_planted_edges_matter(circuit):
 def test_the_same_edges_matter_when_denoising(name, family):
     planted, model = case(name, family)
     for pair in planted.pairs(2):
-        effects = exact_effects(model, pair.corrupted, pair.clean, difference(pair))
-        found = {edge for edge, effect in effects.items() if abs(effect) > 0.01 * span(model, pair)}
-        assert found == planted.edges
+        effects = exact_effects(model, pair.corrupted, pair.clean, pair.readout)
+        shares = as_shares(effects, span(model, pair))
+        assert {edge for edge, share in shares.items() if share > 0.01} == planted.edges
 
 
 def test_denoising_one_edge_towards_other_names_finds_the_movers_alone(family):
@@ -183,10 +182,9 @@ def test_denoising_one_edge_towards_other_names_finds_the_movers_alone(family):
     expected = {(f"a{layer}.h{head}", "logits") for layer, head in movers}
     expected |= {("input", f"a{layer}.h{head * kv_heads // N_HEADS}<v>") for layer, head in movers}
     for pair in planted.pairs(2):
-        effects = exact_effects(model, pair.corrupted, pair.clean, difference(pair))
-        assert {
-            edge for edge, effect in effects.items() if abs(effect) > 0.01 * span(model, pair)
-        } == expected
+        effects = exact_effects(model, pair.corrupted, pair.clean, pair.readout)
+        shares = as_shares(effects, span(model, pair))
+        assert {edge for edge, share in shares.items() if share > 0.01} == expected
 
 
 @pytest.mark.parametrize("name", ["copy-previous", "induction", "indirect-object"])
@@ -194,8 +192,8 @@ def test_gradients_reach_every_planted_edge(name, family):
     """Attention is not so sharp that first-order methods could not see through it."""
     planted, model = case(name, family)
     for pair in planted.pairs(2):
-        effects = first_order_effects(model, pair.clean, pair.corrupted, difference(pair))
-        shares = {edge: abs(effect) / span(model, pair) for edge, effect in effects.items()}
+        effects = first_order_effects(model, pair.clean, pair.corrupted, pair.readout)
+        shares = as_shares(effects, span(model, pair))
         assert min(shares[edge] for edge in planted.edges) > 1e-4
         assert max(share for edge, share in shares.items() if edge not in planted.edges) < 1e-6
 
@@ -275,8 +273,8 @@ def test_in_the_linear_model_first_order_is_exact_and_paths_add_up(linear):
     planted, model = linear
     for pair in planted.pairs(2):
         for base, donor, sign in ((pair.clean, pair.corrupted, -1), (pair.corrupted, pair.clean, 1)):
-            exact = exact_effects(model, base, donor, difference(pair))
-            estimated = first_order_effects(model, base, donor, difference(pair))
+            exact = exact_effects(model, base, donor, pair.readout)
+            estimated = first_order_effects(model, base, donor, pair.readout)
             total = span(model, pair)
             assert estimated == pytest.approx(exact, abs=1e-5 * total)
             assert {edge for edge, effect in exact.items() if abs(effect) > 1e-5 * total} == planted.edges
