@@ -40,6 +40,10 @@ class NonFiniteError(InterpError):
     """NaN or infinity where a number should be."""
 
 
+class DecompositionError(InterpError):
+    """Parts that must add up to a whole, and do not."""
+
+
 class RunError(InterpError):
     """A run folder that is missing, unreadable, already taken or cannot be written."""
 

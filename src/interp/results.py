@@ -49,7 +49,7 @@ class Result:
             if f.name == "provenance":
                 values[f.name] = Provenance(**values[f.name])
             elif "ndarray" in str(f.type):
-                values[f.name] = np.asarray(values[f.name])
+                values[f.name] = None if values[f.name] is None else np.asarray(values[f.name])
             elif str(f.type).startswith("tuple"):
                 values[f.name] = _tuples(values[f.name])
         return cls(**values)

@@ -55,6 +55,7 @@ class Architecture:
     parallel_attention: bool  # attention and MLP read the same residual stream, so there is no resid_mid
     post_norms: bool = False  # what attention and MLP write is normalised before it is added
     attention_sinks: bool = False  # attention rows sum to less than 1: a learned sink takes the rest
+    logit_soft_cap: float | None = None  # logits are cap * tanh(x / cap) of what the unembedding gives
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,12 @@ class Model(ABC):
         """The output projection of each head: ``attn_out = sum over heads of z @ W_O`` plus a bias; with
         `Architecture.post_norms` that sum is what the norm behind it reads."""
 
+    @abstractmethod
+    def W_out(self, layer: int) -> Float[Tensor, "d_mlp d_model"]:
+        """What each MLP neuron writes: ``mlp_out = mlp_act @ W_out`` plus a bias; with
+        `Architecture.post_norms` that sum is what the norm behind it reads. `SiteError` where there is no
+        one MLP."""
+
     @property
     @abstractmethod
     def W_E(self) -> Float[Tensor, "d_vocab d_model"]:
@@ -295,13 +302,18 @@ class Model(ABC):
             found = torch.autograd.grad(readout(logits).sum(), wanted, allow_unused=True)
         return [torch.zeros_like(x) if g is None else g for x, g in zip(wanted, found, strict=True)]
 
-    def unembed(self, resid: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_vocab"]:
-        """Logits of a residual-stream vector: final norm, unembedding, and any soft cap."""
+    def unembed(
+        self, resid: Float[Tensor, "*any d_model"], *, differentiable: bool = False
+    ) -> Float[Tensor, "*any d_vocab"]:
+        """Logits of a residual-stream vector: final norm, unembedding, and any soft cap.
+
+        With `differentiable`, gradients with respect to `resid` can be taken.
+        """
         if resid.shape[-1] != self.arch.d_model:
             raise InputError(
                 f"unembed takes vectors of width {self.arch.d_model}, not of shape {list(resid.shape)}."
             )
-        with self._lock, torch.no_grad():
+        with self._lock, torch.set_grad_enabled(differentiable):
             return self._unembed(resid.to(self.device, self.dtype))
 
     def to_tokens(self, prompts: Prompts) -> Tokens:

@@ -93,7 +93,7 @@ class HuggingFaceModel(Model):
             bias = None if head.bias is None else head.bias[list(columns)]
             logits = nn.functional.linear(normed, head.weight[list(columns)], bias)
         logits = logits / logits_divisor(self.hf_model)
-        cap = getattr(self.hf_model.config.get_text_config(), "final_logit_softcapping", None)
+        cap = self.arch.logit_soft_cap
         return logits if cap is None else cap * torch.tanh(logits / cap)
 
     @property
@@ -105,12 +105,20 @@ class HuggingFaceModel(Model):
         return self.hf_model.get_input_embeddings().weight.detach()
 
     def W_O(self, layer: int) -> Tensor:
-        projection = part(self.layers[layer], self.layout.attn_proj)
+        weight = self._projection(layer, self.layout.attn_proj)
+        return weight.unflatten(0, (self.arch.n_heads, self.arch.d_head))
+
+    def W_out(self, layer: int) -> Tensor:
+        self.check_site("mlp_act")
+        return self._projection(layer, self.layout.mlp_proj)
+
+    def _projection(self, layer: int, path: str) -> Tensor:
+        """The weights [in, out] of a projection onto the residual stream, as what it adds is scaled."""
+        projection = part(self.layers[layer], path)
         weight = projection.weight.detach()
         if isinstance(projection, nn.Linear):
             weight = weight.T  # Linear keeps [out, in]; GPT-2's Conv1D keeps [in, out]
-        weight = weight if self.residual_scale == 1.0 else weight * self.residual_scale
-        return weight.unflatten(0, (self.arch.n_heads, self.arch.d_head))
+        return weight if self.residual_scale == 1.0 else weight * self.residual_scale
 
 
 def twin(hf_model: PreTrainedModel) -> PreTrainedModel:

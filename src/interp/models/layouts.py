@@ -235,6 +235,7 @@ def architecture(model: PreTrainedModel, layout: Layout) -> Architecture:
         parallel_attention=is_parallel(model, layout),
         post_norms=not layout.attn_proj.startswith(layout.attn),
         attention_sinks=hasattr(_parent(first, layout.attn_proj), "sinks"),
+        logit_soft_cap=getattr(config, "final_logit_softcapping", None),
     )
 
 

@@ -104,6 +104,11 @@ class TransformerLensModel(Model):
         weight = weight if weight.ndim == 3 else weight.unflatten(0, (self.arch.n_heads, self.arch.d_head))
         return weight if self.residual_scale == 1.0 else weight * self.residual_scale
 
+    def W_out(self, layer: int) -> Tensor:
+        self.check_site("mlp_act")
+        weight = self.bridge.blocks[layer].mlp.W_out.detach()
+        return weight if self.residual_scale == 1.0 else weight * self.residual_scale
+
 
 def _hook(site: str, layer: int | None, taps: Taps) -> Callable[..., Tensor | None]:
     """The hook of a site in TransformerLens' form; it returns None where nothing was edited."""

@@ -1,0 +1,26 @@
+"""How sure is a mean over prompts? The percentile bootstrap."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+RESAMPLES = 2000
+
+
+def bootstrap_interval(
+    values: Float[np.ndarray, "prompt *any"], seed: int
+) -> tuple[Float[np.ndarray, "*any"], Float[np.ndarray, "*any"]]:
+    """The 95 % percentile interval of the mean over the first axis, its lower and upper ends.
+
+    Of a single prompt both ends are its own value: the interval then says nothing. With a handful of prompts it
+    is too narrow, as the bootstrap cannot draw what was not sampled.
+    """
+    n = len(values)
+    if n == 1:
+        return values[0], values[0]
+    draws = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
+    weights = np.stack([np.bincount(draw, minlength=n) for draw in draws]) / n  # [resample, prompt]
+    means = np.tensordot(weights, values, axes=1)  # [resample, ...]
+    low, high = np.percentile(means, [2.5, 97.5], axis=0)
+    return low, high
