@@ -27,6 +27,12 @@ _HOME = {
     "logit_lens": "interp.methods.logit_lens",
     "causal_tracing": "interp.methods.causal_tracing",
     "patch_sweep": "interp.methods.patch_sweep",
+    "direct_logit_attribution": "interp.methods.direct_logit_attribution",
+    "contrast": "interp.methods.contrast",
+    "TunedLens": "interp.methods.tuned_lens",
+    "tuned_lens": "interp.methods.tuned_lens",
+    "train_tuned_lens": "interp.methods.lens_training",
+    "measure_lens": "interp.methods.lens_training",
     "InterpError": "interp.errors",
 }
 
@@ -42,27 +48,37 @@ __all__ = [
     "Readout",
     "Site",
     "Tokens",
+    "TunedLens",
     "__version__",
     "causal_tracing",
+    "contrast",
+    "direct_logit_attribution",
     "inspect_dataset",
     "load_model",
     "logit_lens",
     "make_dataset",
+    "measure_lens",
     "patch_sweep",
     "resuming",
+    "train_tuned_lens",
+    "tuned_lens",
 ]
 
 if TYPE_CHECKING:
     from interp.errors import InterpError
     from interp.methods.causal_tracing import causal_tracing
+    from interp.methods.contrast import contrast
+    from interp.methods.direct_logit_attribution import direct_logit_attribution
+    from interp.methods.lens_training import measure_lens, train_tuned_lens
     from interp.methods.logit_lens import logit_lens
     from interp.methods.patch_sweep import patch_sweep
+    from interp.methods.tuned_lens import TunedLens, tuned_lens
     from interp.models.base import Model
     from interp.models.layouts import Layout
     from interp.models.registry import load_model
     from interp.readout import Readout
     from interp.resume import resuming
-    from interp.sites import SITES, Address, Edit, Site
+    from interp.sites import Address, Edit, SITES, Site
     from interp.tasks.base import Pair, PairDataset
     from interp.tasks.inspection import inspect_dataset
     from interp.tasks.registry import make_dataset

@@ -3,19 +3,19 @@
 Elhage et al. 2021, https://transformer-circuits.pub/2021/framework ; nostalgebraist's logit lens, by parts.
 
 1. The residual stream at a position is a sum: the embedding, and what each attention and MLP layer added.
-2. The final norm divides it by a scale. With that scale frozen at the value of this run, the rest of the way to a
-   logit (centring, the norm's weight and bias, the unembedding and its bias) is an affine map: a constant, and a
-   direction in the residual stream (`Readout`).
-3. The product of each part with the direction is its part of the logit. Together with the constant, these sum to
-   the logit, which is checked. Heads, source positions and neurons split an attention or MLP part further:
-   ``attn_out = sum of z @ W_O + bias``, ``z = sum over positions of pattern * v``,
-   ``mlp_out = mlp_act @ W_out + bias``.
+2. The final norm divides it by a scale. With that scale frozen at the value of this run, the rest of the way
+   to a logit (centring, the norm's weight and bias, the unembedding and its bias) is an affine map: a
+   constant, and a direction in the residual stream (`Readout`).
+3. The product of each part with the direction is its part of the logit. Together with the constant, these sum
+   to the logit, which is checked. Heads, source positions and neurons split an attention or MLP part further:
+   ``attn_out = sum of z @ W_O + bias``, ``z = sum over positions of pattern * v``, ``mlp_out = mlp_act @
+   W_out + bias``.
 
 The parts are those of the logit before a final soft cap (Gemma 2), where there is one: a cap is no sum.
 
 When it misleads: these are *direct* effects. A head that acts through later heads has none, and one that is
-removed may be made up for by others. A part of a *single* logit says little, as what moves all logits alike moves
-no prediction; give a foil. And the frozen scale hides what a part does to the scale.
+removed may be made up for by others. A part of a *single* logit says little, as what moves all logits alike
+moves no prediction; give a foil. And the frozen scale hides what a part does to the scale.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ class DirectLogitAttributionResult(Result):
 class Readout:
     """How a logit (difference) is read off the residual stream, with the final norm's scale frozen.
 
-    ``value = resid @ direction + constant``. `constant` is what the norm's bias and the unembedding's bias give.
+    ``value = resid @ direction + constant``. `constant` is what the norm's bias and the unembedding's bias
+    give.
     """
 
     direction: Float[Tensor, d_model]  # float64, on the CPU
@@ -203,7 +204,9 @@ def _ids(model: Model, given: Any, n: int, what: str) -> list[int]:
     """A token id for each prompt: the one that was given for all, or as many as there are prompts."""
     several = [given] * n if isinstance(given, str | int) else list(given)
     if len(several) != n:
-        raise InputError(f"There are {n} prompts and {len(several)} {what}s; give one for each, or one for all.")
+        raise InputError(
+            f"There are {n} prompts and {len(several)} {what}s; give one for each, or one for all."
+        )
     return [model.to_single_token(one) for one in several]
 
 
@@ -229,20 +232,21 @@ def _views(
 
 
 def _check_view(model: Model, rows: Sequence[Tokens], view: str) -> None:
-    """Raise where a view cannot be had: `SiteError` of this model or backend, `InputError` of these prompts."""
+    """Raise where a view cannot be had: `SiteError` of this model or backend, `InputError` of these
+    prompts."""
     if model.arch.post_norms:
         part, whole = ("MLP neuron", "mlp") if view == "neuron" else ("head", "attn")
         raise SiteError(
-            f"{model.identity.name} normalises what attention and MLP write before it is added, so the part of "
-            f"one {part} is not what it writes alone; take the parts of whole layers ('L0 {whole}', ...), which "
-            "are exact."
+            f"{model.identity.name} normalises what attention and MLP write before it is added, so the part "
+            f"of one {part} is not what it writes alone; take the parts of whole layers ('L0 {whole}', ...),"
+            " which are exact."
         )
     for site in {"head": ("z",), "source": ("v", "pattern"), "neuron": ("mlp_act",)}[view]:
         model.check_site(site)
     if view == "source" and len({row.lengths[0] for row in rows}) > 1:
         raise InputError(
-            "The prompts have different numbers of tokens, so their source positions cannot be averaged; give "
-            "prompts of one length."
+            "The prompts have different numbers of tokens, so their source positions cannot be averaged; "
+            "give prompts of one length."
         )
 
 
@@ -289,7 +293,9 @@ def _decompose(
         attn_bias = torch.tensor([components[f"L{layer} attn"] for layer in layers]) - heads.sum(-1)
     if "source" in views:
         sources = torch.stack([_by_source(cache, layer, at, W[layer]) for layer in layers])
-        _check_equal(sources.sum(-1), (cache.stack("z")[:, 0, at].double().cpu() * W).sum(-1), "source positions")
+        _check_equal(
+            sources.sum(-1), (cache.stack("z")[:, 0, at].double().cpu() * W).sum(-1), "source positions"
+        )
     if "neuron" in views:
         split = [_by_neuron(model, cache, layer, at, read) for layer in layers]
         neurons, mlp_bias = (torch.stack(each) for each in zip(*split, strict=True))
@@ -309,9 +315,9 @@ def frozen_readout(
 
         logits(x) = constant + A x / scale(x),   logits(0) = constant,   d logits / d x at 0 = A / scale(0).
 
-    This holds for LayerNorm (A then centres) and RMSNorm, whatever their weights. So ``A / scale(resid)`` is the
-    gradient at zero times ``scale(0) / scale(resid)``, one number for all tokens: that which carries the gradient
-    times `resid` over into ``logits(resid) - logits(0)``.
+    This holds for LayerNorm (A then centres) and RMSNorm, whatever their weights. So ``A / scale(resid)`` is
+    the gradient at zero times ``scale(0) / scale(resid)``, one number for all tokens: that which carries the
+    gradient times `resid` over into ``logits(resid) - logits(0)``.
 
     Args:
         resid: the last residual stream, at the position whose logit is read; its scale is the one frozen.
@@ -336,9 +342,9 @@ def frozen_readout(
     off = (scale * reached - wanted).abs()
     if not off.max() <= TOLERANCE:  # NaN too
         raise DecompositionError(
-            f"With the final norm's scale frozen, the last residual stream gives logits that are off by up to "
-            f"{off.max():.2g}; load the model with dtype='float32' or 'float64' where it is in half precision, "
-            "otherwise its final norm is of a kind that cannot be decomposed."
+            "With the final norm's scale frozen, the last residual stream gives logits that are off by up "
+            f"to {off.max():.2g}; load the model with dtype='float32' or 'float64' where it is in half "
+            "precision, otherwise its final norm is of a kind that cannot be decomposed."
         )
     signs = torch.tensor([1.0] if foil is None else [1.0, -1.0], dtype=torch.float64)
     n = len(ids)
@@ -356,10 +362,11 @@ def _before_cap(logits: Tensor, cap: float | None) -> Tensor:
 def embeddings(model: Model, tokens: Tokens, cache: Cache, at: int) -> dict[str, Tensor]:
     """What the stream begins with at a position, by token and position embedding.
 
-    Families scale or normalise the token embedding on its way into the stream, and some add one for the position.
-    Two more prompts tell: if one token gives the same stream at all positions, there is no position embedding. If
-    other tokens have the same difference between stream and embedding, that difference is the position's.
-    Otherwise the two are not told apart.
+    Families scale or normalise the token embedding on its way into the stream, and some add one for the
+    position.
+    Two more prompts tell: if one token gives the same stream at all positions, there is no position
+    embedding. If other tokens have the same difference between stream and embedding, that difference is the
+    position's. Otherwise the two are not told apart.
     """
     stream = cache["resid_pre", 0][0]  # [pos, d_model]
     ids = tokens.ids[0]
@@ -403,7 +410,8 @@ def _by_neuron(model: Model, cache: Cache, layer: int, at: int, read: Any) -> tu
 
 
 def _check_sum(components: dict[str, float], accumulated: np.ndarray, value: float) -> None:
-    """Raise `DecompositionError`, with the first place that is off, where the parts do not sum to the logit."""
+    """Raise `DecompositionError`, with the first place that is off, where the parts do not sum to the
+    logit."""
     total = sum(components.values())
     if abs(total - value) <= TOLERANCE:
         return
@@ -415,8 +423,9 @@ def _check_sum(components: dict[str, float], accumulated: np.ndarray, value: flo
     first = int(np.argmax(off > TOLERANCE)) if (off > TOLERANCE).any() else n_layers
     where = "the embedding" if first == 0 else f"layer {first - 1}"
     raise DecompositionError(
-        f"The parts sum to {total:.6g}, but the logit is {value:.6g}, off by {abs(total - value):.2g}; they leave "
-        f"the residual stream at {where} (off by {off[first]:.2g} there). Load the model with dtype='float64'."
+        f"The parts sum to {total:.6g}, but the logit is {value:.6g}, off by {abs(total - value):.2g}; they "
+        f"leave the residual stream at {where} (off by {off[first]:.2g} there). Load the model with "
+        "dtype='float64'."
     )
 
 

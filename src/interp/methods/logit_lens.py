@@ -4,13 +4,14 @@ nostalgebraist 2020, https://www.lesswrong.com/posts/AcKRB8wDpdaN6v6ru/interpret
 
 Each layer's residual stream goes through the model's own final norm and unembedding. When it
 misleads: early layers may keep their content in another basis than the last, so a token that the
-lens does not show can be there all the same.
+lens does not show can be there all the same. A tuned lens (`interp.methods.tuned_lens`) allows for that.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -23,6 +24,9 @@ from interp.provenance import Provenance
 from interp.readout import kl_divergence
 from interp.results import Result
 from interp.tokens import Prompt
+
+if TYPE_CHECKING:
+    from interp.methods.tuned_lens import TunedLens
 
 LensSite = Literal["resid", "attn_out", "mlp_out"]
 SITES: tuple[str, ...] = ("resid", "attn_out", "mlp_out")
@@ -53,6 +57,7 @@ class LogitLensResult(Result):
     top_tokens: tuple  # texts, nested as top_ids
     final_top_token: str  # the model's own prediction at the last position read
     final_top_prob: float
+    lens: str = "plain"  # plain | tuned
 
     @property
     def crossover_layer(self) -> int | None:
@@ -61,11 +66,7 @@ class LogitLensResult(Result):
         -1 is the embedding; None where the answer is not top-1 at the end.
         """
         rank = self.answer_rank if self.one_position else self.answer_rank[:, -1]
-        if rank[-1] != 1:
-            return None
-        misses = np.flatnonzero(rank != 1)
-        row = int(misses[-1]) + 1 if len(misses) else 0
-        return row - 1 if self.layers[0] == "embed" else row
+        return crossover(rank, self.layers)
 
     @property
     def grid(self) -> dict[str, np.ndarray]:
@@ -76,6 +77,16 @@ class LogitLensResult(Result):
         return {name: a[:, None] if self.one_position else a for name, a in arrays.items()}
 
 
+def crossover(rank: Int[np.ndarray, layer], layers: Sequence[str]) -> int | None:
+    """The first layer from which on the rank is 1 up to the last; -1 is the embedding, None: not at the
+    end."""
+    if rank[-1] != 1:
+        return None
+    misses = np.flatnonzero(rank != 1)
+    row = int(misses[-1]) + 1 if len(misses) else 0
+    return row - 1 if layers[0] == "embed" else row
+
+
 def logit_lens(
     model: Model,
     prompt: Prompt,
@@ -84,6 +95,7 @@ def logit_lens(
     position: int | Literal["all"] = -1,
     site: LensSite = "resid",
     k: int = 5,
+    lens: TunedLens | None = None,
     seed: int = 0,
 ) -> LogitLensResult:
     """Read the model's prediction off at every layer.
@@ -96,27 +108,29 @@ def logit_lens(
         site: ``resid`` reads the residual stream (the embedding, then after each layer);
             ``attn_out`` and ``mlp_out`` what a layer's attention or MLP alone would say.
         k: how many top tokens to keep.
+        lens: a tuned lens, which translates each layer's stream first; only of ``resid``.
         seed: recorded only; the lens draws nothing.
 
     Raises:
-        InputError: an unusable prompt, an answer of several tokens, a position out of range.
+        InputError: an unusable prompt, an answer of several tokens, a position out of range, a tuned
+            lens of another model or site.
     """
     if site not in SITES:
         raise InputError(f"Unknown lens site {site!r}; {nearest(site, SITES)}")
+    if lens is not None and site != "resid":
+        raise InputError(f"A tuned lens translates the residual stream, not {site!r}; use site='resid'.")
     if not 1 <= k <= model.arch.d_vocab:
         raise InputError(f"k must lie between 1 and {model.arch.d_vocab}; got {k}.")
     tokens = model.to_tokens(prompt)
     ids = tokens.repeat(1).row(0)
     positions = _positions(position, len(ids))
 
-    states, logits = _states(model, prompt, site, positions)  # [layer, pos, d_model], [pos, d_vocab]
-    final = logits.double().cpu()  # [pos, d_vocab]
+    read, final = lens_logits(model, prompt, positions, site=site, lens=lens)
     answer_id = int(final[-1].argmax()) if answer is None else model.to_single_token(answer)
 
-    lens = model.unembed(states).cpu().double()  # [layer, pos, d_vocab]
-    log_probs = lens.log_softmax(-1)
+    log_probs = read.log_softmax(-1)
     probs = log_probs.exp()
-    target = lens[..., answer_id, None]
+    target = read[..., answer_id, None]
     top = probs.topk(k, dim=-1)  # [layer, pos, k]
 
     one = position != "all"
@@ -136,15 +150,32 @@ def logit_lens(
         site=site,
         layers=(*(["embed"] if site == "resid" else []), *map(str, range(n_layers))),
         answer_prob=array(probs[..., answer_id]),
-        answer_rank=array((lens > target).sum(-1) + 1),
+        answer_rank=array((read > target).sum(-1) + 1),
         entropy=array(-(probs * log_probs).sum(-1)),
-        kl_to_final=array(kl_divergence(final, lens)),
+        kl_to_final=array(kl_divergence(final, read)),
         top_ids=top_ids,
         top_probs=array(top.values),
         top_tokens=_texts(model, top_ids),
         final_top_token=model.labels([int(final[-1].argmax())])[0],
         final_top_prob=float(final[-1].softmax(-1).max()),
+        lens="plain" if lens is None else "tuned",
     )
+
+
+def lens_logits(
+    model: Model,
+    prompt: Prompt,
+    positions: Sequence[int],
+    *,
+    site: LensSite = "resid",
+    lens: TunedLens | None = None,
+) -> tuple[Float[Tensor, "layer pos d_vocab"], Float[Tensor, "pos d_vocab"]]:
+    """The logits that the lens reads at each layer, and the model's own, in float64 on the CPU."""
+    states, logits = _states(model, prompt, site, list(positions))  # [layer, pos, d_model], [pos, d_vocab]
+    if lens is not None:
+        lens.check_fits(model)
+        states = lens.translate(states)
+    return model.unembed(states).cpu().double(), logits.double().cpu()
 
 
 def _positions(position: int | str, n: int) -> list[int]:

@@ -1,0 +1,74 @@
+"""The text that a tuned lens is trained and measured on, as sequences of equal length."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from interp.errors import InputError, first_line
+from interp.models.base import Model
+from interp.tokens import encode
+
+DEMO = "demo"  # the text that the demo models learned from
+
+
+def lens_text(
+    model: Model, source: str, *, training: int, held_out: int, length: int = 128, seed: int = 0
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Sequences of token ids to train on, and others to measure on, each of `length` ids, the BOS included.
+
+    `source` is "demo", text from the generator that the demo models learned from (the two parts are drawn
+    from different seeds, so that a fact of one may occur in the other), or a text file, whose end is held
+    out. Raises `InputError` for "demo" with a model that has another tokenizer, for a file that cannot be
+    read, and where there is too little text.
+    """
+    if training < 1 or held_out < 1 or length < 2:
+        raise InputError(
+            "Give at least one sequence to train on and one to measure on, of two tokens or more."
+        )
+    if model.tokenizer is None:
+        raise InputError("This model has no tokenizer, so there is no text for a lens; load it with one.")
+    if model.arch.n_ctx is not None and length > model.arch.n_ctx:
+        raise InputError(
+            f"The model reads at most {model.arch.n_ctx} tokens; give a shorter length than {length}."
+        )
+    if source == DEMO:
+        return _demo(model, training, length, 2 * seed), _demo(model, held_out, length, 2 * seed + 1)
+    sequences = _of_file(model, Path(source), length)
+    if len(sequences) < training + held_out:
+        raise InputError(
+            f"{source!r} has {len(sequences)} sequences of {length} tokens, but {training + held_out} were "
+            "asked for; give a longer file, or ask for fewer."
+        )
+    return sequences[:training], sequences[len(sequences) - held_out :]
+
+
+def _demo(model: Model, count: int, length: int, seed: int) -> list[list[int]]:
+    from interp import zoo
+
+    tokenizer: Any = model.tokenizer
+    file = zoo.path(zoo.NAMES[0]) / "tokenizer.json"  # both demo models have the same
+    vocabulary = json.loads(file.read_text(encoding="utf-8"))["model"]["vocab"]
+    if not vocabulary.items() <= tokenizer.get_vocab().items():
+        raise InputError(
+            f"The text of the demo models is not what {model.identity.name} learned; give a text file of the"
+            " kind that it reads."
+        )
+    drawn = zoo.sequences(
+        tokenizer=tokenizer.backend_tokenizer, seed=seed, length=length, bos=model.bos_id is not None
+    )
+    return [ids for ids, _ in islice(drawn, count)]
+
+
+def _of_file(model: Model, path: Path, length: int) -> list[list[int]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The text file {str(path)!r} cannot be read ({first_line(error)}).") from None
+    assert model.tokenizer is not None
+    ids = encode(model.tokenizer, text)
+    bos = [] if model.bos_id is None else [model.bos_id]
+    step = length - len(bos)
+    return [bos + ids[start : start + step] for start in range(0, len(ids) - step + 1, step)]
