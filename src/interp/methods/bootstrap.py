@@ -10,7 +10,7 @@ RESAMPLES = 2000
 
 def bootstrap_interval(
     values: Float[np.ndarray, "prompt ..."], seed: int
-) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+) -> tuple[Float[np.ndarray, ...], Float[np.ndarray, ...]]:
     """The 95 % percentile interval of the mean over the first axis, its lower and upper ends.
 
     Of a single prompt both ends are its own value: the interval then says nothing. With a handful of prompts
