@@ -99,13 +99,16 @@ def train_tuned_lens(
 
     losses = np.zeros((steps, n))
     for step, batch in enumerate(_batches(text, batch_size, steps, seed)):
-        streams, final = _streams(model, batch)  # [layer + 1, token, d_model], [token, d_vocab]
+        streams, logits = _streams(model, batch)  # [layer + 1, token, d_model], [token, d_vocab]
+        final = logits.softmax(-1)
+        negative_entropy = (final * logits.log_softmax(-1)).sum(-1)
         optimizer.zero_grad()
         for layer in range(n):  # one after the other: the logits of all layers may not fit at once
             own = streams[layer]
             standard = (own - middle[layer]) / spread[layer]
             moved = own + size[layer] * (standard @ matrix[layer].T + shift[layer])
-            loss = kl_divergence(final, model.unembed(moved, differentiable=True).float()).mean()
+            read = model.unembed(moved, differentiable=True).float().log_softmax(-1)
+            loss = (negative_entropy - (final * read).sum(-1)).mean()  # KL(final || lens)
             loss.backward(inputs=[matrix, shift])
             losses[step, layer] = loss.item()
         if not np.isfinite(losses[step]).all():
