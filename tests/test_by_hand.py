@@ -209,3 +209,34 @@ def test_noise_on_the_first_token(model):
     # the sample variance of 4 twos among 16 entries is (16 - 16 * 0.25) / 15 = 0.8
     assert trace.noise_std == pytest.approx(2 * math.sqrt(0.8))
     assert trace.recovery == pytest.approx(np.array([[1.0, 0.0], [0.0, 1.0]]), abs=1e-6)
+
+
+def test_direct_logit_attribution(model):
+    scale = math.sqrt(sum(v * v for v in STREAM) / 4)  # that of the final norm, frozen
+
+    def parts(answer: int, foil: int) -> dict[str, float]:
+        result = interp.direct_logit_attribution(model, [A, B], answer, foil)
+        return dict(zip(result.components, (scale * result.by_component).tolist(), strict=True))
+
+    nothing = dict.fromkeys(["embed", "L0 attn", "L0 mlp", "L1 attn", "L1 mlp", "constant"], 0.0)
+    # The last token is b, embedded as 2 b; layer 0 writes 6 c + 2 d; the neuron of layer 1 writes a.
+    assert parts(C, D) == pytest.approx(nothing | {"L0 attn": 4.0}, abs=1e-5)
+    assert parts(A, B) == pytest.approx(nothing | {"embed": -2.0, "L1 mlp": 5 * NEURON}, abs=1e-5)
+
+    result = interp.direct_logit_attribution(model, [A, B], C, D)
+    # 6 c comes from the value of a, at position 0, and 2 d from that of b, at position 1.
+    assert (scale * result.by_source[0, 0]).tolist() == pytest.approx([6.0, -2.0], abs=1e-5)
+    assert (scale * result.accumulated).tolist() == pytest.approx([0.0, 4.0, 4.0], abs=1e-5)
+    result = interp.direct_logit_attribution(model, [A, B], A, B, k=1)
+    assert result.neurons == ((1, 0),)
+    assert (scale * result.by_neuron).tolist() == pytest.approx([5 * NEURON], abs=1e-5)
+
+
+def test_contrast(model):
+    contrast = interp.contrast(model, [A, B], [C, B], target=C, competitor=D, margin=0.5)
+    # after layer 0 the streams are 2 b + 6 c + 2 d, of scale sqrt(11), and 2 b + 2 d, of scale sqrt(2)
+    assert contrast.ahead[0] == pytest.approx([0, 4 / ROOT, 4 / math.sqrt(sum(v * v for v in STREAM) / 4)])
+    assert contrast.ahead[1] == pytest.approx([0, -math.sqrt(2), -math.sqrt(2)])
+    assert contrast.marks.tolist() == [[0, 1, 1], [0, -1, -1]]
+    assert contrast.parting == 1
+    assert contrast.hand_offs == (1, 1)

@@ -290,7 +290,7 @@ def _decompose(
     if "head" in views:
         z = cache.stack("z")[:, 0, at].double().cpu()  # [layer, head, d_head]
         heads = (z * W).sum(-1)
-        attn_bias = torch.tensor([components[f"L{layer} attn"] for layer in layers]) - heads.sum(-1)
+        attn_bias = read(cache.stack("attn_out")[:, 0, at]) - heads.sum(-1)
     if "source" in views:
         sources = torch.stack([_by_source(cache, layer, at, W[layer]) for layer in layers])
         _check_equal(

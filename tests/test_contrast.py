@@ -1,0 +1,106 @@
+"""Two prompts side by side: who is ahead, where they part, and where the lead is handed over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import interp
+from conftest import run
+from interp.errors import InputError
+from interp.methods.contrast import ContrastResult
+from interp.results import read_result
+
+FRANCE, JAPAN = "The capital of France is", "The capital of Japan is"
+CAPITALS = {"target": " Paris", "competitor": " Tokyo"}
+
+
+@pytest.mark.parametrize("name", ["demo-gpt2", "demo-qwen3"])
+def test_known_facts_end_apart(load, name: str) -> None:
+    model = load(name)
+    result = interp.contrast(model, FRANCE, JAPAN, **CAPITALS)
+    assert result.marks[:, -1].tolist() == [1, -1]
+    # Both prompts end with the same token, so that they cannot differ before attention has moved anything.
+    assert result.marks[0, 0] == result.marks[1, 0]
+    np.testing.assert_allclose(result.ahead[0, 0], result.ahead[1, 0], atol=1e-3)
+    assert result.parting is not None
+    assert result.parting > 0
+    assert (result.marks[0, result.parting :] != result.marks[1, result.parting :]).all()
+    assert result.marks[0, result.parting - 1] == result.marks[1, result.parting - 1]
+    assert result.differing == tuple((i, i + 1) for i in [len(result.tokens[0]) - 2] * 2)
+
+
+def test_the_traces_are_those_of_the_logit_lens(load) -> None:
+    model = load("demo-qwen3")
+    result = interp.contrast(model, FRANCE, JAPAN, **CAPITALS)
+    for row, prompt in enumerate((FRANCE, JAPAN)):
+        paris, tokyo = (interp.logit_lens(model, prompt, token) for token in CAPITALS.values())
+        np.testing.assert_allclose(result.target_prob[row], paris.answer_prob, rtol=1e-9)
+        np.testing.assert_allclose(result.competitor_prob[row], tokyo.answer_prob, rtol=1e-9)
+        assert result.top_tokens[row] == tuple(tops[0] for tops in paris.top_tokens)
+    odds = np.log(result.target_prob) - np.log(result.competitor_prob)
+    np.testing.assert_allclose(result.ahead, odds, atol=1e-6)
+
+
+def test_the_margin_decides_what_is_ahead(load) -> None:
+    wide = interp.contrast(load("demo-gpt2"), FRANCE, JAPAN, **CAPITALS, margin=1000.0)
+    assert (wide.marks == 0).all()
+    assert wide.parting is None
+    assert wide.hand_offs == (None, None)
+    narrow = interp.contrast(load("demo-gpt2"), FRANCE, JAPAN, **CAPITALS, margin=1e-9)
+    np.testing.assert_array_equal(narrow.marks, np.sign(narrow.ahead))
+
+
+def marked(load, first: list[int], second: list[int]) -> ContrastResult:
+    result = interp.contrast(load("demo-gpt2"), FRANCE, JAPAN, **CAPITALS)
+    return replace(result, marks=np.array([first, second]))
+
+
+def test_parting_and_hand_off_by_their_definitions(load) -> None:
+    result = marked(load, [-1, 1, -1, 0, 1, 1, 1], [-1, 1, 1, 0, 0, -1, -1])
+    assert result.parting == 4  # they differ at 2, agree again at 3, and differ from 4 to the end
+    assert result.hand_offs == (4, 5)
+    result = marked(load, [1] * 7, [-1, -1, -1, -1, -1, -1, 0])
+    assert result.parting == 0
+    assert result.hand_offs == (None, None)  # ahead from the embedding on; neither at the end
+    assert marked(load, [-1] * 7, [1, 1, 1, 1, 1, 1, -1]).parting is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "differing"),
+    [
+        ([1, 2, 3, 4], [1, 9, 3, 4], ((1, 2), (1, 2))),
+        ([1, 2, 3, 4], [1, 3, 4], ((1, 2), (1, 1))),
+        ([1, 2, 3], [1, 2, 3, 4], ((3, 3), (3, 4))),
+        ([1, 1, 1], [1, 1], ((2, 3), (2, 2))),
+        ([1, 2], [3, 4, 5], ((0, 2), (0, 3))),
+    ],
+)
+def test_the_part_in_which_prompts_differ(load, first, second, differing) -> None:
+    result = interp.contrast(load("tiny-qwen3"), first, second, target=20, competitor=30)
+    assert result.differing == differing
+    again = read_result(json.loads(json.dumps(result.to_dict())))
+    assert again.differing == differing
+    assert again.hand_offs == result.hand_offs
+
+
+def test_bad_questions(load) -> None:
+    model = load("demo-gpt2")
+    with pytest.raises(InputError, match="the same"):
+        interp.contrast(model, FRANCE, FRANCE, **CAPITALS)
+    with pytest.raises(InputError, match="same token"):
+        interp.contrast(model, FRANCE, JAPAN, target=" Paris", competitor=" Paris")
+    for margin in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="margin"):
+            interp.contrast(model, FRANCE, JAPAN, **CAPITALS, margin=margin)
+
+
+def test_the_command_line(tmp_path, capsys) -> None:
+    assert run("run", "contrast", "--tag", "x", "--out", tmp_path) == 0
+    assert "Their marks differ from layer" in capsys.readouterr().out
+    assert (tmp_path / "contrast" / "x" / "contrast.png").stat().st_size > 10_000
+    assert run("run", "contrast", "--set", f"lens={tmp_path}", "--out", tmp_path) == 2
+    assert "no tuned lens" in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,271 @@
+"""The tuned lens: what it is without training, what training does, and how it is kept and recognised."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import interp
+from conftest import run
+from interp import TunedLens, zoo
+from interp.errors import InputError, NonFiniteError
+from interp.methods.lens_files import unembed_hashes
+from interp.methods.lens_text import lens_text
+from interp.methods.lens_training import lens_bias
+from interp.results import read_result
+
+DEMOS = ("demo-gpt2", "demo-qwen3")
+EIFFEL = "The Eiffel Tower is in the city of"
+STEPS, SEQUENCES = 25, 40
+
+
+@pytest.fixture(scope="module")
+def tuned(load):
+    """`tuned(name)`: a lens of a demo model after a short training, its losses, and text held out."""
+    made = {}
+
+    def tuned(name: str):
+        if name not in made:
+            text, held_out = lens_text(load(name), "demo", training=SEQUENCES, held_out=6, length=64)
+            lens, losses = interp.train_tuned_lens(load(name), text, steps=STEPS, batch_size=4)
+            made[name] = lens, losses, held_out
+        return made[name]
+
+    return tuned
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_without_training_it_is_the_logit_lens(load, name: str) -> None:
+    model = load(name)
+    result = interp.tuned_lens(model, EIFFEL, " Paris", lens=TunedLens.identity(model))
+    plain = interp.logit_lens(model, EIFFEL, " Paris")
+    for lens in range(2):
+        np.testing.assert_array_equal(result.answer_prob[lens], plain.answer_prob)
+        np.testing.assert_array_equal(result.top_ids[lens], plain.top_ids)
+    assert result.crossover_layers == (plain.crossover_layer,) * 2
+    every = interp.logit_lens(model, EIFFEL, position="all", lens=TunedLens.identity(model))
+    np.testing.assert_array_equal(every.top_ids, interp.logit_lens(model, EIFFEL, position="all").top_ids)
+    assert (every.lens, plain.lens) == ("tuned", "plain")
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_training_helps_at_every_layer_on_text_that_it_did_not_see(load, tuned, name: str) -> None:
+    lens, losses, held_out = tuned(name)
+    result = interp.measure_lens(load(name), lens, held_out, losses=losses)
+    assert (result.kl[1, :-1] < result.kl[0, :-1]).all()
+    assert (result.cross_entropy[1, :-2] < result.cross_entropy[0, :-2]).all()
+    assert result.bias[1, 1:-1].mean() < 0.5 * result.bias[0, 1:-1].mean()
+    np.testing.assert_allclose(result.kl[:, -1], 0, atol=1e-6)  # the last layer is the model
+    np.testing.assert_allclose(result.bias[:, -1], 0, atol=1e-6)
+    assert losses.shape == (STEPS, load(name).arch.n_layers)
+    assert (losses[-5:].mean(0) < losses[0]).all()
+
+
+def test_what_is_measured_is_what_it_is_called(load, tuned) -> None:
+    """Perplexity and KL at the last layer and at the embedding, computed plainly from the model's logits."""
+    model = load("demo-gpt2")
+    lens, _, held_out = tuned("demo-gpt2")
+    text = [held_out[0], held_out[1][:30]]  # of different lengths, so that there is padding
+    result = interp.measure_lens(model, lens, text, batch_size=2)
+    nll, kl, final_probs, lens_probs = [], [], [], []
+    for ids in text:
+        cache = model.run_with_cache(ids, [("resid_pre", 0)])
+        final = cache.logits[0].double().log_softmax(-1)
+        nll += (-final[torch.arange(len(ids) - 1), torch.tensor(ids[1:])]).tolist()
+        read = model.unembed(cache["resid_pre", 0])[0].double().log_softmax(-1)
+        kl += (final.exp() * (final - read)).sum(-1).tolist()
+        final_probs.append(final.exp())
+        lens_probs.append(read.exp())
+    assert result.n_tokens == len(kl)
+    assert result.perplexity[0, -1] == pytest.approx(math.exp(np.mean(nll)), rel=1e-4)
+    assert result.kl[0, 0] == pytest.approx(np.mean(kl), rel=1e-4)
+    p, q = (torch.cat(probs).mean(0) for probs in (final_probs, lens_probs))
+    assert result.bias[0, 0] == pytest.approx(float((p * (p / q).log2()).sum()), rel=1e-3)
+
+
+def test_lens_bias_by_hand() -> None:
+    final = torch.tensor([0.5, 0.5, 0.0], dtype=torch.float64)
+    lens = torch.tensor([[0.25, 0.25, 0.5], [0.5, 0.5, 0.0]], dtype=torch.float64)
+    assert lens_bias(final, lens).tolist() == [1.0, 0.0]  # half the odds everywhere: one bit
+
+
+def test_training_is_by_its_seed(load, tuned) -> None:
+    model = load("demo-gpt2")
+    text = tuned("demo-gpt2")[2] + lens_text(model, "demo", training=4, held_out=1, length=64, seed=3)[0]
+    one, same, other = (
+        interp.train_tuned_lens(model, text, steps=2, batch_size=2, seed=seed) for seed in (1, 1, 2)
+    )
+    assert torch.equal(one[0].weight, same[0].weight)
+    assert np.array_equal(one[1], same[1])
+    assert not torch.equal(one[0].weight, other[0].weight)
+    assert all(p.grad is None for p in model.hf_model.parameters()), "the model is frozen"
+
+
+def test_a_lens_is_kept_and_found_again(load, tuned, tmp_path) -> None:
+    model, (lens, _, _) = load("demo-gpt2"), tuned("demo-gpt2")
+    lens.save(tmp_path / "lens", pickled=True)
+    config = json.loads((tmp_path / "lens" / "config.json").read_text(encoding="utf-8"))
+    assert config["num_hidden_layers"] == 6
+    assert config["lens_type"] == "linear_tuned_lens"
+    assert {"0.weight", "5.bias"} <= load_file(tmp_path / "lens" / "params.safetensors").keys()
+    again = TunedLens.load(tmp_path / "lens", model)
+    (tmp_path / "lens" / "params.safetensors").unlink()
+    pickled = TunedLens.load(tmp_path / "lens", model)
+    for read in (again, pickled):
+        assert torch.equal(read.weight, lens.weight)
+        assert torch.equal(read.bias, lens.bias)
+    with pytest.raises(InputError, match="holds a lens already"):
+        lens.save(tmp_path / "lens")
+
+
+def test_the_layout_is_that_of_linear_modules(load, tmp_path) -> None:
+    """As the tuned-lens library applies its files: ``h + Linear_i(h)``, before the model's unembedding."""
+    model = load("demo-qwen3")
+    translators = torch.nn.ModuleList(torch.nn.Linear(192, 192) for _ in range(6))
+    with torch.no_grad():
+        for p in translators.parameters():
+            p.copy_(0.02 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.ndim)))
+    torch.save(translators.state_dict(), tmp_path / "params.pt")
+    config = {"base_model_name_or_path": "mine", "d_model": 192, "num_hidden_layers": 6, "bias": True}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(InputError, match="check=False"):
+        TunedLens.load(tmp_path, model)  # it does not say for which unembedding
+    lens = TunedLens.load(tmp_path, model, check=False)
+    cache = model.run_with_cache(EIFFEL, [("resid_pre", 0), ("resid_pre", 3)])
+    result = interp.tuned_lens(model, EIFFEL, " Paris", lens=lens)
+    for layer in (0, 3):
+        h = cache["resid_pre", layer][0, -1]
+        probs = model.unembed(h + translators[layer](h).detach()).softmax(-1)
+        paris = float(probs[model.to_single_token(" Paris")])
+        assert result.answer_prob[1, layer] == pytest.approx(paris, rel=1e-4)
+
+
+def test_another_model_is_refused(load, tuned, tmp_path) -> None:
+    lens = tuned("demo-gpt2")[0]
+    lens.save(tmp_path / "lens")
+    with pytest.raises(InputError, match="another unembedding"):  # of the same size
+        TunedLens.load(tmp_path / "lens", load("demo-qwen3"))
+    with pytest.raises(InputError, match="another unembedding"):
+        interp.logit_lens(load("demo-qwen3"), EIFFEL, lens=lens)
+    with pytest.raises(InputError, match="layers of width"):
+        TunedLens.load(tmp_path / "lens", load("tiny-gpt2"))
+    with pytest.raises(InputError, match="site='resid'"):
+        interp.logit_lens(load("demo-gpt2"), EIFFEL, site="mlp_out", lens=lens)
+
+
+def test_the_hash_tells_a_fine_tuned_copy_but_not_a_dtype(load) -> None:
+    model = load("demo-gpt2")
+    own = unembed_hashes(model)
+    printed = np.array_str(model.W_U.T.numpy(), precision=1)
+    assert own["unembed_hash"] == hashlib.sha256(printed.encode()).hexdigest()
+    with np.printoptions(precision=3, threshold=5):
+        assert unembed_hashes(model) == own
+    assert unembed_hashes(load("demo-gpt2", dtype="float64")) == own
+    assert unembed_hashes(load("demo-gpt2", dtype="bfloat16"))["unembed_sha256"] == own["unembed_sha256"]
+    nudged = interp.load_model("demo-gpt2", device="cpu")
+    with torch.no_grad():
+        nudged.hf_model.get_output_embeddings().weight[100, 100] += 0.1
+    assert unembed_hashes(nudged)["unembed_hash"] == own["unembed_hash"]  # the library's sees corners alone
+    with pytest.raises(InputError, match="another unembedding"):
+        TunedLens.identity(model).check_fits(nudged)
+
+
+@pytest.mark.parametrize("backend", ["transformer_lens", "nnsight"])
+@pytest.mark.parametrize("name", DEMOS)
+def test_a_lens_serves_every_backend(load, tuned, name: str, backend: str) -> None:
+    lens = tuned(name)[0]
+    ours, theirs = (
+        interp.tuned_lens(load(name, b), EIFFEL, " Paris", lens=lens) for b in (backend, "transformers")
+    )
+    np.testing.assert_allclose(ours.answer_prob, theirs.answer_prob, atol=1e-4)
+    if backend == "transformer_lens":
+        with pytest.raises(InputError, match="folded"):
+            lens.check_fits(load(name, backend, processing="folded"))
+
+
+def damaged(folder: Path, what: str) -> None:
+    if what == "no configuration":
+        (folder / "config.json").unlink()
+    elif what == "no parameters":
+        (folder / "params.safetensors").unlink()
+    elif what == "cut parameters":
+        (folder / "params.safetensors").write_bytes((folder / "params.safetensors").read_bytes()[:1000])
+    elif what == "no number of layers":
+        (folder / "config.json").write_text("{}", encoding="utf-8")
+    else:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        (folder / "config.json").write_text(json.dumps(config | {"lens_type": "other"}), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "what", ["no configuration", "no parameters", "cut parameters", "no number of layers", "other type"]
+)
+def test_a_damaged_lens_is_one_sentence(load, tmp_path, what: str) -> None:
+    model = load("tiny-gpt2")
+    TunedLens.identity(model).save(tmp_path / "lens")
+    damaged(tmp_path / "lens", what)
+    with pytest.raises(InputError, match=r"lens"):
+        TunedLens.load(tmp_path / "lens", model)
+
+
+def test_a_result_survives_json(load, tuned) -> None:
+    lens, losses, held_out = tuned("demo-gpt2")
+    for result in (
+        interp.tuned_lens(load("demo-gpt2"), EIFFEL, " Paris", lens=lens),
+        interp.measure_lens(load("demo-gpt2"), lens, held_out[:2], losses=losses),
+        interp.measure_lens(load("demo-gpt2"), lens, held_out[:2]),
+    ):
+        again = read_result(json.loads(json.dumps(result.to_dict())))
+        assert json.dumps(again.to_dict()) == json.dumps(result.to_dict())
+
+
+def test_text_of_a_file(load, tmp_path) -> None:
+    model, file = load("demo-gpt2"), tmp_path / "text.txt"
+    file.write_text("The capital of France is Paris. " * 40, encoding="utf-8")
+    training, held_out = lens_text(model, str(file), training=5, held_out=2, length=16)
+    assert {len(ids) for ids in training + held_out} == {16}
+    assert {ids[0] for ids in training + held_out} == {model.bos_id}
+    with pytest.raises(InputError, match="give a longer file"):
+        lens_text(model, str(file), training=500, held_out=2, length=16)
+    with pytest.raises(InputError, match="cannot be read"):
+        lens_text(model, str(tmp_path / "none.txt"), training=5, held_out=2)
+    with pytest.raises(InputError, match="give a text file"):
+        lens_text(load("tiny-gpt2"), "demo", training=5, held_out=2, length=16)
+    with pytest.raises(InputError, match="at most"):
+        lens_text(model, "demo", training=5, held_out=2, length=100_000)
+    first, second = lens_text(load("demo-qwen3"), "demo", training=3, held_out=3, length=16)
+    assert first != second
+    assert zoo.NAMES == DEMOS
+
+
+def test_bad_questions(load) -> None:
+    model = load("tiny-gpt2")
+    with pytest.raises(InputError, match="fewer than a batch"):
+        interp.train_tuned_lens(model, [[1, 2]], batch_size=2)
+    with pytest.raises(InputError, match="at least 1"):
+        interp.train_tuned_lens(model, [[1, 2]], steps=0)
+    with pytest.raises(InputError, match="longer text"):
+        interp.measure_lens(model, TunedLens.identity(model), [[1], [2]])
+    with pytest.raises(NonFiniteError, match="lower the learning rate"):
+        interp.train_tuned_lens(model, [[1, 2, 3]] * 4, batch_size=2, steps=40, learning_rate=1e38)
+
+
+def test_the_command_line(tmp_path, capsys) -> None:
+    quick = ("training=8", "held_out=2", "length=32", "steps=3", "batch_size=4")
+    folder = f"save_to={tmp_path / 'lens'}"
+    assert run("run", "train_tuned_lens", "--set", *quick, folder, "--tag", "x", "--out", tmp_path) == 0
+    assert (tmp_path / "train_tuned_lens" / "x" / "train_tuned_lens.png").stat().st_size > 10_000
+    lens = f"lens={tmp_path / 'lens'}"
+    assert run("run", "tuned_lens", "--set", lens, "--tag", "x", "--out", tmp_path) == 0
+    assert (tmp_path / "tuned_lens" / "x" / "tuned_lens.png").stat().st_size > 10_000
+    assert run("run", "tuned_lens", "--set", *quick, "--tag", "y", "--out", tmp_path) == 0
+    assert run("run", "contrast", "--set", lens, "--tag", "x", "--out", tmp_path) == 0
+    assert run("run", "tuned_lens", "--set", lens, "model=demo-qwen3", "--out", tmp_path) == 2
+    assert "another unembedding" in " ".join(capsys.readouterr().err.split())
