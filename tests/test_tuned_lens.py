@@ -254,7 +254,7 @@ def test_bad_questions(load) -> None:
     with pytest.raises(InputError, match="longer text"):
         interp.measure_lens(model, TunedLens.identity(model), [[1], [2]])
     with pytest.raises(NonFiniteError, match="lower the learning rate"):
-        interp.train_tuned_lens(model, [[1, 2, 3]] * 4, batch_size=2, steps=40, learning_rate=1e38)
+        interp.train_tuned_lens(model, [[1, 2, 3]] * 4, batch_size=2, steps=40, learning_rate=1e30)
 
 
 def test_the_command_line(tmp_path, capsys) -> None:

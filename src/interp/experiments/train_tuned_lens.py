@@ -27,7 +27,7 @@ class LensTrainingConfig(ExperimentConfig):
     length: int = 128
     steps: int = 200
     batch_size: int = 8
-    learning_rate: float = 0.01
+    learning_rate: float = 2.0
 
 
 class TrainTunedLensConfig(LensTrainingConfig):

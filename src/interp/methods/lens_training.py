@@ -69,13 +69,14 @@ def train_tuned_lens(
     *,
     steps: int = 200,
     batch_size: int = 8,
-    learning_rate: float = 0.01,
+    learning_rate: float = 2.0,
     seed: int = 0,
 ) -> tuple[TunedLens, Float[np.ndarray, "step layer"]]:
     """Train a translator for each layer on `text`, a list of sequences (text or token ids).
 
     Deterministic by `seed`, which shuffles the sequences; they are gone through as often as the steps need.
-    The learning rate falls linearly to nothing.
+    `learning_rate` is how far one step can move a coordinate of the stream, in units of its spread; it rises
+    over the first tenth of the steps, and then falls to nothing.
 
     Returns:
         the lens, and the loss KL(final || lens) in nats of each step and layer.
@@ -94,8 +95,11 @@ def train_tuned_lens(
     middle, spread, size = _coordinates(model, text[:_STANDARDISED_ON])
     matrix = torch.zeros(n, d, d, device=model.device, requires_grad=True)  # in standardised coordinates
     shift = torch.zeros(n, d, device=model.device, requires_grad=True)
-    optimizer = torch.optim.Adam([matrix, shift], lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+    optimizer = torch.optim.Adam([matrix, shift], lr=learning_rate / d)
+    rises = max(1, steps // 10)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / rises, 1.0) * (1 - step / steps)
+    )
 
     losses = np.zeros((steps, n))
     for step, batch in enumerate(_batches(text, batch_size, steps, seed)):
