@@ -140,8 +140,8 @@ def test_the_backends_agree(load, name: str, backend: str) -> None:
 
 @pytest.mark.tl
 @pytest.mark.parametrize("name", DEMOS)
-def test_folded_weights_have_the_same_parts_but_for_centring(load, name: str) -> None:
-    """Folding moves biases and means about, but a head's part of a logit difference stays."""
+def test_folded_weights_have_parts_that_sum_to_the_same(load, name: str) -> None:
+    """Folding moves biases and means about; the logit difference stays, and so does the sum of its parts."""
     folded = load(name, "transformer_lens", processing="folded")
     ours, theirs = (
         interp.direct_logit_attribution(model, STORY, " Mary", " John") for model in (folded, load(name))
@@ -161,6 +161,7 @@ def test_heads_and_neurons_behind_a_norm_are_refused(name: str, view: Any) -> No
     assert [name for name, _ in result.left_out] == list(module.VIEWS)
 
 
+@pytest.mark.nnsight
 def test_a_backend_that_lacks_the_pattern_names_one_that_has_it() -> None:
     needs_backend("nnsight")
     model = interp.load_model(family_model("gpt2"), backend="nnsight", device="cpu")

@@ -21,6 +21,10 @@ from interp.methods.lens_text import lens_text
 from interp.methods.lens_training import lens_bias
 from interp.results import read_result
 
+BACKENDS = [
+    pytest.param("transformer_lens", marks=pytest.mark.tl),
+    pytest.param("nnsight", marks=pytest.mark.nnsight),
+]
 DEMOS = ("demo-gpt2", "demo-qwen3")
 EIFFEL = "The Eiffel Tower is in the city of"
 STEPS, SEQUENCES = 25, 40
@@ -177,7 +181,7 @@ def test_the_hash_tells_a_fine_tuned_copy_but_not_a_dtype(load) -> None:
         TunedLens.identity(model).check_fits(nudged)
 
 
-@pytest.mark.parametrize("backend", ["transformer_lens", "nnsight"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", DEMOS)
 def test_a_lens_serves_every_backend(load, tuned, name: str, backend: str) -> None:
     lens = tuned(name)[0]
