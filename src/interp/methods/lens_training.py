@@ -26,11 +26,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, NonFiniteError
-from interp.methods.metrics import kl_divergence
 from interp.methods.tuned_lens import TunedLens
 from interp.models.base import Model
 from interp.progress import report
 from interp.provenance import Provenance
+from interp.readout import kl_divergence
 from interp.results import Result
 from interp.tokens import Prompt, Tokens
 

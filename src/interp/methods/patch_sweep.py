@@ -30,6 +30,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, nearest
+from interp.methods.bootstrap import bootstrap_interval
 from interp.methods.metrics import DESCRIPTION, MetricKind, metric_readout
 from interp.methods.pairs import answer_ids, check_span, differences, strongest
 from interp.models.base import Exact, Model
@@ -45,7 +46,6 @@ By = Literal["position", "head", "neuron", "layer"]
 Method = Literal["exact", "attribution", "integrated"]
 BY: tuple[str, ...] = ("position", "head", "neuron", "layer")
 METHODS: tuple[str, ...] = ("exact", "attribution", "integrated")
-RESAMPLES = 2000  # of the bootstrap
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -154,7 +154,7 @@ def patch_sweep(
         paths.add(path)
     report("pairs", len(pairs), len(pairs))
     stacked = np.stack(by_pair)  # [pair, layer, column]
-    low, high = _bootstrap(stacked, seed)
+    low, high = bootstrap_interval(stacked, seed)
     texts = [tuple("".join(model.labels(t.row(0))) for t in (p.clean, p.corrupted)) for p in pairs]
     first, other = (model.labels(tokens.row(0)) for tokens in (pairs[0].clean, pairs[0].corrupted))
     return PatchSweepResult(
@@ -346,19 +346,7 @@ def _base_and_donor(pair: _Pair, direction: str) -> tuple[Tokens, Tokens]:
     return (pair.corrupted, pair.clean) if direction == "denoising" else (pair.clean, pair.corrupted)
 
 
-# ---- over pairs, and against each other ----
-
-
-def _bootstrap(by_pair: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The 95 % percentile interval of the mean over pairs, each [layer, column]."""
-    n = len(by_pair)
-    if n == 1:
-        return by_pair[0], by_pair[0]
-    draws = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
-    weights = np.stack([np.bincount(draw, minlength=n) for draw in draws]) / n  # [resample, pair]
-    means = np.tensordot(weights, by_pair, axes=1)  # [resample, layer, column]
-    low, high = np.percentile(means, [2.5, 97.5], axis=0)
-    return low, high
+# ---- against each other ----
 
 
 @dataclass(frozen=True)
