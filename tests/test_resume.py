@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,3 +92,46 @@ def test_a_place_that_cannot_be_written_is_said(load: Load, tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     with interp.resuming(tmp_path / "file" / "parts"), pytest.raises(RunError, match="choose another"):
         interp.patch_sweep(load("demo-gpt2"), **PAIRS)
+
+
+def test_ctrl_c_on_the_command_line_and_the_same_again(tmp_path: Path) -> None:
+    """Stopped once some pairs are done: exit code 130, no run, a word on how to go on; then it goes on."""
+    others = ["Japan", "Germany", "Egypt", "Portugal", "Greece", "Austria"]
+    pairs = [(i, other) for other in others for i in range(3)]
+    config: dict[str, Any] = {
+        "clean": [PAIRS["clean"][i] for i, _ in pairs],
+        "corrupted": [f"The capital of {other} is" for _, other in pairs],
+        "answer": [PAIRS["answer"][i] for i, _ in pairs],
+        "metric": "prob",
+        "site": "mlp_act",
+        "by": "neuron",
+        "self_check": False,
+    }
+    (tmp_path / "many.yaml").write_text(json.dumps(config))
+    command = [sys.executable, "-m", "interp", "run", "patch_sweep", "--config", "many.yaml", "--tag", "many"]
+    parts = tmp_path / "outputs" / "patch_sweep" / ".many.parts"
+
+    started = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while len(list(parts.glob("*.npz"))) < 2:
+        assert started.poll() is None, started.communicate()
+        time.sleep(0.01)
+    started.send_signal(signal.SIGINT)
+    printed, complaint = started.communicate(timeout=120)
+    assert (started.returncode, complaint) == (130, "")
+    assert "--tag many to go on" in printed
+    assert not (parts.parent / "many").exists()
+
+    done = {part: part.stat().st_mtime_ns for part in parts.glob("*.npz")}
+    assert 2 <= len(done) < len(config["clean"])
+    again = start()
+    while not (parts.parent / "many").exists() and again.poll() is None:
+        for part, when in done.items():
+            assert not part.exists() or part.stat().st_mtime_ns == when, "a pair was swept again"
+        time.sleep(0.01)
+    _, complaint = again.communicate(timeout=120)
+    assert (again.returncode, complaint) == (0, "")
+    assert not parts.exists()
+    record = json.loads((parts.parent / "many" / "result.json").read_text())
+    assert len(record["result"]["by_pair"]) == len(config["clean"])
