@@ -12,6 +12,10 @@ over the queries of the second copy and over sequences, from 0 to 1; L is the le
   the queries of the second to fourth copies. There, tokens are drawn evenly from the vocabulary; the paper
   leaves out the most and the least common ones.
 
+`HeadScoresResult.by_shift` has the attention to the places around the earlier occurrence: shift 0 is
+duplicate-token, 1 induction. Heads that copy by another way are seen there: one that reads, two places after
+the earlier occurrence, what a previous-token head has put there, has an induction score of nearly nothing.
+
 When it misleads: a score says where a head looks on random tokens. What it writes, and what it does on text,
 are other questions. With a sequence of L tokens, a head that looks evenly at everything has the scores in
 `HeadScoresResult.chance`.
@@ -37,6 +41,7 @@ from interp.tasks.repeated_tokens import repeated_sequences
 
 SCORES: tuple[str, ...] = ("previous_token", "duplicate_token", "induction", "prefix_matching")
 PREFIX_COPIES = 4  # of the sequence, for prefix matching
+SHIFTS = range(-2, 5)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,6 +57,8 @@ class HeadScoresResult(Result):
     low: Float[np.ndarray, "score layer head"]  # 95 % bootstrap interval over sequences
     high: Float[np.ndarray, "score layer head"]
     by_sequence: Float[np.ndarray, "sequence score layer head"]
+    shifts: tuple[int, ...]  # places from the earlier occurrence of the query's token
+    by_shift: Float[np.ndarray, "shift layer head"]
     chance: Float[np.ndarray, score]  # of a head that looks evenly at every position
     loss: Float[np.ndarray, token]  # nats, of each token but the very first position's; mean over sequences
     loss_low: Float[np.ndarray, token]
@@ -101,7 +108,8 @@ def head_scores(
     _check_length(model, len(longer[0]), length)
 
     again = list(drawn.second_copy)
-    found, losses = [], []
+    shifts = [shift for shift in SHIFTS if shift < length - 1]  # length - 1 is the token before
+    found, around, losses = [], [], []
     for first in range(0, n, batch_size):
         report("sequences", first, n)
         twice = model.run_with_cache(drawn.ids[first : first + batch_size], ["pattern"])
@@ -111,6 +119,7 @@ def head_scores(
             _attention_back(pattern, again, drawn.duplicate_offset),
             _attention_back(pattern, again, offset),
         ]
+        around.append(torch.stack([_around(pattern, again, length, start, shift) for shift in shifts]))
         pattern = model.run_with_cache(longer[first : first + batch_size], ["pattern"]).stack("pattern")
         scores.append(_prefix_matching(pattern, start, length))
         found.append(torch.stack(scores).permute(2, 0, 1, 3))  # [sequence, score, layer, head]
@@ -132,6 +141,8 @@ def head_scores(
         low=low,
         high=high,
         by_sequence=by_sequence,
+        shifts=tuple(shifts),
+        by_shift=torch.cat(around, dim=2).mean(2).numpy(),
         chance=np.array(
             [float(_attention_back(even, again, back)[0, 0, 0]) for back in (1, length, offset)]
             + [float(_prefix_matching(even, start, length)[0, 0, 0])]
@@ -154,6 +165,18 @@ def _attention_back(
     """The mean attention of `queries` to the place that lies `back` positions before each."""
     keys = [query - back for query in queries]
     return pattern[..., queries, keys].cpu().double().mean(-1)
+
+
+def _around(
+    pattern: Float[Tensor, "layer sequence head query key"],
+    queries: list[int],
+    length: int,
+    start: int,
+    shift: int,
+) -> Float[Tensor, "layer sequence head"]:
+    """The mean attention to `shift` places after the earlier occurrence, of the queries that have one."""
+    there = [query for query in queries if query - length + shift >= start]
+    return _attention_back(pattern, there, length - shift)
 
 
 def _prefix_matching(
