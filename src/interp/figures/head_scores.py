@@ -1,0 +1,106 @@
+"""The presentation of head scores on repeated random tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.figures.head_maps import head_map, strongest_heads
+from interp.figures.notation import count, decimal
+from interp.figures.presented import presented
+from interp.figures.view import Lines, Series, Table, View, Words
+
+if TYPE_CHECKING:
+    from interp.methods.head_scores import HeadScoresResult
+
+_MEANING = {
+    "previous_token": "to the token before",
+    "duplicate_token": "to the same token in the first copy",
+    "induction": "to the token after the earlier occurrence, which is the one to be said next",
+    "prefix_matching": "to the tokens after all earlier occurrences, of a sequence said four times",
+}
+_CLEAR = 0.25  # attention to one shift that is worth a line of the table
+
+
+def view(result: HeadScoresResult) -> View:
+    """A map of heads for each score, the loss by token, and the heads that look near an earlier occurrence."""
+    maps = [
+        head_map(
+            result.mean[i],
+            low=result.low[i],
+            high=result.high[i],
+            unit="attention",
+            title=f"{name.replace('_', ' ').capitalize()} (evenly spread: {decimal(float(result.chance[i]))})",
+            above=f"attends {_MEANING[name]}",
+        )
+        for i, name in enumerate(result.scores)
+    ]
+    highest = [
+        f"{name.replace('_', ' ')}: {strongest_heads(result.score(name), 3)}" for name in result.scores
+    ]
+    return View(
+        title="Which heads look at the token before, at duplicates, and at what came after them?",
+        above=(
+            f"{count(result.sequences, 'sequence')} of {result.copy_length} random tokens said twice"
+            f"{', after a BOS' if result.bos else ''}; attention of the second copy, with 95 % bootstrap "
+            "intervals over sequences.",
+            f"Loss: {decimal(result.first_copy_loss)} nats a token in the first copy, "
+            f"{decimal(result.second_copy_loss)} in the second (without its first token).",
+        ),
+        blocks=(
+            Words(f"Highest: {'; '.join(highest)}.", strong=True),
+            *maps,
+            _shifts(result),
+            _losses(result),
+        ),
+        below=(
+            "A score says where a head looks on random tokens, not what it writes, nor what it does on text.",
+        ),
+    )
+
+
+def _shifts(result: HeadScoresResult) -> Table:
+    """The heads that look at one place near the earlier occurrence, each with the place."""
+    best = result.by_shift.argmax(0)  # [layer, head]
+    rows = []
+    for layer, head in np.argwhere(result.by_shift.max(0) >= _CLEAR).tolist():
+        at = int(best[layer, head])
+        rows.append((f"{layer}.{head}", _place(result.shifts[at]), float(result.by_shift[at, layer, head])))
+    rows.sort(key=lambda row: -row[2])
+    return Table(
+        columns=("head", "looks most at", "attention"),
+        rows=tuple((a, b, decimal(c)) for a, b, c in rows),
+        title=f"Heads with attention of {_CLEAR} or more to one place near the earlier occurrence",
+    )
+
+
+def _place(shift: int) -> str:
+    if shift == 0:
+        return "the earlier occurrence (duplicate token)"
+    away = f"{count(abs(shift), 'place')} {'after' if shift > 0 else 'before'} it"
+    return f"{away} (induction)" if shift == 1 else away
+
+
+def _losses(result: HeadScoresResult) -> Lines:
+    first = 2 * result.copy_length + result.bos - len(result.loss)  # position of the first predicted token
+    x = tuple(float(first + i) for i in range(len(result.loss)))
+    return Lines(
+        series=(
+            Series(
+                "loss",
+                x,
+                tuple(result.loss.tolist()),
+                low=tuple(result.loss_low.tolist()),
+                high=tuple(result.loss_high.tolist()),
+            ),
+        ),
+        x_title="position of the token predicted",
+        y_title="nats",
+        title="Loss by token",
+        note=f"The second copy begins at position {result.copy_length + result.bos}; its first token cannot be "
+        "known. Band: 95 % bootstrap interval.",
+    )
+
+
+figure, table, report = presented(view)
