@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from interp.experiments.base import ExperimentConfig, experiment
+from interp.experiments.base import experiment
+from interp.experiments.on_pairs import PairsConfig
 
 if TYPE_CHECKING:
     from interp.methods.ablation import AblationResult
     from interp.models.base import Model
 
 
-class AblationConfig(ExperimentConfig):
-    """See `interp.ablate` for what each key means; `options` are those of the task."""
+class AblationConfig(PairsConfig):
+    """See `interp.ablate` for what each key means."""
 
-    task: str = "indirect_objects"
-    n: int | None = 20
-    options: dict[str, Any] = {}
     what: str | list[str | list[str]] = "heads"
-    kinds: list[str] = ["zero", "mean", "resample"]
+    kinds: list[str] = ["zero", "mean", "resample"]  # noqa: RUF012  # pydantic copies it
     reference: Literal["corrupted", "clean"] = "corrupted"
     metric: Literal["logit_diff", "prob", "kl"] = "logit_diff"
     exact: bool | Literal["auto"] = "auto"
@@ -29,17 +27,5 @@ class AblationConfig(ExperimentConfig):
 def run(config: AblationConfig, model: Model) -> AblationResult:
     """What does the model lose without a head, an MLP, a layer, or a set of them?"""
     from interp.methods.ablation import ablate
-    from interp.tasks.registry import make_dataset
 
-    dataset = make_dataset(config.task, model, n=config.n, seed=config.seed, **config.options)
-    return ablate(
-        model,
-        dataset,
-        config.what,
-        kinds=config.kinds,
-        reference=config.reference,
-        metric=config.metric,
-        exact=config.exact,
-        batch_size=config.batch_size,
-        seed=config.seed,
-    )
+    return ablate(model, config.dataset(model), **config.arguments(), seed=config.seed)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from interp.experiments.base import ExperimentConfig, experiment
+from interp.experiments.base import experiment
+from interp.experiments.on_pairs import PairsConfig
 
 if TYPE_CHECKING:
     from interp.methods.copying_scores import CopyingScoresResult
     from interp.models.base import Model
 
 
-class CopyingScoresConfig(ExperimentConfig):
-    """See `interp.copying_scores` for what each key means; `options` are those of the task."""
+class CopyingScoresConfig(PairsConfig):
+    """See `interp.copying_scores` for what each key means."""
 
-    task: str = "indirect_objects"
     n: int | None = 60
-    options: dict[str, Any] = {}
-    roles: list[str] = ["IO", "S1", "S2"]
+    roles: list[str] = ["IO", "S1", "S2"]  # noqa: RUF012  # pydantic copies it
     k: int = 5
 
 
@@ -25,7 +24,5 @@ class CopyingScoresConfig(ExperimentConfig):
 def run(config: CopyingScoresConfig, model: Model) -> CopyingScoresResult:
     """Which heads copy the name that they look at (the name movers' test)?"""
     from interp.methods.copying_scores import copying_scores
-    from interp.tasks.registry import make_dataset
 
-    dataset = make_dataset(config.task, model, n=config.n, seed=config.seed, **config.options)
-    return copying_scores(model, dataset, roles=config.roles, k=config.k, seed=config.seed)
+    return copying_scores(model, config.dataset(model), **config.arguments(), seed=config.seed)

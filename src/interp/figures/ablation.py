@@ -87,7 +87,7 @@ def _limit(result: AblationResult) -> float:
 
 def _maps(result: AblationResult) -> list[Block]:
     shape = _all_heads(result)
-    words = {"above": "the metric rises", "below": "the metric falls"}
+    above, below = "the metric rises", "the metric falls"
     if shape is not None:
         return [
             head_map(
@@ -98,7 +98,8 @@ def _maps(result: AblationResult) -> list[Block]:
                 title=f"Change of the metric: {kind}",
                 signed=True,
                 limit=_limit(result),
-                **words,
+                above=above,
+                below=below,
             )
             for kind, change, low, high in zip(
                 result.kinds, result.change, result.change_low, result.change_high, strict=True
@@ -119,7 +120,8 @@ def _maps(result: AblationResult) -> list[Block]:
                 ("to", result.change_high[:, rows].T),
             ),
             down=True,
-            **words,
+            above=above,
+            below=below,
         )
     ]
 

@@ -21,8 +21,8 @@ def view(result: AttentionPatternsResult) -> View:
     drawn = _drawn(result)
     names = [f"{layer}.{head}" for layer, head in result.heads]
     said = (
-        f"Drawn: {len(drawn)} of {count(len(names), 'head')}, those whose last position looks the most at one "
-        "place that is neither the first nor itself. Name others to see them."
+        f"Drawn: {len(drawn)} of {count(len(names), 'head')}, those whose last position looks the most at "
+        "one place that is neither the first nor itself. Name others to see them."
         if len(drawn) < len(names)
         else ""
     )

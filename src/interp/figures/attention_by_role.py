@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def view(result: AttentionByRoleResult) -> View:
     """A map of heads for each pair of roles."""
     said, maps = [], []
-    for i, (query, key) in enumerate(result.pairs):
+    for i, (query, key) in enumerate(result.between):
         said.append(f"{query} to {key}: {strongest_heads(result.attention[i])}.")
         maps.append(
             head_map(

@@ -20,8 +20,8 @@ def view(result: CopyingScoresResult) -> View:
         above=(
             f"Task: {result.task}, {count(len(result.prompts), 'prompt')}; the tokens of "
             f"{', '.join(result.roles)}. The first prompt: {show_text(result.prompts[0])}",
-            f"Score: the share of names that are among the {result.k} likeliest tokens if the head attends to "
-            "the name alone, with 95 % bootstrap intervals over prompts.",
+            f"Score: the share of names that are among the {result.k} likeliest tokens if the head attends "
+            "to the name alone, with 95 % bootstrap intervals over prompts.",
         ),
         blocks=(
             Words(
@@ -46,7 +46,7 @@ def view(result: CopyingScoresResult) -> View:
                 above="makes the name it looks at unlikely",
             ),
         ),
-        below=("It is what a head would write if it looked there; whether it looks there is another question.",),
+        below=("It is what a head would write if it looked there; whether it does is another question.",),
     )
 
 

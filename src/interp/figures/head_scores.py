@@ -24,14 +24,14 @@ _CLEAR = 0.25  # attention to one shift that is worth a line of the table
 
 
 def view(result: HeadScoresResult) -> View:
-    """A map of heads for each score, the loss by token, and the heads that look near an earlier occurrence."""
+    """A map of heads for each score, the heads that look near the earlier occurrence, the loss by token."""
     maps = [
         head_map(
             result.mean[i],
             low=result.low[i],
             high=result.high[i],
             unit="attention",
-            title=f"{name.replace('_', ' ').capitalize()} (evenly spread: {decimal(float(result.chance[i]))})",
+            title=f"{name.replace('_', ' ').capitalize()} (spread evenly: {decimal(result.chance[i])})",
             above=f"attends {_MEANING[name]}",
         )
         for i, name in enumerate(result.scores)
@@ -98,8 +98,8 @@ def _losses(result: HeadScoresResult) -> Lines:
         x_title="position of the token predicted",
         y_title="nats",
         title="Loss by token",
-        note=f"The second copy begins at position {result.copy_length + result.bos}; its first token cannot be "
-        "known. Band: 95 % bootstrap interval.",
+        note=f"The second copy begins at position {result.copy_length + result.bos}. Band: 95 % bootstrap "
+        "interval.",
     )
 
 

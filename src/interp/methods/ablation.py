@@ -8,7 +8,7 @@ kinds are shown side by side:
   always writes, as a bias does.
 - ``mean``: its mean over all positions of the reference prompts. Removes what varies, keeps what is constant.
 - ``mean_by_position``: its mean over the reference prompts at the same position; they must be of one length.
-- ``mean_by_template``: the same over the prompts of the same template (Wang et al. 2022,
+- ``mean_by_template``: the same over the prompts of the same template and length (Wang et al. 2022,
   https://arxiv.org/abs/2211.00593, section 2.3): keeps what the template alone says, removes the names.
 - ``resample``: what it is in another prompt, at the same position (Chan et al. 2022, causal scrubbing): an
   activation that the model did have. It may carry another answer, so the metric can fall below 0.
@@ -19,8 +19,8 @@ The reference prompts are the dataset's corrupted ones (for Wang et al., p_ABC) 
 
 When it misleads: other components may take over (backup heads), so that a head that does the work seems not
 to matter; ablate sets. A component can matter for being there, not for what it says about this prompt: see
-whether ``mean`` and ``resample`` agree with ``zero``. What can be concluded depends on the kind (Miller et al.
-2024, https://arxiv.org/abs/2407.08734).
+whether ``mean`` and ``resample`` agree with ``zero``. What can be concluded depends on the kind (Miller et
+al. 2024, https://arxiv.org/abs/2407.08734).
 """
 
 from __future__ import annotations
@@ -114,16 +114,16 @@ def ablate(
             together. See `interp.methods.components`.
         kinds: one or several of ``zero``, ``mean``, ``mean_by_position``, ``mean_by_template``, ``resample``
             and ``noise``; see the top of this module.
-        reference: where means, deviations and resampled activations come from. With ``corrupted``, a prompt is
-            resampled from its own corrupted one; with ``clean``, from another prompt of as many tokens.
+        reference: where means, deviations and resampled activations come from. With ``corrupted``, a prompt
+            is resampled from its own corrupted one; with ``clean``, from another prompt of as many tokens.
         metric: ``logit_diff``, ``prob`` or ``kl`` (from the prediction before), at the last position.
         exact, batch_size: see `interp.Model.sweep`; ``path`` in the result says how it was computed.
         seed: of the noise, of which prompt is resampled from which, and of the bootstrap.
 
     Raises:
         InputError: a component, kind or role that is not there; prompts of different lengths for
-            ``mean_by_position``, or without templates, or one alone in its template, for ``mean_by_template``;
-            no other prompt of as many tokens to resample from.
+            ``mean_by_position``, or one alone of its template and length for ``mean_by_template``; no other
+            prompt of as many tokens to resample from.
         SiteError: the backend or model does not have a component's activation.
     """
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
@@ -310,8 +310,8 @@ class _Donors:
                 for (template, length), sums in self.sums.items()
                 if length == len(pair) and (kind == "mean_by_position" or template == pair.template)
             ]
-            mean = sum(one.total for one in groups) / sum(one.prompts for one in groups)
-            return mean.to(self.model.dtype)  # type: ignore[union-attr]
+            total = torch.stack([one.total for one in groups]).sum(0)
+            return (total / sum(one.prompts for one in groups)).to(self.model.dtype)
 
         return replace
 
@@ -320,11 +320,11 @@ class _Donors:
         if (what, key) not in self.made:
             sums = [group[key] for group in self.sums.values()]
             n = sum(one.prompts * len(one.total) for one in sums)
-            mean = sum(one.total.sum(0) for one in sums) / n
-            variance = sum(one.squares.sum(0) for one in sums) / n - mean**2
-            std = variance.clamp(min=0).sqrt()  # below 0 by rounding alone  # type: ignore[union-attr]
+            mean = torch.stack([one.total.sum(0) for one in sums]).sum(0) / n
+            variance = torch.stack([one.squares.sum(0) for one in sums]).sum(0) / n - mean**2
+            std = variance.clamp(min=0).sqrt()  # below 0 by rounding alone
             for name, value in (("mean", mean), ("std", std)):
-                self.made[name, key] = value[None].to(self.model.dtype)  # type: ignore[index]
+                self.made[name, key] = value[None].to(self.model.dtype)
         return self.made[what, key]
 
     def _noise(self, number: int, key: Key, n_pos: int) -> Tensor:
@@ -338,24 +338,18 @@ class _Donors:
 def _check_means(dataset: PairDataset, kinds: Sequence[str]) -> None:
     if "mean_by_position" in kinds and len(lengths := dataset.by_length()) > 1:
         raise InputError(
-            f"The prompts have {', '.join(map(str, sorted(lengths)))} tokens, so that a position does not mean "
-            "the same in all of them; use 'mean_by_template' or 'mean', or prompts of one length."
+            f"The prompts have {', '.join(map(str, sorted(lengths)))} tokens, so that a position does not "
+            "mean the same in all of them; use 'mean_by_template' or 'mean', or prompts of one length."
         )
     if "mean_by_template" not in kinds:
         return
     for template, group in dataset.by_template().items():
-        if not template:
-            raise InputError("The pairs have no templates; use 'mean_by_position' or 'mean'.")
-        if len(group.by_length()) > 1:
-            raise InputError(
-                f"The prompts of the template {template!r} have different numbers of tokens, so that a position "
-                "does not mean the same in all of them; use 'mean'."
-            )
-        if len(group) == 1:
-            raise InputError(
-                f"There is one prompt alone of the template {template!r}, so that its mean would be itself; "
-                f"take more prompts than the {len(dataset)}, or fewer templates."
-            )
+        for length, alike in group.by_length().items():
+            if len(alike) == 1:
+                raise InputError(
+                    f"There is one prompt alone of the template {template!r} with {length} tokens, so that "
+                    f"its mean would be itself; take more prompts than {len(dataset)}, or fewer templates."
+                )
 
 
 def _shuffled(dataset: PairDataset, seed: int) -> list[tuple[int, ...]]:
@@ -368,8 +362,8 @@ def _shuffled(dataset: PairDataset, seed: int) -> list[tuple[int, ...]]:
     for length, rows in of_length.items():
         if len(rows) == 1:
             raise InputError(
-                f"There is no other clean prompt of {length} tokens to resample {dataset[rows[0]].text!r} from; "
-                "use reference='corrupted', or prompts of fewer lengths."
+                f"There is no other clean prompt of {length} tokens to resample {dataset[rows[0]].text!r} "
+                "from; use reference='corrupted', or prompts of fewer lengths."
             )
         rng.shuffle(rows)
         for row, other in zip(rows, rows[1:] + rows[:1], strict=True):

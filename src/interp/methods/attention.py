@@ -54,7 +54,8 @@ def attention_patterns(
 ) -> AttentionPatternsResult:
     """The attention patterns of `heads`, such as ``["5.1"]`` or ``[(5, 1)]``, or of all of them.
 
-    Raises `SiteError` where the backend does not reach the pattern, `InputError` for heads that are not there.
+    Raises `SiteError` where the backend does not reach the pattern, `InputError` for heads that are not
+    there.
     """
     chosen = find_heads(model.arch, heads)
     tokens = model.to_tokens(prompt).repeat(1)
@@ -77,24 +78,24 @@ class AttentionByRoleResult(Result):
     task: str
     side: str  # clean | corrupted: which prompts
     prompts: tuple[str, ...]
-    pairs: tuple[tuple[str, str], ...]  # (from, to)
-    attention: Float[np.ndarray, "pair layer head"]
-    low: Float[np.ndarray, "pair layer head"]  # 95 % bootstrap interval over prompts
-    high: Float[np.ndarray, "pair layer head"]
-    by_prompt: Float[np.ndarray, "prompt pair layer head"]
+    between: tuple[tuple[str, str], ...]  # (from, to)
+    attention: Float[np.ndarray, "between layer head"]
+    low: Float[np.ndarray, "between layer head"]  # 95 % bootstrap interval over prompts
+    high: Float[np.ndarray, "between layer head"]
+    by_prompt: Float[np.ndarray, "prompt between layer head"]
 
-    def between(self, query: str, key: str) -> Float[np.ndarray, "layer head"]:
+    def of(self, query: str, key: str) -> Float[np.ndarray, "layer head"]:
         """The map of one pair of roles. `InputError` where the result does not hold it."""
-        if (query, key) not in self.pairs:
+        if (query, key) not in self.between:
             raise InputError(f"The result does not hold {query} to {key}.")
-        return self.attention[self.pairs.index((query, key))]
+        return self.attention[self.between.index((query, key))]
 
 
 def attention_by_role(
     model: Model,
     dataset: PairDataset,
     *,
-    pairs: Sequence[Sequence[str]] = (("END", "IO"), ("END", "S2"), ("S2", "S1")),
+    between: Sequence[Sequence[str]] = (("END", "IO"), ("END", "S2"), ("S2", "S1")),
     side: Side = "clean",
     batch_size: int = 16,
     seed: int = 0,
@@ -102,7 +103,7 @@ def attention_by_role(
     """How much attention goes from one role to another, for every head, over a dataset.
 
     Args:
-        pairs: (from, to), roles of the dataset. Of a role of several tokens: the mean over the queries, of
+        between: (from, to), roles of the dataset. Of a role of several tokens: the mean over the queries, of
             the sum over the keys.
         side: the clean or the corrupted prompts; a role stands at the same positions in both.
         seed: of the bootstrap.
@@ -111,17 +112,17 @@ def attention_by_role(
     does not have, and where in some prompt every key is behind every query, so that none can be seen.
     """
     check_choice("side", side, ("clean", "corrupted"))
-    for pair in pairs:
+    for pair in between:
         if isinstance(pair, str) or len(pair) != 2:
             raise InputError(f"Roles come in twos, from and to, such as ['END', 'IO']; got {pair!r}.")
-    if not pairs:
+    if not between:
         raise InputError("Give at least one pair of roles, such as ['END', 'IO'].")
-    places = [(dataset.positions(query), dataset.positions(key)) for query, key in pairs]
-    for (query, key), (queries, keys) in zip(pairs, places, strict=True):
+    places = [(dataset.positions(query), dataset.positions(key)) for query, key in between]
+    for (query, key), (queries, keys) in zip(between, places, strict=True):
         if any(min(k) > max(q) for q, k in zip(queries, keys, strict=True)):
             raise InputError(f"{query} stands before {key}, so it cannot attend there; exchange the two.")
     prompts = dataset.clean if side == "clean" else dataset.corrupted
-    found = []  # [pair, layer, head] for each prompt
+    found = []  # [between, layer, head] for each prompt
     for row, pattern in enumerate(_patterns(model, prompts, batch_size)):
         looked = [_looked(pattern, queries[row], keys[row]) for queries, keys in places]
         found.append(torch.stack(looked).numpy())
@@ -132,7 +133,7 @@ def attention_by_role(
         task=dataset.name,
         side=side,
         prompts=tuple("".join(model.labels(ids)) for ids in prompts),
-        pairs=tuple((query, key) for query, key in pairs),
+        between=tuple((query, key) for query, key in between),
         attention=by_prompt.mean(0),
         low=low,
         high=high,

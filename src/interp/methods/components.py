@@ -2,7 +2,7 @@
 
 The names of the circuit graph (``a5.h1``, ``m3``, ``input``), and as many again:
 
-- ``a5.h1``: head 1 of layer 5, its z. ``a5``: all that the attention of layer 5 adds, its attn_out.
+- ``a5.h1``, or ``5.1``: head 1 of layer 5, its z. ``a5``: all that the attention of layer 5 adds, its attn_out.
 - ``m3``: all that the MLP of layer 3 adds, its mlp_out. ``m3.n17``: its neuron 17, an entry of mlp_act.
 - ``l3``: layer 3, all that its attention and its MLP add; with both zero, the layer is skipped.
 - ``input``: what the first layer reads. ``input@S2``: the same at one position, as if another token stood
@@ -24,7 +24,8 @@ Kind = Literal["head", "attention", "mlp", "neuron", "layer", "input"]
 #: All components of a kind at once, by a word.
 EVERY: tuple[str, ...] = ("heads", "attention", "mlps", "layers", "positions")
 _NAME = re.compile(
-    r"(?:a(?P<attention>\d+)(?:\.h(?P<head>\d+))?|m(?P<mlp>\d+)(?:\.n(?P<neuron>\d+))?|l(?P<layer>\d+)|input)"
+    r"(?:(?P<short>\d+)\.(?P<of_short>\d+)|a(?P<attention>\d+)(?:\.h(?P<head>\d+))?"
+    r"|m(?P<mlp>\d+)(?:\.n(?P<neuron>\d+))?|l(?P<layer>\d+)|input)"
     r"(?:@(?P<where>.+))?"
 )
 
@@ -55,14 +56,16 @@ class Component:
         match = _NAME.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise InputError(
-                f"{text!r} is no component; write 'a5.h1' (a head), 'a5' (an attention layer), 'm3' (an MLP), "
-                "'m3.n17' (a neuron), 'l3' (a layer) or 'input', perhaps with a position, as in 'a5.h1@-1', "
+                f"{text!r} is no component; write 'a5.h1' (a head), 'a5' (an attention layer), 'm3' (an "
+                "MLP), 'm3.n17' (a neuron), 'l3' (a layer) or 'input', perhaps with a position, as in 'a5.h1@-1', "
                 "or a role, as in 'a5.h1@END'."
             )
         found = match.groupdict()
         where = found["where"]
         if where is not None and re.fullmatch(r"-?\d+", where):
             where = int(where)
+        if found["short"] is not None:
+            return cls(kind="head", layer=int(found["short"]), index=int(found["of_short"]), where=where)
         if found["head"] is not None:
             return cls(kind="head", layer=int(found["attention"]), index=int(found["head"]), where=where)
         if found["neuron"] is not None:
@@ -88,12 +91,12 @@ class Component:
         }[self.kind]
 
     def check(self, model: Model) -> None:
-        """Raise `InputError` where the model has no such component, `SiteError` where it cannot be reached."""
+        """Raise `InputError` where the model has no such component, `SiteError` where it is out of reach."""
         arch = model.arch
         for site, _ in self.sites:
             model.check_site(site)
         of = {"head": arch.n_heads, "neuron": arch.d_mlp or 0}.get(self.kind)
-        if self.layer >= arch.n_layers or of is not None and (self.index or 0) >= of:
+        if self.layer >= arch.n_layers or (of is not None and (self.index or 0) >= of):
             raise InputError(
                 f"There is no {self}; {model.identity.name} has {arch.n_layers} layers"
                 + (f" of {of} {self.kind}s" if of is not None else "")
@@ -107,9 +110,10 @@ Set = tuple[Component, ...]
 def find_sets(model: Model, wanted: str | Sequence[str | Sequence[str]], roles: Sequence[str]) -> list[Set]:
     """What to knock out, one set at a time.
 
-    `wanted` is a list whose items are a name; several names in a list, or joined by `` + ``, to be knocked out
-    together (an empty list: nothing); or a word: ``heads``, ``attention``, ``mlps``, ``layers`` (each by itself), ``positions`` (the
-    input at each of the dataset's `roles`), ``m3.neurons`` (each neuron of an MLP). A word may stand alone.
+    `wanted` is a list whose items are a name; several names in a list, or joined by `` + ``, to be knocked
+    out together (an empty list: nothing); or a word: ``heads``, ``attention``, ``mlps``, ``layers`` (each by
+    itself), ``positions`` (the input at each of the dataset's `roles`), ``m3.neurons`` (each neuron of an
+    MLP). A word may stand alone.
     Raises `InputError` or `SiteError` for what the model does not have.
     """
     sets: dict[Set, None] = {}
@@ -139,7 +143,8 @@ def _check_apart(components: Set) -> None:
             others = seen.setdefault((site, layer, component.index), [])
             if others and (component.where is None or None in others or component.where in others):
                 raise InputError(
-                    f"In {set_name(components)!r}, {component} is there twice or a part of another; name it once."
+                    f"In {set_name(components)!r}, {component} is there twice, or a part of another; "
+                    "name it once."
                 )
             others.append(component.where)
 

@@ -77,8 +77,8 @@ def copying_scores(
     model.check_site("v")
     if model.arch.post_norms:
         raise SiteError(
-            f"{model.identity.name} normalises what attention writes before it is added, so that a head alone "
-            "writes nothing of its own; ablate or patch its z instead."
+            f"{model.identity.name} normalises what attention writes before it is added, so that a head "
+            "alone writes nothing of its own; ablate or patch its z instead."
         )
     places = [sum(each, ()) for each in zip(*(dataset.positions(role) for role in roles), strict=True)]
     found = []

@@ -83,7 +83,8 @@ class HeadScoresResult(Result):
 
     @property
     def second_copy_loss(self) -> float:
-        """Nats a token of the second copy but its first, of which nothing says that the copying begins."""
+        """Nats a token of the second copy but its first: that copying begins there is not said by the text,
+        though a model may know it from the lengths that it was trained on."""
         return float(self.loss[-self.copy_length :][1:].mean())
 
 

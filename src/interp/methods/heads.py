@@ -1,4 +1,4 @@
-"""Attention heads by name: ``5.1`` is head 1 of layer 5, both counted from 0."""
+"""Attention heads by name: ``5.1``, or ``a5.h1``, is head 1 of layer 5, both counted from 0."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from interp.errors import InputError
 from interp.models.base import Architecture
 
 Head = tuple[int, int]  # layer, head
+_HEAD = re.compile(r"(\d+)\.(\d+)|a(\d+)\.h(\d+)")
 
 
 def find_heads(arch: Architecture, wanted: Sequence[str | Sequence[int]] | None) -> tuple[Head, ...]:
@@ -29,17 +30,17 @@ def find_heads(arch: Architecture, wanted: Sequence[str | Sequence[int]] | None)
 
 def _find_head(arch: Architecture, given: Any) -> Head:
     numbers: list[int] = []
-    if isinstance(given, str) and (match := re.fullmatch(r"(\d+)\.(\d+)", given.strip())):
-        numbers = [int(match[1]), int(match[2])]
+    if isinstance(given, str) and (match := _HEAD.fullmatch(given.strip())):
+        numbers = [int(number) for number in match.groups() if number is not None]
     elif isinstance(given, Sequence) and not isinstance(given, str):
         numbers = [one for one in given if isinstance(one, int) and not isinstance(one, bool)]
-    if len(numbers) != 2 or not isinstance(given, str) and len(given) != 2:
+    if len(numbers) != 2 or (not isinstance(given, str) and len(given) != 2):
         raise InputError(f"{given!r} is no head; write it as '5.1' (layer 5, head 1) or as [5, 1].")
     layer, head = numbers
     if not (0 <= layer < arch.n_layers and 0 <= head < arch.n_heads):
         raise InputError(
-            f"There is no head {layer}.{head}; this model has {arch.n_layers} layers of {arch.n_heads} heads, "
-            "both counted from 0."
+            f"There is no head {layer}.{head}; this model has {arch.n_layers} layers of {arch.n_heads} "
+            "heads, both counted from 0."
         )
     return layer, head
 

@@ -1,0 +1,34 @@
+"""What experiments on a dataset of pairs share: its name and options, and that the model can do it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from interp.experiments.base import ExperimentConfig
+
+if TYPE_CHECKING:
+    from interp.models.base import Model
+    from interp.tasks.base import PairDataset
+
+
+class PairsConfig(ExperimentConfig):
+    """A task by its name, such as ``indirect_objects``, with the options of its function."""
+
+    task: str = "indirect_objects"
+    n: int | None = 20
+    options: dict[str, Any] = {}  # noqa: RUF012  # pydantic copies it
+    pairs: Literal["correct", "all"] = (
+        "correct"  # without those of which the model cannot do the clean prompt
+    )
+
+    def dataset(self, model: Model) -> PairDataset:
+        """The pairs, for `model`. What was left out is in `PairDataset.dropped`."""
+        from interp.tasks.inspection import drop_failures, inspect_dataset
+        from interp.tasks.registry import make_dataset
+
+        made = make_dataset(self.task, model, n=self.n, seed=self.seed, **self.options)
+        return made if self.pairs == "all" else drop_failures(made, inspect_dataset(model, made))
+
+    def arguments(self, *others: str) -> dict[str, Any]:
+        """What the method takes by the same name: all fields but those of the dataset and of `others`."""
+        return self.model_dump(exclude={*PairsConfig.model_fields, *others})
