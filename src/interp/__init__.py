@@ -33,6 +33,11 @@ _HOME = {
     "tuned_lens": "interp.methods.tuned_lens",
     "train_tuned_lens": "interp.methods.lens_training",
     "measure_lens": "interp.methods.lens_training",
+    "ablate": "interp.methods.ablation",
+    "attention_by_role": "interp.methods.attention",
+    "attention_patterns": "interp.methods.attention",
+    "copying_scores": "interp.methods.copying_scores",
+    "head_scores": "interp.methods.head_scores",
     "InterpError": "interp.errors",
 }
 
@@ -50,9 +55,14 @@ __all__ = [
     "Tokens",
     "TunedLens",
     "__version__",
+    "ablate",
+    "attention_by_role",
+    "attention_patterns",
     "causal_tracing",
     "contrast",
+    "copying_scores",
     "direct_logit_attribution",
+    "head_scores",
     "inspect_dataset",
     "load_model",
     "logit_lens",
@@ -66,9 +76,13 @@ __all__ = [
 
 if TYPE_CHECKING:
     from interp.errors import InterpError
+    from interp.methods.ablation import ablate
+    from interp.methods.attention import attention_by_role, attention_patterns
     from interp.methods.causal_tracing import causal_tracing
     from interp.methods.contrast import contrast
+    from interp.methods.copying_scores import copying_scores
     from interp.methods.direct_logit_attribution import direct_logit_attribution
+    from interp.methods.head_scores import head_scores
     from interp.methods.lens_training import measure_lens, train_tuned_lens
     from interp.methods.logit_lens import logit_lens
     from interp.methods.patch_sweep import patch_sweep

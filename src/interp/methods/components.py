@@ -2,9 +2,9 @@
 
 The names of the circuit graph (``a5.h1``, ``m3``, ``input``), and as many again:
 
-- ``a5.h1``, or ``5.1``: head 1 of layer 5, its z. ``a5``: all that the attention of layer 5 adds, its attn_out.
-- ``m3``: all that the MLP of layer 3 adds, its mlp_out. ``m3.n17``: its neuron 17, an entry of mlp_act.
-- ``l3``: layer 3, all that its attention and its MLP add; with both zero, the layer is skipped.
+- ``a5.h1``, or ``5.1``: head 1 of layer 5, its z. ``a5``: what the attention of layer 5 adds, its attn_out.
+- ``m3``: what the MLP of layer 3 adds, its mlp_out. ``m3.n17``: its neuron 17, an entry of mlp_act.
+- ``l3``: layer 3, what its attention and its MLP add; with both zero, the layer is skipped.
 - ``input``: what the first layer reads. ``input@S2``: the same at one position, as if another token stood
   there. Any component may be restricted to a position (``@4``, ``@-1``) or to a role of the dataset
   (``a5.h1@END``).
@@ -21,12 +21,14 @@ from interp.errors import InputError
 from interp.models.base import Model
 
 Kind = Literal["head", "attention", "mlp", "neuron", "layer", "input"]
-#: All components of a kind at once, by a word.
-EVERY: tuple[str, ...] = ("heads", "attention", "mlps", "layers", "positions")
-_NAME = re.compile(
-    r"(?:(?P<short>\d+)\.(?P<of_short>\d+)|a(?P<attention>\d+)(?:\.h(?P<head>\d+))?"
-    r"|m(?P<mlp>\d+)(?:\.n(?P<neuron>\d+))?|l(?P<layer>\d+)|input)"
-    r"(?:@(?P<where>.+))?"
+_NAMES: tuple[tuple[Kind, str], ...] = (
+    ("head", r"a(\d+)\.h(\d+)"),
+    ("head", r"(\d+)\.(\d+)"),
+    ("attention", r"a(\d+)"),
+    ("mlp", r"m(\d+)"),
+    ("neuron", r"m(\d+)\.n(\d+)"),
+    ("layer", r"l(\d+)"),
+    ("input", "input"),
 )
 
 
@@ -53,30 +55,18 @@ class Component:
     @classmethod
     def parse(cls, text: str) -> Component:
         """The component of this name; `InputError` where it is none."""
-        match = _NAME.fullmatch(text) if isinstance(text, str) else None
-        if match is None:
-            raise InputError(
-                f"{text!r} is no component; write 'a5.h1' (a head), 'a5' (an attention layer), 'm3' (an "
-                "MLP), 'm3.n17' (a neuron), 'l3' (a layer) or 'input', perhaps with a position, as in 'a5.h1@-1', "
-                "or a role, as in 'a5.h1@END'."
-            )
-        found = match.groupdict()
-        where = found["where"]
-        if where is not None and re.fullmatch(r"-?\d+", where):
-            where = int(where)
-        if found["short"] is not None:
-            return cls(kind="head", layer=int(found["short"]), index=int(found["of_short"]), where=where)
-        if found["head"] is not None:
-            return cls(kind="head", layer=int(found["attention"]), index=int(found["head"]), where=where)
-        if found["neuron"] is not None:
-            return cls(kind="neuron", layer=int(found["mlp"]), index=int(found["neuron"]), where=where)
-        if found["attention"] is not None:
-            return cls(kind="attention", layer=int(found["attention"]), where=where)
-        if found["mlp"] is not None:
-            return cls(kind="mlp", layer=int(found["mlp"]), where=where)
-        if found["layer"] is not None:
-            return cls(kind="layer", layer=int(found["layer"]), where=where)
-        return cls(kind="input", where=where)
+        name, at, where = text.partition("@") if isinstance(text, str) else ("", "", "")
+        for kind, form in _NAMES:
+            if (match := re.fullmatch(form, name)) and bool(at) == bool(where):
+                layer, index = (*map(int, match.groups()), None, None)[:2]
+                place = int(where) if re.fullmatch(r"-?\d+", where) else where or None
+                return cls(kind=kind, layer=layer or 0, index=index, where=place)
+        raise InputError(
+            f"{text!r} is no component; write 'a5.h1' (a head), 'a5' (an attention layer), 'm3' (an MLP), "
+            "'m3.n17' (a neuron), 'l3' (a layer) or 'input', perhaps with a position or role, as in "
+            "'a5.h1@-1' or 'a5.h1@END', and ' + ' between those of a set; or 'heads', 'attention', 'mlps', "
+            "'layers', 'positions' or 'm3.neurons'."
+        )
 
     @property
     def sites(self) -> tuple[tuple[str, int], ...]:
