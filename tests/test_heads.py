@@ -75,7 +75,8 @@ def test_scores_single_out_the_planted_heads(family: Family) -> None:
     others = [result.by_shift[i][truth.heads["induction"]] for i, s in enumerate(result.shifts) if s != 1]
     assert sorted(others)[-2] < 0.001
     assert max(others) == pytest.approx(0.05, abs=0.001)
-    assert result.second_copy_loss < 0.01 < 1 < result.first_copy_loss
+    # Not less, as the token that stands for BOS in these models is drawn too, and never said.
+    assert result.second_copy_loss < 0.2 < 2 < result.first_copy_loss
 
 
 @pytest.mark.parametrize("family", FAMILIES)
