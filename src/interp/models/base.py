@@ -302,6 +302,46 @@ class Model(ABC):
             found = torch.autograd.grad(readout(logits).sum(), wanted, allow_unused=True)
         return [torch.zeros_like(x) if g is None else g for x, g in zip(wanted, found, strict=True)]
 
+    def run_layer(
+        self,
+        prompt: Tokens | Prompt,
+        layer: int,
+        resid: Float[Tensor, "row pos d_model"],
+        sites: Sequence[str],
+        edits: Sequence[Edit] = (),
+    ) -> dict[str, Tensor]:
+        """What the `sites` of one layer are, [row, ...] each, if it reads these residual streams instead of
+        the prompt's own. Positions and masks are those of the prompt's run.
+
+        `edits` act within this layer, on `rows` of `resid`. A backend that can run a layer by itself does so;
+        elsewhere the streams are set in forward passes of the whole model, all rows at once.
+        """
+        tokens = self.to_tokens(prompt).repeat(1)
+        expected = (tokens.lengths[0], self.arch.d_model)
+        if resid.ndim != 3 or not len(resid) or tuple(resid.shape[1:]) != expected:
+            raise InputError(
+                f"run_layer takes residual streams [row, pos, d_model] of the prompt, [row, {expected[0]}, "
+                f"{expected[1]}], not of shape {list(resid.shape)}."
+            )
+        tokens = tokens.repeat(len(resid))
+        addresses = [Address(site, layer) for site in sites]
+        for address in (*addresses, *(edit.address for edit in edits)):
+            self._check_address(address, tokens)
+            if address.layer != layer:
+                raise EditError(f"run_layer runs layer {layer} alone, so nothing can be edited at {address}.")
+        edits = [Edit.set("resid_pre", layer, value=resid), *edits]
+        for edit in edits:
+            check_value(edit, self.dtype)
+        taps = Taps(addresses, edits, tokens.lengths)
+        with self._lock, torch.no_grad():
+            self._run_layer(tokens, layer, taps)
+        taps.check_all_visited()
+        return {site: taps.values[site, layer] for site in sites}
+
+    def _run_layer(self, tokens: Tokens, layer: int, taps: Taps) -> None:
+        """Bring the sites of a layer to `taps`, which set what it reads."""
+        self._run(tokens.ids.to(self.device), taps)
+
     def unembed(
         self, resid: Float[Tensor, "*any d_model"], *, differentiable: bool = False
     ) -> Float[Tensor, "*any d_vocab"]:

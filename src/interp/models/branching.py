@@ -480,6 +480,41 @@ def _slice(places: Sequence[int]) -> slice | list[int]:
     return slice(first, last + 1) if last - first + 1 == len(places) else list(places)
 
 
+def run_layer(base: Base, layer: int, taps: Taps, n_rows: int) -> None:
+    """`Model.run_layer`: the decoder layer called by itself, with the arguments of the base run."""
+    model = base.model
+    args, kwargs = base.recording.calls[layer]
+    x = (
+        base.resid[layer].expand(n_rows, -1, -1).clone()
+    )  # [row, pos, d_model]; what `taps` set takes its place
+    with model.borrowed(Pass(taps), taps.keys, n_rows):
+        model.layers[layer](x, *args, **kwargs)
+
+
+def layers_agree(model: TransformersModel, tokens: Tokens) -> bool:
+    """Whether each layer, called by itself on two copies of what it read, writes what it wrote in the run of
+    the whole model; says so where not."""
+    base = Base(model, Tokens(tokens.ids[:1], tokens.lengths[:1]), ())
+    why, worst = "", 0.0
+    for layer in range(model.arch.n_layers):
+        taps = Taps([Address("resid_post", layer)], (), tokens.lengths[:1] * 2)
+        try:
+            run_layer(base, layer, taps, 2)
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            why = first_line(error)
+            break
+        wrote, expected = taps.values["resid_post", layer], base.resid[layer + 1]
+        worst = max(worst, ((wrote - expected).abs().max() / expected.abs().max()).item())
+    if not why and worst <= ROUNDING[model.dtype]:
+        return True
+    warnings.warn(
+        f"{model.identity.name}: a layer by itself differs from the whole model "
+        f"({why or f'off by {worst:.1g} of the largest entry'}); layers are run in whole forward passes.",
+        stacklevel=2,
+    )
+    return False
+
+
 def agrees(model: TransformersModel, tokens: Tokens, branches: Sequence[Sequence[Edit]]) -> bool:
     """Whether some branches, drawn at random, give the logits of plain forward passes; says so where not."""
     drawn = random.Random(0).sample(list(branches), min(4, len(branches)))

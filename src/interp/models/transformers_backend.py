@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
@@ -33,6 +34,8 @@ from interp.tokens import Tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from interp.models.branching import Base
 
 _ATTENTION = "interp"
 #: Whose attention was replaced by ours, by the id of the configuration: what it was, and will be again.
@@ -88,6 +91,10 @@ class TransformersModel(HuggingFaceModel):
             self.reach = frozenset(SITES) - INSIDE_ATTENTION
         #: Whether branches give what plain passes give (`branching.agrees`); None: not compared yet.
         self._branches_agree: bool | None = None
+        #: The same for a layer that is called by itself (`branching.layers_agree`).
+        self._layers_agree: bool | None = None
+        #: The run of the last prompt of which single layers were run, for its masks and positions.
+        self._base: Base | None = None
 
     def _run(self, ids: Tensor, taps: Taps) -> Tensor:
         with self.borrowed(Pass(taps), taps.keys, len(ids)):
@@ -105,6 +112,18 @@ class TransformersModel(HuggingFaceModel):
         if compare and not self._branches_agree:
             return None
         return branching.sweep(self, tokens, branches, readout)
+
+    def _run_layer(self, tokens: Tokens, layer: int, taps: Taps) -> None:
+        from interp.models import branching
+
+        if self.sees_attention and self._layers_agree is None:
+            self._layers_agree = branching.layers_agree(self, tokens)
+        if not self._layers_agree:
+            super()._run_layer(tokens, layer, taps)
+            return
+        if self._base is None or not torch.equal(self._base.tokens.ids, tokens.ids[:1]):
+            self._base = branching.Base(self, Tokens(tokens.ids[:1], tokens.lengths[:1]), ())
+        branching.run_layer(self._base, layer, taps, len(tokens))
 
     @contextmanager
     def borrowed(self, this: Pass, keys: Iterable[Key], n_rows: int) -> Iterator[None]:
