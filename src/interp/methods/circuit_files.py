@@ -1,4 +1,4 @@
-"""Circuits as the JSON files of EAP-IG (hannamw/EAP-IG, `Graph.to_json`) and of the MIB benchmark's circuit track.
+"""Circuits as JSON files of EAP-IG (hannamw/EAP-IG, `Graph.to_json`) and of MIB's circuit track.
 
     {"cfg": {"n_layers": 12, "n_heads": 12, "parallel_attn_mlp": false, "d_model": 768},
      "nodes": {"a0.h1": {"in_graph": true, "score": 0.5}, ...},
@@ -6,12 +6,14 @@
 
 All nodes and edges stand in the file. Three things about it:
 
-- EAP-IG knows no grouped queries: it gives every query head keys and values of its own. A key-value head's edge
-  ``m0->a1.h0<k>`` is written as one edge for each of its query heads, with the same score. A file from elsewhere
-  may hold different scores for these, which are then added up (to first order, the effect of all together); where
-  only some of them are in the circuit, there is no such circuit of this graph, and reading is refused.
+- EAP-IG knows no grouped queries: it gives every query head keys and values of its own. A key-value head's
+  edge ``m0->a1.h0<k>`` is written as one edge for each of its query heads, with the same score. A file from
+  elsewhere may hold different scores for these, which are then added up (to first order, the effect of all
+  together); where only some of them are in the circuit, there is no such circuit of this graph, and reading
+  is refused.
 - EAP-IG wants a score for each edge. Where a circuit has none, 0 is written.
-- The further key ``interp`` says which level is meant and whether the edges' scores are any. EAP-IG passes over it.
+- The further key ``interp`` says which level is meant and whether the edges' scores are any. EAP-IG passes
+  over it.
 """
 
 from __future__ import annotations
@@ -34,8 +36,9 @@ FORMAT = 1  # of the key ``interp``
 
 
 def write_circuit(circuit: Circuit, path: str | Path, model: Model) -> None:
-    """Write a circuit of `model` as EAP-IG's JSON. Raises `InputError` where it is none of this model's, or where
-    the file cannot be written."""
+    """Write a circuit of `model` as EAP-IG's JSON. Raises `InputError` where it is none of this model's, or
+    where the file cannot be written.
+    """
     graph = circuit.graph
     if graph != graph_for(model, "node"):
         raise InputError(f"This circuit is of another architecture than {model.identity.name}.")
@@ -73,13 +76,13 @@ def read_circuit(
     """Read a circuit of `model` from EAP-IG's JSON.
 
     Args:
-        level: whether its nodes or its edges are meant; by default what the file says that this library wrote, and
-            edges for any other, where their scores are not all 0.
-        grouped: where a file has some of the edges of a key-value head in the circuit, and some not: ``refuse``, or
-            take the edge if ``any`` or ``all`` of them are.
+        level: whether its nodes or its edges are meant; by default what the file says that this library
+            wrote, and edges for any other, where their scores are not all 0.
+        grouped: where a file has some of the edges of a key-value head in the circuit, and some not:
+            ``refuse``, or take the edge if ``any`` or ``all`` of them are.
 
-    Raises `InputError` for a file that is not there or no such JSON, that is of a model of other dimensions, that
-    names an unknown node or edge or lacks one, or that holds single neurons.
+    Raises `InputError` for a file that is not there or no such JSON, that is of a model of other dimensions,
+    that names an unknown node or edge or lacks one, or that holds single neurons.
     """
     data = _load(path)
     name = repr(str(path))
@@ -111,11 +114,14 @@ def _load(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"Cannot read the circuit {str(path)!r} ({error.strerror}).") from None
     except ValueError:
-        raise InputError(f"The circuit {str(path)!r} is no JSON; give a file of EAP-IG's Graph.to_json.") from None
+        raise InputError(
+            f"The circuit {str(path)!r} is no JSON; give a file of EAP-IG's Graph.to_json."
+        ) from None
     parts = ("cfg", "nodes", "edges")
     if not isinstance(data, dict) or not all(isinstance(data.get(part), dict) for part in parts):
         raise InputError(
-            f"The circuit {str(path)!r} lacks one of {', '.join(parts)}; give a file of EAP-IG's Graph.to_json."
+            f"The circuit {str(path)!r} lacks one of {', '.join(parts)}; give a file of EAP-IG's "
+            "Graph.to_json."
         )
     return data
 
@@ -137,7 +143,9 @@ def _check_cfg(cfg: Mapping[str, Any], model: Model, name: str) -> None:
         if cfg.get(key) != own
     ]
     if off:
-        raise InputError(f"The circuit {name} is of another model than {model.identity.name}: {', '.join(off)}.")
+        raise InputError(
+            f"The circuit {name} is of another model than {model.identity.name}: {', '.join(off)}."
+        )
 
 
 def _check_names(found: Mapping[str, Any], wanted: Any, kind: str, name: str) -> None:
@@ -146,34 +154,44 @@ def _check_names(found: Mapping[str, Any], wanted: Any, kind: str, name: str) ->
         if one not in wanted:
             raise InputError(f"The circuit {name} has an unknown {kind} {one!r}; {nearest(one, wanted)}")
     if missing := [one for one in wanted if one not in found]:
-        raise InputError(f"The circuit {name} lacks {len(missing)} {kind}s, the first of them {missing[0]!r}.")
+        raise InputError(
+            f"The circuit {name} lacks {len(missing)} {kind}s, the first of them {missing[0]!r}."
+        )
 
 
 def _entry(entries: Mapping[str, Any], one: str, name: str) -> Mapping[str, Any]:
     entry = entries[one]
     if not isinstance(entry, dict) or not isinstance(entry.get("in_graph"), bool):
-        raise InputError(f"The circuit {name} does not say of {one!r} whether it is 'in_graph', true or false.")
+        raise InputError(
+            f"The circuit {name} does not say of {one!r} whether it is 'in_graph', true or false."
+        )
     return entry
 
 
 def _score(entry: Mapping[str, Any], one: str, name: str) -> float:
     score = entry.get("score")
     if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
-        raise InputError(f"The circuit {name} has for {one!r} the score {score!r}, which is no finite number.")
+        raise InputError(
+            f"The circuit {name} has for {one!r} the score {score!r}, which is no finite number."
+        )
     return float(score)
 
 
 def _guessed_level(data: Mapping[str, Any], name: str) -> Level:
     scored = any("score" in node for node in data["nodes"].values() if isinstance(node, dict))
     if scored and not any(edge.get("score") for edge in data["edges"].values() if isinstance(edge, dict)):
-        raise InputError(f"The circuit {name} has scores of nodes and none of edges; say level='node' or 'edge'.")
+        raise InputError(
+            f"The circuit {name} has scores of nodes and none of edges; say level='node' or 'edge'."
+        )
     return "edge"
 
 
 def _read_nodes(nodes: Mapping[str, Any], graph: Graph, name: str) -> Circuit:
     entries = {one: _entry(nodes, one, name) for one in graph.senders}
     if partly := [one for one, entry in entries.items() if "neurons" in entry]:
-        raise InputError(f"The circuit {name} holds single neurons (of {partly[0]}); only whole nodes can be read.")
+        raise InputError(
+            f"The circuit {name} holds single neurons (of {partly[0]}); only whole nodes can be read."
+        )
     members = frozenset(one for one, entry in entries.items() if entry["in_graph"])
     if members and "input" not in members:
         raise InputError(f"The circuit {name} leaves out the input, which belongs to every circuit of nodes.")
@@ -193,8 +211,8 @@ def _is_in(edge: str, entries: list[Mapping[str, Any]], grouped: Grouped, name: 
     inside = [entry["in_graph"] for entry in entries]
     if grouped == "refuse" and any(inside) != all(inside):
         raise InputError(
-            f"The circuit {name} has {edge!r} for {sum(inside)} of the {len(inside)} query heads that share these "
-            "keys or values; say grouped='any' or 'all' to take it for all of them or for none."
+            f"The circuit {name} has {edge!r} for {sum(inside)} of the {len(inside)} query heads that share "
+            "these keys or values; say grouped='any' or 'all' to take it for all of them or for none."
         )
     return any(inside) if grouped == "any" else all(inside)
 

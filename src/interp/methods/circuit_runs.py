@@ -1,7 +1,7 @@
 """What a model does when all but a circuit is ablated.
 
-At the level of nodes, every head and MLP outside the circuit writes something else than it would: each circuit is
-a branch of one sweep (`interp.Model.sweep`). The input is never ablated.
+At the level of nodes, every head and MLP outside the circuit writes something else than it would: each
+circuit is a branch of one sweep (`interp.Model.sweep`). The input is never ablated.
 
 At the level of edges, every edge outside carries something else than its sender wrote: a receiver r reads
 
@@ -34,11 +34,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from interp.errors import InputError, nearest
+from interp.errors import DecompositionError, InputError, nearest
 from interp.methods.circuits import Circuit
 from interp.methods.graph import Graph, head_outputs, sender_outputs, sender_sites
 from interp.methods.metrics import MetricKind, metric_readout
 from interp.models.base import Cache, Exact, Model
+from interp.models.self_check import ROUNDING
 from interp.progress import report
 from interp.readout import Readout
 from interp.sites import Edit
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
     from interp.tasks.base import Pair, PairDataset
 
 Ablation = Literal["resample", "mean", "template_mean", "zero"]
-ABLATIONS: tuple[str, ...] = ("resample", "mean", "template_mean", "zero")
+ABLATIONS: tuple[Ablation, ...] = ("resample", "mean", "template_mean", "zero")
+TOLERANCE = 10  # how many roundings a run by parts may differ from the run of the whole model
 
 
 def circuit_values(
@@ -66,12 +68,13 @@ def circuit_values(
     Args:
         circuits: all of one level.
         metric: ``logit_diff``, ``prob`` or ``kl``, of the answer at the last position.
-        batch_size: at the level of nodes, see `interp.Model.sweep`; at the level of edges, the number of streams
-            that a layer reads at once.
+        batch_size: at the level of nodes, see `interp.Model.sweep`; at the level of edges, the number of
+            streams that a layer reads at once.
         exact: at the level of nodes, see `interp.Model.sweep`.
 
-    Raises `InputError` for an unknown choice, for circuits of different levels or of another model, and for means
-    over a single prompt; `SiteError` where the backend cannot reach what the level needs (edges: q, k, v).
+    Raises `InputError` for an unknown choice, for circuits of different levels or of another model, and for
+    means over a single prompt; `SiteError` where the backend cannot reach what the level needs (edges: q, k,
+    v).
     """
     if ablation not in ABLATIONS:
         raise InputError(f"Unknown ablation {ablation!r}; {nearest(str(ablation), ABLATIONS)}")
@@ -87,15 +90,17 @@ def circuit_values(
     for index, pair in enumerate(dataset):
         report("pairs", index, len(dataset))
         tokens = model.to_tokens([pair.clean])
-        readout = metric_readout(
-            metric, answer=pair.answer, foil=pair.foil, clean_logits=model.forward(tokens)
-        )
+        logits = model.forward(tokens)
+        readout = metric_readout(metric, answer=pair.answer, foil=pair.foil, clean_logits=logits)
         other = others.of(index)
         if circuits[0].level == "node":
             branches = [_outside(circuit, other) for circuit in circuits]
             found = model.sweep(tokens, branches, readout, batch_size=batch_size, exact=exact).values
         else:
-            found = _by_edges(model, tokens, circuits, other, readout, batch_size)
+            with_whole = [circuits[0].full, *circuits]
+            found = _by_edges(model, tokens, with_whole, other, readout, batch_size)
+            _check_whole(model, float(found[0]), float(readout(logits)[0]))
+            found = found[1:]
         values.append(found.double().numpy())
     report("pairs", len(dataset), len(dataset))
     return np.stack(values, axis=1)
@@ -111,11 +116,21 @@ def _check_model(model: Model, circuit: Circuit) -> None:
         model.check_site(site)
 
 
+def _check_whole(model: Model, by_parts: float, whole: float) -> None:
+    """All edges together are the model; they are not where it adds up its parts in a way of its own."""
+    if abs(by_parts - whole) > max(1e-3, TOLERANCE * ROUNDING[model.dtype] * max(1.0, abs(whole))):
+        raise DecompositionError(
+            f"With all edges, {model.identity.name} should give {whole:.6g}, but its parts give "
+            f"{by_parts:.6g}; load it with dtype='float64', or run a circuit of nodes."
+        )
+
+
 # ---- what takes the place of outputs outside ----
 
 
 class Others:
-    """For each pair, what senders write instead, as if it were a run: resid_pre 0, z and mlp_out of every layer."""
+    """For each pair, what senders write instead, as if it were a run: resid_pre 0, z and mlp_out of every
+    layer."""
 
     def __init__(self, model: Model, dataset: PairDataset, ablation: Ablation) -> None:
         self.model, self.pairs, self.ablation = model, dataset.pairs, ablation
@@ -163,8 +178,8 @@ class Others:
         for (template, length), pairs in groups.items():
             if len(pairs) < 2:
                 raise InputError(
-                    f"There is a single prompt of {length} tokens of the template {template!r}, so that its mean is "
-                    "itself; give more pairs, fewer templates, or another ablation."
+                    f"There is a single prompt of {length} tokens of the template {template!r}, so that its "
+                    "mean is itself; give more pairs, fewer templates, or another ablation."
                 )
             runs = [self._run(pair) for pair in pairs]
             mean = {key: torch.stack([run[key].double() for run in runs]).mean(0) for key in self.sites}
@@ -246,7 +261,9 @@ def _run_edges(
         # 3. what the MLP writes
         reads_mid = not graph.parallel_attention
         streams, which = _streams(
-            mid if reads_mid else resid, after if reads_mid else shifts, outside[:, :, receiver : receiver + 1]
+            mid if reads_mid else resid,
+            after if reads_mid else shifts,
+            outside[:, :, receiver : receiver + 1],
         )
         receiver += 1
         stream = streams[which[:, 0]]  # [circuit, pos, d_model]
@@ -272,16 +289,17 @@ def _streams(
     shifts: Float[Tensor, "circuit sender pos d_model"],
     outside: Bool[Tensor, "circuit all_senders receiver"],
 ) -> tuple[Float[Tensor, "stream pos d_model"], Tensor]:
-    """What the receivers read, and which stream each reads, [circuit, receiver]. Receivers of a circuit that have
-    the same edges outside share a stream."""
+    """What the receivers read, and which stream each reads, [circuit, receiver]. Receivers of a circuit that
+    have the same edges outside share a stream."""
     outside = outside[:, : shifts.shape[1]]
     found: dict[tuple[int, bytes], int] = {}
     which = torch.empty(len(outside), outside.shape[2], dtype=torch.long)
     for row, of_row in enumerate(outside.numpy()):
         for receiver, column in enumerate(of_row.T):
             which[row, receiver] = found.setdefault((row, column.tobytes()), len(found))
-    rows = torch.tensor([row for row, _ in found])
-    columns = torch.tensor(np.stack([np.frombuffer(c, dtype=bool) for _, c in found]))  # [stream, sender]
-    weights = columns.to(shifts)
-    added = torch.stack([torch.einsum("s,spm->pm", w, shifts[row]) for row, w in zip(rows, weights, strict=True)])
+    columns = np.stack([np.frombuffer(column, dtype=bool) for _, column in found])  # [stream, sender]
+    rows = np.array([row for row, _ in found])  # of each stream; in order
+    weights = torch.from_numpy(columns).to(shifts)
+    of_row = [weights[rows == row] @ shifts[row].flatten(1) for row in range(len(resid))]
+    added = torch.cat(of_row).view(-1, *resid.shape[1:])  # [stream, pos, d_model]
     return resid[rows] + added, which

@@ -1,8 +1,8 @@
 """A circuit as a value: the heads and MLPs, or the edges, that are said to carry a behaviour.
 
-At the level of *nodes*, a circuit is a set of heads and MLPs, ``a9.h6`` and ``m0``; the input always belongs to
-it. At the level of *edges*, it is a set of edges of `interp.methods.graph.Graph`, ``a0.h1->a3.h1<q>``. A circuit
-may hold a score for each node or edge, in it or not: what a discovery method thinks of it.
+At the level of *nodes*, a circuit is a set of heads and MLPs, ``a9.h6`` and ``m0``; the input always belongs
+to it. At the level of *edges*, it is a set of edges of `interp.methods.graph.Graph`, ``a0.h1->a3.h1<q>``. A
+circuit may hold a score for each node or edge, in it or not: what a discovery method thinks of it.
 
 What a circuit claims is measured by `interp.methods.faithfulness`.
 """
@@ -34,8 +34,8 @@ _SHORT_HEAD = re.compile(r"(\d+)\.(\d+)")  # 9.6, as papers write it
 class Circuit:
     """Some of a graph's nodes or edges, by name.
 
-    Raises `InputError` for a name that the graph does not have, and for a score that is no finite number. Edges
-    have a score each or none at all; nodes may have one or not.
+    Raises `InputError` for a name that the graph does not have, and for a score that is no finite number.
+    Edges have a score each or none at all; nodes may have one or not.
     """
 
     graph: Graph
@@ -70,10 +70,10 @@ class Circuit:
     ) -> Circuit:
         """A circuit of `model`. A head may also be written ``9.6`` or ``(9, 6)``.
 
-        Raises `InputError` for unknown names, and at the level of edges where the model's heads have no outputs of
-        their own (see `Graph.of`).
+        Raises `InputError` for unknown names, and at the level of edges where the model's heads have no
+        outputs of their own (see `Graph.of`).
         """
-        names = frozenset(map(_name, members))
+        names = frozenset(map(node_name, members))
         return cls(graph=graph_for(model, level), level=level, members=names, scores=scores or {})
 
     @property
@@ -93,15 +93,19 @@ class Circuit:
         return replace(self, members=self.members - frozenset(names))
 
     def random(self, seed: int, *, among: Iterable[str] | None = None) -> Circuit:
-        """A circuit of the same size, drawn evenly from all nodes or edges, or from `among`; what this circuit has
-        outside of `among` stays."""
+        """A circuit of the same size, drawn evenly from all edges, or with as many heads and as many MLPs.
+
+        What this circuit has outside of `among` stays in it, and nothing else from there is drawn.
+        """
         pool = frozenset(self.candidates if among is None else among)
-        drawn = random.Random(f"random circuit {seed}").sample(sorted(pool), len(self.members & pool))
+        kinds = [pool] if self.level == "edge" else [{n for n in pool if n[0] == kind} for kind in "am"]
+        rng = random.Random(f"random circuit {seed}")
+        drawn = [name for kind in kinds for name in rng.sample(sorted(kind), len(self.members & kind))]
         return replace(self, members=(self.members - pool) | frozenset(drawn))
 
     def top(self, n: int, *, absolute: bool = True) -> Circuit:
-        """The `n` nodes or edges of the highest scores (or, with `absolute`, of the largest), and all that have no
-        score, as in EAP-IG. Equal scores keep the order of the graph.
+        """The `n` nodes or edges of the highest scores (or, with `absolute`, of the largest), and all that
+        have no score, as in EAP-IG. Equal scores keep the order of the graph.
 
         Raises `InputError` where there are no scores, or fewer than `n`.
         """
@@ -114,8 +118,9 @@ class Circuit:
         return replace(self, members=frozenset(best) | unscored)
 
     def pruned(self) -> Circuit:
-        """At the level of edges: without those that no path from the input to the logits takes, as in EAP-IG, where
-        a head's q, k and v count as one. Where edges outside carry corrupted outputs, this changes no run of it."""
+        """At the level of edges: without those that no path from the input to the logits takes, as in EAP-IG,
+        where a head's q, k and v count as one. Where edges outside carry corrupted outputs, this changes no
+        run of it."""
         if self.level == "node":
             return self
         graph, mask = self.graph, self.mask
@@ -129,7 +134,8 @@ class Circuit:
             alive = sends & receives
             wanted = np.array(
                 [
-                    node.kind == "logits" or any(alive[graph.sender_index[str(s)]] for s in graph.sender_of(node))
+                    node.kind == "logits"
+                    or any(alive[graph.sender_index[str(s)]] for s in graph.sender_of(node))
                     for node in graph.receiver_nodes
                 ]
             )
@@ -152,8 +158,8 @@ class Circuit:
 
     @property
     def mask(self) -> np.ndarray:
-        """Where its edges are, [sender, receiver]. A circuit of nodes has all edges that leave its nodes and the
-        input: whoever reads a node outside, reads its ablated output."""
+        """Where its edges are, [sender, receiver]. A circuit of nodes has all edges that leave its nodes and
+        the input: whoever reads a node outside, reads its ablated output."""
         if self.level == "edge":
             return self.graph.edge_mask(self.members)
         sends = np.array([name in self.members or name == "input" for name in self.graph.senders])
@@ -176,7 +182,8 @@ def graph_for(model: Model, level: Level) -> Graph:
     )
 
 
-def _name(member: str | tuple[int, int]) -> str:
+def node_name(member: str | tuple[int, int]) -> str:
+    """The name of a head that is written ``9.6`` or ``(9, 6)``: ``a9.h6``. Other names stay."""
     if not isinstance(member, str):
         layer, head = member
         return f"a{layer}.h{head}"
