@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from interp.models.base import Cache, Model
 
 Part = Literal["q", "k", "v"]
+Level = Literal["node", "edge"]
 _NODE = re.compile(r"(?:a(?P<attn>\d+)\.h(?P<head>\d+)(?:<(?P<part>[qkv])>)?|m(?P<mlp>\d+))")
 
 
@@ -75,10 +76,11 @@ class Graph:
     parallel_attention: bool
 
     @classmethod
-    def of(cls, model: Model) -> Graph:
-        """The graph of a model. Raises `InputError` where heads have no outputs of their own."""
+    def of(cls, model: Model, *, level: Level = "edge") -> Graph:
+        """The graph of a model. For its nodes alone (`level` "node"), any model has one; with edges, raises
+        `InputError` where heads have no outputs of their own."""
         arch = model.arch
-        if arch.post_norms:
+        if arch.post_norms and level == "edge":
             raise InputError(
                 f"{model.identity.name} normalises what attention writes before it is added, so its heads "
                 "have no outputs of their own to send along edges; patch nodes instead (interp.patch_sweep "
@@ -148,7 +150,7 @@ class Graph:
         return (receiver,) if receiver.kind == "mlp" else ()
 
     def receivers_of(self, sender: Node) -> tuple[Node, ...]:
-        """The receivers from which `sender` makes its output: q, k and v of a head, an MLP; none for input."""
+        """The receivers from which `sender` makes its output: q, k, v of a head, an MLP; the input: none."""
         if sender.kind == "head":
             assert sender.head is not None
             kv_head = sender.head * self.n_kv_heads // self.n_heads
