@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from interp.errors import InputError, nearest
-from interp.methods.circuits import Circuit, Level, graph_for
-from interp.methods.graph import Graph
+from interp.methods.circuits import Circuit
+from interp.methods.graph import Graph, Level
 
 if TYPE_CHECKING:
     from interp.models.base import Model
@@ -40,7 +40,7 @@ def write_circuit(circuit: Circuit, path: str | Path, model: Model) -> None:
     where the file cannot be written.
     """
     graph = circuit.graph
-    if graph != graph_for(model, "node"):
+    if graph != Graph.of(model, level="node"):
         raise InputError(f"This circuit is of another architecture than {model.identity.name}.")
     of_nodes = circuit.level == "node"
     inside = circuit.members if of_nodes else _nodes_of(circuit)
@@ -89,7 +89,7 @@ def read_circuit(
     _check_cfg(data["cfg"], model, name)
     ours = data.get("interp") or {}
     level = level or ours.get("level") or _guessed_level(data, name)
-    graph = graph_for(model, level)
+    graph = Graph.of(model, level=level)
     _check_names(data["nodes"], (*graph.senders, "logits"), "node", name)
     if level == "node":
         return _read_nodes(data["nodes"], graph, name)

@@ -18,8 +18,8 @@ What takes the place of an output outside (`Ablation`):
 
 - ``resample``: the output in the corrupted run of the pair (interchange).
 - ``mean``: its mean over the corrupted prompts and all their positions.
-- ``template_mean``: its mean over the corrupted prompts of the same template and length, position by position
-  (Wang et al. 2022).
+- ``mean_by_template``: its mean over the corrupted prompts of the same template and length, position by
+  position (Wang et al. 2022).
 - ``zero``: nothing. At the level of edges this takes the input, too.
 """
 
@@ -48,8 +48,9 @@ from interp.tokens import Tokens
 if TYPE_CHECKING:
     from interp.tasks.base import Pair, PairDataset
 
-Ablation = Literal["resample", "mean", "template_mean", "zero"]
-ABLATIONS: tuple[Ablation, ...] = ("resample", "mean", "template_mean", "zero")
+Ablation = Literal["resample", "mean", "mean_by_template", "zero"]
+ABLATIONS: tuple[Ablation, ...] = ("resample", "mean", "mean_by_template", "zero")
+Key = tuple[str, int]  # site, layer
 TOLERANCE = 10  # how many roundings a run by parts may differ from the run of the whole model
 
 
@@ -107,10 +108,7 @@ def circuit_values(
 
 
 def _check_model(model: Model, circuit: Circuit) -> None:
-    own = Graph.of(model) if circuit.level == "edge" else circuit.graph
-    arch, graph = model.arch, circuit.graph
-    same = (graph.n_layers, graph.n_heads, graph.n_kv_heads) == (arch.n_layers, arch.n_heads, arch.n_kv_heads)
-    if own != graph or not same:
+    if circuit.graph != Graph.of(model, level=circuit.level):
         raise InputError(f"The circuit is of another architecture than {model.identity.name}.")
     for site in ("q", "k", "v") if circuit.level == "edge" else ():
         model.check_site(site)
@@ -136,7 +134,7 @@ class Others:
         self.model, self.pairs, self.ablation = model, dataset.pairs, ablation
         self.sites = sender_sites(model.arch.n_layers)
         self._means: dict[tuple[str, int], Cache] = {}
-        if ablation == "template_mean":
+        if ablation == "mean_by_template":
             self._average_by_template()
         elif ablation == "mean":
             self._average()
@@ -144,7 +142,7 @@ class Others:
     def of(self, index: int) -> Cache:
         """Instead of the run of this pair's clean prompt."""
         pair = self.pairs[index]
-        if self.ablation == "template_mean":
+        if self.ablation == "mean_by_template":
             return self._means[pair.template, len(pair)]
         run = self._run(pair)
         if self.ablation == "resample":
@@ -154,7 +152,7 @@ class Others:
     def _run(self, pair: Pair) -> Cache:
         return self.model.run_with_cache([pair.corrupted], self.sites)
 
-    def _instead(self, key: tuple[str, int], run: Cache) -> Tensor:
+    def _instead(self, key: Key, run: Cache) -> Tensor:
         value = run[key]  # [1, pos, ...]
         if self.ablation == "zero":
             return torch.zeros_like(value)
@@ -163,7 +161,7 @@ class Others:
     def _average(self) -> None:
         if len(self.pairs) < 2:
             raise InputError("A mean over a single prompt says little; give more pairs, or resample.")
-        total: dict[tuple[str, int], Tensor] = {}
+        total: dict[Key, Tensor] = {}
         for pair in self.pairs:
             run = self._run(pair)
             for key in self.sites:
@@ -187,8 +185,12 @@ class Others:
             self._means[template, length] = _changed(runs[0], mean)
 
 
-def _changed(run: Cache, values: dict[tuple[str, int], Tensor]) -> Cache:
-    return Cache({key: value for key, value in values.items()}, logits=run.logits, tokens=run.tokens)
+def _changed(run: Cache, values: dict[Key, Tensor]) -> Cache:
+    return Cache(
+        {(site, layer): value for (site, layer), value in values.items()},
+        logits=run.logits,
+        tokens=run.tokens,
+    )
 
 
 # ---- nodes ----

@@ -15,17 +15,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Bool
 
 from interp.errors import InputError, nearest
-from interp.methods.graph import Graph
+from interp.methods.graph import Graph, Level
 
 if TYPE_CHECKING:
     from interp.models.base import Model
 
-Level = Literal["node", "edge"]
 LEVELS: tuple[str, ...] = ("node", "edge")
 _SHORT_HEAD = re.compile(r"(\d+)\.(\d+)")  # 9.6, as papers write it
 
@@ -74,7 +74,7 @@ class Circuit:
         outputs of their own (see `Graph.of`).
         """
         names = frozenset(map(node_name, members))
-        return cls(graph=graph_for(model, level), level=level, members=names, scores=scores or {})
+        return cls(graph=Graph.of(model, level=level), level=level, members=names, scores=scores or {})
 
     @property
     def full(self) -> Circuit:
@@ -157,29 +157,20 @@ class Circuit:
         return tuple(name for name in self.candidates if name in self.members)
 
     @property
-    def mask(self) -> np.ndarray:
-        """Where its edges are, [sender, receiver]. A circuit of nodes has all edges that leave its nodes and
-        the input: whoever reads a node outside, reads its ablated output."""
+    def mask(self) -> Bool[np.ndarray, "sender receiver"]:
+        """Where its edges are; of a circuit of nodes, those of `as_edges`."""
         if self.level == "edge":
             return self.graph.edge_mask(self.members)
         sends = np.array([name in self.members or name == "input" for name in self.graph.senders])
         return self.graph.mask & sends[:, None]
 
+    def as_edges(self) -> Circuit:
+        """The circuit of edges, without scores, that does the same as this one of nodes: all edges that leave
+        its nodes and the input. What leaves other nodes is ablated, whoever reads it."""
+        return Circuit(graph=self.graph, level="edge", members=frozenset(self.graph.names(self.mask)))
+
     def __len__(self) -> int:
         return len(self.members)
-
-
-def graph_for(model: Model, level: Level) -> Graph:
-    """The graph from which a circuit takes its names. For nodes, any model has one."""
-    if level == "edge":
-        return Graph.of(model)
-    arch = model.arch
-    return Graph(
-        n_layers=arch.n_layers,
-        n_heads=arch.n_heads,
-        n_kv_heads=arch.n_kv_heads,
-        parallel_attention=arch.parallel_attention,
-    )
 
 
 def node_name(member: str | tuple[int, int]) -> str:

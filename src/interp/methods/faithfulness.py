@@ -3,8 +3,8 @@
 m is the metric's mean over pairs, with all but a circuit ablated (`interp.methods.circuit_runs`). M is the
 whole model, C the circuit; in the empty circuit nothing is left (at the level of nodes: the input alone).
 
-- *Faithfulness*, of MIB (Mueller et al. 2025, https://arxiv.org/abs/2504.13151): ``(m(C) - m(empty)) / (m(M)
-  - m(empty))``, a ratio of means; 1 for M, 0 for nothing, and not confined to what is between.
+- *Faithfulness*, of MIB (Mueller et al. 2025, https://arxiv.org/abs/2504.13151):
+  ``(m(C) - m(empty)) / (m(M) - m(empty))``, a ratio of means; 1 for M, 0 for nothing; it can lie outside.
 - *Gap*, the faithfulness of Wang et al. 2022 (https://arxiv.org/abs/2211.00593): ``|E[m(M) - m(C)]|``, in the
   metric's unit; 0 is best. They also report ``m(C) / m(M)`` (`share`), which depends on what 0 means for the
   metric.
@@ -12,7 +12,8 @@ whole model, C the circuit; in the empty circuit nothing is left (at the level o
 When it misleads: figures change with the ablation (Miller et al. 2024, https://arxiv.org/abs/2407.08734), so
 others stand beside. A large random circuit is faithful, too: what counts is the distance to random ones of
 the same size. Circuits that were found on the same pairs look better than they are. And a faithful circuit
-may still lack parts that the model falls back on, and hold parts that do nothing: see `interp.methods.circuit_parts`.
+may still lack parts that the model falls back on, and hold parts that do nothing: see
+`interp.methods.circuit_parts`.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def faithfulness(
 
     Args:
         circuit: of nodes or of edges; see `interp.Circuit.of` and `interp.read_circuit`.
-        ablation: ``resample``, ``mean``, ``template_mean`` or ``zero``; see `interp.methods.circuit_runs`.
+        ablation: ``resample``, ``mean``, ``mean_by_template`` or ``zero``; see `interp.methods.circuit_runs`.
         compare: further kinds of ablation to show beside it. ``all`` takes those that can be had, and records
             the others in ``left_out``; one that is named and cannot be had is an error.
         metric: ``logit_diff``, ``prob`` or ``kl``.

@@ -31,6 +31,7 @@ from torch import Tensor
 
 from interp.errors import InputError, nearest
 from interp.methods.bootstrap import bootstrap_interval
+from interp.methods.correlation import spearman
 from interp.methods.metrics import DESCRIPTION, MetricKind, metric_readout
 from interp.methods.pairs import answer_ids, check_span, differences, strongest
 from interp.models.base import Exact, Model
@@ -367,13 +368,5 @@ def compare(approximate: PatchSweepResult, exact: PatchSweepResult) -> Agreement
         )
     off = np.abs(approximate.recovery - exact.recovery)
     layer, column = np.unravel_index(off.argmax(), off.shape)
-    ranks = np.stack([_ranks(result.recovery.ravel()) for result in (approximate, exact)])
-    correlation = float(np.corrcoef(ranks)[0, 1])
+    correlation = spearman(approximate.recovery.ravel(), exact.recovery.ravel())
     return Agreement(correlation, (int(layer), int(column)), float(off.max()))
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 0, those of equal values averaged."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = counts.cumsum()
-    return ((ends - counts + ends - 1) / 2)[inverse]

@@ -64,7 +64,7 @@ class SizeCurveResult(Result):
     n_scored: int  # edges or nodes
     fractions: Float[np.ndarray, size]
     sizes: tuple[int, ...]  # int(fraction * n_scored)
-    edges_left: tuple[int, ...]  # after pruning; of nodes, the edges that leave them
+    edges_left: tuple[int, ...]  # after pruning; of nodes, the edges between them
     full_values: Float[np.ndarray, pair]
     empty_values: Float[np.ndarray, pair]
     values: Float[np.ndarray, "size pair"]  # the metric
@@ -136,6 +136,7 @@ def size_curve(
     low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
     areas = [area(fractions, curve) for curve in (curves, resampled)]
     cpr, cmd = areas[0]
+    left = [one if one.level == "edge" else one.as_edges().pruned() for one in circuits[: len(sizes)]]
     return SizeCurveResult(
         provenance=Provenance.of(model, seed=seed),
         **described(model, dataset, scored, metric),
@@ -144,7 +145,7 @@ def size_curve(
         n_scored=len(scored.scores),
         fractions=np.array(fractions, dtype=float),
         sizes=sizes,
-        edges_left=tuple(int(circuit.mask.sum()) for circuit in circuits[: len(sizes)]),
+        edges_left=tuple(len(circuit) for circuit in left),
         full_values=found[0],
         empty_values=found[1],
         values=found[2 : 2 + len(sizes)],
