@@ -54,6 +54,7 @@ class CircuitPartsResult(Result):
     prompts: tuple[str, ...]
     answers: tuple[str, ...]
     foils: tuple[str, ...]
+    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
     circuit: tuple[str, ...]  # its members, in the graph's order, without `kept`
     kept: tuple[str, ...]  # nodes that are never ablated, besides the input
     full_value: float  # m(M)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from interp.models.base import Model
 
 LEVELS: tuple[str, ...] = ("node", "edge")
+_LAYER = re.compile(r"a(\d+)")
 _SHORT_HEAD = re.compile(r"(\d+)\.(\d+)")  # 9.6, as papers write it
 
 
@@ -68,13 +69,15 @@ class Circuit:
         level: Level = "node",
         scores: Mapping[str, float] | None = None,
     ) -> Circuit:
-        """A circuit of `model`. A head may also be written ``9.6`` or ``(9, 6)``.
+        """A circuit of `model`. A head may also be written ``9.6`` or ``(9, 6)``, and all heads of a layer
+        ``a9``.
 
         Raises `InputError` for unknown names, and at the level of edges where the model's heads have no
         outputs of their own (see `Graph.of`).
         """
-        names = frozenset(map(node_name, members))
-        return cls(graph=Graph.of(model, level=level), level=level, members=names, scores=scores or {})
+        graph = Graph.of(model, level=level)
+        names = frozenset(name for member in members for name in _names(member, graph))
+        return cls(graph=graph, level=level, members=names, scores=scores or {})
 
     @property
     def full(self) -> Circuit:
@@ -180,3 +183,8 @@ def node_name(member: str | tuple[int, int]) -> str:
         return f"a{layer}.h{head}"
     short = _SHORT_HEAD.fullmatch(member)
     return f"a{short[1]}.h{short[2]}" if short else member
+
+
+def _names(member: str | tuple[int, int], graph: Graph) -> list[str]:
+    layer = _LAYER.fullmatch(member) if isinstance(member, str) else None
+    return [f"{member}.h{head}" for head in range(graph.n_heads)] if layer else [node_name(member)]

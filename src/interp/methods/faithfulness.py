@@ -53,11 +53,13 @@ class FaithfulnessResult(Result):
     level: str
     metric: str
     circuit: tuple[str, ...]  # its members, in the graph's order, without `kept`
+    scores: Float[np.ndarray, member]  # of its members; empty where they have none
     n_candidates: int  # of how many nodes or edges
     kept: tuple[str, ...]  # nodes that are never ablated, besides the input
     prompts: tuple[str, ...]
     answers: tuple[str, ...]
     foils: tuple[str, ...]
+    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
     ablations: tuple[str, ...]
     runs: tuple[str, ...]
     values: Float[np.ndarray, "ablation run pair"]  # the metric
@@ -136,11 +138,14 @@ def faithfulness(
         else:
             values.append(found)
     measured = np.stack(values)  # [ablation, run, pair]
+    members = tuple(name for name in circuit.names if name not in set(kept))
+    scored = all(name in circuit.scores for name in members)
     unavailable = [kind for kind, _ in left_out]
     return FaithfulnessResult(
         provenance=Provenance.of(model, seed=seed),
         **described(model, dataset, circuit, metric),
-        circuit=tuple(name for name in circuit.names if name in pool),
+        circuit=members,
+        scores=np.array([circuit.scores[name] for name in members if scored], dtype=float),
         n_candidates=len(pool),
         kept=kept,
         ablations=tuple(kind for kind in wanted if kind not in unavailable),
@@ -214,4 +219,5 @@ def described(model: Model, dataset: PairDataset, circuit: Circuit, metric: str)
         "prompts": tuple("".join(model.labels(pair.clean)) for pair in dataset),
         "answers": tuple(model.labels(dataset.answers)),
         "foils": tuple(model.labels(dataset.foils)),
+        "dropped": tuple((one.what, one.why) for one in dataset.dropped),
     }

@@ -54,6 +54,7 @@ class PatchingVsAttributionResult(Result):
     prompts: tuple[str, ...]
     answers: tuple[str, ...]
     foils: tuple[str, ...]
+    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
     patching: Float[np.ndarray, "layer head"]
     patching_low: Float[np.ndarray, "layer head"]
     patching_high: Float[np.ndarray, "layer head"]
@@ -146,6 +147,7 @@ def patching_vs_attribution(
         prompts=swept.clean,
         answers=swept.answers,
         foils=tuple(model.labels(dataset.foils)),
+        dropped=tuple((one.what, one.why) for one in dataset.dropped),
         patching=y,
         patching_low=patching_low,
         patching_high=patching_high,

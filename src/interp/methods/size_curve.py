@@ -61,6 +61,7 @@ class SizeCurveResult(Result):
     prompts: tuple[str, ...]
     answers: tuple[str, ...]
     foils: tuple[str, ...]
+    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
     n_scored: int  # edges or nodes
     fractions: Float[np.ndarray, size]
     sizes: tuple[int, ...]  # int(fraction * n_scored)
