@@ -34,8 +34,8 @@ def view(result: FaithfulnessResult) -> View:
         blocks=tuple(blocks),
         below=(
             "Faithfulness is (m(circuit) - m(empty)) / (m(full) - m(empty)) of means: 1 as the full "
-            "model, 0 as the empty circuit; it may lie outside. The gap is |mean of m(full) - m(circuit)|, in "
-            f"{UNITS[result.metric]}; 0 is best. Intervals: 95 %, bootstrap over pairs.",
+            "model, 0 as the empty circuit; it may lie outside. The gap is |mean of m(full) - m(circuit)|, "
+            f"in {UNITS[result.metric]}; 0 is best. Intervals: 95 %, bootstrap over pairs.",
             "Random circuits have the same size"
             + ("." if result.level == "edge" else ", in heads and MLPs."),
             "A circuit that was found on these pairs looks better than it is.",

@@ -86,6 +86,7 @@ def circuit_values(
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; got {batch_size}.")
     _check_model(model, circuits[0])
+    distinct = {circuit.members: circuit for circuit in circuits}  # those that are the same are run once
     others = Others(model, dataset, ablation)
     values = []
     for index, pair in enumerate(dataset):
@@ -95,16 +96,17 @@ def circuit_values(
         readout = metric_readout(metric, answer=pair.answer, foil=pair.foil, clean_logits=logits)
         other = others.of(index)
         if circuits[0].level == "node":
-            branches = [_outside(circuit, other) for circuit in circuits]
+            branches = [_outside(circuit, other) for circuit in distinct.values()]
             found = model.sweep(tokens, branches, readout, batch_size=batch_size, exact=exact).values
         else:
-            with_whole = [circuits[0].full, *circuits]
+            with_whole = [circuits[0].full, *distinct.values()]
             found = _by_edges(model, tokens, with_whole, other, readout, batch_size)
             _check_whole(model, float(found[0]), float(readout(logits)[0]))
             found = found[1:]
         values.append(found.double().numpy())
     report("pairs", len(dataset), len(dataset))
-    return np.stack(values, axis=1)
+    row = {members: i for i, members in enumerate(distinct)}
+    return np.stack(values, axis=1)[[row[circuit.members] for circuit in circuits]]
 
 
 def _check_model(model: Model, circuit: Circuit) -> None:
