@@ -1,4 +1,4 @@
-"""Circuits: what they are, what is written of them, and what they measure, against answers known in advance."""
+"""Circuits: as values, as files, and what is measured of them, against answers known in advance."""
 
 from __future__ import annotations
 
@@ -93,9 +93,7 @@ def test_leaving_out_one_edge_has_the_effect_that_it_has_by_hand(load, name):
     model = load(name, dtype="float64")
     pairs, full = some_pairs(model, 1), Circuit.of(model, [], level="edge").full
     pair = pairs[0]
-    expected = exact_effects(
-        model, pair.clean, pair.corrupted, Readout.logit_diff(pair.answer, pair.foil)
-    )
+    expected = exact_effects(model, pair.clean, pair.corrupted, Readout.logit_diff(pair.answer, pair.foil))
     assert {f"{sender}->{receiver}" for sender, receiver in expected} == full.members
     values = circuit_values(model, pairs, [full, *(full.without(["->".join(e)]) for e in expected)])[:, 0]
     assert values[1:] - values[0] == pytest.approx(list(expected.values()), abs=1e-9)
@@ -140,6 +138,7 @@ def test_means_are_over_corrupted_prompts(load):
     z = model.run_with_cache(pairs.corrupted, [("z", 0)])["z", 0][:, :, 1:2]  # [pair, pos, 1, d_head]
     for ablation, mean in (
         ("mean_by_template", z.mean(0, keepdim=True)),
+        ("mean_by_position", z.mean(0, keepdim=True)),
         ("mean", z.mean((0, 1), keepdim=True)),
         ("zero", z[:1] * 0),
     ):
@@ -161,10 +160,8 @@ def test_what_cannot_be_run_is_refused(load):
         circuit_values(model, pairs, [circuit, circuit.as_edges()])
     with pytest.raises(InputError, match="another architecture"):
         circuit_values(other, pairs, [circuit])
-    with pytest.raises(InputError, match="single prompt"):
-        circuit_values(model, pairs, [circuit], ablation="mean")
-    with pytest.raises(InputError, match="single prompt of 7 tokens"):
-        circuit_values(model, pairs, [circuit], ablation="mean_by_template")
+    with pytest.raises(InputError, match="one prompt alone of the template"):
+        circuit_values(model, some_pairs(model, 1, template="a"), [circuit], ablation="mean_by_template")
 
 
 # ---- planted circuits ----
@@ -195,8 +192,7 @@ def planted_pairs(planted, n: int) -> PairDataset:
     return PairDataset(
         name="planted",
         pairs=tuple(
-            Pair(clean=p.clean, corrupted=p.corrupted, answer=p.answer, foil=p.foil)
-            for p in planted.pairs(n)
+            Pair(clean=p.clean, corrupted=p.corrupted, answer=p.answer, foil=p.foil) for p in planted.pairs(n)
         ),
     )
 
@@ -284,7 +280,7 @@ def test_a_corruption_that_changes_nothing_is_refused():
 def test_areas_are_those_of_hand_made_curves():
     assert area((0, 0.5, 1), np.array([0.0, 0.5, 1.0])) == pytest.approx((0.5, 0.5))
     assert area((0, 1), np.array([2.0, 1.0])) == pytest.approx((1.5, 0.5))
-    # what MIB's code says of a circuit that is perfect at every size, and of one that is nothing but at the end
+    # what MIB's code says where a circuit is perfect at every size, and where only all edges do anything
     assert area(FRACTIONS, np.ones(10)) == pytest.approx((0.999, 0.0))
     assert area(FRACTIONS, np.eye(10)[-1]) == pytest.approx((0.25, 0.749))
     cpr, cmd = area(FRACTIONS, np.array([[0.0] * 10, [1.0] * 10]))
@@ -473,9 +469,7 @@ def test_bad_files_are_refused(load, tmp_path):
     refused("lacks 1 edges, the first of them 'input->m0'", lambda d: d["edges"].pop("input->m0"))
     refused("lacks 1 nodes", lambda d: d["nodes"].pop("m0"), level="node")
     refused("'in_graph', true or false", lambda d: d["edges"].update({"input->m0": {"score": 1.0}}))
-    refused(
-        "no finite number", lambda d: d["edges"].update({"input->m0": {"score": "1", "in_graph": True}})
-    )
+    refused("no finite number", lambda d: d["edges"].update({"input->m0": {"score": "1", "in_graph": True}}))
 
     def neurons(data):
         data["nodes"]["m0"]["neurons"] = [True]

@@ -38,12 +38,20 @@ _HOME = {
     "attention_patterns": "interp.methods.attention",
     "copying_scores": "interp.methods.copying_scores",
     "head_scores": "interp.methods.head_scores",
+    "Circuit": "interp.methods.circuits",
+    "read_circuit": "interp.methods.circuit_files",
+    "write_circuit": "interp.methods.circuit_files",
+    "faithfulness": "interp.methods.faithfulness",
+    "circuit_parts": "interp.methods.circuit_parts",
+    "size_curve": "interp.methods.size_curve",
+    "patching_vs_attribution": "interp.methods.patching_vs_attribution",
     "InterpError": "interp.errors",
 }
 
 __all__ = [
     "SITES",
     "Address",
+    "Circuit",
     "Edit",
     "InterpError",
     "Layout",
@@ -59,9 +67,11 @@ __all__ = [
     "attention_by_role",
     "attention_patterns",
     "causal_tracing",
+    "circuit_parts",
     "contrast",
     "copying_scores",
     "direct_logit_attribution",
+    "faithfulness",
     "head_scores",
     "inspect_dataset",
     "load_model",
@@ -69,9 +79,13 @@ __all__ = [
     "make_dataset",
     "measure_lens",
     "patch_sweep",
+    "patching_vs_attribution",
+    "read_circuit",
     "resuming",
+    "size_curve",
     "train_tuned_lens",
     "tuned_lens",
+    "write_circuit",
 ]
 
 if TYPE_CHECKING:
@@ -79,20 +93,26 @@ if TYPE_CHECKING:
     from interp.methods.ablation import ablate
     from interp.methods.attention import attention_by_role, attention_patterns
     from interp.methods.causal_tracing import causal_tracing
+    from interp.methods.circuit_files import read_circuit, write_circuit
+    from interp.methods.circuit_parts import circuit_parts
+    from interp.methods.circuits import Circuit
     from interp.methods.contrast import contrast
     from interp.methods.copying_scores import copying_scores
     from interp.methods.direct_logit_attribution import direct_logit_attribution
+    from interp.methods.faithfulness import faithfulness
     from interp.methods.head_scores import head_scores
     from interp.methods.lens_training import measure_lens, train_tuned_lens
     from interp.methods.logit_lens import logit_lens
     from interp.methods.patch_sweep import patch_sweep
+    from interp.methods.patching_vs_attribution import patching_vs_attribution
+    from interp.methods.size_curve import size_curve
     from interp.methods.tuned_lens import TunedLens, tuned_lens
     from interp.models.base import Model
     from interp.models.layouts import Layout
     from interp.models.registry import load_model
     from interp.readout import Readout
     from interp.resume import resuming
-    from interp.sites import SITES, Address, Edit, Site
+    from interp.sites import Address, Edit, SITES, Site
     from interp.tasks.base import Pair, PairDataset
     from interp.tasks.inspection import inspect_dataset
     from interp.tasks.registry import make_dataset

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from interp.methods.size_curve import SizeCurveResult
     from interp.models.base import Model
 
-AblationName = Literal["resample", "mean", "mean_by_template", "zero"]
+AblationName = Literal["resample", "mean", "mean_by_position", "mean_by_template", "zero"]
 MetricName = Literal["logit_diff", "prob", "kl"]
 
 

@@ -21,15 +21,17 @@ def view(result: FaithfulnessResult) -> View:
     blocks: list[Block] = [Words(_verdict(result), strong=True), _bars(result), _ablations(result)]
     if result.level == "edge" and result.circuit:
         blocks.append(drawn(result.circuit, result.scores.tolist(), "The circuit"))
-    kept = ", the input and all MLPs" if result.kept else ", the input" if result.level == "node" else ""
+    kept = ""
+    if result.level == "node":
+        kept = " The input and MLPs are never ablated." if result.kept else " The input is never ablated."
     what = f"{result.level}s"
     return View(
         title="Does the circuit do what the model does?",
         above=(
             *on_pairs(result),
             f"Circuit: {len(result.circuit)} of {result.n_candidates} {what}: {members(result.circuit)}.",
-            f"All {what} but these{kept} are replaced by {ABLATIONS[result.ablations[0]]} "
-            f"({result.ablations[0]} ablation). Metric: {METRICS[result.metric]}.",
+            f"All other {what} are replaced by {ABLATIONS[result.ablations[0]]} ({result.ablations[0]} "
+            f"ablation).{kept} Metric: {METRICS[result.metric]}.",
         ),
         blocks=tuple(blocks),
         below=(

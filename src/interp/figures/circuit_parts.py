@@ -19,7 +19,7 @@ _LABELLED = 6
 
 def view(result: CircuitPartsResult) -> View:
     """The scatter of completeness, its table, and the bars of minimality."""
-    kept = " Inputs and MLPs are never ablated." if result.kept else ""
+    kept = " The input and MLPs are never ablated." if result.kept else ""
     return View(
         title="Does the circuit have all that it needs, and nothing else?",
         above=(

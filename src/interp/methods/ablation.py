@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -38,7 +38,7 @@ from torch import Tensor
 
 from interp.errors import InputError
 from interp.methods.bootstrap import bootstrap_interval
-from interp.methods.components import Component, Set, find_sets, set_name
+from interp.methods.components import Component, find_sets, set_name
 from interp.methods.metrics import DESCRIPTION, MetricKind, metric_readout
 from interp.models.base import Cache, Exact, Model
 from interp.progress import report
@@ -136,7 +136,16 @@ def ablate(
     sets = find_sets(model, what, dataset.roles)
     for role in {c.where for one in sets for c in one if isinstance(c.where, str)}:
         dataset.positions(role)  # refused where not every prompt has it
-    donors = _Donors.of(model, dataset, sets, kinds, reference, seed)
+    parts = [component for one in sets for component in one]
+    donors = Donors.of(
+        model,
+        dataset,
+        {key for component in parts for key in component.sites},
+        kinds,
+        reference=reference,
+        neurons=any(component.kind == "neuron" for component in parts),
+        seed=seed,
+    )
 
     before, after, paths = [], [], set()
     for number, pair in enumerate(dataset):
@@ -255,7 +264,7 @@ class _Sums:
 
 
 @dataclass(frozen=True, eq=False)
-class _Donors:
+class Donors:
     """Where replacements come from: sums over the reference prompts of each template and length, and for each
     prompt another one to resample from."""
 
@@ -273,19 +282,21 @@ class _Donors:
         cls,
         model: Model,
         dataset: PairDataset,
-        sets: Sequence[Set],
+        keys: Iterable[Key],
         kinds: Sequence[str],
-        reference: str,
-        seed: int,
-    ) -> _Donors:
+        *,
+        reference: str = "corrupted",
+        neurons: bool = False,
+        seed: int = 0,
+    ) -> Donors:
+        """For activations at `keys`; with `neurons`, for single entries of them. `kinds` and `reference` are
+        those of `ablate`."""
         order = list(SITES)
-        keys = {key for one in sets for component in one for key in component.sites}
         _check_means(dataset, kinds)
         prompts = dataset.corrupted if reference == "corrupted" else dataset.clean
         resampled = "resample" in kinds
         others = _shuffled(dataset, seed) if resampled and reference == "clean" else prompts
         summed = any(kind not in ("zero", "resample") for kind in kinds)
-        neurons = any(component.kind == "neuron" for one in sets for component in one)
         ordered = tuple(sorted(keys, key=lambda key: (key[1], order.index(key[0]))))
         sums = _summed(model, dataset, prompts, ordered) if summed or neurons else {}
         return cls(model, dataset, ordered, tuple(others), sums, seed, resampled)

@@ -14,19 +14,15 @@ where ``run_out[s]`` is what the sender writes in this very run, so that it must
 3. The MLP reads a stream of its own.
 4. What attention and MLP wrote goes on to the next layer; the logits read a stream of their own at last.
 
-What takes the place of an output outside (`Ablation`):
-
-- ``resample``: the output in the corrupted run of the pair (interchange).
-- ``mean``: its mean over the corrupted prompts and all their positions.
-- ``mean_by_template``: its mean over the corrupted prompts of the same template and length, position by
-  position (Wang et al. 2022).
-- ``zero``: nothing. At the level of edges this takes the input, too.
+What takes the place of an output outside is one of the kinds of `interp.methods.ablation`, the corrupted
+prompts being the reference: ``resample`` (what it is in the pair's corrupted run: interchange), ``mean``,
+``mean_by_position``, ``mean_by_template`` (Wang et al. 2022) or ``zero``. At the level of edges this holds
+for the input, too.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -35,6 +31,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interp.errors import DecompositionError, InputError, nearest
+from interp.methods.ablation import Donors
 from interp.methods.circuits import Circuit
 from interp.methods.graph import Graph, head_outputs, sender_outputs, sender_sites
 from interp.methods.metrics import MetricKind, metric_readout
@@ -46,11 +43,10 @@ from interp.sites import Edit
 from interp.tokens import Tokens
 
 if TYPE_CHECKING:
-    from interp.tasks.base import Pair, PairDataset
+    from interp.tasks.base import PairDataset
 
-Ablation = Literal["resample", "mean", "mean_by_template", "zero"]
-ABLATIONS: tuple[Ablation, ...] = ("resample", "mean", "mean_by_template", "zero")
-Key = tuple[str, int]  # site, layer
+Ablation = Literal["resample", "mean", "mean_by_position", "mean_by_template", "zero"]
+ABLATIONS: tuple[Ablation, ...] = ("resample", "mean", "mean_by_position", "mean_by_template", "zero")
 TOLERANCE = 10  # how many roundings a run by parts may differ from the run of the whole model
 
 
@@ -74,8 +70,8 @@ def circuit_values(
         exact: at the level of nodes, see `interp.Model.sweep`.
 
     Raises `InputError` for an unknown choice, for circuits of different levels or of another model, and for
-    means over a single prompt; `SiteError` where the backend cannot reach what the level needs (edges: q, k,
-    v).
+    means that these prompts do not have; `SiteError` where the backend cannot reach q, k, v, which edges
+    need.
     """
     if ablation not in ABLATIONS:
         raise InputError(f"Unknown ablation {ablation!r}; {nearest(str(ablation), ABLATIONS)}")
@@ -87,14 +83,13 @@ def circuit_values(
         raise InputError(f"batch_size must be at least 1; got {batch_size}.")
     _check_model(model, circuits[0])
     distinct = {circuit.members: circuit for circuit in circuits}  # those that are the same are run once
-    others = Others(model, dataset, ablation)
+    others = _others(model, dataset, ablation)
     values = []
-    for index, pair in enumerate(dataset):
+    for index, (pair, other) in enumerate(zip(dataset, others, strict=True)):
         report("pairs", index, len(dataset))
         tokens = model.to_tokens([pair.clean])
         logits = model.forward(tokens)
         readout = metric_readout(metric, answer=pair.answer, foil=pair.foil, clean_logits=logits)
-        other = others.of(index)
         if circuits[0].level == "node":
             branches = [_outside(circuit, other) for circuit in distinct.values()]
             found = model.sweep(tokens, branches, readout, batch_size=batch_size, exact=exact).values
@@ -128,71 +123,23 @@ def _check_whole(model: Model, by_parts: float, whole: float) -> None:
 # ---- what takes the place of outputs outside ----
 
 
-class Others:
-    """For each pair, what senders write instead, as if it were a run: resid_pre 0, z and mlp_out of every
-    layer."""
-
-    def __init__(self, model: Model, dataset: PairDataset, ablation: Ablation) -> None:
-        self.model, self.pairs, self.ablation = model, dataset.pairs, ablation
-        self.sites = sender_sites(model.arch.n_layers)
-        self._means: dict[tuple[str, int], Cache] = {}
-        if ablation == "mean_by_template":
-            self._average_by_template()
-        elif ablation == "mean":
-            self._average()
-
-    def of(self, index: int) -> Cache:
-        """Instead of the run of this pair's clean prompt."""
-        pair = self.pairs[index]
-        if self.ablation == "mean_by_template":
-            return self._means[pair.template, len(pair)]
-        run = self._run(pair)
-        if self.ablation == "resample":
-            return run
-        return _changed(run, {key: self._instead(key, run) for key in self.sites})
-
-    def _run(self, pair: Pair) -> Cache:
-        return self.model.run_with_cache([pair.corrupted], self.sites)
-
-    def _instead(self, key: Key, run: Cache) -> Tensor:
-        value = run[key]  # [1, pos, ...]
-        if self.ablation == "zero":
-            return torch.zeros_like(value)
-        return self._mean[key].to(value.dtype).expand_as(value)
-
-    def _average(self) -> None:
-        if len(self.pairs) < 2:
-            raise InputError("A mean over a single prompt says little; give more pairs, or resample.")
-        total: dict[Key, Tensor] = {}
-        for pair in self.pairs:
-            run = self._run(pair)
-            for key in self.sites:
-                total[key] = total.get(key, 0) + run[key].double().sum(1, keepdim=True)  # [1, 1, ...]
-        n = sum(map(len, self.pairs))
-        self._mean = {key: value / n for key, value in total.items()}
-
-    def _average_by_template(self) -> None:
-        groups: dict[tuple[str, int], list[Pair]] = defaultdict(list)
-        for pair in self.pairs:
-            groups[pair.template, len(pair)].append(pair)
-        for (template, length), pairs in groups.items():
-            if len(pairs) < 2:
-                raise InputError(
-                    f"There is a single prompt of {length} tokens of the template {template!r}, so that its "
-                    "mean is itself; give more pairs, fewer templates, or another ablation."
-                )
-            runs = [self._run(pair) for pair in pairs]
-            mean = {key: torch.stack([run[key].double() for run in runs]).mean(0) for key in self.sites}
-            mean = {key: value.to(runs[0][key].dtype) for key, value in mean.items()}
-            self._means[template, length] = _changed(runs[0], mean)
-
-
-def _changed(run: Cache, values: dict[Key, Tensor]) -> Cache:
-    return Cache(
-        {(site, layer): value for (site, layer), value in values.items()},
-        logits=run.logits,
-        tokens=run.tokens,
-    )
+def _others(model: Model, dataset: PairDataset, ablation: Ablation) -> Iterator[Cache]:
+    """For each pair, what its senders write instead, as if it were a run: resid_pre 0, z and mlp_out."""
+    sites = sender_sites(model.arch.n_layers)
+    donors = Donors.of(model, dataset, sites, [ablation])
+    for index, pair in enumerate(dataset):
+        run = model.run_with_cache([pair.corrupted], sites)  # [1, pos, ...] each
+        if ablation == "resample":
+            yield run
+            continue
+        replace = donors.for_prompt(index)
+        values: dict[tuple[str, int | None], Tensor] = {
+            key: torch.zeros_like(run[key])
+            if ablation == "zero"
+            else replace(ablation, key).to(run[key])[None].expand_as(run[key])
+            for key in sites
+        }
+        yield Cache(values, logits=run.logits, tokens=run.tokens)
 
 
 # ---- nodes ----

@@ -102,7 +102,8 @@ def faithfulness(
 
     Args:
         circuit: of nodes or of edges; see `interp.Circuit.of` and `interp.read_circuit`.
-        ablation: ``resample``, ``mean``, ``mean_by_template`` or ``zero``; see `interp.methods.circuit_runs`.
+        ablation: ``resample``, ``mean``, ``mean_by_position``, ``mean_by_template`` or ``zero``; see
+            `interp.methods.ablation`. The corrupted prompts are the reference.
         compare: further kinds of ablation to show beside it. ``all`` takes those that can be had, and records
             the others in ``left_out``; one that is named and cannot be had is an error.
         metric: ``logit_diff``, ``prob`` or ``kl``.
@@ -112,7 +113,7 @@ def faithfulness(
         seed: of the random circuits and the bootstrap.
 
     Raises:
-        InputError: an unknown choice, a circuit of another model, a mean over a single prompt.
+        InputError: an unknown choice, a circuit of another model, means that these prompts do not have.
         DegeneratePairError: full and empty circuit hardly differ, so faithfulness would divide by nothing.
         SiteError: the backend cannot reach q, k, v, which circuits of edges need.
     """
