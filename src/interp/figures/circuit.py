@@ -25,12 +25,13 @@ def view(result: FaithfulnessResult) -> View:
     if result.level == "node":
         kept = " The input and MLPs are never ablated." if result.kept else " The input is never ablated."
     what = f"{result.level}s"
+    replaced = "are replaced by" if result.level == "node" else "carry"
     return View(
         title="Does the circuit do what the model does?",
         above=(
             *on_pairs(result),
-            f"Circuit: {len(result.circuit)} of {result.n_candidates} {what}: {members(result.circuit)}.",
-            f"All other {what} are replaced by {ABLATIONS[result.ablations[0]]} ({result.ablations[0]} "
+            f"Circuit: {len(result.circuit)} of {result.n_candidates} {what}: {members(result.circuit, 30 if result.level == 'node' else 8)}.",
+            f"All other {what} {replaced} {ABLATIONS[result.ablations[0]]} ({result.ablations[0]} "
             f"ablation).{kept} Metric: {METRICS[result.metric]}.",
         ),
         blocks=tuple(blocks),

@@ -24,7 +24,7 @@ METRICS = {
 }
 UNITS = {"logit_diff": "logits", "prob": "probability", "kl": "nats"}
 ABLATIONS = {
-    "resample": "what they are in the corrupted run",
+    "resample": "what is there in the corrupted run",
     "mean": "their mean over corrupted prompts and positions",
     "mean_by_position": "their mean over the corrupted prompts, by position",
     "mean_by_template": "their mean over the corrupted prompts of the template, by position",
