@@ -30,7 +30,8 @@ def view(result: FaithfulnessResult) -> View:
         title="Does the circuit do what the model does?",
         above=(
             *on_pairs(result),
-            f"Circuit: {len(result.circuit)} of {result.n_candidates} {what}: {members(result.circuit, 30 if result.level == 'node' else 8)}.",
+            f"Circuit: {len(result.circuit)} of {result.n_candidates} {what}: "
+            f"{members(result.circuit, most=30 if result.level == 'node' else 8)}.",
             f"All other {what} {replaced} {ABLATIONS[result.ablations[0]]} ({result.ablations[0]} "
             f"ablation).{kept} Metric: {METRICS[result.metric]}.",
         ),
