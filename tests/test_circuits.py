@@ -315,6 +315,14 @@ def test_sizes_are_counted_as_mib_counts_them(load):
     result = size_curve(model, some_pairs(model), scored, n_random=0)
     assert result.sizes == tuple(int(fraction * len(names)) for fraction in FRACTIONS)
     assert result.faithfulness[-1] == 1
+    assert result.construction == "top"
+
+    def lowest(scored: Circuit, n: int, *, absolute: bool) -> Circuit:
+        return scored.full.without(scored.top(len(names) - n, absolute=absolute).members)
+
+    other = size_curve(model, some_pairs(model), scored, build=lowest, n_random=0)
+    assert other.construction == "lowest"
+    assert other.faithfulness[-2] != result.faithfulness[-2]
     with pytest.raises(InputError, match="no scores"):
         size_curve(model, some_pairs(model), Circuit.of(model, []))
     with pytest.raises(InputError, match="must grow"):

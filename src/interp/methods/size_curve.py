@@ -22,7 +22,7 @@ counts once.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -57,6 +57,7 @@ class SizeCurveResult(Result):
     level: str
     metric: str
     ablation: str
+    construction: str  # the name of `build`: top | greedy | ...
     absolute: bool  # whether scores count by their size alone
     prompts: tuple[str, ...]
     answers: tuple[str, ...]
@@ -86,6 +87,7 @@ def size_curve(
     dataset: PairDataset,
     scored: Circuit,
     *,
+    build: Callable[..., Circuit] = Circuit.top,
     absolute: bool = True,
     fractions: Sequence[float] = FRACTIONS,
     n_random: int = 3,
@@ -99,6 +101,8 @@ def size_curve(
 
     Args:
         scored: a circuit with scores; its own members do not matter here.
+        build: ``build(scored, n, absolute=...)`` makes the circuit of `n` edges or nodes: those of the top
+            scores, or some other way, such as greedily from the logits.
         absolute: take the scores that are largest in size; else the highest.
         fractions: growing, the last one 1. CPR and CMD compare with MIB's for the default ones alone.
         n_random: random orders of the edges or nodes, each of which makes a curve.
@@ -119,7 +123,7 @@ def size_curve(
         raise InputError(f"n_random must be 0 or more; got {n_random}.")
     sizes = tuple(int(fraction * len(scored.scores)) for fraction in fractions)
     orders = [scored, *(_shuffled(scored, seed + i) for i in range(n_random))]
-    circuits = [order.top(size, absolute=absolute).pruned() for order in orders for size in sizes]
+    circuits = [build(order, size, absolute=absolute).pruned() for order in orders for size in sizes]
     found = circuit_values(
         model,
         dataset,
@@ -142,6 +146,7 @@ def size_curve(
         provenance=Provenance.of(model, seed=seed),
         **described(model, dataset, scored, metric),
         ablation=ablation,
+        construction=build.__name__,
         absolute=absolute,
         n_scored=len(scored.scores),
         fractions=np.array(fractions, dtype=float),
