@@ -20,7 +20,8 @@ def view(result: SizeCurveResult) -> View:
         title="How large must the circuit be?",
         above=(
             *on_pairs(result),
-            f"The {by} scores of {result.n_scored} {result.level}s first ({result.construction}); all else is replaced by "
+            f"The {by} scores of {result.n_scored} {result.level}s first "
+            f"({result.construction}); all else is replaced by "
             f"{ABLATIONS[result.ablation]} ({result.ablation} ablation). Metric: {METRICS[result.metric]}.",
         ),
         blocks=(Words(_verdict(result), strong=True), _curve(result), _sizes(result)),
