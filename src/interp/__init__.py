@@ -112,7 +112,7 @@ if TYPE_CHECKING:
     from interp.models.registry import load_model
     from interp.readout import Readout
     from interp.resume import resuming
-    from interp.sites import Address, Edit, SITES, Site
+    from interp.sites import SITES, Address, Edit, Site
     from interp.tasks.base import Pair, PairDataset
     from interp.tasks.inspection import inspect_dataset
     from interp.tasks.registry import make_dataset
