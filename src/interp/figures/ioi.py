@@ -1,0 +1,193 @@
+"""The analysis of indirect objects as an argument: what each step shows, and what it rests on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interp.figures.head_maps import head_map, strongest_heads
+from interp.figures.notation import brief, count, decimal, measured, show_text
+from interp.figures.presented import presented
+from interp.figures.view import Block, Table, View, Words
+from interp.methods.ioi import PUBLISHED, PUBLISHED_HEADS
+
+if TYPE_CHECKING:
+    from interp.methods.ioi import IOIResult
+
+_RESTS_ON = {
+    "name mover": "lowers the difference when its direct effect is taken away; looks from END to IO; copies",
+    "negative name mover": "raises it; looks from END to IO; copies with the sign turned round",
+    "S-inhibition": "acts on the name movers' queries; looks from END to S2",
+    "induction": "acts on what S-inhibition heads read at S2; looks from S2 to S1+1",
+    "duplicate token": "acts on what S-inhibition heads read at S2; looks from S2 to S1",
+    "previous token": "acts on the induction heads' keys at S1+1; looks from S1+1 to S1",
+}
+_SIGN = {"above": "the difference rises when the head is corrupted", "below": "it falls: the head is needed"}
+
+
+def view(result: IOIResult) -> View:
+    """Baseline, effects, classes, knock-outs and faithfulness, in the order in which they follow."""
+    found = {name: heads for name, heads in result.classes if heads}
+    return View(
+        title="Indirect objects: who received it, and which heads know?",
+        above=(
+            f"{count(len(result.prompts), 'prompt')}; the first: {show_text(result.prompts[0])}",
+            "Metric: logit(IO) - logit(S). Corrupted prompts have three other names in place of IO, S and S "
+            "(p_ABC). Intervals: 95 %, bootstrap over prompts.",
+            f"A head acts where it changes the metric by {100 * result.least:g} % of its clean mean, and looks "
+            f"somewhere with {100 * result.attends:g} % of its attention.",
+        ),
+        blocks=(
+            *_baseline(result),
+            *_effects(result),
+            *_looking(result),
+            *_chain(result),
+            Words("Classes: " + _sentence(found), strong=True),
+            _classes(result),
+            *_without(result),
+        ),
+        below=(
+            "Thresholds make classes of what comes in degrees: the maps say how near the others are. Heads that "
+            "act only when others are gone (backup name movers) are not looked for.",
+        ),
+    )
+
+
+def _baseline(result: IOIResult) -> list[Block]:
+    clean = result.clean_values
+    rows: list[tuple[str | float, ...]] = [
+        ("mean logit(IO) - logit(S)", measured(clean.mean()), decimal(PUBLISHED["logit_diff"])),
+        ("IO above S", f"{100 * (clean > 0).mean():.1f} %", f"{100 * PUBLISHED['accuracy']:.1f} %"),
+        ("mean probability of IO", decimal(result.clean_probs.mean()), decimal(PUBLISHED["prob"])),
+        ("the same difference in p_ABC", measured(result.corrupted_values.mean()), ""),
+    ]
+    swaps = zip(result.swap_prompts, result.swap_answers, result.swap_values, strict=True)
+    rows += [(f"{show_text(prompt)} ({brief(answer)})", measured(value), "") for prompt, answer, value in swaps]
+    verdict = (
+        "whichever name is the subject, so it does not just prefer a name"
+        if (result.swap_values > 0).all()
+        else "but not with both roles of the swapped names: it prefers one of them"
+    )
+    said = f"Step 1. The model puts the indirect object first in {100 * (clean > 0).mean():.1f} % of the prompts, "
+    return [
+        Words(said + verdict + ".", strong=True),
+        Table(("", "here", "GPT-2 small, Wang et al."), tuple(rows), title="Baseline"),
+    ]
+
+
+def _effects(result: IOIResult) -> list[Block]:
+    total, direct = result.map("total"), result.map("direct")
+    limit = float(max(abs(total).max(), abs(direct).max()))
+    return [
+        Words(
+            f"Step 2. Corrupting one head at a time: the largest total effects are {strongest_heads(total)}; "
+            f"of these, what reaches the logits directly: {strongest_heads(direct)}. A large total effect "
+            "without a direct one means that other heads read it.",
+            strong=True,
+        ),
+        _map(result, "total", "Total effect of each head", limit),
+        _map(result, "direct", "Direct effect on the logits (path patching)", limit),
+        _map(result, "attribution", "Direct logit attribution: what each head adds to the difference", None),
+    ]
+
+
+def _looking(result: IOIResult) -> list[Block]:
+    looked = ("END to IO", "END to S2", "S2 to S1", "S2 to S1+1", "S1+1 to S1")
+    return [
+        Words(
+            "Step 3. Where the heads look, and whether they copy what they see: from END to IO "
+            f"{strongest_heads(result.map('END to IO'))}; to S2 {strongest_heads(result.map('END to S2'))}.",
+            strong=True,
+        ),
+        *(_share(result, name, f"Attention from {name}", "it looks there") for name in looked),
+        _share(result, "copying", "Copying score", "the name is among the likeliest tokens"),
+        _share(result, "negative copying", "Copying score, sign turned round", "it suppresses the name"),
+    ]
+
+
+def _chain(result: IOIResult) -> list[Block]:
+    steps = {
+        "on name movers' queries": "Step 4. What turns the name movers away from S: heads that act on their "
+        "queries at END",
+        "on S-inhibition values": "Step 5. What tells S-inhibition heads that S was said twice: heads that act "
+        "on what they read at S2",
+        "on induction keys": "What the induction heads' keys at S1+1 rest on",
+    }
+    blocks: list[Block] = []
+    for name, words in steps.items():
+        if name in result.maps:
+            blocks.append(Words(f"{words}: {strongest_heads(result.map(name))}.", strong=True))
+            blocks.append(_map(result, name, f"Effect of each head {name}", None))
+    return blocks
+
+
+def _classes(result: IOIResult) -> Table:
+    return Table(
+        ("class", "heads here", "GPT-2 small, Wang et al.", "what it rests on"),
+        tuple(
+            (name, ", ".join(heads) or "none", ", ".join(PUBLISHED_HEADS[name]), _RESTS_ON[name])
+            for name, heads in result.classes
+        ),
+        title="Classes of heads, by the paper's own tests",
+    )
+
+
+def _without(result: IOIResult) -> list[Block]:
+    before = float(result.clean_values.mean())
+    rows = tuple(
+        (
+            f"without {name if name == 'all of them' else f'{name} heads'}",
+            measured(after),
+            f"{100 * (after - before) / before:+.0f} %",
+            f"{measured(low)} to {measured(high)}",
+        )
+        for name, after, low, high in zip(
+            result.knocked_out, result.after, result.change_low, result.change_high, strict=True
+        )
+    )
+    share, low, high = result.faithful.tolist()
+    drawn = ", ".join(decimal(value) for value in result.random)
+    return [
+        Words(
+            "Step 6. Knocked out (mean over prompts of the same template), the classes cost what the table "
+            f"says. Alone, with MLPs left as they are, they keep {decimal(share)} of the difference ({decimal(low)} "
+            f"to {decimal(high)}); as many heads drawn at random keep {drawn}. GPT-2 small's circuit of 26 heads, "
+            f"by Wang et al.: {PUBLISHED['faithfulness']}.",
+            strong=True,
+        ),
+        Table(
+            ("", "logit difference", "change", "interval of the change"),
+            (("whole model", measured(before), "", ""), *rows),
+            title="Knock-outs",
+        ),
+    ]
+
+
+def _sentence(found: dict[str, tuple[str, ...]]) -> str:
+    return "; ".join(f"{name} {', '.join(heads)}" for name, heads in found.items()) + "."
+
+
+def _map(result: IOIResult, name: str, title: str, limit: float | None) -> Block:
+    i = result.maps.index(name)
+    words = _SIGN
+    if name == "attribution":
+        words = {"above": "adds to IO over S", "below": "adds to S over IO"}
+    return head_map(
+        result.values[i],
+        low=result.low[i],
+        high=result.high[i],
+        unit="logits",
+        title=title,
+        signed=True,
+        limit=limit,
+        **words,
+    )
+
+
+def _share(result: IOIResult, name: str, title: str, above: str) -> Block:
+    i = result.maps.index(name)
+    return head_map(
+        result.values[i], low=result.low[i], high=result.high[i], unit="share", title=title, above=above
+    )
+
+
+figure, table, report = presented(view)

@@ -1,0 +1,312 @@
+"""Indirect objects from end to end: which heads name the one who was not said twice, and how.
+
+Wang et al. 2022, "Interpretability in the Wild" (https://arxiv.org/abs/2211.00593), step by step, on any
+model; what is found is the model's own, and nothing is carried over from GPT-2:
+
+1. Baseline: logit(IO) - logit(S) over the templates, and on one prompt with the roles of its names swapped.
+2. Every head by patching from prompts with three other names (p_ABC): its total effect, and its direct
+   effect on the logits (path patching); beside these its direct logit attribution.
+3. Name movers: heads whose direct effect lowers the difference when it is taken away, that look from END to
+   IO, and that copy the name they look at. Negative name movers: the same with the sign turned round.
+4. S-inhibition heads: those that act on the name movers' queries at END and look from END to S2.
+5. Induction and duplicate-token heads: those that act on what S-inhibition heads read at S2, and look from S2
+   to S1+1, or to S1. Previous-token heads: those that act on the induction heads' keys at S1+1, and look from
+   S1+1 to S1.
+6. Knock-outs of every class, by the mean over prompts of the same template; and the faithfulness of all
+   classes together, beside random heads, with MLPs left as they are.
+
+A head "acts" where it changes the difference by `least` of the clean one, and "looks" there with `attends` of
+its attention or more. When it misleads: thresholds make classes out of what comes in degrees, so the maps
+stand beside them. A model may do the task in another way than GPT-2 does, and a class may stay empty; what is
+outside the classes is seen in the faithfulness. Backup heads, which act only when others are gone, are not
+looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from interp.errors import InputError
+from interp.methods.ablation import ablate
+from interp.methods.attention import attention_by_role
+from interp.methods.circuits import Circuit
+from interp.methods.copying_scores import copying_scores
+from interp.methods.direct_logit_attribution import direct_logit_attribution
+from interp.methods.faithfulness import faithfulness
+from interp.methods.head_scores import head_scores
+from interp.methods.heads import Head, head_name
+from interp.methods.path_patching import PathPatchingResult, path_patching
+from interp.models.base import Exact, Model
+from interp.progress import report
+from interp.provenance import Provenance
+from interp.results import Result
+from interp.tasks.base import PairDataset
+from interp.tasks.indirect_objects import indirect_objects, role_swaps
+from interp.tasks.inspection import inspect_dataset
+
+CLASSES: tuple[str, ...] = (
+    "name mover",
+    "negative name mover",
+    "S-inhibition",
+    "induction",
+    "duplicate token",
+    "previous token",
+)
+LOOKS: tuple[tuple[str, str], ...] = (
+    ("END", "IO"),
+    ("END", "S1"),
+    ("END", "S2"),
+    ("S2", "S1"),
+    ("S2", "S1+1"),
+    ("S1+1", "S1"),
+)
+COPIES = 0.5  # a copying score from which on a head copies
+
+#: What Wang et al. report of GPT-2 small.
+PUBLISHED_HEADS: dict[str, tuple[str, ...]] = {
+    "name mover": ("9.6", "9.9", "10.0"),
+    "negative name mover": ("10.7", "11.10"),
+    "S-inhibition": ("7.3", "7.9", "8.6", "8.10"),
+    "induction": ("5.5", "5.8", "5.9", "6.9"),
+    "duplicate token": ("0.1", "0.10", "3.0"),
+    "previous token": ("2.2", "4.11"),
+}
+PUBLISHED: dict[str, float] = {"logit_diff": 3.56, "accuracy": 0.993, "prob": 0.49, "faithfulness": 0.87}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class IOIResult(Result):
+    """Every step's numbers. Maps are [layer, head]; effects are in logits, patched minus clean."""
+
+    kind: ClassVar[str] = "ioi"
+    prompts: tuple[str, ...]
+    dropped: tuple[tuple[str, str], ...]  # of the words and prompts: what, and why
+    clean_values: Float[np.ndarray, prompt]  # logit(IO) - logit(S)
+    corrupted_values: Float[np.ndarray, prompt]  # of the same tokens, in p_ABC
+    clean_probs: Float[np.ndarray, prompt]  # of IO
+    swap_prompts: tuple[str, ...]
+    swap_answers: tuple[str, ...]
+    swap_values: Float[np.ndarray, swap]
+    maps: tuple[str, ...]
+    values: Float[np.ndarray, "map layer head"]
+    low: Float[np.ndarray, "map layer head"]  # 95 % bootstrap intervals over prompts
+    high: Float[np.ndarray, "map layer head"]
+    least: float
+    attends: float
+    classes: tuple[tuple[str, tuple[str, ...]], ...]  # name, heads
+    knocked_out: tuple[str, ...]  # classes, then all together
+    after: Float[np.ndarray, set]  # the metric without them
+    change_low: Float[np.ndarray, set]  # the interval of after - before
+    change_high: Float[np.ndarray, set]
+    faithful: Float[np.ndarray, "three"]  # of all classes alone: the share, and its interval's ends
+    gap: float  # |E[m(whole model) - m(circuit)]|, in logits
+    random: Float[np.ndarray, seed]  # the share of as many heads drawn at random
+    path: str  # how patched runs were computed
+
+    def map(self, name: str) -> Float[np.ndarray, "layer head"]:
+        """One of the maps, by name."""
+        if name not in self.maps:
+            raise InputError(f"The result holds no map {name!r}; it has {', '.join(self.maps)}.")
+        return self.values[self.maps.index(name)]
+
+    def heads(self, name: str) -> tuple[str, ...]:
+        """The heads of a class, such as ``("9.6", "9.9")``."""
+        return dict(self.classes)[name]
+
+
+class _Maps:
+    """What is known of each head, growing from step to step: name -> (mean, low, high), each [layer, head]."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.found[name][0]
+
+    def add(self, name: str, mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+        self.found[name] = mean, low, high
+
+    def add_paths(self, name: str, result: PathPatchingResult, effect: str = "direct") -> None:
+        """A direct or total effect of every head."""
+        ends = ("", "_low", "_high")
+        self.add(name, *(result.by_head(getattr(result, effect + end)) for end in ends))
+
+
+def ioi(
+    model: Model,
+    *,
+    n: int = 60,
+    templates: str | Sequence[str] = "paper",
+    names: tuple[str, str] = ("John", "Mary"),
+    least: float = 0.02,
+    attends: float = 0.2,
+    n_random: int = 5,
+    exact: Exact = "auto",
+    batch_size: int = 64,
+    seed: int = 0,
+) -> IOIResult:
+    """Run all steps on `n` prompts.
+
+    Args:
+        templates: see `interp.tasks.indirect_objects.indirect_objects`; each needs several prompts, over which
+            its means are taken.
+        names: of the prompt whose roles are swapped.
+        least: the share of the clean difference that a head must change to act on something.
+        attends: the share of its attention that a head must pay to look somewhere.
+        n_random: circuits of as many random heads, beside which the found one is measured.
+        exact, batch_size: see `interp.Model.sweep`.
+        seed: of the prompts, the random circuits and the bootstraps.
+
+    Raises:
+        InputError: words that are not single tokens, too few prompts for their templates, or a model of which
+            no head acts on the logits.
+        SiteError: the backend does not reach q, k, v or the pattern.
+        DegeneratePairError: the model hardly tells the clean prompts from the others.
+    """
+    if not 0 < least < 1 or not 0 < attends < 1:
+        raise InputError(f"least and attends are shares between 0 and 1; got {least} and {attends}.")
+    dataset = indirect_objects(model, n=n, corruption="abc", templates=templates, seed=seed)
+    baseline = inspect_dataset(model, dataset)
+    swaps = inspect_dataset(model, role_swaps(model, names=[names]))
+    maps = _Maps()
+    options = {"exact": exact, "batch_size": batch_size, "seed": seed}
+
+    report("steps", 0, 6)
+    to_logits = path_patching(model, dataset, receivers=["logits"], **options)  # type: ignore[arg-type]
+    maps.add_paths("total", to_logits, "total")
+    maps.add_paths("direct", to_logits)
+    _attribution(model, dataset, maps, seed)
+    report("steps", 1, 6)
+    _looks_and_copies(model, dataset, maps, seed)
+    report("steps", 2, 6)
+
+    size = least * float(baseline.clean_logit_diff.mean())
+    classes = _classes(model, dataset, maps, size, attends, options)
+    report("steps", 4, 6)
+    every = [head for heads in classes.values() for head in heads]
+    if not every:
+        raise InputError("No head acts on the logits; look at the maps of a patch_sweep, or lower `least`.")
+    sets = {name: heads for name, heads in classes.items() if heads} | {"all of them": every}
+    lost = ablate(
+        model,
+        dataset,
+        [[_node(head) for head in heads] for heads in sets.values()],
+        kinds="mean_by_template",
+        **options,  # type: ignore[arg-type]
+    )
+    report("steps", 5, 6)
+    kept = faithfulness(
+        model,
+        dataset,
+        Circuit.of(model, every),
+        ablation="mean_by_template",
+        compare=(),
+        keep_mlps=True,
+        n_random=n_random,
+        **options,  # type: ignore[arg-type]
+    )
+    report("steps", 6, 6)
+    circuit = kept.runs.index("circuit")
+    stacked = [np.stack(ends) for ends in zip(*maps.found.values(), strict=True)]
+    return IOIResult(
+        provenance=Provenance.of(model, seed=seed),
+        prompts=baseline.clean,
+        dropped=baseline.dropped,
+        clean_values=baseline.clean_logit_diff,
+        corrupted_values=baseline.corrupted_logit_diff,
+        clean_probs=baseline.clean_prob,
+        swap_prompts=swaps.clean,
+        swap_answers=swaps.answers,
+        swap_values=swaps.clean_logit_diff,
+        maps=tuple(maps.found),
+        values=stacked[0],
+        low=stacked[1],
+        high=stacked[2],
+        least=least,
+        attends=attends,
+        classes=tuple((name, tuple(map(head_name, heads))) for name, heads in classes.items()),
+        knocked_out=tuple(sets),
+        after=lost.after[0],
+        change_low=lost.change_low[0],
+        change_high=lost.change_high[0],
+        faithful=np.array(
+            [
+                ends[0, circuit]
+                for ends in (kept.faithfulness, kept.faithfulness_low, kept.faithfulness_high)
+            ]
+        ),
+        gap=float(kept.gap[0, circuit]),
+        random=kept.random_faithfulness[0],
+        path=to_logits.path,
+    )
+
+
+def _attribution(model: Model, dataset: PairDataset, maps: _Maps, seed: int) -> None:
+    found = direct_logit_attribution(
+        model, dataset.clean, dataset.answers, dataset.foils, views=["head"], seed=seed
+    )
+    assert found.by_head is not None and found.by_head_low is not None and found.by_head_high is not None
+    maps.add("attribution", found.by_head, found.by_head_low, found.by_head_high)
+
+
+def _looks_and_copies(model: Model, dataset: PairDataset, maps: _Maps, seed: int) -> None:
+    looks = attention_by_role(model, dataset, pairs=LOOKS, seed=seed)
+    for i, (query, key) in enumerate(LOOKS):
+        maps.add(f"{query} to {key}", looks.attention[i], looks.low[i], looks.high[i])
+    copies = copying_scores(model, dataset, seed=seed)
+    maps.add("copying", copies.copying, copies.copying_low, copies.copying_high)
+    maps.add("negative copying", copies.negative, copies.negative_low, copies.negative_high)
+    scores = head_scores(model, seed=seed)
+    for name in ("previous_token", "duplicate_token", "induction"):
+        i = scores.scores.index(name)
+        maps.add(f"{name.replace('_', ' ')} score", scores.mean[i], scores.low[i], scores.high[i])
+
+
+def _classes(
+    model: Model, dataset: PairDataset, maps: _Maps, size: float, attends: float, options: dict
+) -> dict[str, list[Head]]:
+    """The heads of each class, the strongest first; from the logits backwards."""
+    found: dict[str, list[Head]] = dict.fromkeys(CLASSES, [])
+    taken: set[Head] = set()
+
+    def choose(name: str, effect: np.ndarray, *tests: np.ndarray) -> None:
+        passed = np.logical_and.reduce((np.abs(effect) >= size, *tests))
+        heads = [(int(layer), int(head)) for layer, head in np.argwhere(passed)]
+        found[name] = sorted((h for h in heads if h not in taken), key=lambda h: -abs(effect[h]))
+        taken.update(found[name])
+
+    def acting_on(name: str, receivers: list[str], role: str) -> np.ndarray:
+        """How much each head lowers the difference through receivers at a role; a map of that name."""
+        result = path_patching(model, dataset, receivers=receivers, role=role, **options)
+        maps.add_paths(name, result)
+        return maps[name]
+
+    direct, to_io = maps["direct"], maps["END to IO"]
+    choose("name mover", direct, direct < 0, to_io >= attends, maps["copying"] >= COPIES)
+    choose("negative name mover", direct, direct > 0, to_io >= attends, maps["negative copying"] >= COPIES)
+    if movers := found["name mover"]:
+        on_queries = acting_on("on name movers' queries", [f"{_node(h)}<q>" for h in movers], "END")
+        choose("S-inhibition", on_queries, on_queries < 0, maps["END to S2"] >= attends)
+    if inhibitors := found["S-inhibition"]:
+        on_values = acting_on("on S-inhibition values", _of_kv_heads(model, inhibitors, "v"), "S2")
+        choose("induction", on_values, on_values < 0, maps["S2 to S1+1"] >= attends)
+        choose("duplicate token", on_values, on_values < 0, maps["S2 to S1"] >= attends)
+    if inducers := found["induction"]:
+        on_keys = acting_on("on induction keys", _of_kv_heads(model, inducers, "k"), "S1+1")
+        choose("previous token", on_keys, on_keys < 0, maps["S1+1 to S1"] >= attends)
+    return found
+
+
+def _node(head: Head) -> str:
+    return f"a{head[0]}.h{head[1]}"
+
+
+def _of_kv_heads(model: Model, heads: list[Head], site: str) -> list[str]:
+    """What these heads read as keys or values; several may share one."""
+    group = model.arch.n_heads // model.arch.n_kv_heads
+    return list(dict.fromkeys(f"{_node((layer, head // group))}<{site}>" for layer, head in heads))
