@@ -316,27 +316,62 @@ class Model(ABC):
         `edits` act within this layer, on `rows` of `resid`. A backend that can run a layer by itself does so;
         elsewhere the streams are set in forward passes of the whole model, all rows at once.
         """
-        tokens = self.to_tokens(prompt).repeat(1)
-        expected = (tokens.lengths[0], self.arch.d_model)
-        if resid.ndim != 3 or not len(resid) or tuple(resid.shape[1:]) != expected:
-            raise InputError(
-                f"run_layer takes residual streams [row, pos, d_model] of the prompt, [row, {expected[0]}, "
-                f"{expected[1]}], not of shape {list(resid.shape)}."
-            )
-        tokens = tokens.repeat(len(resid))
+        tokens, edits = self._layer_edits(prompt, layer, resid, edits)
         addresses = [Address(site, layer) for site in sites]
-        for address in (*addresses, *(edit.address for edit in edits)):
+        for address in addresses:
             self._check_address(address, tokens)
-            if address.layer != layer:
-                raise EditError(f"run_layer runs layer {layer} alone, so nothing can be edited at {address}.")
-        edits = [Edit.set("resid_pre", layer, value=resid), *edits]
-        for edit in edits:
-            check_value(edit, self.dtype)
         taps = Taps(addresses, edits, tokens.lengths)
         with self._lock, torch.no_grad():
             self._run_layer(tokens, layer, taps)
         taps.check_all_visited()
         return {site: taps.values[site, layer] for site in sites}
+
+    def layer_gradients(
+        self,
+        prompt: Tokens | Prompt,
+        layer: int,
+        resid: Float[Tensor, "row pos d_model"],
+        site: str,
+        weights: Mapping[str, Tensor],
+        edits: Sequence[Edit] = (),
+    ) -> Tensor:
+        """The gradient, with respect to `site` in each row, of ``sum(weights[name] * activation at name)`` in
+        the layer as `run_layer` runs it.
+
+        Where `weights`, [row, ...] each, are gradients of a metric with respect to some activations (only one
+        head's, say), that is the metric's gradient along the paths from `site` through these alone.
+        """
+        tokens, edits = self._layer_edits(prompt, layer, resid, edits)
+        addresses = [Address(name, layer) for name in (site, *weights)]
+        for address in addresses:
+            self._check_address(address, tokens)
+        taps = GradientTaps(addresses, edits, tokens.lengths)
+        with self._lock, torch.enable_grad():
+            self._run_layer(tokens, layer, taps)
+            taps.check_all_visited()
+            total = sum(
+                ((taps.values[name, layer] * x).sum() for name, x in weights.items()), torch.zeros(())
+            )
+            return torch.autograd.grad(total, taps.values[site, layer])[0]
+
+    def _layer_edits(
+        self, prompt: Tokens | Prompt, layer: int, resid: Tensor, edits: Sequence[Edit]
+    ) -> tuple[Tokens, list[Edit]]:
+        """The prompt once for each row of `resid`, and all edits of a layer that reads these; checked."""
+        tokens = self.to_tokens(prompt).repeat(1)
+        expected = (tokens.lengths[0], self.arch.d_model)
+        if resid.ndim != 3 or not len(resid) or tuple(resid.shape[1:]) != expected:
+            raise InputError(
+                f"A layer runs on residual streams [row, pos, d_model] of the prompt, [row, {expected[0]}, "
+                f"{expected[1]}], not of shape {list(resid.shape)}."
+            )
+        tokens = tokens.repeat(len(resid))
+        edits = [Edit.set("resid_pre", layer, value=resid), *edits]
+        for edit in edits:
+            self._check_edit(edit, tokens)
+            if edit.address.layer != layer:
+                raise EditError(f"Layer {layer} runs by itself, so nothing can be edited at {edit.address}.")
+        return tokens, edits
 
     def _run_layer(self, tokens: Tokens, layer: int, taps: Taps) -> None:
         """Bring the sites of a layer to `taps`, which set what it reads."""

@@ -116,13 +116,16 @@ class TransformersModel(HuggingFaceModel):
     def _run_layer(self, tokens: Tokens, layer: int, taps: Taps) -> None:
         from interp.models import branching
 
-        if self.sees_attention and self._layers_agree is None:
-            self._layers_agree = branching.layers_agree(self, tokens)
-        if not self._layers_agree:
+        with torch.no_grad():
+            if self.sees_attention and self._layers_agree is None:
+                self._layers_agree = branching.layers_agree(self, tokens)
+            if not self._layers_agree:
+                self._base = None
+            elif self._base is None or not torch.equal(self._base.tokens.ids, tokens.ids[:1]):
+                self._base = branching.Base(self, Tokens(tokens.ids[:1], tokens.lengths[:1]), ())
+        if self._base is None:
             super()._run_layer(tokens, layer, taps)
             return
-        if self._base is None or not torch.equal(self._base.tokens.ids, tokens.ids[:1]):
-            self._base = branching.Base(self, Tokens(tokens.ids[:1], tokens.lengths[:1]), ())
         branching.run_layer(self._base, layer, taps, len(tokens))
 
     @contextmanager
