@@ -1,4 +1,4 @@
-"""Exact scores of every edge at GPT-2-small dimensions, beside one forward pass an edge and the approximations.
+"""Exact scores of every edge at GPT-2-small dimensions, beside one forward pass an edge and approximations.
 
     python bench/edges.py [--threads 2] [--layers 12] [--write]
 
@@ -56,8 +56,8 @@ def main() -> None:
     lines = [
         "| scores | seconds | edges a second | Spearman to exact (absolute) |",
         "|---|---|---|---|",
-        f"| one forward pass an edge (estimated: {statistics.median(forward):.3f} s each) | {one_each:.0f} | "
-        f"{n_edges / one_each:.0f} | |",
+        f"| one forward pass an edge, estimated ({statistics.median(forward):.3f} s each) | "
+        f"{one_each:.0f} | {n_edges / one_each:.0f} | |",
     ]
     exact = None
     for method, steps in (("exact", 5), ("eap", 5), ("eap-ig-inputs", 5), ("eap-ig-activations", 5)):

@@ -19,10 +19,10 @@ Methods:
   It misleads where the metric is far from linear in the edge: where attention or the softmax saturates.
 - ``eap-ig-inputs``: the gradient averaged over runs whose input goes from the base to the donor (Hanna et al.
   2024, https://arxiv.org/abs/2403.17806), here at the midpoints of ``steps`` equal parts.
-- ``eap-ig-activations``: the gradient averaged over runs in which the output of the input node, of all heads of
-  a layer, or of an MLP goes from base to donor, each in turn (as in the MIB benchmark, Mueller et al. 2025,
-  https://arxiv.org/abs/2504.13151). By its published definition all these runs count alike for every edge, also
-  those in which nothing flows through its receiver. So it underestimates, even in a linear model.
+- ``eap-ig-activations``: the gradient averaged over runs in which the output of the input node, of all heads
+  of a layer, or of an MLP goes from base to donor, each in turn (the MIB benchmark's, Mueller et al. 2025,
+  https://arxiv.org/abs/2504.13151). By its published definition all these runs count alike for every edge,
+  also those in which nothing flows through its receiver. So it underestimates, even in a linear model.
 
 The score of a node is the effect of patching its whole output, which all its readers see.
 """
@@ -128,8 +128,8 @@ def edge_scores(
 
     Args:
         method: ``exact``, ``eap``, ``eap-ig-inputs`` or ``eap-ig-activations``; see the module.
-        direction: ``noising`` (base clean; what the answer needs) or ``denoising`` (base corrupted; what brings
-            it back). One edge by itself seldom brings anything back.
+        direction: ``noising`` (base clean; what the answer needs) or ``denoising`` (base corrupted; what
+            brings it back). One edge by itself seldom brings anything back.
         metric: ``logit_diff``, ``prob`` or ``kl``.
         steps: of integrated gradients; for activations, of each node in turn.
         exact: see `interp.Model.sweep`; the result records in ``path`` how the exact scores were computed.
@@ -334,7 +334,7 @@ def _exact_nodes(
     """The score of every node of one pair, and how the runs were computed."""
     branches: list[list[Edit]] = [[]]
     for node in graph.sender_nodes:
-        site, layer = _writes(node)
+        site, layer = node.written
         value = runs.donor_cache[site, layer]
         if node.head is not None:
             value = value[:, :, node.head : node.head + 1]
@@ -342,14 +342,6 @@ def _exact_nodes(
     swept = runs.model.sweep(runs.base, branches, runs.readout, batch_size=batch_size, exact=exact)
     values = swept.values.double().numpy()
     return values[1:] - values[0], swept.path
-
-
-def _writes(sender: Node) -> tuple[str, int]:
-    """The site and layer of a sender's output."""
-    if sender.kind == "input":
-        return "resid_pre", 0
-    assert sender.layer is not None
-    return ("z" if sender.kind == "head" else "mlp_out"), sender.layer
 
 
 # ---- by gradients ----
@@ -423,7 +415,7 @@ def _one_head_a_row(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _nodes_by_gradients(graph: Graph, runs: SenderRuns, between: list[list[Edit]]) -> Float[np.ndarray, node]:
     """The estimated score of every node of one pair."""
-    places = list(dict.fromkeys(map(_writes, graph.sender_nodes)))
+    places = list(dict.fromkeys(node.written for node in graph.sender_nodes))
     total = [torch.zeros_like(runs.cache[place]) for place in places]
     for edits in between:
         found = runs.model.gradients(runs.base, places, runs.readout, edits)

@@ -50,6 +50,14 @@ class Node:
             return f"a{self.layer}.h{self.head}" + (f"<{self.part}>" if self.part else "")
         return f"m{self.layer}" if self.kind == "mlp" else self.kind
 
+    @property
+    def written(self) -> tuple[str, int]:
+        """The site and the layer at which a sender's output stands; of a head, its z."""
+        if self.kind == "input":
+            return "resid_pre", 0
+        assert self.layer is not None
+        return ("z" if self.kind == "head" else "mlp_out"), self.layer
+
     @classmethod
     def parse(cls, text: str) -> Node:
         """The node of this name; `InputError` where it is none."""

@@ -26,7 +26,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -480,6 +480,23 @@ def _slice(places: Sequence[int]) -> slice | list[int]:
     return slice(first, last + 1) if last - first + 1 == len(places) else list(places)
 
 
+class AllVisited(Exception):
+    """Thrown out of a layer of which all that is wanted has been seen."""
+
+
+class PartOfLayer(Pass):
+    """A pass that ends with the last site that `taps` want: what comes after is not computed."""
+
+    def __init__(self, taps: Taps) -> None:
+        self.taps = taps
+
+    def visit(self, site: str, layer: int | None, value: Tensor) -> Tensor:
+        value = self.taps.visit(site, layer, value)
+        if self.taps.all_visited:
+            raise AllVisited
+        return value
+
+
 def run_layer(base: Base, layer: int, taps: Taps, n_rows: int) -> None:
     """`Model.run_layer`: the decoder layer called by itself, with the arguments of the base run."""
     model = base.model
@@ -487,7 +504,7 @@ def run_layer(base: Base, layer: int, taps: Taps, n_rows: int) -> None:
     x = (
         base.resid[layer].expand(n_rows, -1, -1).clone()
     )  # [row, pos, d_model]; what `taps` set takes its place
-    with model.borrowed(Pass(taps), taps.keys, n_rows):
+    with suppress(AllVisited), model.borrowed(PartOfLayer(taps), taps.keys, n_rows):
         model.layers[layer](x, *args, **kwargs)
 
 

@@ -51,6 +51,11 @@ class Taps:
         self.values[key] = value.detach().clone()  # Falcon adds to its MLP's output in place
         return value
 
+    @property
+    def all_visited(self) -> bool:
+        """Whether every site that it reads or edits has been reached."""
+        return self._visited >= (self.reads | self.edits.keys())
+
     def check_all_visited(self) -> None:
         """No silent miss: raise `EditError` where the pass never reached a site that it should have."""
         missed = [str(Address(*key)) for key in self.keys if key not in self._visited]
