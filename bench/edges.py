@@ -22,6 +22,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import interp
+from interp.methods.correlation import spearman
 from interp.methods.edge_scores import edge_scores
 from interp.methods.graph import Graph
 from interp.tasks.base import Pair, PairDataset
@@ -65,8 +66,7 @@ def main() -> None:
         found = edge_scores(model, dataset, method=method, steps=steps)  # type: ignore[arg-type]
         seconds = time.perf_counter() - start
         exact = exact or found
-        ranks = [np.abs(one.scores).argsort().argsort() for one in (found, exact)]
-        rank = "" if found is exact else f"{np.corrcoef(ranks)[0, 1]:.3f}"
+        rank = "" if found is exact else f"{spearman(np.abs(found.scores), np.abs(exact.scores)):.3f}"
         name = method if not found.steps else f"{method}, {steps} steps"
         lines.append(f"| {name} ({found.path}) | {seconds:.1f} | {n_edges / seconds:.0f} | {rank} |")
         print(lines[-1], flush=True)
@@ -74,8 +74,8 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     table = "\n".join(
         [
-            f"{n_edges:,} edges, {np.count_nonzero(exact.scores):,} of them not 0; {options.threads} threads; "
-            f"peak memory {peak:.1f} GB.\n",
+            f"{n_edges:,} edges, {np.count_nonzero(exact.scores):,} of them not 0; "
+            f"{options.threads} threads, peak memory {peak:.1f} GB.\n",
             *lines,
             "",
         ]

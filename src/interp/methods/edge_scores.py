@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -41,6 +41,7 @@ from torch import Tensor
 
 from interp.errors import InputError, nearest
 from interp.methods.bootstrap import bootstrap_interval
+from interp.methods.circuits import Circuit
 from interp.methods.graph import Graph, Level, Node
 from interp.methods.metrics import MetricKind
 from interp.methods.sender_runs import Direction, SenderRuns, check_question, check_spans, sender_runs
@@ -78,10 +79,11 @@ class ScoresResult(Result):
     scores: Float[np.ndarray, component]
     low: Float[np.ndarray, component]  # 95 % bootstrap interval over pairs; the mean itself for one pair
     high: Float[np.ndarray, component]
-    clean: tuple[str, ...]  # the prompts, as text of their tokens
+    prompts: tuple[str, ...]  # the clean ones, as text of their tokens
     corrupted: tuple[str, ...]
     answers: tuple[str, ...]
     foils: tuple[str, ...]
+    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
     clean_values: Float[np.ndarray, pair]  # the metric, unpatched
     corrupted_values: Float[np.ndarray, pair]
 
@@ -93,6 +95,14 @@ class ScoresResult(Result):
             n_kv_heads=self.n_kv_heads,
             parallel_attention=self.parallel_attention,
         )
+
+    @property
+    def scored(self) -> Circuit:
+        """An empty circuit with these scores, from which others are built."""
+        scores = self.by_name()
+        scores.pop("input", None)  # which belongs to every circuit of nodes
+        level = cast(Level, self.level)
+        return Circuit(graph=self.graph, level=level, members=frozenset(), scores=scores)
 
     def by_name(self) -> dict[str, float]:
         """Each edge's or node's score."""
@@ -240,10 +250,11 @@ def _over_pairs(
         scores=stacked.mean(0),
         low=low,
         high=high,
-        clean=tuple("".join(model.labels(pair.clean)) for pair in dataset),
+        prompts=tuple("".join(model.labels(pair.clean)) for pair in dataset),
         corrupted=tuple("".join(model.labels(pair.corrupted)) for pair in dataset),
         answers=tuple(model.labels(dataset.answers)),
         foils=tuple(model.labels(dataset.foils)),
+        dropped=tuple((one.what, one.why) for one in dataset.dropped),
         clean_values=clean_values,
         corrupted_values=corrupted_values,
     )

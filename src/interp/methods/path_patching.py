@@ -73,10 +73,11 @@ class PathPatchingResult(Result):
     total_low: Float[np.ndarray, sender]
     total_high: Float[np.ndarray, sender]
     total_by_pair: Float[np.ndarray, "pair sender"]
-    clean: tuple[str, ...]  # the prompts, as text of their tokens
+    prompts: tuple[str, ...]  # the clean ones, as text of their tokens
     corrupted: tuple[str, ...]
     answers: tuple[str, ...]
     foils: tuple[str, ...]
+    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
     clean_values: Float[np.ndarray, pair]  # the metric, unpatched
     corrupted_values: Float[np.ndarray, pair]
 
@@ -201,10 +202,11 @@ def path_patching(
         total_low=low[1],
         total_high=high[1],
         total_by_pair=effects[:, 1],
-        clean=tuple("".join(model.labels(pair.clean)) for pair in dataset),
+        prompts=tuple("".join(model.labels(pair.clean)) for pair in dataset),
         corrupted=tuple("".join(model.labels(pair.corrupted)) for pair in dataset),
         answers=tuple(model.labels(dataset.answers)),
         foils=tuple(model.labels(dataset.foils)),
+        dropped=tuple((one.what, one.why) for one in dataset.dropped),
         clean_values=clean_values,
         corrupted_values=corrupted_values,
     )
