@@ -1,4 +1,4 @@
-"""Edges, paths and the circuits that are built from them, against planted circuits and plain forward passes."""
+"""Edges, paths and circuits built from them, against planted circuits and plain forward passes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 import interp
 from compiled import (
@@ -19,7 +18,6 @@ from compiled import (
     induction_model,
     linear_model,
 )
-from conftest import run
 from edges_by_hand import exact_effects
 from families import FAMILIES as ALL_FAMILIES
 from families import family_model
@@ -33,7 +31,6 @@ from interp.methods.sender_runs import sender_runs
 from interp.models.base import Model
 from interp.readout import Readout
 from interp.results import read_result
-from interp.runs import read_run
 from interp.sites import Edit
 from interp.tasks.base import Pair, PairDataset
 from planting import FAMILIES
@@ -95,7 +92,7 @@ def measured(model: Model, pair: Pair, edits: list[Edit], prompt: tuple[int, ...
 
 
 def effect_by_hand(model: Model, pair: Pair, sender: str, receiver: str, *, share: float = 1.0) -> float:
-    """What patching an edge (or `share` of the change that it carries) does, by whole forward passes alone."""
+    """What patching an edge (or `share` of what it changes) does, by whole forward passes alone."""
     graph, last = Graph.of(model), model.arch.n_layers - 1
     caches = [model.run_with_cache(list(ids), sender_sites(last + 1)) for ids in (pair.clean, pair.corrupted)]
     ours, theirs = (sender_outputs(model, cache)[graph.sender_index[sender]] for cache in caches)
@@ -262,7 +259,7 @@ def test_path_patching_finds_who_sends_to_the_logits(circuit):
 
 
 def test_path_patching_finds_who_sends_to_a_head():
-    made, model, pairs = planted("indirect-object", "gpt2")
+    _, model, pairs = planted("indirect-object", "gpt2")
     result = path_patching(model, pairs, receivers=["a2.h1<q>", "a2.h3<q>"])
     effects = dict(zip(result.senders, np.abs(result.direct), strict=True))
     assert effects.pop("a1.h3") > 1
@@ -459,7 +456,7 @@ def test_what_carries_nothing_is_not_run(load, monkeypatch):
 
 
 def test_senders_that_write_the_same_have_no_score():
-    made, model, pairs = planted("induction", "gpt2")
+    _, model, pairs = planted("induction", "gpt2")
     runs = sender_runs(model, pairs[0], direction="noising", metric="logit_diff")
     graph = Graph.of(model)
     silent = runs.delta.flatten(1).any(1).logical_not()
@@ -534,7 +531,7 @@ def test_what_is_no_choice_is_refused(load, call, says):
 
 
 def test_a_corruption_that_changes_nothing_is_refused():
-    made, model, _ = planted("copy-previous", "gpt2")
+    _, model, _ = planted("copy-previous", "gpt2")
     pair = Pair(clean=(0, 1, 2, 3), corrupted=(0, 4, 2, 3), answer=2, foil=5)  # the token before is the same
     with pytest.raises(DegeneratePairError, match="hardly differ"):
         edge_scores(model, PairDataset(name="same", pairs=(pair,)))

@@ -45,6 +45,11 @@ _HOME = {
     "circuit_parts": "interp.methods.circuit_parts",
     "size_curve": "interp.methods.size_curve",
     "patching_vs_attribution": "interp.methods.patching_vs_attribution",
+    "Graph": "interp.methods.graph",
+    "edge_scores": "interp.methods.edge_scores",
+    "node_scores": "interp.methods.edge_scores",
+    "path_patching": "interp.methods.path_patching",
+    "discover": "interp.methods.discovery",
     "InterpError": "interp.errors",
 }
 
@@ -53,6 +58,7 @@ __all__ = [
     "Address",
     "Circuit",
     "Edit",
+    "Graph",
     "InterpError",
     "Layout",
     "Model",
@@ -71,6 +77,8 @@ __all__ = [
     "contrast",
     "copying_scores",
     "direct_logit_attribution",
+    "discover",
+    "edge_scores",
     "faithfulness",
     "head_scores",
     "inspect_dataset",
@@ -78,8 +86,10 @@ __all__ = [
     "logit_lens",
     "make_dataset",
     "measure_lens",
+    "node_scores",
     "patch_sweep",
     "patching_vs_attribution",
+    "path_patching",
     "read_circuit",
     "resuming",
     "size_curve",
@@ -99,12 +109,16 @@ if TYPE_CHECKING:
     from interp.methods.contrast import contrast
     from interp.methods.copying_scores import copying_scores
     from interp.methods.direct_logit_attribution import direct_logit_attribution
+    from interp.methods.discovery import discover
+    from interp.methods.edge_scores import edge_scores, node_scores
     from interp.methods.faithfulness import faithfulness
+    from interp.methods.graph import Graph
     from interp.methods.head_scores import head_scores
     from interp.methods.lens_training import measure_lens, train_tuned_lens
     from interp.methods.logit_lens import logit_lens
     from interp.methods.patch_sweep import patch_sweep
     from interp.methods.patching_vs_attribution import patching_vs_attribution
+    from interp.methods.path_patching import path_patching
     from interp.methods.size_curve import size_curve
     from interp.methods.tuned_lens import TunedLens, tuned_lens
     from interp.models.base import Model

@@ -11,11 +11,14 @@ from interp.figures.view import Edge, Graph, Node
 
 if TYPE_CHECKING:
     from interp.methods.circuit_parts import CircuitPartsResult
+    from interp.methods.discovery import DiscoveryResult
     from interp.methods.faithfulness import FaithfulnessResult
     from interp.methods.patching_vs_attribution import PatchingVsAttributionResult
+    from interp.methods.path_patching import PathPatchingResult
     from interp.methods.size_curve import SizeCurveResult
 
     CircuitResult = FaithfulnessResult | CircuitPartsResult | SizeCurveResult
+    PairsResult = CircuitResult | PatchingVsAttributionResult | DiscoveryResult | PathPatchingResult
 
 METRICS = {
     "logit_diff": "logit(answer) - logit(foil)",
@@ -33,7 +36,7 @@ ABLATIONS = {
 _NODE = re.compile(r"(?:a(\d+)\.h(\d+)|m(\d+))(?:<([qkv])>)?")
 
 
-def on_pairs(result: CircuitResult | PatchingVsAttributionResult) -> list[str]:
+def on_pairs(result: PairsResult) -> list[str]:
     """The prompts, and how many were left out."""
     first = f"answer {brief(result.answers[0])}, foil {brief(result.foils[0])}"
     lines = [

@@ -10,8 +10,8 @@ As in EAP-IG (Hanna et al. 2024, https://arxiv.org/abs/2403.17806, sec. 3 and it
 Then edges without a path from the input or to the logits are pruned, so that a circuit may have fewer than n.
 
 Scores of single edges add up to what a set of them does in a linear model alone. Where heads step in for
-each other, each by itself matters little and is missed. A circuit is to be measured (`interp.faithfulness`), on
-other pairs than those that it was found on.
+each other, each by itself matters little and is missed. A circuit is to be measured (`interp.faithfulness`),
+on other pairs than those that it was found on.
 """
 
 from __future__ import annotations

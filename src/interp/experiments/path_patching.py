@@ -1,0 +1,33 @@
+"""Path patching as an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from interp.experiments.base import experiment
+from interp.experiments.on_pairs import PairsConfig
+
+if TYPE_CHECKING:
+    from interp.methods.path_patching import PathPatchingResult
+    from interp.models.base import Model
+
+
+class PathPatchingConfig(PairsConfig):
+    """See `interp.path_patching` for what each key means."""
+
+    receivers: list[str] = ["logits"]  # noqa: RUF012  # pydantic copies it
+    senders: list[str | list[str]] | None = None
+    direction: Literal["denoising", "noising"] = "noising"
+    mlps: Literal["frozen", "recomputed"] = "frozen"
+    role: str | None = None
+    metric: Literal["logit_diff", "prob", "kl"] = "logit_diff"
+    exact: bool | Literal["auto"] = "auto"
+    batch_size: int = 64
+
+
+@experiment("path_patching", config=PathPatchingConfig, shown_by="interp.figures.path_patching")
+def run(config: PathPatchingConfig, model: Model) -> PathPatchingResult:
+    """Which heads act on the logits, or on other heads, directly? With all else frozen."""
+    from interp.methods.path_patching import path_patching
+
+    return path_patching(model, config.dataset(model), **config.arguments(), seed=config.seed)
