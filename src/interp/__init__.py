@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "ioi": "interp.methods.ioi",
     "Address": "interp.sites",
     "Edit": "interp.sites",
     "SITES": "interp.sites",
@@ -82,6 +83,7 @@ __all__ = [
     "faithfulness",
     "head_scores",
     "inspect_dataset",
+    "ioi",
     "load_model",
     "logit_lens",
     "make_dataset",
@@ -114,6 +116,7 @@ if TYPE_CHECKING:
     from interp.methods.faithfulness import faithfulness
     from interp.methods.graph import Graph
     from interp.methods.head_scores import head_scores
+    from interp.methods.ioi import ioi
     from interp.methods.lens_training import measure_lens, train_tuned_lens
     from interp.methods.logit_lens import logit_lens
     from interp.methods.patch_sweep import patch_sweep

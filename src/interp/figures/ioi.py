@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 _RESTS_ON = {
     "name mover": "lowers the difference when its direct effect is taken away; looks from END to IO; copies",
     "negative name mover": "raises it; looks from END to IO; copies with the sign turned round",
-    "S-inhibition": "acts on the name movers' queries; looks from END to S2",
+    "other direct": "acts on the logits, but does not pass the movers' tests",
+    "S-inhibition": "acts on the queries of those that act on the logits; looks from END to S2",
     "induction": "acts on what S-inhibition heads read at S2; looks from S2 to S1+1",
     "duplicate token": "acts on what S-inhibition heads read at S2; looks from S2 to S1",
     "previous token": "acts on the induction heads' keys at S1+1; looks from S1+1 to S1",
+    "other total": "has a total effect, through other heads, and is in none of the classes",
 }
 _SIGN = {"above": "the difference rises when the head is corrupted", "below": "it falls: the head is needed"}
 
@@ -33,8 +35,8 @@ def view(result: IOIResult) -> View:
             f"{count(len(result.prompts), 'prompt')}; the first: {show_text(result.prompts[0])}",
             "Metric: logit(IO) - logit(S). Corrupted prompts have three other names in place of IO, S and S "
             "(p_ABC). Intervals: 95 %, bootstrap over prompts.",
-            f"A head acts where it changes the metric by {100 * result.least:g} % of its clean mean, and looks "
-            f"somewhere with {100 * result.attends:g} % of its attention.",
+            f"A head acts where it changes the metric by {100 * result.least:g} % of its clean mean, and "
+            f"looks somewhere with {100 * result.attends:g} % of its attention.",
         ),
         blocks=(
             *_baseline(result),
@@ -46,30 +48,32 @@ def view(result: IOIResult) -> View:
             *_without(result),
         ),
         below=(
-            "Thresholds make classes of what comes in degrees: the maps say how near the others are. Heads that "
-            "act only when others are gone (backup name movers) are not looked for.",
+            "Thresholds make classes of what comes in degrees: the maps say how near the others are. Heads "
+            "that act only when others are gone (backup name movers) are not looked for.",
         ),
     )
 
 
 def _baseline(result: IOIResult) -> list[Block]:
     clean = result.clean_values
+    share = f"{100 * (clean > 0).mean():.1f} %"
     rows: list[tuple[str | float, ...]] = [
         ("mean logit(IO) - logit(S)", measured(clean.mean()), decimal(PUBLISHED["logit_diff"])),
-        ("IO above S", f"{100 * (clean > 0).mean():.1f} %", f"{100 * PUBLISHED['accuracy']:.1f} %"),
+        ("IO above S", share, f"{100 * PUBLISHED['accuracy']:.1f} %"),
         ("mean probability of IO", decimal(result.clean_probs.mean()), decimal(PUBLISHED["prob"])),
         ("the same difference in p_ABC", measured(result.corrupted_values.mean()), ""),
     ]
     swaps = zip(result.swap_prompts, result.swap_answers, result.swap_values, strict=True)
-    rows += [(f"{show_text(prompt)} ({brief(answer)})", measured(value), "") for prompt, answer, value in swaps]
+    rows += [
+        (f"{show_text(prompt)} ({brief(answer)})", measured(value), "") for prompt, answer, value in swaps
+    ]
     verdict = (
         "whichever name is the subject, so it does not just prefer a name"
         if (result.swap_values > 0).all()
         else "but not with both roles of the swapped names: it prefers one of them"
     )
-    said = f"Step 1. The model puts the indirect object first in {100 * (clean > 0).mean():.1f} % of the prompts, "
     return [
-        Words(said + verdict + ".", strong=True),
+        Words(f"Step 1. The model puts IO above S in {share} of the prompts, {verdict}.", strong=True),
         Table(("", "here", "GPT-2 small, Wang et al."), tuple(rows), title="Baseline"),
     ]
 
@@ -85,7 +89,7 @@ def _effects(result: IOIResult) -> list[Block]:
             strong=True,
         ),
         _map(result, "total", "Total effect of each head", limit),
-        _map(result, "direct", "Direct effect on the logits (path patching)", limit),
+        _map(result, "direct", "Direct effect on the logits (path patching, MLPs recomputed)", limit),
         _map(result, "attribution", "Direct logit attribution: what each head adds to the difference", None),
     ]
 
@@ -106,10 +110,10 @@ def _looking(result: IOIResult) -> list[Block]:
 
 def _chain(result: IOIResult) -> list[Block]:
     steps = {
-        "on name movers' queries": "Step 4. What turns the name movers away from S: heads that act on their "
-        "queries at END",
-        "on S-inhibition values": "Step 5. What tells S-inhibition heads that S was said twice: heads that act "
-        "on what they read at S2",
+        "on movers' queries": "Step 4. What tells the heads that act on the logits where to look: heads that "
+        "act on their queries at END",
+        "on S-inhibition values": "Step 5. What tells S-inhibition heads that S was said twice: heads that "
+        "act on what they read at S2",
         "on induction keys": "What the induction heads' keys at S1+1 rest on",
     }
     blocks: list[Block] = []
@@ -124,7 +128,7 @@ def _classes(result: IOIResult) -> Table:
     return Table(
         ("class", "heads here", "GPT-2 small, Wang et al.", "what it rests on"),
         tuple(
-            (name, ", ".join(heads) or "none", ", ".join(PUBLISHED_HEADS[name]), _RESTS_ON[name])
+            (name, ", ".join(heads) or "none", ", ".join(PUBLISHED_HEADS.get(name, ())), _RESTS_ON[name])
             for name, heads in result.classes
         ),
         title="Classes of heads, by the paper's own tests",
@@ -144,14 +148,11 @@ def _without(result: IOIResult) -> list[Block]:
             result.knocked_out, result.after, result.change_low, result.change_high, strict=True
         )
     )
-    share, low, high = result.faithful.tolist()
-    drawn = ", ".join(decimal(value) for value in result.random)
     return [
         Words(
-            "Step 6. Knocked out (mean over prompts of the same template), the classes cost what the table "
-            f"says. Alone, with MLPs left as they are, they keep {decimal(share)} of the difference ({decimal(low)} "
-            f"to {decimal(high)}); as many heads drawn at random keep {drawn}. GPT-2 small's circuit of 26 heads, "
-            f"by Wang et al.: {PUBLISHED['faithfulness']}.",
+            "Step 6. Knocked out (mean over prompts of the same template), the classes cost what the first "
+            "table says; alone, with MLPs left as they are, they keep what the second one says. "
+            + _agreement(result),
             strong=True,
         ),
         Table(
@@ -159,7 +160,35 @@ def _without(result: IOIResult) -> list[Block]:
             (("whole model", measured(before), "", ""), *rows),
             title="Knock-outs",
         ),
+        Table(
+            ("circuit", "heads", "faithfulness", "interval", "as many random heads", "gap (logits)"),
+            tuple(
+                (
+                    "all heads that act" if i == len(result.circuits) - 1 else "the paper's classes",
+                    str(len(heads)),
+                    decimal(result.faithful[i]),
+                    f"{decimal(result.faithful_low[i])} to {decimal(result.faithful_high[i])}",
+                    f"{decimal(result.random[i].min())} to {decimal(result.random[i].max())}"
+                    if result.random.size
+                    else "",
+                    decimal(result.gap[i]),
+                )
+                for i, heads in enumerate(result.circuits)
+            ),
+            title="Circuits alone: the share of the difference that they keep (GPT-2 small's circuit of "
+            f"26 heads, by Wang et al.: {PUBLISHED['faithfulness']}, gap {PUBLISHED['gap']})",
+        ),
     ]
+
+
+def _agreement(result: IOIResult) -> str:
+    """Whether the model does the task as GPT-2 small does."""
+    missing = [name for name in PUBLISHED_HEADS if not result.heads(name)]
+    if not missing:
+        return "Every class of the paper has heads here."
+    if len(missing) == len(PUBLISHED_HEADS):
+        return "None of the paper's classes has a head here: this model does the task in another way."
+    return f"Of the paper's classes, these stay empty here: {', '.join(missing)}."
 
 
 def _sentence(found: dict[str, tuple[str, ...]]) -> str:

@@ -44,7 +44,7 @@ class Plan(Protocol):
 
 def figure_of(view: View, *, notes: Sequence[str] = ()) -> Figure:
     """The view as a figure, with further `notes` at its end. The same view gives the same bytes."""
-    plans = [_plan(drawable_block(block)) for block in view.blocks]
+    plans = _side_by_side([_plan(drawable_block(block)) for block in view.blocks])
     room = max([_LEAST, *(plan.width for plan in plans)])
     heights = [plan.height(room) for plan in plans]
     figure, top = drawing.sheet(
@@ -81,6 +81,40 @@ def _plan(block: Block) -> Plan:
     if isinstance(block, Attention):
         return _Panels(block)
     return _Chart(block)
+
+
+def _side_by_side(plans: Sequence[Plan]) -> list[Plan]:
+    """Grids that follow each other and are of one shape, as many in a row as fit."""
+    found: list[Plan] = []
+    for plan in plans:
+        last = found[-1] if found else None
+        if isinstance(plan, GridPlan) and isinstance(last, _Row) and last.takes(plan):
+            found[-1] = _Row([*last.plans, plan])
+        else:
+            found.append(_Row([plan]) if isinstance(plan, GridPlan) else plan)
+    return found
+
+
+class _Row:
+    def __init__(self, plans: list[GridPlan]) -> None:
+        self.plans = plans
+        self.width = sum(plan.width + 0.4 for plan in plans) - 0.4
+
+    def takes(self, plan: GridPlan) -> bool:
+        """Whether another grid has room beside these and belongs there."""
+        same = plan.grid.values.shape == self.plans[0].grid.values.shape
+        return same and self.width + 0.4 + plan.width <= _WIDEST_PANELS
+
+    def _rooms(self, room: float) -> list[float]:
+        return [room] if len(self.plans) == 1 else [plan.width for plan in self.plans]
+
+    def height(self, room: float) -> float:
+        return max(plan.height(own) for plan, own in zip(self.plans, self._rooms(room), strict=True))
+
+    def draw(self, figure: Figure, left: float, top: float, room: float) -> None:
+        for plan, own in zip(self.plans, self._rooms(room), strict=True):
+            plan.draw(figure, left, top, own)
+            left += plan.width + 0.4
 
 
 class _Words:

@@ -5,20 +5,24 @@ model; what is found is the model's own, and nothing is carried over from GPT-2:
 
 1. Baseline: logit(IO) - logit(S) over the templates, and on one prompt with the roles of its names swapped.
 2. Every head by patching from prompts with three other names (p_ABC): its total effect, and its direct
-   effect on the logits (path patching); beside these its direct logit attribution.
+   effect on the logits (path patching, in which heads are frozen and MLPs recomputed, as in the paper);
+   beside these its direct logit attribution, in which MLPs have their own part.
 3. Name movers: heads whose direct effect lowers the difference when it is taken away, that look from END to
    IO, and that copy the name they look at. Negative name movers: the same with the sign turned round.
-4. S-inhibition heads: those that act on the name movers' queries at END and look from END to S2.
+   Others that act on the logits directly, but fail one of these tests, are kept apart.
+4. S-inhibition heads: those that act on the queries at END of the heads that raise the difference, and look
+   from END to S2.
 5. Induction and duplicate-token heads: those that act on what S-inhibition heads read at S2, and look from S2
    to S1+1, or to S1. Previous-token heads: those that act on the induction heads' keys at S1+1, and look from
    S1+1 to S1.
-6. Knock-outs of every class, by the mean over prompts of the same template; and the faithfulness of all
-   classes together, beside random heads, with MLPs left as they are.
+6. Knock-outs of every class, by the mean over prompts of the same template; and the faithfulness of the
+   paper's classes together, beside random heads, with MLPs left as they are. Heads that have a total effect
+   and are in no class are listed, and a circuit with them, too, stands beside that of the classes.
 
 A head "acts" where it changes the difference by `least` of the clean one, and "looks" there with `attends` of
 its attention or more. When it misleads: thresholds make classes out of what comes in degrees, so the maps
-stand beside them. A model may do the task in another way than GPT-2 does, and a class may stay empty; what is
-outside the classes is seen in the faithfulness. Backup heads, which act only when others are gone, are not
+stand beside them. A model may do the task in another way than GPT-2 does, and a class may stay empty; that is
+seen in the faithfulness. Backup heads, which act only when others are gone, are not
 looked for.
 """
 
@@ -26,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -38,7 +42,6 @@ from interp.methods.circuits import Circuit
 from interp.methods.copying_scores import copying_scores
 from interp.methods.direct_logit_attribution import direct_logit_attribution
 from interp.methods.faithfulness import faithfulness
-from interp.methods.head_scores import head_scores
 from interp.methods.heads import Head, head_name
 from interp.methods.path_patching import PathPatchingResult, path_patching
 from interp.models.base import Exact, Model
@@ -52,10 +55,12 @@ from interp.tasks.inspection import inspect_dataset
 CLASSES: tuple[str, ...] = (
     "name mover",
     "negative name mover",
+    "other direct",
     "S-inhibition",
     "induction",
     "duplicate token",
     "previous token",
+    "other total",
 )
 LOOKS: tuple[tuple[str, str], ...] = (
     ("END", "IO"),
@@ -76,7 +81,13 @@ PUBLISHED_HEADS: dict[str, tuple[str, ...]] = {
     "duplicate token": ("0.1", "0.10", "3.0"),
     "previous token": ("2.2", "4.11"),
 }
-PUBLISHED: dict[str, float] = {"logit_diff": 3.56, "accuracy": 0.993, "prob": 0.49, "faithfulness": 0.87}
+PUBLISHED: dict[str, float] = {
+    "logit_diff": 3.56,
+    "accuracy": 0.993,
+    "prob": 0.49,
+    "faithfulness": 0.87,
+    "gap": 0.46,
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -103,9 +114,12 @@ class IOIResult(Result):
     after: Float[np.ndarray, set]  # the metric without them
     change_low: Float[np.ndarray, set]  # the interval of after - before
     change_high: Float[np.ndarray, set]
-    faithful: Float[np.ndarray, "three"]  # of all classes alone: the share, and its interval's ends
-    gap: float  # |E[m(whole model) - m(circuit)]|, in logits
-    random: Float[np.ndarray, seed]  # the share of as many heads drawn at random
+    circuits: tuple[tuple[str, ...], ...]  # heads: of the paper's classes, where there are any; all that act
+    faithful: Float[np.ndarray, circuit]  # the share of the difference that the circuit alone keeps
+    faithful_low: Float[np.ndarray, circuit]
+    faithful_high: Float[np.ndarray, circuit]
+    gap: Float[np.ndarray, circuit]  # |E[m(whole model) - m(circuit)]|, in logits
+    random: Float[np.ndarray, "circuit seed"]  # the share that as many heads drawn at random keep
     path: str  # how patched runs were computed
 
     def map(self, name: str) -> Float[np.ndarray, "layer head"]:
@@ -120,7 +134,7 @@ class IOIResult(Result):
 
 
 class _Maps:
-    """What is known of each head, growing from step to step: name -> (mean, low, high), each [layer, head]."""
+    """What is known of each head, growing step by step: name -> (mean, low, high), each [layer, head]."""
 
     def __init__(self) -> None:
         self.found: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
@@ -139,6 +153,7 @@ class _Maps:
 
 def ioi(
     model: Model,
+    dataset: PairDataset | None = None,
     *,
     n: int = 60,
     templates: str | Sequence[str] = "paper",
@@ -150,11 +165,13 @@ def ioi(
     batch_size: int = 64,
     seed: int = 0,
 ) -> IOIResult:
-    """Run all steps on `n` prompts.
+    """Run all steps on `n` prompts, or on a dataset of one's own.
 
     Args:
-        templates: see `interp.tasks.indirect_objects.indirect_objects`; each needs several prompts, over which
-            its means are taken.
+        dataset: pairs of clean and p_ABC prompts with the roles IO, S1, S1+1, S2 and END, each template with
+            several prompts; the roles of names are then not swapped. None: `n` prompts are made.
+        templates: see `interp.tasks.indirect_objects.indirect_objects`; each needs several prompts, over
+            which its means are taken.
         names: of the prompt whose roles are swapped.
         least: the share of the clean difference that a head must change to act on something.
         attends: the share of its attention that a head must pay to look somewhere.
@@ -170,14 +187,16 @@ def ioi(
     """
     if not 0 < least < 1 or not 0 < attends < 1:
         raise InputError(f"least and attends are shares between 0 and 1; got {least} and {attends}.")
-    dataset = indirect_objects(model, n=n, corruption="abc", templates=templates, seed=seed)
+    swaps = None
+    if dataset is None:
+        dataset = indirect_objects(model, n=n, corruption="abc", templates=templates, seed=seed)
+        swaps = inspect_dataset(model, role_swaps(model, names=[names]))
     baseline = inspect_dataset(model, dataset)
-    swaps = inspect_dataset(model, role_swaps(model, names=[names]))
     maps = _Maps()
-    options = {"exact": exact, "batch_size": batch_size, "seed": seed}
+    options: dict[str, Any] = {"exact": exact, "batch_size": batch_size, "seed": seed}
 
     report("steps", 0, 6)
-    to_logits = path_patching(model, dataset, receivers=["logits"], **options)  # type: ignore[arg-type]
+    to_logits = _paths(model, dataset, ["logits"], None, options)
     maps.add_paths("total", to_logits, "total")
     maps.add_paths("direct", to_logits)
     _attribution(model, dataset, maps, seed)
@@ -188,30 +207,37 @@ def ioi(
     size = least * float(baseline.clean_logit_diff.mean())
     classes = _classes(model, dataset, maps, size, attends, options)
     report("steps", 4, 6)
-    every = [head for heads in classes.values() for head in heads]
-    if not every:
-        raise InputError("No head acts on the logits; look at the maps of a patch_sweep, or lower `least`.")
-    sets = {name: heads for name, heads in classes.items() if heads} | {"all of them": every}
+    sets = {name: heads for name, heads in classes.items() if heads}
+    if not sets:
+        raise InputError("No head acts; look at the maps of a patch_sweep, or lower `least`.")
+    every = [head for heads in sets.values() for head in heads]
+    if len(sets) > 1:
+        sets["all of them"] = every
     lost = ablate(
         model,
         dataset,
         [[_node(head) for head in heads] for heads in sets.values()],
         kinds="mean_by_template",
-        **options,  # type: ignore[arg-type]
+        **options,
     )
     report("steps", 5, 6)
-    kept = faithfulness(
-        model,
-        dataset,
-        Circuit.of(model, every),
-        ablation="mean_by_template",
-        compare=(),
-        keep_mlps=True,
-        n_random=n_random,
-        **options,  # type: ignore[arg-type]
-    )
+    of_paper = [head for name in PUBLISHED_HEADS for head in classes[name]]
+    circuits = [heads for heads in (of_paper, every) if heads]
+    alone = [
+        faithfulness(
+            model,
+            dataset,
+            Circuit.of(model, heads),
+            ablation="mean_by_template",
+            compare=(),
+            keep_mlps=True,
+            n_random=n_random,
+            **options,
+        )
+        for heads in circuits
+    ]
     report("steps", 6, 6)
-    circuit = kept.runs.index("circuit")
+    circuit = alone[0].runs.index("circuit")
     stacked = [np.stack(ends) for ends in zip(*maps.found.values(), strict=True)]
     return IOIResult(
         provenance=Provenance.of(model, seed=seed),
@@ -220,9 +246,9 @@ def ioi(
         clean_values=baseline.clean_logit_diff,
         corrupted_values=baseline.corrupted_logit_diff,
         clean_probs=baseline.clean_prob,
-        swap_prompts=swaps.clean,
-        swap_answers=swaps.answers,
-        swap_values=swaps.clean_logit_diff,
+        swap_prompts=() if swaps is None else swaps.clean,
+        swap_answers=() if swaps is None else swaps.answers,
+        swap_values=np.zeros(0) if swaps is None else swaps.clean_logit_diff,
         maps=tuple(maps.found),
         values=stacked[0],
         low=stacked[1],
@@ -234,14 +260,12 @@ def ioi(
         after=lost.after[0],
         change_low=lost.change_low[0],
         change_high=lost.change_high[0],
-        faithful=np.array(
-            [
-                ends[0, circuit]
-                for ends in (kept.faithfulness, kept.faithfulness_low, kept.faithfulness_high)
-            ]
-        ),
-        gap=float(kept.gap[0, circuit]),
-        random=kept.random_faithfulness[0],
+        circuits=tuple(tuple(map(head_name, heads)) for heads in circuits),
+        faithful=np.array([one.faithfulness[0, circuit] for one in alone]),
+        faithful_low=np.array([one.faithfulness_low[0, circuit] for one in alone]),
+        faithful_high=np.array([one.faithfulness_high[0, circuit] for one in alone]),
+        gap=np.array([one.gap[0, circuit] for one in alone]),
+        random=np.stack([one.random_faithfulness[0] for one in alone]),
         path=to_logits.path,
     )
 
@@ -250,28 +274,24 @@ def _attribution(model: Model, dataset: PairDataset, maps: _Maps, seed: int) -> 
     found = direct_logit_attribution(
         model, dataset.clean, dataset.answers, dataset.foils, views=["head"], seed=seed
     )
-    assert found.by_head is not None and found.by_head_low is not None and found.by_head_high is not None
-    maps.add("attribution", found.by_head, found.by_head_low, found.by_head_high)
+    by_head = [getattr(found, "by_head" + end) for end in ("", "_low", "_high")]
+    maps.add("attribution", *by_head)
 
 
 def _looks_and_copies(model: Model, dataset: PairDataset, maps: _Maps, seed: int) -> None:
-    looks = attention_by_role(model, dataset, pairs=LOOKS, seed=seed)
+    looks = attention_by_role(model, dataset, between=LOOKS, seed=seed)
     for i, (query, key) in enumerate(LOOKS):
         maps.add(f"{query} to {key}", looks.attention[i], looks.low[i], looks.high[i])
     copies = copying_scores(model, dataset, seed=seed)
     maps.add("copying", copies.copying, copies.copying_low, copies.copying_high)
     maps.add("negative copying", copies.negative, copies.negative_low, copies.negative_high)
-    scores = head_scores(model, seed=seed)
-    for name in ("previous_token", "duplicate_token", "induction"):
-        i = scores.scores.index(name)
-        maps.add(f"{name.replace('_', ' ')} score", scores.mean[i], scores.low[i], scores.high[i])
 
 
 def _classes(
-    model: Model, dataset: PairDataset, maps: _Maps, size: float, attends: float, options: dict
+    model: Model, dataset: PairDataset, maps: _Maps, size: float, attends: float, options: dict[str, Any]
 ) -> dict[str, list[Head]]:
     """The heads of each class, the strongest first; from the logits backwards."""
-    found: dict[str, list[Head]] = dict.fromkeys(CLASSES, [])
+    found: dict[str, list[Head]] = {name: [] for name in CLASSES}
     taken: set[Head] = set()
 
     def choose(name: str, effect: np.ndarray, *tests: np.ndarray) -> None:
@@ -282,15 +302,15 @@ def _classes(
 
     def acting_on(name: str, receivers: list[str], role: str) -> np.ndarray:
         """How much each head lowers the difference through receivers at a role; a map of that name."""
-        result = path_patching(model, dataset, receivers=receivers, role=role, **options)
-        maps.add_paths(name, result)
+        maps.add_paths(name, _paths(model, dataset, receivers, role, options))
         return maps[name]
 
     direct, to_io = maps["direct"], maps["END to IO"]
     choose("name mover", direct, direct < 0, to_io >= attends, maps["copying"] >= COPIES)
     choose("negative name mover", direct, direct > 0, to_io >= attends, maps["negative copying"] >= COPIES)
-    if movers := found["name mover"]:
-        on_queries = acting_on("on name movers' queries", [f"{_node(h)}<q>" for h in movers], "END")
+    choose("other direct", direct)
+    if movers := found["name mover"] + [h for h in found["other direct"] if direct[h] < 0]:
+        on_queries = acting_on("on movers' queries", [f"{_node(h)}<q>" for h in movers], "END")
         choose("S-inhibition", on_queries, on_queries < 0, maps["END to S2"] >= attends)
     if inhibitors := found["S-inhibition"]:
         on_values = acting_on("on S-inhibition values", _of_kv_heads(model, inhibitors, "v"), "S2")
@@ -299,7 +319,15 @@ def _classes(
     if inducers := found["induction"]:
         on_keys = acting_on("on induction keys", _of_kv_heads(model, inducers, "k"), "S1+1")
         choose("previous token", on_keys, on_keys < 0, maps["S1+1 to S1"] >= attends)
+    choose("other total", maps["total"])
     return found
+
+
+def _paths(
+    model: Model, dataset: PairDataset, receivers: list[str], role: str | None, options: dict[str, Any]
+) -> PathPatchingResult:
+    """Every head's effect through these receivers; as in the paper, MLPs between are recomputed."""
+    return path_patching(model, dataset, receivers=receivers, role=role, mlps="recomputed", **options)
 
 
 def _node(head: Head) -> str:
