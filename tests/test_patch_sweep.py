@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import interp
+from conftest import run
 from interp import Edit
 from interp.errors import DegeneratePairError, InputError, SiteError
 from interp.methods.patch_sweep import compare
@@ -173,3 +176,17 @@ def test_an_estimate_is_exact_where_the_metric_is_linear(load: Load, name: str) 
 def test_refusals(load: Load, change: dict, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         interp.patch_sweep(load("demo-gpt2"), **{**PAIR, **change})
+
+
+def test_over_a_task_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--set", "task=indirect_objects", "--set", "n=4", "--set", "site=z", "--set", "by=head"]
+    assert run("run", "patch_sweep", *options, "--tag", "ioi", "--out", tmp_path) == 0
+    record = json.loads((tmp_path / "patch_sweep" / "ioi" / "result.json").read_text())
+    assert len(record["result"]["by_pair"]) == 4
+    assert record["config"]["clean"] is None
+    resolved = tmp_path / "patch_sweep" / "ioi" / "config.yaml"
+    assert run("run", "patch_sweep", "--config", resolved, "--tag", "again", "--out", tmp_path) == 0
+    again = json.loads((tmp_path / "patch_sweep" / "again" / "result.json").read_text())
+    assert again["result"] == record["result"]
+    assert run("run", "patch_sweep", *options, "--set", "clean=Hello there", "--out", tmp_path) == 2
+    assert "both a task and clean" in capsys.readouterr().err

@@ -21,6 +21,25 @@ from interp.runs import read_run
 
 EXPERIMENTS = ["logit_lens", "causal_tracing"]
 MODELS = ["demo-gpt2", "demo-qwen3"]
+#: The others, each made small; those of the tuned lens train one first (tests/test_tuned_lens.py).
+SMALL = {
+    "ablation": ["n=4"],
+    "attention": [],
+    "attention_by_role": ["n=4"],
+    "circuit": ["n=4", "n_random=1", 'compare=["mean"]'],
+    "circuit_parts": ["n=4", 'circuit=["a0","m0"]', "n_random=1", "n_greedy=0", 'groups={"first":["a0.h5"]}'],
+    "contrast": [],
+    "copying_scores": ["n=4"],
+    "direct_logit_attribution": [],
+    "discovery": ["n=2", "method=eap", "n_members=20"],
+    "head_scores": ["n=2"],
+    "ioi": ["n=8", 'templates=["[A] and [B] went to the [PLACE]. [S] gave a [OBJECT] to"]', "n_random=1"],
+    "patch_sweep": [],
+    "patching_vs_attribution": ["n=4"],
+    "path_patching": ["n=2"],
+    "size_curve": ["n=2", "method=eap", "n_random=1", "options={}"],
+}
+TRAINED = {"train_tuned_lens", "tuned_lens"}
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*/*.yaml"))
 
 
@@ -78,6 +97,26 @@ def test_results_read_back_exactly(out):
         assert read_run(out / name / "first").result.to_dict() == record["result"]
 
 
+def test_no_experiment_is_left_out():
+    assert {*EXPERIMENTS, *SMALL, *TRAINED} == set(all_experiments())
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_experiment_is_kept_and_drawn_again(tmp_path, capsys, name):
+    arguments = [part for setting in SMALL[name] for part in ("--set", setting)]
+    assert run("run", name, "--tag", "small", "--out", tmp_path, *arguments) == 0, capsys.readouterr().err
+    folder = tmp_path / name / "small"
+    assert {f.name for f in folder.iterdir()} == {"result.json", "config.yaml", f"{name}.png", "report.html"}
+    page = (folder / "report.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org/", "")
+    assert "https://" not in page
+    found = read_run(folder)
+    assert found.result.to_dict() == json.loads((folder / "result.json").read_text())["result"]
+    before = (folder / f"{name}.png").read_bytes()
+    assert run("show", folder, "--redraw") == 0
+    assert (folder / f"{name}.png").read_bytes() == before
+
+
 def test_a_taken_tag_is_kept_unless_forced(out, capsys):
     before = (out / "logit_lens" / "first" / "result.json").read_text()
     assert run("run", "logit_lens", "--tag", "first", "--out", out) == 2
@@ -125,9 +164,9 @@ def test_shipped_configs_are_valid(config):
     assert found.make_config(values).model == config.stem
 
 
-def test_configs_cover_both_experiments_on_four_models():
+def test_configs_cover_every_experiment_on_four_models():
     have = {(p.parent.name, p.stem) for p in CONFIGS}
-    assert {(e, m) for e in EXPERIMENTS for m in [*MODELS, "gpt2", "qwen3-0.6b"]} <= have
+    assert {(e, m) for e in all_experiments() for m in [*MODELS, "gpt2", "qwen3-0.6b"]} <= have
 
 
 def test_a_toy_experiment_registers_and_runs(tmp_path):

@@ -77,6 +77,8 @@ class Experiment:
         if first["type"] == "extra_forbidden":
             return f"Unknown key {key!r} for {self.name}; {nearest(key, self.config.model_fields)}"
         what = str(first["msg"]).removeprefix("Input ").removeprefix("Value error, ")
+        if not key:
+            return f"The configuration will not do for {self.name}: it {what}."
         quote = "; put text that reads as yes, no or a number in quotes" if "string" in what else ""
         value = reprlib.repr(first["input"])  # shortened: a configuration may hold anything
         return f"The value {value} of {key!r} will not do for {self.name}: it {what}{quote}."

@@ -61,11 +61,26 @@ class CircuitPartsConfig(CircuitConfig):
 
 
 class SizeCurveConfig(CircuitConfig):
-    """See `interp.size_curve` for what each key means. The circuit is a file, with scores."""
+    """See `interp.size_curve` for what each key means. Without a `circuit`, a file with scores, all edges (or
+    nodes, by `level`) are scored first, by `method`, on other pairs than those of the curve: seed + 1."""
 
-    circuit: str
+    circuit: str | None = None  # type: ignore[assignment]  # the others need one
+    method: Literal["exact", "eap", "eap-ig-inputs", "eap-ig-activations"] = "eap-ig-inputs"
+    steps: int = 5
+    construction: Literal["greedy", "top"] = "top"
     absolute: bool = True
     n_random: int = 3
+
+    def scored(self, model: Model) -> Circuit:
+        """The circuit with the scores that make the order."""
+        if self.circuit is not None:
+            return self.read(model)
+        from interp.methods.edge_scores import edge_scores, node_scores
+
+        others = self.model_copy(update={"seed": self.seed + 1}).dataset(model)
+        score = node_scores if self.level == "node" else edge_scores
+        options = {"method": self.method, "steps": self.steps, "metric": self.metric}
+        return score(model, others, **options, batch_size=self.batch_size, seed=self.seed).scored  # type: ignore[arg-type]
 
 
 _OWN = ("circuit", "level", "grouped")
@@ -92,7 +107,11 @@ def run_parts(config: CircuitPartsConfig, model: Model) -> CircuitPartsResult:
 @experiment("size_curve", config=SizeCurveConfig, shown_by="interp.figures.size_curve")
 def run_curve(config: SizeCurveConfig, model: Model) -> SizeCurveResult:
     """How large must a circuit be? Faithfulness by size, with CPR and CMD, from a file of scores."""
+    from interp.methods.circuits import Circuit
+    from interp.methods.discovery import greedy
     from interp.methods.size_curve import size_curve
 
-    dataset, scored = config.dataset(model), config.read(model)
-    return size_curve(model, dataset, scored, **config.arguments(*_OWN), seed=config.seed)
+    dataset, scored = config.dataset(model), config.scored(model)
+    build = greedy if config.construction == "greedy" else Circuit.top
+    arguments = config.arguments(*_OWN, "method", "steps", "construction")
+    return size_curve(model, dataset, scored, build=build, **arguments, seed=config.seed)
