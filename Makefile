@@ -19,11 +19,13 @@ test-real: $(VENV)/.test  ## on published weights: MODEL=gpt2, from the local ca
 	$(BIN)/python -m pytest tests/test_real.py tests/test_published.py -k "not whole_of_it" \
 	  --real $(MODEL) $(if $(WEIGHTS),--weights $(WEIGHTS)) --figures docs/figures/real
 
-bench: $(VENV)/.test  ## sweeps side by side with other libraries; writes docs/benchmarks.md (10 to 20 minutes)
+bench: $(VENV)/.test  ## sweeps side by side with other libraries; writes docs/benchmarks.md (half an hour)
 	$(INSTALL) -c constraints.txt -e '.[bench]'
 	-$(INSTALL) --no-deps pyvene==0.1.8
 	$(BIN)/python bench/sweeps.py --write
 	$(BIN)/python bench/gradients.py --write
+	$(BIN)/python bench/loading.py --write
+	$(BIN)/python bench/edges.py --write
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
