@@ -5,7 +5,7 @@ Elhage et al. 2021, https://transformer-circuits.pub/2021/framework ; nostalgebr
 1. The residual stream at a position is a sum: the embedding, and what each attention and MLP layer added.
 2. The final norm divides it by a scale. With that scale frozen at the value of this run, the rest of the way
    to a logit (centring, the norm's weight and bias, the unembedding and its bias) is an affine map: a
-   constant, and a direction in the residual stream (`Readout`).
+   constant, and a direction in the residual stream (`FrozenReadout`).
 3. The product of each part with the direction is its part of the logit. Together with the constant, these sum
    to the logit, which is checked. Heads, source positions and neurons split an attention or MLP part further:
    ``attn_out = sum of z @ W_O + bias``, ``z = sum over positions of pattern * v``, ``mlp_out = mlp_act @
@@ -90,7 +90,7 @@ class DirectLogitAttributionResult(Result):
 
 
 @dataclass(frozen=True, eq=False)
-class Readout:
+class FrozenReadout:
     """How a logit (difference) is read off the residual stream, with the final norm's scale frozen.
 
     ``value = resid @ direction + constant``. `constant` is what the norm's bias and the unembedding's bias
@@ -308,7 +308,7 @@ def frozen_readout(
     logits: Float[Tensor, d_vocab],
     answer: int,
     foil: int | None = None,
-) -> Readout:
+) -> FrozenReadout:
     """The direction whose product with the residual stream, and a constant, is a logit (difference).
 
     Without knowing the norm: a norm divides a linear map of its input by a scale and adds a bias, so that
@@ -348,7 +348,7 @@ def frozen_readout(
         )
     signs = torch.tensor([1.0] if foil is None else [1.0, -1.0], dtype=torch.float64)
     n = len(ids)
-    return Readout(
+    return FrozenReadout(
         direction=scale * (signs @ slopes[:n]),
         constant=float(signs @ constants[:n]),
         value=float(signs @ values[:n]),
