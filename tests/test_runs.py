@@ -33,7 +33,11 @@ SMALL = {
     "direct_logit_attribution": [],
     "discovery": ["n=2", "method=eap", "n_members=20"],
     "head_scores": ["n=2"],
-    "ioi": ["n=8", 'templates=["Then, [A] and [B] went to the [PLACE]. [S] gave a [OBJECT] to"]', "n_random=1"],
+    "ioi": [
+        "n=8",
+        'templates=["Then, [A] and [B] went to the [PLACE]. [S] gave a [OBJECT] to"]',
+        "n_random=1",
+    ],
     "patch_sweep": [],
     "patching_vs_attribution": ["n=4"],
     "path_patching": ["n=2"],
