@@ -18,6 +18,7 @@ from compiled import (
     induction_model,
     linear_model,
 )
+from conftest import run
 from edges_by_hand import exact_effects
 from families import FAMILIES as ALL_FAMILIES
 from families import family_model
@@ -31,6 +32,7 @@ from interp.methods.sender_runs import sender_runs
 from interp.models.base import Model
 from interp.readout import Readout
 from interp.results import read_result
+from interp.runs import read_run
 from interp.sites import Edit
 from interp.tasks.base import Pair, PairDataset
 from planting import FAMILIES
@@ -466,6 +468,20 @@ def test_senders_that_write_the_same_have_no_score():
     assert scores.matrix().shape == graph.mask.shape
 
 
+def test_what_was_scored_before_a_stop_is_not_scored_again(load, monkeypatch, tmp_path):
+    model, pairs = load("tiny-gpt2"), some_pairs(load("tiny-gpt2"), n=2)
+    with interp.resuming(tmp_path):
+        scores, paths = edge_scores(model, pairs[:1]), path_patching(model, pairs)
+        monkeypatch.setattr(model, "sweep", None)  # whoever calls it now fails
+        assert (edge_scores(model, pairs[:1]).scores == scores.scores).all()
+        assert (path_patching(model, pairs).direct == paths.direct).all()
+        for other in ({"direction": "denoising"}, {"metric": "kl"}):
+            with pytest.raises(TypeError):
+                edge_scores(model, pairs[:1], **other)
+        with pytest.raises(TypeError):
+            path_patching(model, pairs, mlps="recomputed")
+
+
 # ---- construction ----
 
 
@@ -566,3 +582,46 @@ def test_nnsight_says_what_it_cannot_reach(load):
         a, b = (path_patching(one, pairs, senders=senders).direct for one in (model, same))
         np.testing.assert_allclose(a, b, atol=1e-4)
     np.testing.assert_allclose(node_scores(model, pairs).scores, node_scores(same, pairs).scores, atol=1e-4)
+
+
+# ---- from the command line ----
+
+TAUGHT = 'options={"corruption": "abc", "templates": "taught"}'
+
+
+@pytest.mark.parametrize("model", ["demo-gpt2", "demo-qwen3"])
+def test_discovery_is_run_and_shown(tmp_path, capsys, model):
+    options = ["--set", "n=3", "--set", TAUGHT, "--set", "method=eap"]
+    arguments = ["run", "discovery", "--set", f"model={model}", "--set", "n_members=15", *options]
+    assert run(*arguments, "--out", tmp_path, "--tag", "t") == 0
+    shown = capsys.readouterr().out
+    kept = read_run(tmp_path / "discovery" / "t")
+    assert kept.result.strongest(1)[0][0] in shown
+    assert ("shared by several heads" in shown) == (model == "demo-qwen3")
+    assert {"discovery.png", "report.html"} <= {path.name for path in kept.files}
+    nodes = ["--set", "level=node", "--set", "construction=top"]
+    assert run(*arguments, *nodes, "--out", tmp_path, "--tag", "nodes") == 0
+    assert "Circuit: 15 of" in capsys.readouterr().out
+    assert run(*arguments, "--set", "level=node", "--out", tmp_path, "--tag", "greedy-nodes") != 0
+    assert "construction='top'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [],
+        ["--set", 'receivers=["a2.h1<q>"]', "--set", "role=END", "--set", "direction=denoising"],
+        ["--set", 'senders=["m0", ["a0.h1", "a1.h2"]]', "--set", "mlps=recomputed"],
+        ["--set", 'receivers=["a0.h0<q>"]'],  # no head writes before
+    ],
+)
+def test_path_patching_is_run_and_shown(tmp_path, capsys, asked):
+    options = ["--set", "n=3", "--set", TAUGHT]
+    assert run("run", "path_patching", *options, *asked, "--out", tmp_path, "--tag", "t") == 0
+    shown = capsys.readouterr().out
+    result = read_run(tmp_path / "path_patching" / "t").result
+    if result.direct.any():
+        assert result.senders[int(np.abs(result.direct).argmax())] in shown
+    else:
+        assert "No sender acts directly" in shown
+    assert ("Total effect" in shown) == (result.senders[0] != "m0")

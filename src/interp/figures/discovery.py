@@ -114,5 +114,5 @@ def _bars(result: DiscoveryResult) -> Bars:
         title=f"The {len(chosen)} largest scores of all {len(result.names):,} {result.level}s",
         low=tuple(result.low[chosen].tolist()),
         high=tuple(result.high[chosen].tolist()),
-        note="Those that are not in the circuit, too.",
+        note="Also those that are not in the circuit.",
     )
