@@ -6,7 +6,7 @@ everything downstream follows, and
     score = metric with the edge patched - metric unpatched.
 
 In the usual direction, noising, the base run is clean and the donor corrupted, so that an edge which supports
-the answer has a negative score: corrupting it lowers the metric. (EAP-IG's package hands its metric in as a
+the answer has a negative score: corrupting it lowers the metric. (EAP-IG's examples hand the metric in as a
 loss, -logit_diff, so its signs are the opposite; what is chosen by absolute score is the same.)
 
 Methods:
