@@ -111,9 +111,11 @@ def test_ctrl_c_on_the_command_line_and_the_same_again(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "interp", "run", "patch_sweep", "--config", "many.yaml", "--tag", "many"]
     parts = tmp_path / "outputs" / "patch_sweep" / ".many.parts"
 
-    started = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    def start() -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True)
+
+    started = start()
     while len(list(parts.glob("*.npz"))) < 2:
         assert started.poll() is None, started.communicate()
         time.sleep(0.01)

@@ -191,6 +191,14 @@ def ioi(
     if dataset is None:
         dataset = indirect_objects(model, n=n, corruption="abc", templates=templates, seed=seed)
         swaps = inspect_dataset(model, role_swaps(model, names=[names]))
+    few = [template for template, own in dataset.by_template().items() if len(own) < 2]
+    if few:
+        raise InputError(
+            f"{len(few)} templates (in one order or the other) have one prompt alone, so there is no mean over "
+            f"them; take n={2 * len(dataset.by_template())} or more, or fewer templates."
+        )
+    for site in ("q", "k", "v", "pattern"):
+        model.check_site(site)
     baseline = inspect_dataset(model, dataset)
     maps = _Maps()
     options: dict[str, Any] = {"exact": exact, "batch_size": batch_size, "seed": seed}
