@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _NAMED = 3
 _MOST = 30  # rows of a grid or a table; of more sets, the ones of the strongest effect
+_BESIDE_MAPS = 12  # rows of a table that stands below maps of every head
 
 _METRIC = {
     "logit_diff": "logit(answer) - logit(foil)",
@@ -75,9 +76,9 @@ def _signed(value: float) -> str:
     return f"{'+' if value > 0 else ''}{decimal(value)}"
 
 
-def _strongest(result: AblationResult) -> list[int]:
+def _strongest(result: AblationResult, most: int = _MOST) -> list[int]:
     """The sets of the strongest effect under any kind, in the order in which they were given."""
-    order = np.argsort(-np.abs(result.change).max(0), kind="stable")[:_MOST]
+    order = np.argsort(-np.abs(result.change).max(0), kind="stable")[:most]
     return sorted(order.tolist())
 
 
@@ -137,7 +138,7 @@ def _all_heads(result: AblationResult) -> tuple[int, int] | None:
 
 
 def _table(result: AblationResult) -> Table:
-    rows = _strongest(result)
+    rows = _strongest(result, _MOST if _all_heads(result) is None else _BESIDE_MAPS)
     return Table(
         columns=("knocked out", "before", *(f"after {kind}" for kind in result.kinds)),
         rows=tuple(

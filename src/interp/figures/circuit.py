@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from interp.figures.circuit_words import ABLATIONS, METRICS, UNITS, drawn, interval, members, on_pairs
-from interp.figures.notation import decimal, measured, show_text
+from interp.figures.notation import decimal, show_text
 from interp.figures.presented import presented
 from interp.figures.view import Bars, Block, Table, View, Words
 
@@ -67,7 +67,7 @@ def _verdict(result: FaithfulnessResult) -> str:
         if len(spread) > 1
         else ""
     )
-    return f"{said}{beside}. Gap: {measured(result.gap[0, 2])}.{kinds}"
+    return f"{said}{beside}. Gap: {decimal(result.gap[0, 2])} {UNITS[result.metric]}.{kinds}"
 
 
 def _interval(result: FaithfulnessResult, ablation: int, run: int) -> tuple[float, float]:
@@ -88,9 +88,9 @@ def _bars(result: FaithfulnessResult) -> Bars:
 
 
 def _ablations(result: FaithfulnessResult) -> Table:
-    rows: list[tuple[str | float, ...]] = []
+    rows: list[tuple[str, ...]] = []
     for i, kind in enumerate(result.ablations):
-        full, empty, circuit = (float(x) for x in result.values[i, :_BASELINES].mean(-1))
+        full, empty, circuit = (decimal(x) for x in result.values[i, :_BASELINES].mean(-1))
         randoms = result.random_faithfulness[i]
         low, high = _interval(result, i, 2)
         beside = f"{decimal(randoms.min())} to {decimal(randoms.max())}" if len(randoms) else ""
@@ -100,9 +100,9 @@ def _ablations(result: FaithfulnessResult) -> Table:
                 full,
                 empty,
                 circuit,
-                float(result.faithfulness[i, 2]),
+                decimal(result.faithfulness[i, 2]),
                 interval(low, high),
-                float(result.gap[i, 2]),
+                decimal(result.gap[i, 2]),
                 beside,
             )
         )

@@ -22,8 +22,10 @@ def head_map(
     below: str = "",
     signed: bool = False,
     limit: float | None = 1.0,
+    least: float = 0.0,
 ) -> Grid:
-    """Values [layer, head] with their intervals on hover; from 0 upwards, or centred on 0 where `signed`."""
+    """Values [layer, head] with their intervals on hover; from 0 upwards, or centred on 0 where `signed`.
+    The strongest are framed, where they are above `least`."""
     layers, heads = values.shape
     return Grid(
         values=values,
@@ -36,7 +38,7 @@ def head_map(
         above=above,
         below=below,
         hover=(("from", low), ("to", high)),
-        framed=tuple(_strongest(values)[:_FRAMED]),
+        framed=tuple(at for at in _strongest(values)[:_FRAMED] if abs(values[at]) > least),
         framed_means="the strongest",
     )
 

@@ -21,6 +21,7 @@ _MEANING = {
     "prefix_matching": "to the tokens after all earlier occurrences, of a sequence said four times",
 }
 _CLEAR = 0.25  # attention to one shift that is worth a line of the table
+_SEEN = 0.1  # scores below are not named, nor framed
 
 
 def view(result: HeadScoresResult) -> View:
@@ -33,12 +34,11 @@ def view(result: HeadScoresResult) -> View:
             unit="attention",
             title=f"{name.replace('_', ' ').capitalize()} (spread evenly: {decimal(result.chance[i])})",
             above=f"attends {_MEANING[name]}",
+            least=_SEEN,
         )
         for i, name in enumerate(result.scores)
     ]
-    highest = [
-        f"{name.replace('_', ' ')}: {strongest_heads(result.score(name), 3)}" for name in result.scores
-    ]
+    highest = [f"{name.replace('_', ' ')}: {_highest(result.score(name))}" for name in result.scores]
     return View(
         title="Which heads look at the token before, at duplicates, and at what came after them?",
         above=(
@@ -60,6 +60,12 @@ def view(result: HeadScoresResult) -> View:
     )
 
 
+def _highest(score: np.ndarray) -> str:
+    """The strongest heads, at most three; or that there is none."""
+    seen = int((score >= _SEEN).sum())
+    return strongest_heads(score, min(seen, 3)) if seen else f"none (at most {decimal(score.max())})"
+
+
 def _shifts(result: HeadScoresResult) -> Table:
     """The heads that look at one place near the earlier occurrence, each with the place."""
     best = result.by_shift.argmax(0)  # [layer, head]
@@ -71,7 +77,7 @@ def _shifts(result: HeadScoresResult) -> Table:
     return Table(
         columns=("head", "looks most at", "attention"),
         rows=tuple((a, b, decimal(c)) for a, b, c in rows),
-        title=f"Heads with attention of {_CLEAR} or more to one place near the earlier occurrence",
+        title=f"Heads that pay {_CLEAR} or more to one place near the earlier occurrence of the same token",
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from interp.figures.head_maps import head_map, strongest_heads
 from interp.figures.notation import brief, count, decimal, measured, show_text
 from interp.figures.presented import presented
@@ -23,6 +25,7 @@ _RESTS_ON = {
     "previous token": "acts on the induction heads' keys at S1+1; looks from S1+1 to S1",
     "other total": "has a total effect, through other heads, and is in none of the classes",
 }
+_LISTED = 8  # heads in the table of those that act on the logits
 _SIGN = {"above": "the difference rises when the head is corrupted", "below": "it falls: the head is needed"}
 
 
@@ -84,8 +87,10 @@ def _effects(result: IOIResult) -> list[Block]:
     return [
         Words(
             f"Step 2. Corrupting one head at a time: the largest total effects are {strongest_heads(total)}; "
-            f"of these, what reaches the logits directly: {strongest_heads(direct)}. A large total effect "
-            "without a direct one means that other heads read it.",
+            f"the largest direct effects on the logits: {strongest_heads(direct)}. A large total effect "
+            "without a direct one means that other heads read it. Direct is without other heads, but through "
+            "MLPs; attribution is without either, so that where it is small, MLPs turn what the head says "
+            "into the answer.",
             strong=True,
         ),
         _map(result, "total", "Total effect of each head", limit),
@@ -105,7 +110,20 @@ def _looking(result: IOIResult) -> list[Block]:
         *(_share(result, name, f"Attention from {name}", "it looks there") for name in looked),
         _share(result, "copying", "Copying score", "the name is among the likeliest tokens"),
         _share(result, "negative copying", "Copying score, sign turned round", "it suppresses the name"),
+        _on_the_logits(result),
     ]
+
+
+def _on_the_logits(result: IOIResult) -> Table:
+    """The heads of the largest direct effects: where they look from END, and what they write of a name."""
+    direct = result.map("direct")
+    order = np.argsort(-np.abs(direct), axis=None, kind="stable")[:_LISTED].tolist()
+    names = ("direct", "END to IO", "END to S1", "END to S2", "copying", "negative copying")
+    rows = []
+    for layer, head in (divmod(i, direct.shape[1]) for i in order):
+        rows.append((f"{layer}.{head}", *(decimal(result.map(name)[layer, head]) for name in names)))
+    columns = ("head", "direct effect", "looks at IO", "at S1", "at S2", "copies a name", "suppresses it")
+    return Table(columns, tuple(rows), title=f"The {len(rows)} heads of the largest direct effects, together")
 
 
 def _chain(result: IOIResult) -> list[Block]:
@@ -116,11 +134,22 @@ def _chain(result: IOIResult) -> list[Block]:
         "act on what they read at S2",
         "on induction keys": "What the induction heads' keys at S1+1 rest on",
     }
+    size = result.least * result.clean_values.mean()
     blocks: list[Block] = []
     for name, words in steps.items():
-        if name in result.maps:
-            blocks.append(Words(f"{words}: {strongest_heads(result.map(name))}.", strong=True))
-            blocks.append(_map(result, name, f"Effect of each head {name}", None))
+        if name not in result.maps:
+            continue
+        effect = result.map(name)
+        if not effect.any():
+            blocks.append(Words(f"{words}: none, there is no head before them.", strong=True))
+            continue
+        largest = strongest_heads(effect)
+        if (np.abs(effect) < size).all():
+            largest = f"none that acts (largest: {largest})"
+        blocks.append(Words(f"{words}: {largest}.", strong=True))
+        blocks.append(_map(result, name, f"Effect of each head {name}", None))
+    if "on S-inhibition values" not in result.maps:
+        blocks.append(Words("No S-inhibition head is found, so there is none to follow back (step 5)."))
     return blocks
 
 
@@ -136,49 +165,70 @@ def _classes(result: IOIResult) -> Table:
 
 
 def _without(result: IOIResult) -> list[Block]:
-    before = float(result.clean_values.mean())
-    rows = tuple(
-        (
-            f"without {name if name == 'all of them' else f'{name} heads'}",
-            measured(after),
-            f"{100 * (after - before) / before:+.0f} %",
-            f"{measured(low)} to {measured(high)}",
-        )
-        for name, after, low, high in zip(
-            result.knocked_out, result.after, result.change_low, result.change_high, strict=True
-        )
-    )
     return [
         Words(
-            "Step 6. Knocked out (mean over prompts of the same template), the classes cost what the first "
-            "table says; alone, with MLPs left as they are, they keep what the second one says. "
-            + _agreement(result),
+            f"Step 6. Without these heads, the model falls to {decimal(result.after[-1])} of "
+            f"{decimal(result.clean_values.mean())} logits; they alone, with all MLPs, keep "
+            f"{decimal(result.faithful[-1])} of the difference. {_agreement(result)}",
             strong=True,
         ),
-        Table(
-            ("", "logit difference", "change", "interval of the change"),
-            (("whole model", measured(before), "", ""), *rows),
-            title="Knock-outs",
-        ),
-        Table(
-            ("circuit", "heads", "faithfulness", "interval", "as many random heads", "gap (logits)"),
-            tuple(
-                (
-                    "all heads that act" if i == len(result.circuits) - 1 else "the paper's classes",
-                    str(len(heads)),
-                    decimal(result.faithful[i]),
-                    f"{decimal(result.faithful_low[i])} to {decimal(result.faithful_high[i])}",
-                    f"{decimal(result.random[i].min())} to {decimal(result.random[i].max())}"
-                    if result.random.size
-                    else "",
-                    decimal(result.gap[i]),
-                )
-                for i, heads in enumerate(result.circuits)
-            ),
-            title="Circuits alone: the share of the difference that they keep (GPT-2 small's circuit of "
-            f"26 heads, by Wang et al.: {PUBLISHED['faithfulness']}, gap {PUBLISHED['gap']})",
+        _knock_outs(result),
+        _alone(result),
+        Words(
+            "Knocked out heads, and in a circuit all other heads, are set to their mean over the corrupted "
+            "prompts of the same template. A circuit's faithfulness is the share of the difference between "
+            "the whole model (1) and the model without any head's work (0) that it keeps; the gap is what it "
+            "lacks, or has too much, in logits."
         ),
     ]
+
+
+def _knock_outs(result: IOIResult) -> Table:
+    """The metric before, and without each class of heads."""
+    before = float(result.clean_values.mean())
+    heads = dict(result.classes)
+    every = sum(len(names) for names in heads.values())
+    rows: list[tuple[str, ...]] = [("nothing: the whole model", "", decimal(before), "", "", "")]
+    for name, after, low, high in zip(
+        result.knocked_out, result.after, result.change_low, result.change_high, strict=True
+    ):
+        of_class = name in heads
+        rows.append(
+            (
+                f"{name} heads" if of_class else name,
+                str(len(heads[name]) if of_class else every),
+                decimal(after),
+                decimal(after - before),
+                f"{decimal(low)} to {decimal(high)}",
+                f"{100 * (after - before) / before:+.0f} %",
+            )
+        )
+    columns = ("knocked out", "heads", "logit(IO) - logit(S)", "change (logits)", "interval", "change")
+    return Table(columns, tuple(rows), title="Knock-outs: what the model loses without each class")
+
+
+def _alone(result: IOIResult) -> Table:
+    """The circuits that were found, beside as many random heads, and the paper's."""
+    rows: list[tuple[str, ...]] = []
+    for i, heads in enumerate(result.circuits):
+        is_last = i == len(result.circuits) - 1
+        random = result.random[i]
+        rows.append(
+            (
+                "all heads that act" if is_last else "the paper's classes",
+                str(len(heads)),
+                decimal(result.faithful[i]),
+                f"{decimal(result.faithful_low[i])} to {decimal(result.faithful_high[i])}",
+                decimal(result.gap[i]),
+                f"{decimal(random.min())} to {decimal(random.max())} ({len(random)} draws)"
+                if random.size
+                else "",
+            )
+        )
+    published = (decimal(PUBLISHED["faithfulness"]), "", decimal(PUBLISHED["gap"]), "")
+    rows.append(("GPT-2 small, Wang et al.", "26", *published))
+    columns = ("circuit", "heads", "faithfulness", "interval", "gap (logits)", "as many random heads")
+    return Table(columns, tuple(rows), title="Circuits alone: what they keep when all other heads are gone")
 
 
 def _agreement(result: IOIResult) -> str:
@@ -208,7 +258,8 @@ def _map(result: IOIResult, name: str, title: str, limit: float | None) -> Block
         title=title,
         signed=True,
         limit=limit,
-        **words,
+        above=words["above"],
+        below=words["below"],
     )
 
 

@@ -75,17 +75,17 @@ def _scatter(result: PatchingVsAttributionResult) -> Scatter:
 
 
 def _table(result: PatchingVsAttributionResult) -> Table:
-    rows: list[tuple[str | float, ...]] = []
+    rows: list[tuple[str, ...]] = []
     for name in result.disagreeing(2 * _NAMED):
         at = np.unravel_index(result.heads.index(name), result.patching.shape)
         rows.append(
             (
                 name,
-                float(result.patching[at]),
+                decimal(result.patching[at]),
                 interval(result.patching_low[at], result.patching_high[at]),
-                float(result.attribution[at]),
+                decimal(result.attribution[at]),
                 interval(result.attribution_low[at], result.attribution_high[at]),
-                float(result.disagreement[at]),
+                decimal(result.disagreement[at]),
             )
         )
     columns = ("head", "patching", "interval", "attribution", "interval", "apart")

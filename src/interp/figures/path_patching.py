@@ -112,14 +112,14 @@ def _maps(result: PathPatchingResult) -> list[Block]:
 
 
 def _table(result: PathPatchingResult) -> Table:
-    rows: list[tuple[str | float, ...]] = []
+    rows: list[tuple[str, ...]] = []
     for i in _order(result)[:_LISTED]:
         rows.append(
             (
                 result.senders[i],
-                float(result.direct[i]),
+                decimal(result.direct[i]),
                 interval(result.direct_low[i], result.direct_high[i]),
-                float(result.total[i]),
+                decimal(result.total[i]),
                 interval(result.total_low[i], result.total_high[i]),
             )
         )

@@ -42,6 +42,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -87,9 +88,10 @@ class Table:
 
     @property
     def right(self) -> list[bool]:
-        """For each column, whether it holds numbers alone, which stand right."""
+        """For each column, whether it holds numbers alone, which stand right; beside the first, written
+        ones too."""
         return [
-            all(not isinstance(row[i], str) or not row[i] for row in self.rows) and bool(self.rows)
+            bool(self.rows) and all(_is_number(row[i], written=i > 0) for row in self.rows)
             for i in range(len(self.columns))
         ]
 
@@ -557,6 +559,13 @@ def drawable_block(block: Block) -> Block:
 def omitted(n: int, of: int, what: str) -> str:
     """That some are not drawn; nothing where all are."""
     return "" if n == of else f"The {n} largest of {count(of, what)} are drawn."
+
+
+def _is_number(cell: str | float, *, written: bool) -> bool:
+    """Whether a cell is a number, or empty, or, where `written` ones count, a text such as ``-2.40 %``."""
+    if not isinstance(cell, str) or not cell:
+        return True
+    return written and re.fullmatch(r"[+-]?\d+(\.\d+)?( %)?", cell) is not None
 
 
 def number(value: str | float) -> str:
