@@ -162,7 +162,7 @@ def test_the_folder_is_complete_and_small(name):
     folder = zoo.path(name)
     files = {file.name: file.stat().st_size for file in folder.iterdir()}
     needed = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"}
-    assert needed | {"behaviours.json"} <= set(files)
+    assert needed | {"behaviours.json", "heads.json"} <= set(files)
     assert sum(files.values()) <= MEGABYTES
 
 
@@ -187,7 +187,7 @@ def test_the_card_is_written_from_the_figures(name, tmp_path):
     from interp.zoo.card import write_card
 
     folder = zoo.path(name)
-    for file in ("config.json", "behaviours.json"):
+    for file in ("config.json", "behaviours.json", "heads.json"):
         shutil.copy(folder / file, tmp_path / file)
     assert write_card(tmp_path).read_text(encoding="utf-8") == (folder / "README.md").read_text(
         encoding="utf-8"

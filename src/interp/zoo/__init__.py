@@ -44,7 +44,7 @@ __all__ = [
 
 
 def path(name: str) -> Path:
-    """The folder of a demo model: config, weights, tokenizer, card and ``behaviours.json``.
+    """The folder of a demo model: config, weights, tokenizer, card, ``behaviours.json`` and ``heads.json``.
 
     Raises ValueError for a name that is not in ``NAMES``, FileNotFoundError where the weights are missing.
     """

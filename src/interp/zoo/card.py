@@ -1,4 +1,5 @@
-"""Writes a demo model's card (``README.md``) from what was measured: ``config.json`` and ``behaviours.json``.
+"""Writes a demo model's card (``README.md``) from what was measured: ``config.json``, ``behaviours.json`` and
+``heads.json``.
 
 No figure of the card stands in this file. Run ``python -m interp.zoo.card`` to write the cards of the shipped
 models again from the files beside them.
@@ -19,6 +20,7 @@ from interp.zoo.people import STATUSES, people
 def write_card(folder: Path) -> Path:
     """Write ``README.md`` into a model's folder and return its path.
 
+    A model whose heads were not measured yet (see `interp.zoo.heads`) has no ``heads.json``; its card says so.
     Raises FileNotFoundError where ``config.json`` or ``behaviours.json`` is missing.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -27,6 +29,7 @@ def write_card(folder: Path) -> Path:
         _front(record),
         _prompts(record["behaviours"]),
         _figures(record),
+        _heads(folder / "heads.json"),
         _architecture(config, record),
         _data(),
         _held_out(),
@@ -118,6 +121,126 @@ def _figures(record: dict[str, Any]) -> str:
             "On facts in the wordings that training did use, top-1 is "
             f"{_percent(f['facts_taught_top1'])}. Held-out facts by relation:",
             _table(("relation", "top-1"), relations),
+        )
+    )
+
+
+def _heads(file: Path) -> str:
+    title = "## What the heads do"
+    if not file.exists():
+        return f"{title}\n\nNot measured yet: run `python -m interp.zoo.heads`."
+    record = json.loads(file.read_text(encoding="utf-8"))
+    about = (
+        "Found by the package's own methods (`interp.zoo.heads.measure`; `python -m interp.zoo.heads` measures "
+        "again and writes this section). Heads are named layer.head. `heads.json` has the same figures and more, "
+        "and a test measures them again."
+    )
+    return "\n\n".join((title, about, _copying(record), _names(record["indirect_objects"])))
+
+
+def _named(heads: dict[str, float]) -> str:
+    return ", ".join(f"{head} ({value:.2f})" for head, value in heads.items()) or "none"
+
+
+def _copying(record: dict[str, Any]) -> str:
+    looks, lost = record["looks"], record["copying"]
+    places = {
+        "previous_token": "the token before",
+        "duplicate_token": "the earlier occurrence of the same token",
+        "induction": "the token after it (induction)",
+        "two_after": "two places after it",
+    }
+    sets = {
+        "previous_token": "all that look at the token before",
+        "induction": "all induction heads",
+        "two_after": "all that look two places after the earlier occurrence",
+    }
+    intro = (
+        f"**Copying.** On {looks['sequences']} sequences of {looks['copy_length']} random tokens said twice, the "
+        f"second copy costs {looks['second_loss']:.2f} nats a token without its first (the first copy "
+        f"{looks['first_loss']:.1f}). Where the heads look from there, with a quarter of their attention or more:"
+    )
+    without = [(f"head {head}", f"{value:.1f}") for head, value in lost["without_one"].items()]
+    without += [(sets[name], f"{value:.1f}") for name, value in lost["without_all"].items()]
+    ablated = (
+        f"What it rests on: logit(answer) - logit(another token) at the last token of {lost['prompts']} copies of "
+        f"{lost['copy_length']} tokens, heads set to what they are where nothing is repeated:"
+    )
+    return "\n\n".join(
+        (
+            intro,
+            _table(("looks at", "heads"), [(place, _named(looks[key])) for key, place in places.items()]),
+            ablated,
+            _table(("without", "logit difference"), [("nothing", f"{lost['logit_diff']:.1f}"), *without]),
+            _missed(record["missed"]),
+        )
+    )
+
+
+def _missed(missed: dict[str, dict[str, float]]) -> str:
+    lengths = ", ".join(missed)
+    if not any(missed.values()):
+        return (
+            f"At copy lengths of {lengths}, every token of the second copy but its first costs under 2 nats."
+        )
+    said = [
+        f"at {length}, {', '.join(f'token {place} ({nats:.1f})' for place, nats in places.items())}"
+        if places
+        else f"at {length}, none"
+        for length, places in missed.items()
+    ]
+    return (
+        "**Known flaw.** Some places of the first copy are not read by those that copy, whatever the tokens. "
+        f"Tokens of the second copy that cost 2 nats or more, at copy lengths of {lengths}: {'; '.join(said)}."
+    )
+
+
+def _names(record: dict[str, Any]) -> str:
+    heads = [
+        (
+            head,
+            f"{record['without_one'][head]['resample']:.1f}",
+            f"{found['direct']:+.1f}",
+            *(f"{found[f'END to {role}']:.2f}" for role in ("IO", "S1", "S2")),
+            f"{found['copying']:.2f}",
+            f"{found['negative copying']:.2f}",
+        )
+        for head, found in record["heads"].items()
+    ]
+    alone, before = record["alone"], record["logit_diff"]
+    sets = [
+        (
+            name if name not in record["classes"] else f"{name} heads",
+            ", ".join(record["classes"].get(name, ())) or "",
+            f"{after:.1f}",
+        )
+        for name, after in record["without_class"].items()
+    ]
+    return "\n\n".join(
+        (
+            f"**Indirect objects.** On {record['prompts']} prompts of Wang et al., logit(IO) - logit(S) is "
+            f"{before:.1f} in the mean. The heads of the largest effects (set to what they are with three other "
+            "names); the direct effect is what reaches the logits without other heads, through MLPs; then where "
+            "the head looks from the last token, and how often what it would write of a name copies or "
+            "suppresses it:",
+            _table(
+                (
+                    "head",
+                    "difference without it",
+                    "direct effect",
+                    "looks at IO",
+                    "at S1",
+                    "at S2",
+                    "copies",
+                    "suppresses",
+                ),
+                heads,
+            ),
+            "By the tests of `interp.ioi`, with the difference that is left without them (set to their mean over "
+            "the template):",
+            _table(("class", "heads", "difference without them"), sets),
+            f"All {alone['heads']} heads that act, alone (with all MLPs), keep {alone['faithfulness']:.2f} of the "
+            f"difference; as many random heads {alone['random'][0]:.2f} to {alone['random'][1]:.2f}.",
         )
     )
 
