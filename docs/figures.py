@@ -1,39 +1,89 @@
-"""Draws every figure of the README and of docs/, from the shipped models: ``make figures``."""
+"""Draws the figures of the README and of docs/ from the shipped models: ``make figures`` draws all of them,
+``python docs/figures.py ioi circuit`` those whose names begin so.
+"""
 
 from __future__ import annotations
 
-import shutil
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from PIL import Image
+
+import interp
 from interp.configs import read_config
 from interp.experiments.base import find_experiment
 from interp.runs import perform
+from interp.tasks.indirect_objects import indirect_objects
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "docs" / "figures"
 
+#: model -> name of the figure, the shipped configuration, and the keys of it that are changed
+BOTH: tuple[tuple[str, str, dict[str, object]], ...] = (
+    ("logit_lens", "logit_lens", {}),
+    ("logit_lens-grid", "logit_lens", {"position": "all"}),
+    ("causal_tracing", "causal_tracing", {}),
+    ("causal_tracing-noising", "causal_tracing", {"direction": "noising"}),
+    ("patch_sweep", "patch_sweep", {}),
+    ("patch_sweep-heads", "patch_sweep", {"site": "z", "by": "head"}),
+    ("ioi", "ioi", {}),
+)
+DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
+    "demo-gpt2": (
+        *BOTH,
+        ("tuned_lens", "tuned_lens", {}),
+        ("contrast", "contrast", {}),
+        ("head_scores", "head_scores", {}),
+        ("discovery", "discovery", {}),
+        ("circuit", "circuit", {}),
+        ("circuit_parts", "circuit_parts", {}),
+    ),
+    "demo-qwen3": (
+        *BOTH,
+        ("direct_logit_attribution", "direct_logit_attribution", {}),
+        ("attention", "attention", {"heads": ["2.4", "2.5", "4.1", "4.2"]}),
+        ("attention_by_role", "attention_by_role", {}),
+        ("copying_scores", "copying_scores", {}),
+        ("ablation", "ablation", {}),
+        ("path_patching", "path_patching", {}),
+        ("patching_vs_attribution", "patching_vs_attribution", {}),
+    ),
+}
 
-def draw(name: str, config_file: str, **changes: object) -> None:
-    """Run a shipped configuration, with some keys changed, and keep its figure under `name`."""
-    values = read_config(ROOT / "configs" / config_file) | changes
-    experiment = find_experiment(values.pop("experiment"))
+
+def draw(name: str, values: dict[str, object]) -> None:
+    """Run an experiment, and keep its figure under `name`."""
+    experiment = find_experiment(str(values.pop("experiment")))
     with TemporaryDirectory() as folder:
         run = perform(experiment, experiment.make_config(values), Path(folder) / "run")
-        shutil.copyfile(run.path / f"{experiment.name}.png", FIGURES / f"{name}.png")
+        picture = Image.open(run.path / f"{experiment.name}.png").convert("RGB")
+        picture.quantize(256, dither=Image.Dither.NONE).save(FIGURES / f"{name}.png", optimize=True)
     print(FIGURES / f"{name}.png")
 
 
-def main() -> None:
+def draw_size_curve(name: str, model_name: str) -> None:
+    """The size curve of circuits from exact scores of all edges: scored on some pairs, measured on others."""
+    model = interp.load_model(model_name)
+    scores = interp.edge_scores(model, indirect_objects(model, n=10, templates="taught"))
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "scores.json"
+        interp.write_circuit(scores.scored, file, model)
+        options = {"corruption": "abc", "templates": "taught"}
+        values = {"task": "indirect_objects", "n": 20, "options": options, "seed": 1, "circuit": str(file)}
+        draw(name, {"experiment": "size_curve", "model": model_name, **values})
+
+
+def main(beginnings: tuple[str, ...]) -> None:
     FIGURES.mkdir(exist_ok=True)
-    for model in ("demo-gpt2", "demo-qwen3"):
-        draw(f"logit_lens-{model}", f"logit_lens/{model}.yaml")
-        draw(f"logit_lens-grid-{model}", f"logit_lens/{model}.yaml", position="all")
-        draw(f"causal_tracing-{model}", f"causal_tracing/{model}.yaml")
-        draw(f"causal_tracing-noising-{model}", f"causal_tracing/{model}.yaml", direction="noising")
-        draw(f"patch_sweep-{model}", f"patch_sweep/{model}.yaml")
-        draw(f"patch_sweep-heads-{model}", f"patch_sweep/{model}.yaml", site="z", by="head")
+    for model, figures in DRAWN.items():
+        for name, config, changes in figures:
+            if f"{name}-{model}".startswith(beginnings):
+                values = read_config(ROOT / "configs" / config / f"{model}.yaml") | changes
+                draw(f"{name}-{model}", values)
+    if (name := "size_curve-demo-gpt2").startswith(beginnings):
+        draw_size_curve(name, "demo-gpt2")
 
 
 if __name__ == "__main__":
-    main()
+    main(tuple(sys.argv[1:]) or ("",))

@@ -59,7 +59,7 @@ def interval(low: float, high: float) -> str:
     return f"{decimal(low)} to {decimal(high)}"
 
 
-def drawn(edges: Sequence[str], weights: Sequence[float], title: str) -> Graph:
+def drawn(edges: Sequence[str], weights: Sequence[float], title: str, *, unit: str = "score") -> Graph:
     """A circuit of edges as a graph; all edges weigh the same where there are no scores."""
     parsed = [edge.split("->") for edge in edges]
     names = dict.fromkeys(end for sender, receiver in parsed for end in (sender, _bare(receiver)))
@@ -72,7 +72,7 @@ def drawn(edges: Sequence[str], weights: Sequence[float], title: str) -> Graph:
         Node(name, top if name == "logits" else _height(name)[0], _height(name)[1]) for name in names
     )
     note = "" if weights else "The edges have no scores; all are drawn alike."
-    return Graph(nodes=nodes, edges=of_edges, unit="score" if weights else "", title=title, note=note)
+    return Graph(nodes=nodes, edges=of_edges, unit=unit if weights else "", title=title, note=note)
 
 
 def _bare(receiver: str) -> str:

@@ -65,7 +65,10 @@ def view(result: DiscoveryResult) -> View:
             "Negative: patching lowers the metric." + (" So the answer needs it." if _needs(result) else ""),
             "Scores are of single parts: a circuit is tested by experiment 'circuit', on other pairs.",
             *(
-                ("Keys and values are shared by several heads: an edge to them is drawn to each of these.",)
+                (
+                    "Keys and values are shared by several heads and counted by themselves (a0.h1<v>: the "
+                    "second ones of layer 0); an edge to them is drawn to each head that reads them.",
+                )
                 if result.level == "edge" and result.n_kv_heads < result.n_heads
                 else ()
             ),
@@ -102,7 +105,7 @@ def _graph(result: DiscoveryResult) -> list[Block]:
         for reader in result.graph.sender_of(node) or (node,):
             edges.append(f"{sender}->{replace(reader, part=node.part)}")
             weights.append(scores[name])
-    return [drawn(edges, weights, "The circuit")]
+    return [drawn(edges, weights, "The circuit", unit=UNITS[result.metric])]
 
 
 def _bars(result: DiscoveryResult) -> Bars:
@@ -114,5 +117,5 @@ def _bars(result: DiscoveryResult) -> Bars:
         title=f"The {len(chosen)} largest scores of all {len(result.names):,} {result.level}s",
         low=tuple(result.low[chosen].tolist()),
         high=tuple(result.high[chosen].tolist()),
-        note="Also those that are not in the circuit.",
+        note=f"Also {result.level}s that are not in the circuit.",
     )
