@@ -194,8 +194,8 @@ def ioi(
     few = [template for template, own in dataset.by_template().items() if len(own) < 2]
     if few:
         raise InputError(
-            f"{len(few)} templates (in one order or the other) have one prompt alone, so there is no mean over "
-            f"them; take n={2 * len(dataset.by_template())} or more, or fewer templates."
+            f"{len(few)} templates (in one order or the other) have one prompt alone, so there is no mean "
+            f"over them; take n={2 * len(dataset.by_template())} or more, or fewer templates."
         )
     for site in ("q", "k", "v", "pattern"):
         model.check_site(site)
