@@ -1,0 +1,163 @@
+"""What the app shows, without a browser and without Streamlit."""
+
+import json
+import shlex
+import threading
+
+import numpy as np
+import pytest
+
+from conftest import run
+from interp.app import explore, trace
+from interp.app.cells import payload
+from interp.app.questions import as_command, as_python
+from interp.app.store import Store
+from interp.errors import InputError
+from interp.figures.notation import show_token
+from interp.runs import read_run
+
+DEMOS = ["demo-gpt2", "demo-qwen3"]
+PROMPT = "The capital of France is"
+SWEEP = trace.Sweep(PROMPT, "The capital of Japan is", " Paris", " Tokyo")
+
+QUESTIONS = [
+    explore.Lens(PROMPT),
+    explore.Lens('It\'s "so" \\n — here', " Paris"),
+    explore.Attribution(PROMPT, " Paris", -1),
+    explore.Pattern(PROMPT, 2, 3),
+    SWEEP,
+    trace.Sweep(PROMPT, "The capital of Japan is", " Paris", part="head"),
+]
+
+
+def same(a, b):
+    a, b = (json.loads(json.dumps(x.to_dict())) for x in (a, b))
+    a.pop("provenance"), b.pop("provenance")
+    assert a == b
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: type(q).__name__)
+def test_copied_program_and_command_give_what_is_shown(load, question, tmp_path):
+    shown = question(load("demo-gpt2"))
+    names: dict = {}
+    exec(as_python("demo-gpt2", question), names)
+    same(names["result"], shown)
+    words = shlex.split(as_command("demo-gpt2", question))
+    assert run(*words[1:], "--out", tmp_path, "--tag", "t") == 0
+    same(read_run(tmp_path / question.experiment / "t").result, shown)
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_the_lens_ends_in_the_model_s_own_distribution(load, name):
+    model = load(name)
+    result = explore.Lens(PROMPT)(model)
+    probs = model.forward(PROMPT)[0].double().softmax(-1)
+    table = explore.cell_table(result, len(result.layers) - 1, len(result.tokens) - 1)
+    best = int(probs[-1].argmax())
+    assert table.rows[0][1] == show_token(model.labels([best])[0])
+    tracked = explore.Tracked(PROMPT, -1, (" Paris", " Tokyo"))(model)
+    ids = [model.to_single_token(t) for t in (" Paris", " Tokyo")]
+    np.testing.assert_allclose(tracked[-1], probs[-1, ids].numpy(), rtol=1e-4)
+    lines = explore.tracked_lines(tracked, result.layers, (" Paris", " Tokyo"))
+    assert [s.name for s in lines.series] == ["␣Paris", "␣Tokyo"]
+
+
+@pytest.mark.parametrize("colour", explore.COLOURS)
+def test_lens_colours(load, colour):
+    result = explore.Lens(PROMPT, " Paris")(load("demo-gpt2"))
+    grid = explore.lens_grid(result, colour)
+    last = grid.values[-1, -1]
+    expected = {
+        "probability": result.top_probs[-1, -1, 0],
+        "rank": 1 / result.answer_rank[-1, -1],
+        "entropy": result.entropy[-1, -1],
+    }
+    assert last == expected[colour]
+    assert grid.texts[-1, -1] == show_token(result.top_tokens[-1][-1][0])
+
+
+def test_a_target_below_the_top_is_told_with_its_rank(load):
+    result = explore.Lens(PROMPT, " Paris")(load("demo-gpt2"))
+    row, column = np.argwhere(result.answer_rank > explore.TOP)[0]
+    table = explore.cell_table(result, int(row), int(column))
+    assert len(table.rows) == explore.TOP + 1
+    assert table.rows[-1][:2] == (int(result.answer_rank[row, column]), "␣Paris")
+    assert table.strong == (explore.TOP,)
+    with pytest.raises(InputError, match="no cell at row 99"):
+        explore.cell_table(result, 99, 0)
+
+
+def test_attribution_and_attention(load):
+    model = load("demo-qwen3")
+    result = explore.Attribution(PROMPT, " Paris", -1)(model)
+    grid = explore.attribution_grid(result)
+    assert grid.values.shape == (model.arch.n_layers, model.arch.n_heads + 1)
+    mlp = result.by_component[result.components.index("L3 mlp")]
+    assert grid.values[3, -1] == mlp
+    pattern = explore.attention_grid(explore.Pattern(PROMPT, 2, 3)(model))
+    np.testing.assert_allclose(np.nansum(pattern.values, axis=1), 1, atol=1e-5)
+    assert pattern.title == "Head 2.3"
+
+
+@pytest.mark.parametrize("name", DEMOS)
+@pytest.mark.parametrize("part", list(trace.PARTS))
+def test_a_patched_cell_says_what_the_map_measured(load, name, part):
+    """log p(answer) - log p(foil) of the patched run is the metric that the sweep recovered."""
+    model = load(name)
+    sweep = trace.Sweep(PROMPT, "The capital of Japan is", " Paris", " Tokyo", part=part)
+    result = sweep(model)
+    layer, column = result.peak
+    said = dict(trace.Patched(sweep, layer, column, k=model.arch.d_vocab)(model))
+    span = result.clean_values[0] - result.corrupted_values[0]
+    measured = result.corrupted_values[0] + result.recovery[layer, column] * span
+    assert np.log(said[" Paris"] / said[" Tokyo"]) == pytest.approx(measured, abs=1e-3)
+    assert trace.recovery_grid(result).values[layer, column] == result.recovery[layer, column]
+    with pytest.raises(InputError, match="no layer 99"):
+        trace.Patched(sweep, 99, 0)(model)
+    with pytest.raises(InputError, match=r"There is no (head|position) 99"):
+        trace.Patched(sweep, 0, 99)(model)
+
+
+def test_the_payload_is_json_with_layer_rows_from_the_top(load):
+    result = explore.Lens("<script>alert(1)</script>")(load("demo-gpt2"))
+    drawn = payload(explore.lens_grid(result), selected=(6, 1))
+    assert json.loads(json.dumps(drawn)) == drawn
+    assert [row["index"] for row in drawn["rows"]] == list(range(len(result.layers)))[::-1]
+    assert drawn["selected"] == [6, 1]
+    cell = drawn["rows"][0]["cells"][1]
+    assert cell["text"] == show_token(result.top_tokens[-1][1][0])
+    assert cell["light"] != cell["dark"]
+    assert any(line.startswith("entropy") for line in cell["told"])
+    attention = payload(explore.attention_grid(explore.Pattern(PROMPT, 0, 0)(load("demo-gpt2"))))
+    assert attention["rows"][0]["cells"][1] == {"text": ""}  # a query does not see what comes later
+
+
+def test_the_store_asks_once_and_lets_the_oldest_model_go(load):
+    loaded, asked = [], []
+
+    def loader(name):
+        loaded.append(name)
+        return load("demo-gpt2")
+
+    class Counted(explore.Lens):
+        def __call__(self, model):
+            asked.append(self.prompt)
+            return super().__call__(model)
+
+    store = Store(loader, models=1, answers=2)
+    threads = [threading.Thread(target=store.ask, args=("a", Counted(PROMPT))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert asked == [PROMPT]
+    assert loaded == ["a"]
+    store.ask("b", Counted(PROMPT))
+    store.ask("a", Counted("Another"))  # "a" has left; the oldest answer leaves now
+    assert loaded == ["a", "b", "a"]
+    store.ask("a", Counted(PROMPT))
+    assert asked == [PROMPT, PROMPT, "Another", PROMPT]
+    for _ in range(2):
+        with pytest.raises(InputError, match="empty"):
+            store.ask("a", Counted("  "))
+    assert asked[-2:] == ["  ", "  "]
