@@ -176,6 +176,24 @@ def show(run: Path, /, *, redraw: Annotated[bool, Parameter(negative=())] = Fals
     _show(found)
 
 
+@app.command(name="app")
+def serve(*, port: int = 8501, browser: Annotated[bool, Parameter(negative=())] = False) -> None:
+    """Start the app, for this machine only; needs the extra: pip install 'interp-lab[app]'.
+
+    Parameters
+    ----------
+    port
+        It will be at http://127.0.0.1:PORT.
+    browser
+        Open it in a browser.
+    """
+    from interp.app.launch import launch
+
+    code = launch(port, browser=browser)
+    if code:
+        sys.exit(code)
+
+
 def _check_model(name: str, *, backend: str, device: str) -> None:
     """The self-check in float32 and float64, side by side; `ModelLoadError` where one of them fails."""
     from interp.models.registry import load_model

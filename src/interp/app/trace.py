@@ -90,3 +90,23 @@ def patched_table(said: tuple[tuple[str, float], ...], *, title: str) -> Table:
     """The answer of `Patched`."""
     rows = tuple((i + 1, show_token(token), probability(p)) for i, (token, p) in enumerate(said))
     return Table(("rank", "token", "probability"), rows, title=title)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The tokens of a prompt, BOS included."""
+
+    prompt: str
+
+    def __call__(self, model: Model) -> tuple[str, ...]:
+        return tuple(model.labels(model.to_tokens(self.prompt).row(0)))
+
+
+def alignment_table(clean: tuple[str, ...], corrupted: tuple[str, ...]) -> Table:
+    """Both prompts, token over token; also where they do not align."""
+    n = max(len(clean), len(corrupted))
+    rows = tuple(
+        (name, *(show_token(token) for token in tokens), *[""] * (n - len(tokens)))
+        for name, tokens in (("clean", clean), ("corrupted", corrupted))
+    )
+    return Table(("", *map(str, range(n))), rows, title="Token over token")

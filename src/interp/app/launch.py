@@ -1,0 +1,35 @@
+"""Start the app's server: this machine only, no telemetry, no browser unless asked."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+from interp.errors import ConfigError
+
+
+def command(port: int, *, browser: bool) -> list[str]:
+    """What is run. `ConfigError` where Streamlit is not installed or the port is none."""
+    if importlib.util.find_spec("streamlit") is None:
+        raise ConfigError("The app needs Streamlit; install it with: pip install 'interp-lab[app]'")
+    if not 1 <= port <= 65535:
+        raise ConfigError(f"A port lies between 1 and 65535; got {port}.")
+    options = {
+        "server.address": "127.0.0.1",
+        "server.port": port,
+        "server.headless": not browser,
+        "server.showEmailPrompt": False,
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+    }
+    given = [f"--{key}={str(value).lower()}" for key, value in options.items()]
+    return [sys.executable, "-m", "streamlit", "run", str(Path(__file__).parent / "main.py"), *given]
+
+
+def launch(port: int, *, browser: bool) -> int:
+    """Serve until interrupted; the server's exit code."""
+    return subprocess.call(command(port, browser=browser))

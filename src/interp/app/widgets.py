@@ -1,0 +1,147 @@
+"""What the pages share: the store, bound inputs, the grid, tables, errors and ways to take a result along.
+
+Streamlit reads Markdown in most of what it shows; what comes from a prompt goes through `plain` or `html`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from interp.app.cells import WINDOW, payload
+from interp.app.questions import LibraryQuestion, as_command, as_python
+from interp.app.store import Store
+from interp.errors import InterpError
+from interp.figures import html
+from interp.figures.view import Grid, Table
+from interp.results import Result
+
+Chosen = TypeVar("Chosen", bound=str)
+
+DEMOS = ("demo-gpt2", "demo-qwen3")
+_HERE = Path(__file__).parent
+_TABLE_STYLE = (
+    "<style>.interp table{border-collapse:collapse}.interp th,.interp td{padding:1px 10px;text-align:left;"
+    "white-space:pre}.interp .strong,.interp strong{font-weight:700}</style>"
+)
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> Store:
+    """The one store of this server."""
+    from interp.models.registry import load_model
+
+    return Store(load_model)
+
+
+def plain(text: str) -> str:
+    """`text` as Markdown that shows just that text: no link, picture, formula or directive."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """An error that is meant for people is shown here, as its sentence; the rest of the page goes on."""
+    try:
+        yield
+    except InterpError as error:
+        st.error(plain(str(error)))
+
+
+def choice(label: str, key: str, options: Sequence[Chosen]) -> Chosen:
+    """One of a few, kept in the URL."""
+    return st.selectbox(label, options, key=key, bind="query-params")
+
+
+def text(label: str, key: str, default: str = "", **options: Any) -> str:
+    """A line of text, kept in the URL, that is read as it is typed."""
+    if key not in st.session_state and key not in st.query_params:
+        st.session_state[key] = default
+    return st.text_input(label, key=key, bind="query-params", live=True, **options)
+
+
+def fill(values: dict[str, str]) -> None:
+    """Put texts into inputs, and leave the cell that was clicked before."""
+    st.session_state.update(values)
+    st.query_params.pop("cell", None)
+
+
+def examples(named: Sequence[tuple[str, dict[str, str]]]) -> None:
+    """A button for each example, which fills the inputs."""
+    with st.container(horizontal=True):
+        for i, (label, values) in enumerate(named):
+            st.button(plain(label), key=f"example-{i}", on_click=fill, args=(values,))
+
+
+def clicked_cell(shape: tuple[int, int], default: tuple[int, int]) -> tuple[int, int]:
+    """The (row, column) in the URL; where it is none of this grid's, that is said and the default taken."""
+    given = st.query_params.get("cell")
+    if given is None:
+        return default
+    found = re.fullmatch(r"(\d{1,6})\.(\d{1,6})", given)
+    row, column = (int(found[1]), int(found[2])) if found else (-1, -1)
+    if 0 <= row < shape[0] and 0 <= column < shape[1]:
+        return row, column
+    st.caption("The address names a cell that is not in this grid; another is shown.")
+    return default
+
+
+def show_grid(
+    grid: Grid,
+    *,
+    key: str,
+    selected: tuple[int, int] | None = None,
+    around: int | None = None,
+    on_click: Callable[[int, int], None],
+) -> None:
+    """The grid component; `on_click` is called with the (row, column) that was clicked."""
+    mount = st.components.v2.component(
+        "interp_grid",
+        html='<div class="interp-grid"></div>',
+        css=(_HERE / "grid.css").read_text(),
+        js=(_HERE / "grid.js").read_text(),
+    )
+
+    def report() -> None:
+        cell = st.session_state[key].cell
+        if cell is not None:
+            on_click(int(cell[0]), int(cell[1]))
+
+    st.markdown(f"**{plain(grid.title or grid.unit)}**")
+    if max(len(axis) for axis in (grid.rows, grid.columns) if axis.of_tokens or axis is grid.rows) > WINDOW:
+        st.caption(f"{WINDOW} positions around the one chosen are drawn; the JSON has them all.")
+    mount(data=payload(grid, selected=selected, around=around), key=key, on_cell_change=report)
+
+
+def go_to_cell(row: int, column: int) -> None:
+    """Choose a cell: it goes into the URL."""
+    st.query_params["cell"] = f"{row}.{column}"
+
+
+def show_table(table: Table) -> None:
+    """A table with every text escaped."""
+    drawn = html.table(
+        table.columns, table.texts, caption=table.title, right=table.right, strong=table.strong
+    )
+    st.html(f'{_TABLE_STYLE}<div class="interp">{drawn}</div>')
+
+
+def take_along(model: str, question: LibraryQuestion, result: Result) -> None:
+    """The same in Python and at the command line, and the numbers as JSON."""
+    with st.expander(f"Copy as Python or command, download: {question.experiment}"):
+        st.code(as_python(model, question), language="python")
+        st.code(as_command(model, question), language="bash", wrap_lines=True)
+        st.download_button(
+            "Download JSON",
+            data=lambda: json.dumps(result.to_dict()),
+            file_name=f"{question.experiment}.json",
+            mime="application/json",
+            key=f"download-{question.experiment}",
+            on_click="ignore",
+        )

@@ -1,0 +1,137 @@
+"""The command `interp app`, and the pages as Streamlit runs them (skipped where it is not installed)."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+import interp
+from conftest import run
+from interp.app import launch
+from interp.errors import ConfigError
+
+MAIN = Path(interp.__file__).parent / "app" / "main.py"
+needs_streamlit = pytest.mark.skipif(
+    importlib.util.find_spec("streamlit") is None, reason="needs Streamlit, the extra 'app'"
+)
+
+
+def test_without_streamlit_the_command_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
+    assert run("app") == 2
+    assert "pip install 'interp-lab[app]'" in capsys.readouterr().err
+
+
+def test_the_server_is_local_and_silent(monkeypatch):
+    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: object())
+    given = launch.command(8600, browser=False)
+    for option in (
+        "--server.address=127.0.0.1",
+        "--server.port=8600",
+        "--server.headless=true",
+        "--browser.gatherUsageStats=false",
+    ):
+        assert option in given
+    assert "--server.headless=false" in launch.command(8600, browser=True)
+    with pytest.raises(ConfigError, match="port"):
+        launch.command(0, browser=False)
+
+
+@pytest.fixture
+def app():
+    from streamlit.testing.v1 import AppTest
+
+    return AppTest.from_file(str(MAIN), default_timeout=120)
+
+
+def texts(page):
+    return "\n".join(str(part.value) for part in (*page.caption, *page.markdown, *page.code))
+
+
+@needs_streamlit
+@pytest.mark.parametrize("model", ["demo-gpt2", "demo-qwen3"])
+def test_explore_shows_the_lens_and_the_way_to_it(app, model):
+    app.query_params["model"] = model
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert "Logit lens" in texts(app)
+    assert "Head 5\\.0" in texts(app)
+    assert f"interp.load_model('{model}')" in texts(app)
+
+
+@needs_streamlit
+def test_explore_follows_the_url(app):
+    app.query_params["prompt"] = "The capital of France is"
+    app.query_params["cell"] = "2.3"
+    app.query_params["head"] = "4.2"
+    app.run()
+    assert not app.error
+    assert app.text_input(key="prompt").value == "The capital of France is"
+    assert "At position 3" in texts(app).replace("\\", "")
+    assert "Head 4\\.2" in texts(app)
+
+
+@needs_streamlit
+@pytest.mark.parametrize("prompt", ["<script>alert(1)</script>", "![x](http://127.0.0.1/x.png)", "שלום 👋🏽"])
+def test_a_hostile_prompt_is_a_prompt(app, prompt):
+    app.run()
+    app.text_input(key="target").set_value("")
+    app.text_input(key="prompt").set_value(prompt).run()
+    assert not app.exception
+    assert not app.error
+
+
+@needs_streamlit
+@pytest.mark.parametrize(("prompt", "sentence"), [("   ", "empty"), ("word " * 2000, "at most")])
+def test_an_unusable_prompt_is_a_sentence(app, prompt, sentence):
+    app.run()
+    app.text_input(key="prompt").set_value(prompt).run()
+    assert not app.exception
+    assert sentence in app.error[0].value
+
+
+@needs_streamlit
+def test_a_wrong_head_leaves_the_rest_of_the_page(app):
+    app.query_params["head"] = "99.0"
+    app.run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "Logit lens" in texts(app)
+
+
+@needs_streamlit
+def test_an_example_fills_the_inputs_and_forgets_the_cell(app):
+    app.query_params["cell"] = "1.1"
+    app.run()
+    app.button(key="example-1").click().run()
+    assert app.text_input(key="prompt").value == "The capital of France is"
+    assert "cell" not in app.query_params
+    assert not app.exception
+
+
+@needs_streamlit
+def test_text_from_a_prompt_is_no_markdown():
+    from interp.app.widgets import plain
+
+    assert plain("![x](http://a)\n# b") == "\\!\\[x\\]\\(http\\:\\/\\/a\\) \\# b"
+
+
+TRACE = "from interp.app.page_trace import page\npage()\n"
+
+
+@needs_streamlit
+@pytest.mark.parametrize("part", ["resid", "head"])
+def test_trace_shows_the_map(part):
+    from streamlit.testing.v1 import AppTest
+
+    page = AppTest.from_string(TRACE, default_timeout=120)
+    page.query_params["part"] = part
+    page.run()
+    assert not page.exception
+    assert not page.error
+    assert "Recovery 1" in texts(page).replace("\\", "")
+    assert "interp run patch_sweep --model demo-gpt2" in texts(page)
+    page.text_input(key="corrupted").set_value("The capital is").run()
+    assert not page.exception
+    assert "same number" in page.error[0].value
