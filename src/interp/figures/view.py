@@ -565,7 +565,7 @@ def _is_number(cell: str | float, *, written: bool) -> bool:
     """Whether a cell is a number, or empty, or, where `written` ones count, a text such as ``-2.40 %``."""
     if not isinstance(cell, str) or not cell:
         return True
-    return written and re.fullmatch(r"[+-]?\d+(\.\d+)?( %)?", cell) is not None
+    return written and re.fullmatch(r"[+-]?\d+(\.\d+)?(e[+-]\d+)?( %)?", cell) is not None
 
 
 def number(value: str | float) -> str:
