@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-import interp
 from interp.configs import read_config
 from interp.experiments.base import find_experiment
 from interp.runs import perform
-from interp.tasks.indirect_objects import indirect_objects
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "docs" / "figures"
+
+TAUGHT = {"corruption": "abc", "templates": "taught"}
 
 #: model -> name of the figure, the shipped configuration, and the keys of it that are changed
 BOTH: tuple[tuple[str, str, dict[str, object]], ...] = (
@@ -36,6 +36,7 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("contrast", "contrast", {}),
         ("head_scores", "head_scores", {}),
         ("discovery", "discovery", {}),
+        ("size_curve", "size_curve", {"method": "exact", "options": TAUGHT}),
         ("circuit", "circuit", {}),
         ("circuit_parts", "circuit_parts", {}),
     ),
@@ -63,18 +64,6 @@ def draw(name: str, values: dict[str, object]) -> None:
     print(FIGURES / f"{name}.png")
 
 
-def draw_size_curve(name: str, model_name: str) -> None:
-    """The size curve of circuits from exact scores of all edges: scored on some pairs, measured on others."""
-    model = interp.load_model(model_name)
-    scores = interp.edge_scores(model, indirect_objects(model, n=10, templates="taught"))
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "scores.json"
-        interp.write_circuit(scores.scored, file, model)
-        options = {"corruption": "abc", "templates": "taught"}
-        values = {"task": "indirect_objects", "n": 20, "options": options, "seed": 1, "circuit": str(file)}
-        draw(name, {"experiment": "size_curve", "model": model_name, **values})
-
-
 def main(beginnings: tuple[str, ...]) -> None:
     FIGURES.mkdir(exist_ok=True)
     for model, figures in DRAWN.items():
@@ -82,8 +71,6 @@ def main(beginnings: tuple[str, ...]) -> None:
             if f"{name}-{model}".startswith(beginnings):
                 values = read_config(ROOT / "configs" / config / f"{model}.yaml") | changes
                 draw(f"{name}-{model}", values)
-    if (name := "size_curve-demo-gpt2").startswith(beginnings):
-        draw_size_curve(name, "demo-gpt2")
 
 
 if __name__ == "__main__":
