@@ -26,6 +26,7 @@ bench: $(VENV)/.test  ## sweeps side by side with other libraries; writes docs/b
 	$(BIN)/python bench/gradients.py --write
 	$(BIN)/python bench/loading.py --write
 	$(BIN)/python bench/edges.py --write
+	$(BIN)/python bench/published.py --write
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
