@@ -25,7 +25,7 @@ from families import family_model
 from interp.errors import DegeneratePairError, EditError, InputError, SiteError
 from interp.methods.circuits import Circuit
 from interp.methods.discovery import discover, greedy
-from interp.methods.edge_scores import METHODS, edge_scores, node_scores
+from interp.methods.edge_scores import METHODS, _edges_by_gradients, edge_scores, node_scores
 from interp.methods.graph import Graph, Node, sender_outputs, sender_sites
 from interp.methods.path_patching import path_patching
 from interp.methods.sender_runs import sender_runs
@@ -289,6 +289,21 @@ def test_first_order_estimates_are_exact_in_a_linear_model(linear):
         name.endswith("logits") for name in exact.names
     ]  # the gradient there is the same in all runs
     np.testing.assert_allclose(activations.scores[into_logits], exact.scores[into_logits], atol=2e-4)
+
+
+def test_an_mlp_whose_output_is_given_reads_nothing(load):
+    """In a run of EAP-IG over activations that sets what an MLP writes, edges into that MLP count nothing."""
+    model = load("tiny-gpt2")
+    pair = Pair(clean=(5, 17, 80, 3), corrupted=(5, 64, 90, 3), answer=7, foil=9)
+    runs = sender_runs(model, pair, direction="noising", metric="logit_diff")
+    graph = Graph.of(model)
+    value = model.run_with_cache(pair.corrupted, ["mlp_out"])["mlp_out", 1]
+    given = _edges_by_gradients(graph, runs, [[Edit.set("mlp_out", 1, value=value)]])
+    free = _edges_by_gradients(graph, runs, [[]])
+    into = np.array([edge.endswith("->m1") for edge in graph.edges])
+    assert (given[into] == 0).all()
+    assert (free[into] != 0).any()
+    assert (given[~into] != 0).any()
 
 
 def test_direct_effects_on_the_logits_sum_to_the_total_effect_in_a_linear_model(linear):

@@ -376,9 +376,13 @@ def _between(runs: SenderRuns, method: Method, steps: int) -> list[list[Edit]]:
 
 def _edges_by_gradients(graph: Graph, runs: SenderRuns, between: list[list[Edit]]) -> Float[np.ndarray, edge]:
     """The estimated score of every edge of one pair."""
-    total = torch.zeros(len(graph.receivers), *runs.delta.shape[1:], device=runs.delta.device)
+    total = torch.zeros_like(runs.delta[:1]).repeat(len(graph.receivers), 1, 1)
     for edits in between:
-        total += receiver_gradients(runs.model, graph, runs.base, runs.readout, edits)
+        gradients = receiver_gradients(runs.model, graph, runs.base, runs.readout, edits)
+        for edit in edits:  # an MLP whose output is given reads nothing
+            if edit.address.site == "mlp_out":
+                gradients[graph.receiver_index[f"m{edit.address.layer}"]] = 0.0
+        total += gradients
     scores = torch.einsum("spd,rpd->sr", widened(runs.delta), widened(total)) / len(between)
     return scores.cpu().numpy().T[graph.mask.T]
 
