@@ -1,0 +1,1 @@
+"""Sparse autoencoders: dictionaries of a model's activations, trained, measured and exchanged as files."""
