@@ -1,0 +1,197 @@
+"""A sparse autoencoder on disk, as SAELens (https://github.com/decoderesearch/SAELens) keeps one.
+
+A folder with ``cfg.json``, ``sae_weights.safetensors`` (W_enc, b_enc, W_dec, b_dec, and threshold for
+JumpReLU) and, in some, ``sparsity.safetensors``, which is not needed and not read. Two layouts of
+``cfg.json`` are read:
+
+- since version 6: ``architecture``, ``d_in``, ``d_sae``, ``normalize_activations``, ``apply_b_dec_to_input``,
+  and under ``metadata`` the ``model_name`` and the ``hook_name``. This is also what is written.
+- before: all of these flat, ``hook_point`` in the oldest; the kind by ``architecture`` or by
+  ``activation_fn_str``.
+
+As SAELens does, a BatchTopK dictionary is written as a JumpReLU with the same threshold everywhere, and reads
+back as one; the features are the same. Ours also have ``unembed_sha256`` in the metadata (see
+`interp.methods.lens_files`), so that they are refused for another model; published ones record no more than a
+model's name, which is compared instead.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from interp.errors import InputError, SiteError, first_line
+from interp.models.base import Model
+from interp.saes.activations import Activation, BatchTopK, JumpReLU, Standard, TopK
+from interp.saes.dictionary import SAE
+from interp.sites import SITES, Address
+
+CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
+#: Names under which SAELens and TransformerLens know models whose own name is another.
+_ALIASES = {"gpt2-small": "gpt2"}
+
+
+def write_sae(folder: str | Path, sae: SAE) -> None:
+    """Write a dictionary to a new folder, in SAELens's layout since version 6.
+
+    Raises `InputError` where the folder holds one already, or cannot be written.
+    """
+    folder = Path(folder)
+    if (folder / CONFIG).exists():
+        raise InputError(f"{str(folder)!r} holds an SAE already; choose another folder.")
+    weights = {"W_enc": sae.W_enc, "b_enc": sae.b_enc, "W_dec": sae.W_dec, "b_dec": sae.b_dec}
+    config: dict[str, Any] = {
+        "d_in": sae.d_in,
+        "d_sae": sae.n_features,
+        "dtype": str(sae.W_dec.dtype).removeprefix("torch."),
+        "device": "cpu",
+        "apply_b_dec_to_input": sae.apply_b_dec_to_input,
+        "normalize_activations": sae.normalise,
+        "reshape_activations": "hook_z" if sae.address.site == "z" else "none",
+        "architecture": sae.activation.kind,
+        "metadata": {
+            "sae_lens_version": "6.0.0",  # the layout
+            "model_name": sae.model,
+            "hook_name": str(sae.address),
+            "hook_head_index": None,
+            "revision": sae.revision,
+            "processing": sae.processing,
+            "unembed_sha256": sae.unembed_sha256,
+        },
+    }
+    match sae.activation:
+        case TopK(k):
+            config |= {"k": k, "rescale_acts_by_decoder_norm": False}
+        case BatchTopK(_, threshold):
+            config["architecture"] = JumpReLU.kind
+            weights["threshold"] = torch.full_like(sae.b_enc, max(threshold, 0.0))
+        case JumpReLU(threshold):
+            weights["threshold"] = threshold
+        case Standard():
+            pass
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, folder / WEIGHTS)
+        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"The SAE cannot be written to {str(folder)!r} ({first_line(error)}).") from None
+
+
+def read_sae(folder: str | Path, model: Model, *, scale: float | None = None, check_name: bool = True) -> SAE:
+    """The dictionary in a folder, for use with `model`.
+
+    `scale` is the factor by which activations were multiplied in training, needed where the configuration
+    says ``expected_average_only_in`` (it is not in the folder), and folded into the weights. With
+    `check_name` False the model's name is not compared, as for a model loaded from a folder; site and width
+    always are.
+
+    Raises:
+        InputError: no SAE in the folder, one of a kind that is not known, or of another model or width.
+        SiteError: the model has no such hook point.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"There is no SAE in {str(folder)!r}: it holds no {CONFIG}.")
+    try:
+        config = _flat(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+        weights = {name: w.float() for name, w in load_file(folder / WEIGHTS).items()}
+        sae = _sae(config, weights, scale)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise InputError(
+            f"The SAE in {str(folder)!r} cannot be read ({type(error).__name__}: {first_line(error)})."
+        ) from None
+    own = model.identity.name
+    if check_name and sae.unembed_sha256 is None and not _same_name(sae.model, own):
+        raise InputError(
+            f"This SAE is for {sae.model!r}, but the model is {own!r}; if they are the same weights, load it "
+            "with check_name=False."
+        )
+    sae.check_fits(model)
+    return sae
+
+
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    """Both layouts as one: the metadata beside the rest, and old names as today's."""
+    config = {**config, **(config.get("metadata") or {})}
+    old = {"hook_point": "hook_name", "activation_fn_str": "activation_fn"}
+    for before, now in old.items():
+        if before in config:
+            config.setdefault(now, config[before])
+    arguments = config.get("activation_fn_kwargs") or {}
+    if config.get("activation_fn") == "topk" and arguments.get("k") is not None:
+        config |= {"architecture": "topk", "k": arguments["k"]}
+    normalise = config.get("normalize_activations") or "none"
+    config["normalize_activations"] = "expected_average_only_in" if normalise is True else normalise
+    return config
+
+
+def _sae(config: dict[str, Any], weights: dict[str, torch.Tensor], scale: float | None) -> SAE:
+    if config.get("hook_head_index") is not None:
+        raise InputError("This SAE is for a single head, which is not supported; use one for all heads.")
+    if config.get("finetuning_scaling_factor"):
+        raise InputError("This SAE has a scaling factor from fine-tuning, which is not supported.")
+    if config.get("activation_fn", "relu") not in ("relu", "topk"):
+        raise InputError(f"This SAE's activation {config['activation_fn']!r} is not supported.")
+    try:
+        address = Address.parse(config["hook_name"])
+    except SiteError:
+        names = ", ".join(site.hook for site in SITES.values())
+        raise SiteError(f"This SAE is for {config['hook_name']!r}, which is no site here: {names}.") from None
+    normalise = config["normalize_activations"]
+    sae = SAE(
+        **{name: weights[name] for name in ("W_enc", "b_enc", "W_dec", "b_dec")},
+        activation=_activation(config, weights),
+        address=address,
+        model=config.get("model_name") or "a model that is not named",
+        revision=config.get("revision"),
+        processing=config.get("processing") or "none",
+        unembed_sha256=config.get("unembed_sha256"),
+        normalise="none" if normalise == "expected_average_only_in" else normalise,
+        apply_b_dec_to_input=config.get("apply_b_dec_to_input", True),
+    )
+    if (sae.d_in, sae.n_features) != (config["d_in"], config["d_sae"]):
+        raise InputError(
+            f"The configuration says {config['d_sae']} features of width {config['d_in']}, but the weights "
+            f"have {sae.n_features} of width {sae.d_in}; the folder is damaged."
+        )
+    if config.get("rescale_acts_by_decoder_norm"):
+        sae = _unit_decoder(sae)
+    if (normalise == "expected_average_only_in") != (scale is not None):
+        raise InputError(
+            "This SAE was trained on activations multiplied by a factor that is not in its folder; give it "
+            "as scale."
+            if scale is None
+            else f"This SAE has the normalisation {normalise!r}, which takes no scale; leave it out."
+        )
+    if scale is not None:
+        sae = replace(sae, W_enc=sae.W_enc * scale, W_dec=sae.W_dec / scale, b_dec=sae.b_dec / scale)
+    return sae
+
+
+def _activation(config: dict[str, Any], weights: dict[str, torch.Tensor]) -> Activation:
+    kind = config.get("architecture", "standard")
+    if kind == "standard":
+        return Standard()
+    if kind == "topk":
+        return TopK(config["k"])
+    if kind == "jumprelu":
+        return JumpReLU(weights["threshold"])
+    raise InputError(f"This SAE's architecture {kind!r} is not supported; standard, topk and jumprelu are.")
+
+
+def _unit_decoder(sae: SAE) -> SAE:
+    """The same SAE, whose features count in units of decoder length, with directions of length 1."""
+    norm = sae.W_dec.norm(dim=-1)
+    return replace(sae, W_enc=sae.W_enc * norm, b_enc=sae.b_enc * norm, W_dec=sae.W_dec / norm[:, None])
+
+
+def _same_name(recorded: str, own: str) -> bool:
+    """Whether two names are of one model: without the organisation, and known aliases as one."""
+    a, b = (name.split("/")[-1].lower() for name in (recorded, own))
+    return _ALIASES.get(a, a) == _ALIASES.get(b, b)
