@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "SAE": "interp.saes.dictionary",
+    "train_sae": "interp.saes.training",
+    "measure_sae": "interp.saes.metrics",
+    "read_sae": "interp.saes.files",
+    "write_sae": "interp.saes.files",
     "ioi": "interp.methods.ioi",
     "Address": "interp.sites",
     "Edit": "interp.sites",
@@ -55,6 +60,7 @@ _HOME = {
 }
 
 __all__ = [
+    "SAE",
     "SITES",
     "Address",
     "Circuit",
@@ -88,16 +94,20 @@ __all__ = [
     "logit_lens",
     "make_dataset",
     "measure_lens",
+    "measure_sae",
     "node_scores",
     "patch_sweep",
     "patching_vs_attribution",
     "path_patching",
     "read_circuit",
+    "read_sae",
     "resuming",
     "size_curve",
+    "train_sae",
     "train_tuned_lens",
     "tuned_lens",
     "write_circuit",
+    "write_sae",
 ]
 
 if TYPE_CHECKING:
@@ -129,6 +139,10 @@ if TYPE_CHECKING:
     from interp.models.registry import load_model
     from interp.readout import Readout
     from interp.resume import resuming
+    from interp.saes.dictionary import SAE
+    from interp.saes.files import read_sae, write_sae
+    from interp.saes.metrics import measure_sae
+    from interp.saes.training import train_sae
     from interp.sites import SITES, Address, Edit, Site
     from interp.tasks.base import Pair, PairDataset
     from interp.tasks.inspection import inspect_dataset
