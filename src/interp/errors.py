@@ -63,3 +63,9 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     valid = list(valid)
     close = get_close_matches(name, valid, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else f"valid names: {', '.join(valid)}."
+
+
+def check_choice(kind: str, value: object, valid: Iterable[str]) -> None:
+    """`InputError` with the nearest valid choice where `value` is none of them."""
+    if value not in (valid := list(valid)):
+        raise InputError(f"Unknown {kind} {value!r}; {nearest(str(value), valid)}")

@@ -36,7 +36,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.errors import InputError
+from interp.errors import InputError, check_choice
 from interp.methods.bootstrap import bootstrap_interval
 from interp.methods.components import Component, find_sets, set_name
 from interp.methods.metrics import DESCRIPTION, MetricKind, metric_readout
@@ -46,7 +46,7 @@ from interp.provenance import Provenance
 from interp.readout import Readout
 from interp.results import Result
 from interp.sites import SITES, Edit
-from interp.tasks.base import Pair, PairDataset, check_choice
+from interp.tasks.base import Pair, PairDataset
 
 Kind = Literal["zero", "mean", "mean_by_position", "mean_by_template", "resample", "noise"]
 KINDS: tuple[str, ...] = ("zero", "mean", "mean_by_position", "mean_by_template", "resample", "noise")

@@ -16,14 +16,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.errors import InputError
+from interp.errors import InputError, check_choice
 from interp.methods.bootstrap import bootstrap_interval
 from interp.methods.heads import Head, find_heads, head_name
 from interp.models.base import Model
 from interp.progress import report
 from interp.provenance import Provenance
 from interp.results import Result
-from interp.tasks.base import PairDataset, check_choice
+from interp.tasks.base import PairDataset
 from interp.tokens import Prompt
 
 Side = Literal["clean", "corrupted"]

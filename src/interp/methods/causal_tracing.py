@@ -27,16 +27,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.errors import InputError, nearest
+from interp.errors import InputError, check_choice
 from interp.methods.metrics import DESCRIPTION, MetricKind, metric_readout
-from interp.methods.pairs import answer_ids, check_span, differences, strongest
+from interp.methods.pairs import Direction, answer_ids, check_span, differences, strongest
 from interp.models.base import Cache, Exact, Model
 from interp.provenance import Provenance
 from interp.results import Result
 from interp.sites import SITES, Edit
 from interp.tokens import Prompt, Tokens
 
-Direction = Literal["denoising", "noising"]
 Corruption = Literal["interchange", "noise"]
 TRACE_SITES: tuple[str, ...] = tuple(
     s.name for s in SITES.values() if s.per_layer and s.axes[-1] == "d_model"
@@ -276,8 +275,7 @@ def _check_choices(
         ("corruption", corruption, ("interchange", "noise")),
         ("metric", metric, tuple(DESCRIPTION)),
     ):
-        if value not in valid:
-            raise InputError(f"Unknown {kind} {value!r}; {nearest(value, valid)}")
+        check_choice(kind, value, valid)
     model.check_site(site)
     if not 1 <= window <= model.arch.n_layers:
         raise InputError(f"The window must be 1 to {model.arch.n_layers} layers; got {window}.")

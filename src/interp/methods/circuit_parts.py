@@ -30,7 +30,7 @@ from jaxtyping import Float
 from interp.errors import InputError
 from interp.methods.circuit_runs import Ablation, circuit_values
 from interp.methods.circuits import Circuit, node_name
-from interp.methods.faithfulness import check_full_and_empty, described, with_kept
+from interp.methods.faithfulness import check_full_and_empty, measured_on, with_kept
 from interp.methods.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
@@ -137,7 +137,7 @@ def circuit_parts(
     names = list(parts)
     return CircuitPartsResult(
         provenance=Provenance.of(model, seed=seed),
-        **described(model, dataset, circuit, metric),
+        **measured_on(model, dataset, circuit, metric),
         ablation=ablation,
         circuit=members,
         kept=kept,

@@ -20,7 +20,7 @@ import heapq
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from interp.errors import InputError, nearest
+from interp.errors import InputError, check_choice
 from interp.methods.circuits import LEVELS, Circuit
 from interp.methods.edge_scores import ScoresResult, edge_scores, node_scores
 from interp.methods.graph import Level
@@ -72,8 +72,7 @@ def discover(
             raises.
     """
     for kind, value, valid in (("level", level, LEVELS), ("construction", construction, CONSTRUCTIONS)):
-        if value not in valid:
-            raise InputError(f"Unknown {kind} {value!r}; {nearest(str(value), valid)}")
+        check_choice(kind, value, valid)
     if level == "node" and construction == "greedy":
         raise InputError("Circuits of nodes have no edges to follow from the logits; use construction='top'.")
     scores = (edge_scores if level == "edge" else node_scores)(model, dataset, **scoring)

@@ -39,12 +39,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.errors import InputError, nearest
+from interp.errors import InputError, check_choice
 from interp.methods.bootstrap import bootstrap_interval
 from interp.methods.circuits import Circuit
 from interp.methods.graph import Graph, Level, Node
 from interp.methods.metrics import MetricKind
-from interp.methods.sender_runs import Direction, SenderRuns, check_question, check_spans, sender_runs
+from interp.methods.pairs import Direction
+from interp.methods.sender_runs import SenderRuns, check_question, check_spans, sender_runs
 from interp.models.base import Exact, Model
 from interp.progress import report
 from interp.provenance import Provenance
@@ -52,7 +53,7 @@ from interp.readout import Readout, widened
 from interp.results import Result
 from interp.resume import kept
 from interp.sites import Edit
-from interp.tasks.base import PairDataset
+from interp.tasks.base import PairDataset, described
 from interp.tokens import Tokens
 
 Method = Literal["exact", "eap", "eap-ig-inputs", "eap-ig-activations"]
@@ -203,8 +204,7 @@ def _over_pairs(
     seed: int,
 ) -> ScoresResult:
     """The scores of each pair, kept where they can be resumed, and their mean."""
-    if method not in METHODS:
-        raise InputError(f"Unknown method {method!r}; {nearest(str(method), METHODS)}")
+    check_choice("method", method, METHODS)
     if steps < 1:
         raise InputError(f"steps must be at least 1; got {steps}.")
     check_question(direction, metric)
@@ -213,12 +213,7 @@ def _over_pairs(
     by_pair, values, paths = [], [], set()
     for index, (pair, runs) in enumerate(zip(dataset, all_runs, strict=True)):
         report("pairs", index, len(dataset))
-        question = {
-            "model": model.identity.to_dict(),
-            "pair": [pair.clean, pair.corrupted, pair.answer, pair.foil],
-            "unpatched": [metric, runs.clean_value, runs.corrupted_value],  # they stand for the weights
-            "scores": [level, method, steps, direction, str(exact)],
-        }
+        question = runs.question(pair, metric) | {"scores": [level, method, steps, direction, str(exact)]}
 
         def make(runs: SenderRuns = runs) -> dict[str, np.ndarray]:
             scores, path = score(runs)
@@ -235,7 +230,7 @@ def _over_pairs(
     low, high = bootstrap_interval(stacked, seed)
     return ScoresResult(
         provenance=Provenance.of(model, seed=seed),
-        task=dataset.name,
+        **described(model, dataset),
         level=level,
         method=method,
         steps=steps,
@@ -250,11 +245,7 @@ def _over_pairs(
         scores=stacked.mean(0),
         low=low,
         high=high,
-        prompts=tuple("".join(model.labels(pair.clean)) for pair in dataset),
         corrupted=tuple("".join(model.labels(pair.corrupted)) for pair in dataset),
-        answers=tuple(model.labels(dataset.answers)),
-        foils=tuple(model.labels(dataset.foils)),
-        dropped=tuple((one.what, one.why) for one in dataset.dropped),
         clean_values=clean_values,
         corrupted_values=corrupted_values,
     )

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -33,9 +33,7 @@ from interp.methods.metrics import DESCRIPTION, MIN_SPAN, MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
 from interp.results import Result
-
-if TYPE_CHECKING:
-    from interp.tasks.base import PairDataset
+from interp.tasks.base import PairDataset, described
 
 BASELINES = ("full", "empty", "circuit")  # the first of the runs
 
@@ -144,7 +142,7 @@ def faithfulness(
     unavailable = [kind for kind, _ in left_out]
     return FaithfulnessResult(
         provenance=Provenance.of(model, seed=seed),
-        **described(model, dataset, circuit, metric),
+        **measured_on(model, dataset, circuit, metric),
         circuit=members,
         scores=np.array([circuit.scores[name] for name in members if scored], dtype=float),
         n_candidates=len(pool),
@@ -211,14 +209,6 @@ def check_full_and_empty(full: np.ndarray, empty: np.ndarray, metric: str, ablat
         )
 
 
-def described(model: Model, dataset: PairDataset, circuit: Circuit, metric: str) -> dict[str, Any]:
+def measured_on(model: Model, dataset: PairDataset, circuit: Circuit, metric: str) -> dict[str, Any]:
     """What was measured, in the fields that results about circuits have."""
-    return {
-        "task": dataset.name,
-        "level": circuit.level,
-        "metric": metric,
-        "prompts": tuple("".join(model.labels(pair.clean)) for pair in dataset),
-        "answers": tuple(model.labels(dataset.answers)),
-        "foils": tuple(model.labels(dataset.foils)),
-        "dropped": tuple((one.what, one.why) for one in dataset.dropped),
-    }
+    return {**described(model, dataset), "level": circuit.level, "metric": metric}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from interp.errors import DegeneratePairError, InputError, NonFiniteError
 from interp.methods.metrics import DESCRIPTION, MIN_SPAN, MetricKind
 from interp.models.base import Model
 from interp.tokens import Tokens, differing_positions
+
+Direction = Literal["denoising", "noising"]
+DIRECTIONS: tuple[str, ...] = ("denoising", "noising")
 
 
 def answer_ids(

@@ -29,11 +29,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.errors import InputError, nearest
+from interp.errors import InputError, check_choice
 from interp.methods.bootstrap import bootstrap_interval
 from interp.methods.correlation import spearman
 from interp.methods.metrics import DESCRIPTION, MetricKind, metric_readout
-from interp.methods.pairs import answer_ids, check_span, differences, strongest
+from interp.methods.pairs import DIRECTIONS, Direction, answer_ids, check_span, differences, strongest
 from interp.models.base import Exact, Model
 from interp.progress import report
 from interp.provenance import Provenance
@@ -107,7 +107,7 @@ def patch_sweep(
     foil: str | int | Sequence[str | int] | None = None,
     site: str = "resid_pre",
     by: By = "position",
-    direction: Literal["denoising", "noising"] = "denoising",
+    direction: Direction = "denoising",
     metric: MetricKind | None = None,
     method: Method = "exact",
     steps: int = 8,
@@ -190,12 +190,11 @@ def _check_choices(
 ) -> None:
     for kind, value, valid in (
         ("grouping", by, BY),
-        ("direction", direction, ("denoising", "noising")),
+        ("direction", direction, DIRECTIONS),
         ("metric", metric, tuple(DESCRIPTION)),
         ("method", method, METHODS),
     ):
-        if value not in valid:
-            raise InputError(f"Unknown {kind} {value!r}; {nearest(str(value), valid)}")
+        check_choice(kind, value, valid)
     model.check_site(site)
     if not find_site(site).per_layer:
         raise InputError(f"Site {site!r} belongs to no layer; sweep 'resid_pre' instead.")

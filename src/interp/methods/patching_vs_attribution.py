@@ -30,6 +30,7 @@ from interp.errors import InputError, nearest
 from interp.methods.bootstrap import bootstrap_interval
 from interp.methods.correlation import pearson, ranks, spearman
 from interp.methods.direct_logit_attribution import direct_logit_attribution
+from interp.methods.pairs import Direction
 from interp.methods.patch_sweep import PatchSweepResult, patch_sweep
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from interp.tasks.base import PairDataset
 
 Attribution = Literal["direct", "attribution", "integrated"]
-Direction = Literal["denoising", "noising"]
 ATTRIBUTIONS: tuple[str, ...] = ("direct", "attribution", "integrated")
 
 

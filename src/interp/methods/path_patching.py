@@ -37,14 +37,15 @@ from interp.errors import InputError, nearest
 from interp.methods.bootstrap import bootstrap_interval
 from interp.methods.graph import Graph, Node
 from interp.methods.metrics import MetricKind
-from interp.methods.sender_runs import Direction, SenderRuns, check_question, check_spans, sender_runs
+from interp.methods.pairs import Direction
+from interp.methods.sender_runs import SenderRuns, check_question, check_spans, sender_runs
 from interp.models.base import Exact, Model
 from interp.progress import report
 from interp.provenance import Provenance
 from interp.results import Result
 from interp.resume import kept
 from interp.sites import Edit
-from interp.tasks.base import PairDataset
+from interp.tasks.base import PairDataset, described
 
 Mlps = Literal["frozen", "recomputed"]
 MLPS: tuple[str, ...] = ("frozen", "recomputed")
@@ -145,12 +146,8 @@ def path_patching(
     for index, (pair, positions) in enumerate(zip(dataset, places, strict=True)):
         report("pairs", index, len(dataset))
         runs = sender_runs(model, pair, direction=direction, metric=metric)
-        question = {
-            "model": model.identity.to_dict(),
-            "pair": [pair.clean, pair.corrupted, pair.answer, pair.foil],
-            "unpatched": [metric, runs.clean_value, runs.corrupted_value],  # they stand for the weights
-            "paths": [groups, list(receivers), direction, mlps, positions, str(exact)],
-        }
+        asked = [groups, list(receivers), direction, mlps, positions, str(exact)]
+        question = runs.question(pair, metric) | {"paths": asked}
 
         def make(
             runs: SenderRuns = runs, positions: tuple[int, ...] | None = positions
@@ -184,7 +181,7 @@ def path_patching(
     mean = effects.mean(0)
     return PathPatchingResult(
         provenance=Provenance.of(model, seed=seed),
-        task=dataset.name,
+        **described(model, dataset),
         direction=direction,
         mlps=mlps,
         metric=metric,
@@ -202,11 +199,7 @@ def path_patching(
         total_low=low[1],
         total_high=high[1],
         total_by_pair=effects[:, 1],
-        prompts=tuple("".join(model.labels(pair.clean)) for pair in dataset),
         corrupted=tuple("".join(model.labels(pair.corrupted)) for pair in dataset),
-        answers=tuple(model.labels(dataset.answers)),
-        foils=tuple(model.labels(dataset.foils)),
-        dropped=tuple((one.what, one.why) for one in dataset.dropped),
         clean_values=clean_values,
         corrupted_values=corrupted_values,
     )

@@ -9,24 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.errors import InputError, nearest
+from interp.errors import check_choice
 from interp.methods.graph import sender_outputs, sender_sites
 from interp.methods.metrics import DESCRIPTION, MetricKind, metric_readout
-from interp.methods.pairs import check_span
+from interp.methods.pairs import DIRECTIONS, Direction, check_span
 from interp.models.base import Cache, Model
 from interp.readout import Readout
 from interp.sites import Edit
 from interp.tasks.base import Pair
 from interp.tokens import Tokens
-
-Direction = Literal["denoising", "noising"]
-DIRECTIONS: tuple[str, ...] = ("denoising", "noising")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +38,14 @@ class SenderRuns:
     readout: Readout
     clean_value: float  # the metric, unpatched
     corrupted_value: float
+
+    def question(self, pair: Pair, metric: MetricKind) -> dict[str, Any]:
+        """What anything computed from these runs depends on, by which it is kept (`interp.resume.kept`)."""
+        return {
+            "model": self.model.identity.to_dict(),
+            "pair": [pair.clean, pair.corrupted, pair.answer, pair.foil],
+            "unpatched": [metric, self.clean_value, self.corrupted_value],  # they stand for the weights
+        }
 
     @property
     def n_pos(self) -> int:
@@ -113,9 +118,8 @@ def sender_runs(model: Model, pair: Pair, *, direction: Direction, metric: Metri
 
 def check_question(direction: str, metric: str) -> None:
     """`InputError` for an unknown direction or metric."""
-    for kind, value, valid in (("direction", direction, DIRECTIONS), ("metric", metric, tuple(DESCRIPTION))):
-        if value not in valid:
-            raise InputError(f"Unknown {kind} {value!r}; {nearest(str(value), valid)}")
+    check_choice("direction", direction, DIRECTIONS)
+    check_choice("metric", metric, DESCRIPTION)
 
 
 def check_spans(clean: Iterable[float], corrupted: Iterable[float], metric: str) -> None:

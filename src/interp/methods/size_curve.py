@@ -33,7 +33,7 @@ from interp.errors import InputError
 from interp.methods.bootstrap import resampled_means
 from interp.methods.circuit_runs import Ablation, circuit_values
 from interp.methods.circuits import Circuit
-from interp.methods.faithfulness import check_full_and_empty, described, ratio
+from interp.methods.faithfulness import check_full_and_empty, measured_on, ratio
 from interp.methods.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
@@ -144,7 +144,7 @@ def size_curve(
     left = [one if one.level == "edge" else one.as_edges().pruned() for one in circuits[: len(sizes)]]
     return SizeCurveResult(
         provenance=Provenance.of(model, seed=seed),
-        **described(model, dataset, scored, metric),
+        **measured_on(model, dataset, scored, metric),
         ablation=ablation,
         construction=build.__name__,
         absolute=absolute,

@@ -217,11 +217,16 @@ def check_count(n: Any, *, of: str = "n", least: int = 1) -> None:
         raise InputError(f"{of} must be a whole number, at least {least}; got {n!r}.")
 
 
-def check_choice(kind: str, value: Any, valid: Iterable[str]) -> None:
-    """`InputError` with the nearest valid choice where `value` is none of them."""
-    if value not in (valid := list(valid)):
-        raise InputError(f"Unknown {kind} {value!r}; {nearest(str(value), valid)}")
-
-
 def _nearest(name: str, valid: Iterable[str]) -> str:
     return nearest(name, valid) if list(valid) else "they have no such labels."
+
+
+def described(model: Model, dataset: PairDataset) -> dict[str, Any]:
+    """What was asked, in the fields that results on a dataset have in common."""
+    return {
+        "task": dataset.name,
+        "prompts": tuple("".join(model.labels(ids)) for ids in dataset.clean),
+        "answers": tuple(model.labels(dataset.answers)),
+        "foils": tuple(model.labels(dataset.foils)),
+        "dropped": tuple((one.what, one.why) for one in dataset.dropped),
+    }

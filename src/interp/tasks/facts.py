@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from interp.errors import InputError
+from interp.errors import InputError, check_choice
 from interp.tasks.base import (
     Dropped,
     Pair,
     PairDataset,
-    check_choice,
     check_count,
     encode_pair,
     made_for,

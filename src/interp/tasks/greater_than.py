@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.errors import InputError
-from interp.tasks.base import PairDataset, check_choice, check_count, encode_pair, made_for, single_tokens
+from interp.errors import InputError, check_choice
+from interp.tasks.base import PairDataset, check_count, encode_pair, made_for, single_tokens
 from interp.tasks.facts import PROMPTS
 from interp.zoo.years import FIRST, LAST, NOUNS, TEMPLATES, year_prompts
 

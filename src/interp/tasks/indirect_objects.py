@@ -22,12 +22,11 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from interp.errors import InputError
+from interp.errors import InputError, check_choice
 from interp.tasks.base import (
     Dropped,
     Pair,
     PairDataset,
-    check_choice,
     check_count,
     encode_pair,
     made_for,

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from interp.errors import InputError
-from interp.tasks.base import PairDataset, check_choice, check_count, encode_pair, made_for
+from interp.errors import InputError, check_choice
+from interp.tasks.base import PairDataset, check_count, encode_pair, made_for
 
 if TYPE_CHECKING:
     from interp.models.base import Model
