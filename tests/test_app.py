@@ -117,21 +117,25 @@ def test_text_from_a_prompt_is_no_markdown():
     assert plain("![x](http://a)\n# b") == "\\!\\[x\\]\\(http\\:\\/\\/a\\) \\# b"
 
 
-TRACE = "from interp.app.page_trace import page\npage()\n"
+@needs_streamlit
+@pytest.mark.parametrize("part", ["resid", "head"])
+def test_trace_shows_the_map(app, part):
+    app.query_params["page"] = "Trace"
+    app.query_params["part"] = part
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert "Recovery 1" in texts(app).replace("\\", "")
+    assert "interp run patch_sweep --model demo-gpt2" in texts(app)
+    app.text_input(key="corrupted").set_value("The capital is").run()
+    assert not app.exception
+    assert "same number" in app.error[0].value
 
 
 @needs_streamlit
-@pytest.mark.parametrize("part", ["resid", "head"])
-def test_trace_shows_the_map(part):
-    from streamlit.testing.v1 import AppTest
-
-    page = AppTest.from_string(TRACE, default_timeout=120)
-    page.query_params["part"] = part
-    page.run()
-    assert not page.exception
-    assert not page.error
-    assert "Recovery 1" in texts(page).replace("\\", "")
-    assert "interp run patch_sweep --model demo-gpt2" in texts(page)
-    page.text_input(key="corrupted").set_value("The capital is").run()
-    assert not page.exception
-    assert "same number" in page.error[0].value
+def test_another_page_forgets_the_cell(app):
+    app.query_params["cell"] = "1.1"
+    app.run()
+    app.radio(key="page").set_value("Trace").run()
+    assert not app.exception
+    assert "cell" not in app.query_params

@@ -1,14 +1,14 @@
-"""The script that Streamlit runs: the list of pages."""
+"""The script that Streamlit runs: it shows the page that the URL names.
+
+The page is a parameter of the URL and not its path: on another path, Streamlit's browser side first asks for
+its server there, and each such request fails in the console.
+"""
 
 import streamlit as st
 
-from interp.app import page_explore, page_trace
+from interp.app import page_explore, page_trace, widgets
+
+PAGES = {"Explore": page_explore.page, "Trace": page_trace.page}
 
 st.set_page_config(page_title="interp", layout="wide")
-st.navigation(
-    [
-        st.Page(page_explore.page, title="Explore", url_path="explore", default=True),
-        st.Page(page_trace.page, title="Trace", url_path="trace"),
-    ],
-    position="top",
-).run()
+PAGES[widgets.page_choice(tuple(PAGES))]()

@@ -15,18 +15,19 @@ from interp.figures.view_figure import chart
 
 def page() -> None:
     st.title("Explore a prompt")
+    prompt, target = explore.EXAMPLES[0]
+    widgets.begin_with({"prompt": prompt, "target": target})
     left, right = st.columns([1, 3])
     with left:
         model = widgets.choice("Model", "model", widgets.DEMOS)
-    default = explore.EXAMPLES[0]
     with right:
-        prompt = widgets.text("Prompt", "prompt", default[0])
+        prompt = widgets.text("Prompt", "prompt")
     widgets.examples([(p, {"prompt": p, "target": t}) for p, t in explore.EXAMPLES])
     left, middle, right = st.columns([1, 2, 1])
     with left:
-        target = widgets.text("Target token (empty: the model's own)", "target", default[1])
+        target = widgets.text("Target token (empty: the model's own)", "target")
     with middle:
-        tracked = widgets.text("Tracked tokens, comma between", "tracked", "", placeholder=" Paris, London")
+        tracked = widgets.text("Tracked tokens, comma between", "tracked", placeholder=" Paris, London")
     with right:
         colour = widgets.choice("Colour by", "colour", explore.COLOURS)
     with widgets.sentences():

@@ -10,7 +10,7 @@ from interp.figures.notation import brief, decimal
 
 def page() -> None:
     st.title("Trace an answer")
-    clean, corrupted, answer, foil = trace.EXAMPLES[0]
+    widgets.begin_with(trace.EXAMPLE)
     left, right = st.columns([1, 1])
     with left:
         model = widgets.choice("Model", "model", widgets.DEMOS)
@@ -18,11 +18,11 @@ def page() -> None:
         part = widgets.choice("What is patched", "part", tuple(trace.PARTS))
     left, right = st.columns(2)
     with left:
-        clean = widgets.text("Clean prompt", "clean", clean)
-        answer = widgets.text("Answer", "answer", answer)
+        clean = widgets.text("Clean prompt", "clean")
+        answer = widgets.text("Answer", "answer")
     with right:
-        corrupted = widgets.text("Corrupted prompt", "corrupted", corrupted)
-        foil = widgets.text("Foil (empty: the answer's probability is the metric)", "foil", foil)
+        corrupted = widgets.text("Corrupted prompt", "corrupted")
+        foil = widgets.text("Foil (empty: the answer's probability is the metric)", "foil")
     with widgets.sentences():
         widgets.show_table(
             trace.alignment_table(*(widgets.store().ask(model, trace.Labels(p)) for p in (clean, corrupted)))

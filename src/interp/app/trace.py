@@ -25,9 +25,13 @@ PARTS: dict[Part, tuple[str, Literal["position", "head"]]] = {
     "head": ("z", "head"),
 }
 
-EXAMPLES: tuple[tuple[str, str, str, str], ...] = (
-    ("The capital of France is", "The capital of Japan is", " Paris", " Tokyo"),
-)
+#: What the page begins with.
+EXAMPLE = {
+    "clean": "The capital of France is",
+    "corrupted": "The capital of Japan is",
+    "answer": " Paris",
+    "foil": " Tokyo",
+}
 
 
 @dataclass(frozen=True)

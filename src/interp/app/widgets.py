@@ -54,22 +54,44 @@ def sentences() -> Iterator[None]:
         st.error(plain(str(error)))
 
 
+def page_choice(pages: Sequence[str]) -> str:
+    """The page, kept in the URL; another one begins without the cell and head that were clicked."""
+    options: dict[str, Any] = {"label_visibility": "collapsed", "horizontal": True, "on_change": forget_place}
+    return st.radio("Page", pages, key="page", bind="query-params", **options)
+
+
+def forget_place() -> None:
+    """Leave the cell and head that were clicked."""
+    for key in ("cell", "head"):
+        st.query_params.pop(key, None)
+
+
 def choice(label: str, key: str, options: Sequence[Chosen]) -> Chosen:
     """One of a few, kept in the URL."""
     return st.selectbox(label, options, key=key, bind="query-params")
 
 
-def text(label: str, key: str, default: str = "", **options: Any) -> str:
+def begin_with(values: dict[str, str]) -> None:
+    """Put texts into the inputs and the URL of a page that is opened without the first of them.
+
+    They stand in the URL, and are no defaults of the inputs, so that an input that was emptied stays empty
+    where the link is opened.
+    """
+    first = next(iter(values))
+    if first not in st.session_state and first not in st.query_params:
+        st.session_state.update(values)
+        st.query_params.update(values)
+
+
+def text(label: str, key: str, **options: Any) -> str:
     """A line of text, kept in the URL, that is read as it is typed."""
-    if key not in st.session_state and key not in st.query_params:
-        st.session_state[key] = default
     return st.text_input(label, key=key, bind="query-params", live=True, **options)
 
 
 def fill(values: dict[str, str]) -> None:
-    """Put texts into inputs, and leave the cell that was clicked before."""
+    """Put texts into inputs, and leave the cell and head that were clicked before."""
     st.session_state.update(values)
-    st.query_params.pop("cell", None)
+    forget_place()
 
 
 def examples(named: Sequence[tuple[str, dict[str, str]]]) -> None:
