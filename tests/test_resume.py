@@ -111,9 +111,12 @@ def test_ctrl_c_on_the_command_line_and_the_same_again(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "interp", "run", "patch_sweep", "--config", "many.yaml", "--tag", "many"]
     parts = tmp_path / "outputs" / "patch_sweep" / ".many.parts"
 
+    def heed() -> None:  # where the tests run in the background, Ctrl-C is ignored, which is inherited
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     def start() -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed)
 
     started = start()
     while len(list(parts.glob("*.npz"))) < 2:
