@@ -15,10 +15,10 @@ import os
 import resource
 import statistics
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
+from tables import put
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import interp
@@ -27,8 +27,6 @@ from interp.methods.edge_scores import edge_scores
 from interp.methods.graph import Graph
 from interp.tasks.base import Pair, PairDataset
 
-DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- begin: edges -->\n", "<!-- end: edges -->\n"
 N_POS = 15
 
 
@@ -85,10 +83,7 @@ def main() -> None:
     )
     print(table)
     if options.write:
-        text = DOCS.read_text(encoding="utf-8")
-        before, _, rest = text.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        DOCS.write_text(before + BEGIN + table + END + after, encoding="utf-8")
+        put("edges", table)
 
 
 if __name__ == "__main__":

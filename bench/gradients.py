@@ -11,17 +11,15 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
+from tables import put
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import interp
 from interp.methods.patch_sweep import compare
 
-DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- begin: gradients -->\n", "<!-- end: gradients -->\n"
 CAPITALS = {"clean": "The capital of France is", "corrupted": "The capital of Japan is", "answer": " Paris"}
 NAMES = {
     "clean": "When John and Mary went to the store, John gave a drink to",
@@ -74,8 +72,7 @@ def main() -> None:
     table = "\n".join(lines) + "\n"
     print(table)
     if options.write:
-        before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
-        DOCS.write_text(before + BEGIN + table + END + rest.partition(END)[2], encoding="utf-8")
+        put("gradients", table)
 
 
 if __name__ == "__main__":

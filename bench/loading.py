@@ -16,15 +16,13 @@ import json
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tables import put
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from interp.models.registry import KNOWN
 
-DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- begin: loading -->\n", "<!-- end: loading -->\n"
 ROUNDS = 5
 
 LOAD = {
@@ -74,8 +72,7 @@ def main() -> None:
     table = "\n".join(lines) + "\n"
     print(table)
     if options.write:
-        before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
-        DOCS.write_text(before + BEGIN + table + END + rest.partition(END)[2], encoding="utf-8")
+        put("loading", table)
 
 
 if __name__ == "__main__":

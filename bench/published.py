@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tables import put
 from torch.overrides import TorchFunctionMode
 from transformer_lens import HookedTransformer, HookedTransformerConfig, patching
 from transformer_lens.head_detector import detect_head, get_previous_token_head_detection_pattern
@@ -36,7 +37,6 @@ from interp.methods.graph import Graph
 from interp.tasks.base import encode_pair
 from interp.tasks.repeated_tokens import repeated_sequences
 
-DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 NAMES = "When John and Mary went to the store, {} gave a drink to"
 PROMPTS: list[dict[str, Any]] = [
     {
@@ -392,9 +392,7 @@ def show(name: str, rows: list[Row], *, write: bool) -> None:
     table = "\n".join([HEADER, *map(str, rows)]) + "\n"
     print(table)
     if write:
-        begin, end = f"<!-- begin: {name} -->\n", f"<!-- end: {name} -->\n"
-        before, _, rest = DOCS.read_text(encoding="utf-8").partition(begin)
-        DOCS.write_text(before + begin + table + end + rest.partition(end)[2], encoding="utf-8")
+        put(name, table)
 
 
 def main() -> None:

@@ -32,18 +32,16 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
+from tables import put
 from transformers import GPT2Config, GPT2LMHeadModel, Qwen3Config, Qwen3ForCausalLM
 
 import interp
 from interp import Address, Edit, Readout
 
-DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- begin: measured -->\n", "<!-- end: measured -->\n"
 ANSWER, FOIL = 7, 9
 SAMPLE = 24  # cells of a slow contender
 WINDOW = 3  # layers of the window trace
@@ -458,10 +456,8 @@ def main() -> None:
     )
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
     head = f"{machine}; Python {platform.python_version()}, {versions}.\n"
-    text = BEGIN + "\n".join([head, *tables]) + END
     if options.write:
-        before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
-        DOCS.write_text(before + text + rest.partition(END)[2], encoding="utf-8")
+        put("measured", "\n".join([head, *tables]))
 
 
 def _installed(package: str) -> bool:

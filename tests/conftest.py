@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,22 @@ def needs_backend(backend: str) -> None:
 def hf_model(folder: Path) -> PreTrainedModel:
     """The plain Hugging Face model in a folder, as a user would have it in memory."""
     return AutoModelForCausalLM.from_pretrained(folder).eval()
+
+
+class Parsed(HTMLParser):
+    """The elements, attributes and texts of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        self.text += data

@@ -7,7 +7,6 @@ import io
 import json
 import re
 import warnings
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import matplotlib
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from conftest import PROVENANCE
+from conftest import PROVENANCE, Parsed
 from interp.figures import causal_tracing as trace_figures
 from interp.figures import colours, drawing, html, notation
 from interp.figures import logit_lens as lens_figures
@@ -157,25 +156,6 @@ EXAMPLES = {
 @pytest.fixture(params=EXAMPLES, name="example")
 def _example(request):
     return EXAMPLES[request.param]
-
-
-class Parsed(HTMLParser):
-    """The elements, attributes and texts of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data):
-        self.text += data
 
 
 # --- pictures ---

@@ -9,14 +9,13 @@ import re
 import subprocess
 import sys
 import warnings
-from html.parser import HTMLParser
 from itertools import combinations
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from conftest import PROVENANCE, run
+from conftest import PROVENANCE, Parsed, run
 from interp.errors import InputError
 from interp.figures import drawing, html
 from interp.figures import patch_sweep as sweep_figures
@@ -168,25 +167,6 @@ def terminal(view: View, width: int = 80) -> str:
 
 def page(view: View) -> str:
     return html.page(title="A report", body=fragment(view), provenance=PROVENANCE)
-
-
-class Parsed(HTMLParser):
-    """The elements, attributes and texts of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data):
-        self.text += data
 
 
 # --- every block, everywhere ---
