@@ -15,6 +15,7 @@ _HOME = {
     "measure_sae": "interp.saes.metrics",
     "read_sae": "interp.saes.files",
     "write_sae": "interp.saes.files",
+    "feature_edit": "interp.saes.edits",
     "ioi": "interp.methods.ioi",
     "Address": "interp.sites",
     "Edit": "interp.sites",
@@ -87,6 +88,7 @@ __all__ = [
     "discover",
     "edge_scores",
     "faithfulness",
+    "feature_edit",
     "head_scores",
     "inspect_dataset",
     "ioi",
@@ -140,6 +142,7 @@ if TYPE_CHECKING:
     from interp.readout import Readout
     from interp.resume import resuming
     from interp.saes.dictionary import SAE
+    from interp.saes.edits import feature_edit
     from interp.saes.files import read_sae, write_sae
     from interp.saes.metrics import measure_sae
     from interp.saes.training import train_sae

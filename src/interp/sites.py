@@ -19,6 +19,7 @@ Conventions, the same on every backend:
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import index
@@ -29,7 +30,10 @@ from interp.errors import EditError, SiteError, nearest
 if TYPE_CHECKING:
     from torch import Tensor
 
-Op = Literal["set", "add", "scale", "zero", "mean", "project_out"]
+    from interp.models.base import Model
+
+Op = Literal["set", "add", "scale", "zero", "mean", "project_out", "features"]
+#: All but ``features``, which is made by `interp.feature_edit`.
 OPS: tuple[str, ...] = ("set", "add", "scale", "zero", "mean", "project_out")
 
 
@@ -164,6 +168,23 @@ def _indices(name: str, value: Any) -> tuple[int, ...] | None:
     return indices
 
 
+class Change(ABC):
+    """The value of an edit whose effect depends on what the activation is when it is carried out: a change of
+    its features (`interp.feature_edit`)."""
+
+    @abstractmethod
+    def check(self, model: Model) -> None:
+        """Raise `InterpError` for what this model, or any, cannot carry out."""
+
+    @abstractmethod
+    def __call__(self, block: Tensor) -> Tensor:
+        """The selected block of the activation after the change."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """What it says, without large weights, for JSON."""
+
+
 @dataclass(frozen=True, eq=False)
 class Edit:
     """A change to one activation: an operation, where, and with what.
@@ -171,15 +192,17 @@ class Edit:
     `value` broadcasts to the selected block, whose axes are [row, position, head, width] for sites
     with heads and [row, position, width] for the rest (``pattern``: [row, head, query, key]): those of
     the cached activation, so that a cached value can be set as it is.
-    Build one with the class methods, which say what each operation does.
+    Build one with the class methods, which say what each operation does, or with `interp.feature_edit`.
     """
 
     op: Op
     address: Address
-    value: Tensor | float | None = field(default=None, repr=False)
+    value: Tensor | float | Change | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.op not in OPS:
+        if (self.op == "features") != isinstance(self.value, Change):
+            raise EditError("An edit of features is made by interp.feature_edit, and by nothing else.")
+        if self.op not in (*OPS, "features"):
             raise EditError(f"Unknown operation {self.op!r}; {nearest(self.op, OPS)}")
         if (self.value is None) != (self.op in ("zero", "mean")):
             need = "takes no value" if self.value is not None else "needs a value"
@@ -220,14 +243,23 @@ class Edit:
         return cls("project_out", Address(site, layer, **where), value)
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain form for JSON, read back by `from_dict`."""
+        """A plain form for JSON, read back by `from_dict`, but for an edit of features: its SAE is named in
+        it, not kept."""
         value = self.value
-        plain = value if value is None or isinstance(value, float | int) else value.tolist()
+        if isinstance(value, Change):
+            plain: Any = value.to_dict()
+        else:
+            plain = value if value is None or isinstance(value, float | int) else value.tolist()
         return {"op": self.op, "at": str(self.address), "value": plain}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Edit:
-        """The edit that `to_dict` wrote; list values become float32 tensors."""
+        """The edit that `to_dict` wrote; list values become float32 tensors. `EditError` for one of
+        features."""
+        if data["op"] == "features":
+            raise EditError(
+                "An edit of features is kept without its SAE; load that, and use interp.feature_edit."
+            )
         value = data.get("value")
         if isinstance(value, list):
             import torch

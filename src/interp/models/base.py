@@ -7,6 +7,7 @@ that a user calls is here, so that it validates, behaves and fails alike on ever
 from __future__ import annotations
 
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +21,7 @@ from interp.errors import EditError, InputError, SiteError
 from interp.models.editing import GradientTaps, Key, Taps, check_value
 from interp.progress import report
 from interp.readout import Readout
-from interp.sites import SITES, Address, Edit, find_site, parse_sites
+from interp.sites import SITES, Address, Change, Edit, find_site, parse_sites
 from interp.tokens import (
     Prompt,
     Tokens,
@@ -164,6 +165,8 @@ class Model(ABC):
             processing=processing,
         )
         self._lock = threading.RLock()
+        #: SAEs that were found to be for this model: to compare unembeddings takes longer than a short run.
+        self.fitting: weakref.WeakSet[Any] = weakref.WeakSet()
 
     # ---- what a backend provides ----
 
@@ -497,6 +500,8 @@ class Model(ABC):
     def _check_edit(self, edit: Edit, tokens: Tokens) -> None:
         self._check_address(edit.address, tokens)
         check_value(edit, self.dtype)
+        if isinstance(edit.value, Change):
+            edit.value.check(self)
 
     def _check_address(self, address: Address, tokens: Tokens) -> None:
         self.check_site(address.site)

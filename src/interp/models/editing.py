@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from interp.errors import EditError
-from interp.sites import SITES, Address, Edit
+from interp.sites import SITES, Address, Change, Edit
 
 Key = tuple[str, int | None]
 
@@ -76,7 +76,7 @@ class GradientTaps(Taps):
 
 def check_value(edit: Edit, dtype: torch.dtype) -> None:
     """Refuse what no activation can take, before anything runs: NaN, infinity, a direction of length 0."""
-    if edit.value is None:
+    if edit.value is None or isinstance(edit.value, Change):
         return
     operand = torch.as_tensor(edit.value, dtype=dtype)
     if not torch.isfinite(operand).all():
@@ -154,6 +154,8 @@ def _new_block(block: Tensor, whole: Tensor, edit: Edit, rows: list[int], length
         if edit.address.heads is not None:
             means = means[:, :, list(edit.address.heads)]
         return means.expand_as(block)
+    if isinstance(edit.value, Change):
+        return edit.value(block)
     operand = torch.as_tensor(edit.value, dtype=block.dtype, device=block.device)
     _check_broadcasts(operand, block, edit)
     if edit.op == "set":
