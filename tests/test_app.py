@@ -136,6 +136,6 @@ def test_trace_shows_the_map(app, part):
 def test_another_page_forgets_the_cell(app):
     app.query_params["cell"] = "1.1"
     app.run()
-    app.radio(key="page").set_value("Trace").run()
+    app.segmented_control(key="page").set_value("Trace").run()
     assert not app.exception
     assert "cell" not in app.query_params

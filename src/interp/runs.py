@@ -92,22 +92,46 @@ def perform(experiment: Experiment, config: ExperimentConfig, folder: Path) -> R
     with resuming(parts_folder(folder)):
         result = experiment.run(config, model)
     values = {"experiment": experiment.name, **config.model_dump()}
-    record = {
-        "format": FORMAT,
-        "experiment": experiment.name,
-        "config": config.model_dump(),
-        "result": result.to_dict(),
-        "timestamps": {
-            "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.time() - started, 3),
-        },
+    timestamps = {
+        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.time() - started, 3),
     }
+    record = record_of(experiment, config.model_dump(), result) | {"timestamps": timestamps}
     with _replaced_when_complete(folder) as unfinished:
         _write_json(unfinished / "result.json", record)
         (unfinished / "config.yaml").write_text(write_config(values), encoding="utf-8")
         _draw(experiment, result, config.model_dump(), unfinished)
     shutil.rmtree(parts_folder(folder), ignore_errors=True)
     return Run(folder, experiment, config.model_dump(), result)
+
+
+def record_of(experiment: Experiment, config: dict[str, Any], result: Result) -> dict[str, Any]:
+    """What a run's ``result.json`` holds and `read_run` reads."""
+    return {
+        "format": FORMAT,
+        "experiment": experiment.name,
+        "config": config,
+        "result": result.to_dict(),
+    }
+
+
+def picture(experiment: Experiment, result: Result) -> bytes:
+    """The figure of a run, as PNG."""
+    from interp.figures.drawing import png
+
+    return png(experiment.presentation.figure(result))
+
+
+def report_page(experiment: Experiment, config: dict[str, Any], result: Result) -> str:
+    """The report of a run, as one HTML page that loads nothing from elsewhere."""
+    from interp.figures.html import page
+
+    return page(
+        title=experiment.name.replace("_", " "),
+        body=experiment.presentation.report(result),
+        provenance=result.provenance,
+        config=config,
+    )
 
 
 def parts_folder(folder: Path) -> Path:
@@ -156,20 +180,10 @@ def redraw(run: Run) -> None:
 
 
 def _draw(experiment: Experiment, result: Result, config: dict[str, Any], folder: Path) -> None:
-    shown = experiment.presentation
-    if shown is None:
+    if experiment.presentation is None:
         return
-    from interp.figures.drawing import png
-    from interp.figures.html import page
-
-    (folder / f"{experiment.name}.png").write_bytes(png(shown.figure(result)))
-    html = page(
-        title=experiment.name.replace("_", " "),
-        body=shown.report(result),
-        provenance=result.provenance,
-        config=config,
-    )
-    (folder / "report.html").write_text(html, encoding="utf-8")
+    (folder / f"{experiment.name}.png").write_bytes(picture(experiment, result))
+    (folder / "report.html").write_text(report_page(experiment, config, result), encoding="utf-8")
 
 
 def _write_json(path: Path, record: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from interp.app.theme import THEME
 from interp.errors import ConfigError
 
 
@@ -27,6 +28,7 @@ def command(port: int, *, browser: bool) -> list[str]:
         "client.showErrorDetails": "none",
     }
     given = [f"--{key}={str(value).lower()}" for key, value in options.items()]
+    given += [f"--{key}={value}" for key, value in THEME.items()]
     return [sys.executable, "-m", "streamlit", "run", str(Path(__file__).parent / "main.py"), *given]
 
 

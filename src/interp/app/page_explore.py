@@ -9,8 +9,6 @@ import streamlit as st
 from interp.app import explore, widgets
 from interp.errors import InputError
 from interp.figures.notation import brief, show_token
-from interp.figures.picture import svg
-from interp.figures.view_figure import chart
 
 
 def page() -> None:
@@ -90,8 +88,7 @@ def _tracked(model: str, prompt: str, given: str, position: int, layers: tuple[s
     if tokens:
         values = widgets.store().ask(model, explore.Tracked(prompt, position, tokens))
         lines = explore.tracked_lines(values, layers, tokens)
-        st.image(svg(chart(lines), label=lines.title))
-        widgets.show_table(lines.table)
+        widgets.show_chart(lines, key="tracked-lines")
 
 
 def _head(*, layer: int) -> tuple[int, int]:

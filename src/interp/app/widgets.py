@@ -5,31 +5,36 @@ Streamlit reads Markdown in most of what it shows; what comes from a prompt goes
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import streamlit as st
 
 from interp.app.cells import WINDOW, payload
+from interp.app.downloads import downloads
 from interp.app.questions import LibraryQuestion, as_command, as_python
 from interp.app.store import Store
 from interp.errors import InterpError
 from interp.figures import html
-from interp.figures.view import Grid, Table
+from interp.figures.page_parts import CHARTS
+from interp.figures.picture import svg
+from interp.figures.view import Chart, Grid, Table
+from interp.figures.view_figure import chart
 from interp.results import Result
 
 Chosen = TypeVar("Chosen", bound=str)
 
 DEMOS = ("demo-gpt2", "demo-qwen3")
-_HERE = Path(__file__).parent
-_TABLE_STYLE = (
-    "<style>.interp table{border-collapse:collapse}.interp th,.interp td{padding:1px 10px;text-align:left;"
-    "white-space:pre}.interp .strong,.interp strong{font-weight:700}</style>"
-)
+
+
+@cache
+def _file(name: str) -> str:
+    """A file of this folder."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 @st.cache_resource(show_spinner=False)
@@ -55,9 +60,26 @@ def sentences() -> Iterator[None]:
 
 
 def page_choice(pages: Sequence[str]) -> str:
-    """The page, kept in the URL; another one begins without the cell and head that were clicked."""
-    options: dict[str, Any] = {"label_visibility": "collapsed", "horizontal": True, "on_change": forget_place}
-    return st.radio("Page", pages, key="page", bind="query-params", **options)
+    """The app's header with its pages; the one chosen is in the URL, and each choice is a step to go back to.
+
+    Another page begins without the cell and head that were clicked.
+    """
+    given = st.query_params.get("page", pages[0])
+    st.session_state["page"] = given if given in pages else pages[0]  # the URL leads, also on going back
+
+    def turn() -> None:
+        forget_place()
+        st.query_params["page"] = st.session_state["page"]
+
+    st.html(f"<style>{_file('page.css')}</style>")
+    with st.container(horizontal=True, vertical_alignment="center", key="header"):
+        st.html('<span class="wordmark">interp</span>', width="content")
+        st.segmented_control(
+            "Page", pages, key="page", required=True, on_change=turn, label_visibility="collapsed"
+        )
+    if given not in pages:
+        st.error(plain(f"There is no page {given!r}; {pages[0]} is shown."))
+    return st.session_state["page"]
 
 
 def forget_place() -> None:
@@ -126,8 +148,8 @@ def show_grid(
     mount = st.components.v2.component(
         "interp_grid",
         html='<div class="interp-grid"></div>',
-        css=(_HERE / "grid.css").read_text(),
-        js=(_HERE / "grid.js").read_text(),
+        css=_file("grid.css"),
+        js=_file("grid.js"),
     )
 
     def report() -> None:
@@ -151,19 +173,38 @@ def show_table(table: Table) -> None:
     drawn = html.table(
         table.columns, table.texts, caption=table.title, right=table.right, strong=table.strong
     )
-    st.html(f'{_TABLE_STYLE}<div class="interp">{drawn}</div>')
+    st.html(f'<div class="interp">{drawn}</div>')
+
+
+def show_chart(block: Chart, *, key: str) -> None:
+    """A chart, what its marks mean, and all its numbers as a table that opens."""
+    numbers = block.table
+    if block.title:
+        st.markdown(f"**{plain(block.title)}**")
+    mount = st.components.v2.component(
+        "interp_chart", html='<div class="host"></div>', css=CHARTS + _file("chart.css"), js=_file("chart.js")
+    )
+    mount(data={"svg": svg(chart(block), label=numbers.title)}, key=key)
+    if block.key:
+        st.caption(plain(block.key))
+    drawn = html.table(numbers.columns, numbers.texts, caption="", right=numbers.right, strong=numbers.strong)
+    st.html(f'<div class="interp">{html.details("The numbers", drawn)}</div>')
 
 
 def take_along(model: str, question: LibraryQuestion, result: Result) -> None:
-    """The same in Python and at the command line, and the numbers as JSON."""
-    with st.expander(f"Copy as Python or command, download: {question.experiment}"):
+    """The same in Python and at the command line, and as files that are made when they are asked for."""
+    with st.popover("Copy or download", type="tertiary", icon=":material/ios_share:"):
+        st.caption("In Python")
         st.code(as_python(model, question), language="python")
+        st.caption("At the command line")
         st.code(as_command(model, question), language="bash", wrap_lines=True)
-        st.download_button(
-            "Download JSON",
-            data=lambda: json.dumps(result.to_dict()),
-            file_name=f"{question.experiment}.json",
-            mime="application/json",
-            key=f"download-{question.experiment}",
-            on_click="ignore",
-        )
+        with st.container(horizontal=True):
+            for file in downloads(model, question, result):
+                st.download_button(
+                    file.label,
+                    data=file.make,
+                    file_name=file.name,
+                    mime=file.mime,
+                    key=f"download-{file.name}",
+                    on_click="ignore",
+                )

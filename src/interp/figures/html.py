@@ -20,7 +20,7 @@ import yaml
 
 from interp.figures import colours
 from interp.figures.notation import CUT, NEWLINE, SPACE, TAB, show_text, show_token
-from interp.figures.page_parts import SCRIPT, STYLE
+from interp.figures.page_parts import CHARTS, SCRIPT, STYLE
 
 if TYPE_CHECKING:
     from interp.provenance import Provenance
@@ -70,7 +70,7 @@ def page(
         provenance: shown in a table that opens at a click.
         config: the resolved configuration, shown as the YAML that starts the same run again.
     """
-    style = STYLE + _shades()
+    style = STYLE + CHARTS + shades()
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(SCRIPT)}'; img-src data:"
     parts = [
         "<!DOCTYPE html>",
@@ -251,16 +251,13 @@ def _hash(text: str) -> str:
 
 
 @lru_cache
-def _shades() -> str:
-    """The colour classes, for a light and for a dark page."""
-    return _rules(dark=False) + "@media screen and (prefers-color-scheme:dark){" + _rules(dark=True) + "}"
+def shades() -> str:
+    """The colour classes, light and dark by the page's colour scheme."""
 
-
-def _rules(*, dark: bool) -> str:
     def rule(name: str, scale: Callable[..., colours.RGB], value: float) -> str:
-        background = scale(value, dark=dark)
-        ink = colours.text_on(background)
-        return f".{name}{{background:{colours.css(background)};color:{colours.css(ink)}}}"
+        backs = [scale(value, dark=dark) for dark in (False, True)]
+        inks = [colours.text_on(back) for back in backs]
+        return f".{name}{{background:{_light_dark(backs)};color:{_light_dark(inks)}}}"
 
     n = round(colours.LIMIT * _DIVERGING_STEPS)
     return "".join(
@@ -270,3 +267,8 @@ def _rules(*, dark: bool) -> str:
             *(rule(f"s{i}", colours.sequential, i / _SEQUENTIAL_STEPS) for i in range(_SEQUENTIAL_STEPS + 1)),
         ]
     )
+
+
+def _light_dark(pair: Sequence[colours.RGB]) -> str:
+    light, dark = map(colours.css, pair)
+    return light if light == dark else f"light-dark({light},{dark})"

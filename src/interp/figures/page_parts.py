@@ -36,16 +36,6 @@ text-align:right;z-index:1}
 .scale{color:var(--quiet);font-size:.87rem}
 .swatches{display:inline-flex;margin-right:.6rem;vertical-align:middle}
 .swatches span{padding:.1rem .5rem;min-width:2.6rem;text-align:center;font-variant-numeric:tabular-nums}
-.chart{display:block;font-family:"DejaVu Sans",system-ui,sans-serif}
-.chart polyline{fill:none;stroke:currentColor}
-.chart polygon,.chart circle,.chart text{fill:currentColor}
-.chart .ink{color:var(--ink)}.chart .quiet{color:var(--quiet)}.chart .rule{color:var(--rule)}
-.chart .paper{color:var(--paper)}.chart .warm{color:#b2182b}.chart .cool{color:#2166ac}
-.chart .s0{color:#0072b2}.chart .s1{color:#c44e00}.chart .s2{color:#00795a}.chart .s3{color:#a0458a}
-.chart .s4{color:#7a6200}.chart .s5{color:#1b1f24}
-@media screen and (prefers-color-scheme:dark){.chart .warm{color:#f4845f}.chart .cool{color:#62b0e0}
-.chart .s0{color:#56b4e9}.chart .s1{color:#ff8a4c}.chart .s2{color:#2fc79b}.chart .s3{color:#e39ac6}
-.chart .s4{color:#d9c545}.chart .s5{color:#e6e9ee}}
 h2{font-size:1.05rem;margin:1.6rem 0 .3rem;overflow-wrap:anywhere}
 .strong th,.strong td{font-weight:600}
 details{border-top:1px solid var(--rule);padding:.6rem 0}
@@ -54,7 +44,21 @@ pre{overflow-x:auto;background:var(--tint);padding:.8rem;font-size:.85rem;border
 #tip{position:fixed;z-index:9;max-width:min(26rem,90vw);padding:.45rem .65rem;white-space:pre-line;
 pointer-events:none;background:var(--ink);color:var(--paper);border-radius:5px;font-size:.83rem;overflow-wrap:anywhere}
 #tip[hidden]{display:none}
-@media print{.scroll{overflow:visible}#tip{display:none}td,.swatches span{print-color-adjust:exact}}
+@media print{:root{color-scheme:light}
+.scroll{overflow:visible}#tip{display:none}td,.swatches span{print-color-adjust:exact}}
+"""
+
+#: The style of a chart's SVG; ``--ink`` and the like are the page's own.
+CHARTS = """
+.chart{display:block;font-family:"DejaVu Sans",system-ui,sans-serif}
+.chart polyline{fill:none;stroke:currentColor}
+.chart polygon,.chart circle,.chart text{fill:currentColor}
+.chart .ink{color:var(--ink)}.chart .quiet{color:var(--quiet)}.chart .rule{color:var(--rule)}
+.chart .paper{color:var(--paper)}
+.chart .warm{color:light-dark(#b2182b,#f4845f)}.chart .cool{color:light-dark(#2166ac,#62b0e0)}
+.chart .s0{color:light-dark(#0072b2,#56b4e9)}.chart .s1{color:light-dark(#c44e00,#ff8a4c)}
+.chart .s2{color:light-dark(#00795a,#2fc79b)}.chart .s3{color:light-dark(#a0458a,#e39ac6)}
+.chart .s4{color:light-dark(#7a6200,#d9c545)}.chart .s5{color:light-dark(#1b1f24,#e6e9ee)}
 """
 
 # Arrow keys move through a grid with one stop for Tab (the "roving tabindex" of the ARIA grid pattern).
