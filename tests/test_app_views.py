@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import threading
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from conftest import run
 from interp.app import explore, trace
 from interp.app.cells import payload
 from interp.app.questions import as_command, as_python
-from interp.app.store import Store
 from interp.errors import InputError
 from interp.figures.notation import show_token
 from interp.runs import read_run
@@ -130,34 +128,3 @@ def test_the_payload_is_json_with_layer_rows_from_the_top(load):
     assert any(line.startswith("entropy") for line in cell["told"])
     attention = payload(explore.attention_grid(explore.Pattern(PROMPT, 0, 0)(load("demo-gpt2"))))
     assert attention["rows"][0]["cells"][1] == {"text": ""}  # a query does not see what comes later
-
-
-def test_the_store_asks_once_and_lets_the_oldest_model_go(load):
-    loaded, asked = [], []
-
-    def loader(name):
-        loaded.append(name)
-        return load("demo-gpt2")
-
-    class Counted(explore.Lens):
-        def __call__(self, model):
-            asked.append(self.prompt)
-            return super().__call__(model)
-
-    store = Store(loader, models=1, answers=2)
-    threads = [threading.Thread(target=store.ask, args=("a", Counted(PROMPT))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert asked == [PROMPT]
-    assert loaded == ["a"]
-    store.ask("b", Counted(PROMPT))
-    store.ask("a", Counted("Another"))  # "a" has left; the oldest answer leaves now
-    assert loaded == ["a", "b", "a"]
-    store.ask("a", Counted(PROMPT))
-    assert asked == [PROMPT, PROMPT, "Another", PROMPT]
-    for _ in range(2):
-        with pytest.raises(InputError, match="empty"):
-            store.ask("a", Counted("  "))
-    assert asked[-2:] == ["  ", "  "]

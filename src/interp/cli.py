@@ -177,19 +177,26 @@ def show(run: Path, /, *, redraw: Annotated[bool, Parameter(negative=())] = Fals
 
 
 @app.command(name="app")
-def serve(*, port: int = 8501, browser: Annotated[bool, Parameter(negative=())] = False) -> None:
+def serve(
+    *,
+    port: int = 8501,
+    model: str | None = None,
+    browser: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
     """Start the app, for this machine only; needs the extra: pip install 'interp-lab[app]'.
 
     Parameters
     ----------
     port
         It will be at http://127.0.0.1:PORT.
+    model
+        What the pages begin with: a short name, a Hugging Face id or a folder; any other can be chosen there.
     browser
         Open it in a browser.
     """
     from interp.app.launch import launch
 
-    code = launch(port, browser=browser)
+    code = launch(port, browser=browser, model=model)
     if code:
         sys.exit(code)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
-from pathlib import Path
 
+from interp.app.models import BEGIN_WITH
 from interp.app.theme import THEME
 from interp.errors import ConfigError
 
@@ -29,9 +30,10 @@ def command(port: int, *, browser: bool) -> list[str]:
     }
     given = [f"--{key}={str(value).lower()}" for key, value in options.items()]
     given += [f"--{key}={value}" for key, value in THEME.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(Path(__file__).parent / "main.py"), *given]
+    return [sys.executable, "-m", "interp.app.serve", *given]
 
 
-def launch(port: int, *, browser: bool) -> int:
-    """Serve until interrupted; the server's exit code."""
-    return subprocess.call(command(port, browser=browser))
+def launch(port: int, *, browser: bool, model: str | None = None) -> int:
+    """Serve until interrupted; the server's exit code. Pages begin with `model`, by default a demo model."""
+    environment = {**os.environ, **({} if model is None else {BEGIN_WITH: model})}
+    return subprocess.call(command(port, browser=browser), env=environment)

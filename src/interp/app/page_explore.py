@@ -7,6 +7,7 @@ import re
 import streamlit as st
 
 from interp.app import explore, widgets
+from interp.app.model_choice import model_choice
 from interp.errors import InputError
 from interp.figures.notation import brief, show_token
 
@@ -17,7 +18,7 @@ def page() -> None:
     widgets.begin_with({"prompt": prompt, "target": target})
     left, right = st.columns([1, 3])
     with left:
-        model = widgets.choice("Model", "model", widgets.DEMOS)
+        model = model_choice()
     with right:
         prompt = widgets.text("Prompt", "prompt")
     widgets.examples([(p, {"prompt": p, "target": t}) for p, t in explore.EXAMPLES])

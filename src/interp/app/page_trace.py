@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from interp.app import trace, widgets
+from interp.app.model_choice import model_choice
 from interp.figures.notation import brief, decimal
 
 
@@ -13,7 +14,7 @@ def page() -> None:
     widgets.begin_with(trace.EXAMPLE)
     left, right = st.columns([1, 1])
     with left:
-        model = widgets.choice("Model", "model", widgets.DEMOS)
+        model = model_choice()
     with right:
         part = widgets.choice("What is patched", "part", tuple(trace.PARTS))
     left, right = st.columns(2)

@@ -5,6 +5,7 @@ Streamlit reads Markdown in most of what it shows; what comes from a prompt goes
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,8 +17,10 @@ import streamlit as st
 
 from interp.app.cells import WINDOW, payload
 from interp.app.downloads import downloads
+from interp.app.markdown import plain
 from interp.app.questions import LibraryQuestion, as_command, as_python
-from interp.app.store import Store
+from interp.app.store import shared
+from interp.app.visit import NotAnswered, Visit
 from interp.errors import InterpError
 from interp.figures import html
 from interp.figures.page_parts import CHARTS
@@ -37,26 +40,27 @@ def _file(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
-@st.cache_resource(show_spinner=False)
-def store() -> Store:
-    """The one store of this server."""
-    from interp.models.registry import load_model
-
-    return Store(load_model)
-
-
-def plain(text: str) -> str:
-    """`text` as Markdown that shows just that text: no link, picture, formula or directive."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+def store() -> Visit:
+    """The one store of this server, as this session sees it."""
+    return Visit(shared())
 
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """An error that is meant for people is shown here, as its sentence; the rest of the page goes on."""
+    """An error that is meant for people is shown here, as its sentence; the rest of the page goes on. A fault
+    of the program is told in the terminal in full."""
     try:
         yield
+    except NotAnswered:
+        pass  # the page says why already
     except InterpError as error:
         st.error(plain(str(error)))
+    except Exception:
+        logging.getLogger(__name__).exception("A part of the page failed.")
+        st.error(
+            "This part of the page failed. That is a fault of the program, not of what you typed; the "
+            "terminal in which the app runs says more."
+        )
 
 
 def page_choice(pages: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from interp.errors import ModelLoadError, first_line, nearest
+from interp.progress import report
 
 if TYPE_CHECKING:
     import torch
@@ -125,6 +126,7 @@ def load_model(
     torch_dtype = _dtype(dtype, torch_device)
     if isinstance(model, str | Path):
         name = str(model)
+        report("loading", 0, 2)
         hf_model, tokenizer = _from_source(
             name,
             tokenizer,
@@ -162,9 +164,11 @@ def load_model(
         processing=processing,
     )
     loaded.memory = None if memory is None else int(memory * 1e9)
+    report("loading", 1, 2)
     if self_check:
         require(run_self_check(loaded), loaded)
         loaded.identity = replace(loaded.identity, self_check="passed")
+    report("loading", 2, 2)
     return loaded
 
 
