@@ -30,6 +30,7 @@ from interp.figures.view_figure import chart
 from interp.results import Result
 
 Chosen = TypeVar("Chosen", bound=str)
+Number = TypeVar("Number", int, float)
 
 DEMOS = ("demo-gpt2", "demo-qwen3")
 
@@ -112,6 +113,11 @@ def begin_with(values: dict[str, str]) -> None:
 def text(label: str, key: str, **options: Any) -> str:
     """A line of text, kept in the URL, that is read as it is typed."""
     return st.text_input(label, key=key, bind="query-params", live=True, **options)
+
+
+def number(label: str, key: str, value: Number, **options: Any) -> Number:
+    """A number, kept in the URL; `min_value`, `max_value` and `step` as Streamlit has them."""
+    return st.number_input(label, value=value, key=key, bind="query-params", **options)
 
 
 def fill(values: dict[str, str]) -> None:

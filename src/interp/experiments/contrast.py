@@ -19,6 +19,7 @@ class ContrastConfig(ExperimentConfig):
     target: str | int = " Paris"
     competitor: str | int = " Tokyo"
     margin: float = 1.0
+    position: int = -1
     lens: str | None = None
 
 
@@ -35,6 +36,7 @@ def run(config: ContrastConfig, model: Model) -> ContrastResult:
         target=config.target,
         competitor=config.competitor,
         margin=config.margin,
+        position=config.position,
         lens=None if config.lens is None else TunedLens.load(config.lens, model),
         seed=config.seed,
     )

@@ -30,12 +30,12 @@ def view(result: ContrastResult) -> View:
             *(f"{name.capitalize()} prompt: {text}" for name, text in zip(_NAMES, prompts, strict=True)),
             f"They differ in: {' / '.join(differ)}.",
             f"A token is ahead where its logit is {result.margin:g} or more above the other's, read by the "
-            f"{result.lens} lens at the last position.",
+            f"{result.lens} lens at {_where(result)}.",
         ),
         blocks=(
-            Words(_verdict(result), strong=True),
+            Words(verdict(result), strong=True),
             _marks(result),
-            _traces(result),
+            traces(result),
             *(_table(result, prompt) for prompt in range(2)),
         ),
         below=(
@@ -44,7 +44,15 @@ def view(result: ContrastResult) -> View:
     )
 
 
-def _verdict(result: ContrastResult) -> str:
+def _where(result: ContrastResult) -> str:
+    if result.position == -1:
+        return "the last position"
+    read = (show_token(tokens[result.position]) for tokens in result.tokens)
+    return f"position {result.position} ({' / '.join(read)})"
+
+
+def verdict(result: ContrastResult) -> str:
+    """Where the prompts part and who takes over, in a few sentences."""
     parting = result.parting
     said = (
         "At the end both prompts have the same mark."
@@ -89,7 +97,8 @@ def _marks(result: ContrastResult) -> Grid:
     )
 
 
-def _traces(result: ContrastResult) -> Lines:
+def traces(result: ContrastResult) -> Lines:
+    """By how much the target is ahead at each layer of both prompts."""
     x = tuple(float(i) for i in range(len(result.layers)))
     target, competitor = brief(result.target), brief(result.competitor)
     return Lines(

@@ -33,7 +33,7 @@ TARGET, NEITHER, COMPETITOR = 1, 0, -1
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ContrastResult(Result):
-    """Two prompts' lens traces. Arrays are [prompt, layer], at the last position of each."""
+    """Two prompts' lens traces. Arrays are [prompt, layer], at one position of each."""
 
     kind: ClassVar[str] = "contrast"
     tokens: tuple[tuple[str, ...], ...]  # of both prompts, BOS included
@@ -41,6 +41,7 @@ class ContrastResult(Result):
     target: str
     competitor: str
     margin: float  # in logits, by which a token must be ahead to be marked so
+    position: int = -1  # where both are read; negative: from the end of each
     lens: str  # plain | tuned
     layers: tuple[str, ...]  # "embed", "0", "1", ...
     target_prob: Float[np.ndarray, "prompt layer"]
@@ -73,6 +74,7 @@ def contrast(
     target: str | int,
     competitor: str | int,
     margin: float = 1.0,
+    position: int = -1,
     lens: TunedLens | None = None,
     seed: int = 0,
 ) -> ContrastResult:
@@ -83,11 +85,12 @@ def contrast(
         target: what `first` is expected to say; exactly one token.
         competitor: what it competes with, such as what `second` is expected to say; exactly one token.
         margin: in logits (1: e times as likely).
+        position: where both prompts are read; negative from the end of each, as they may differ in length.
         lens: a tuned lens; without one, the plain lens.
         seed: recorded only; nothing is drawn.
 
     Raises `InputError` for prompts or tokens that are the same, a token that is not exactly one, a margin
-    that is not above 0.
+    that is not above 0, a position that one of the prompts does not have.
     """
     if not 0 < margin < float("inf"):
         raise InputError(f"The margin must be a number above 0, in logits; got {margin}.")
@@ -96,9 +99,14 @@ def contrast(
     if target_id == competitor_id:
         raise InputError("The target and the competitor are the same token; give two that compete.")
     differing = _differing(*ids)
+    for row in ids:
+        if not -len(row) <= position < len(row):
+            raise InputError(
+                f"One of the prompts has {len(row)} tokens, so that it has no position {position}."
+            )
 
     read = [
-        lens_logits(model, row, [len(row) - 1], lens=lens)[0][:, 0] for row in ids
+        lens_logits(model, row, [position % len(row)], lens=lens)[0][:, 0] for row in ids
     ]  # [layer, d_vocab] each
     probs = [logits.softmax(-1) for logits in read]
     ahead = np.stack([(logits[:, target_id] - logits[:, competitor_id]).numpy() for logits in read])
@@ -110,6 +118,7 @@ def contrast(
         target=model.labels([target_id])[0],
         competitor=model.labels([competitor_id])[0],
         margin=margin,
+        position=position,
         lens="plain" if lens is None else "tuned",
         layers=("embed", *map(str, range(model.arch.n_layers))),
         target_prob=np.stack([p[:, target_id].numpy() for p in probs]),

@@ -1,0 +1,157 @@
+"""The page Contrast: its views without Streamlit, and the page as Streamlit runs it (skipped without it)."""
+
+import importlib.util
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import interp
+from conftest import run
+from interp.app import contrast
+from interp.app.questions import as_command, as_python
+from interp.figures.notation import show_token
+from interp.runs import read_run
+
+MAIN = Path(interp.__file__).parent / "app" / "main.py"
+needs_streamlit = pytest.mark.skipif(
+    importlib.util.find_spec("streamlit") is None, reason="needs Streamlit, the extra 'app'"
+)
+DEMOS = ["demo-gpt2", "demo-qwen3"]
+CAPITALS = contrast.Contrast(**contrast.EXAMPLES[0][1])
+
+
+@pytest.mark.parametrize("name", DEMOS)
+@pytest.mark.parametrize("example", contrast.EXAMPLES, ids=lambda e: e[0])
+def test_the_examples_part_and_the_grid_says_where(load, name, example):
+    result = contrast.Contrast(**example[1])(load(name))
+    assert result.marks[:, -1].tolist() == [1, -1]
+    grid = contrast.side_by_side(result)
+    assert grid.values.shape == (len(result.layers), 4)
+    for prompt in range(2):
+        np.testing.assert_array_equal(grid.values[:, 2 * prompt], result.marks[prompt])
+        np.testing.assert_array_equal(grid.values[:, 2 * prompt + 1], result.marks[prompt])
+        for layer, says in enumerate(grid.texts[:, 2 * prompt]):
+            assert says.startswith(show_token(result.top_tokens[prompt][layer], max_chars=12))
+        ahead = [float(text) for text in grid.texts[:, 2 * prompt + 1]]
+        np.testing.assert_allclose(ahead, result.ahead[prompt], atol=0.00501)
+    framed = {(layer, column // 2) for layer, column in grid.framed}
+    assert framed == {(layer, p) for p, layer in enumerate(result.hand_offs) if layer is not None}
+
+
+def test_the_table_of_a_layer_is_what_the_contrast_read(load):
+    model = load("demo-gpt2")
+    result = CAPITALS(model)
+    for prompt in range(2):
+        lens = CAPITALS.lens(prompt)(model)
+        for row in range(len(result.layers)):
+            table = contrast.cell_table(lens, prompt, row, -1)
+            assert table.rows[0][1] == show_token(result.top_tokens[prompt][row])
+            assert contrast.PROMPTS[prompt] in table.title
+
+
+def test_another_position_is_that_of_the_prompts_cut_there(load):
+    """The model is causal: what is read before the end is what a shorter prompt says at its end."""
+    model = load("demo-gpt2")
+    values = contrast.EXAMPLES[0][1]
+    there = contrast.Contrast(**values, position=-2)(model)
+    shorter = values | {"first": "The capital of France", "second": "The capital of Japan"}
+    cut = contrast.Contrast(**shorter)(model)
+    np.testing.assert_allclose(there.ahead, cut.ahead, atol=1e-3)
+    assert there.top_tokens == cut.top_tokens
+    with pytest.raises(interp.InterpError, match="no position -99"):
+        contrast.Contrast(**values, position=-99)(model)
+
+
+def test_copied_program_and_command_give_what_is_shown(load, tmp_path):
+    question = contrast.Contrast(**contrast.EXAMPLES[1][1], margin=2.5, position=-1)
+    shown = plain(question(load("demo-gpt2")))
+    names: dict = {}
+    exec(as_python("demo-gpt2", question), names)
+    assert plain(names["result"]) == shown
+    words = shlex.split(as_command("demo-gpt2", question))
+    assert run(*words[1:], "--out", tmp_path, "--tag", "t") == 0
+    assert plain(read_run(tmp_path / "contrast" / "t").result) == shown
+
+
+def plain(result):
+    return json.loads(json.dumps(result.to_dict() | {"provenance": None}))
+
+
+@pytest.fixture
+def app():
+    from streamlit.testing.v1 import AppTest
+
+    page = AppTest.from_file(str(MAIN), default_timeout=120)
+    page.query_params["page"] = "Contrast"
+    return page
+
+
+def texts(page):
+    return "\n".join(str(part.value) for part in (*page.caption, *page.markdown, *page.code)).replace(
+        "\\", ""
+    )
+
+
+@needs_streamlit
+@pytest.mark.parametrize("model", DEMOS)
+def test_the_page_says_where_the_prompts_part(app, model):
+    app.query_params["model"] = model
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert "Their marks differ" in texts(app)
+    assert f"interp run contrast --model {model}" in texts(app)
+    app.text_input(key="second").set_value("The capital of Peru is").run()
+    assert not app.error
+    assert "␣Peru" in texts(app)
+
+
+@needs_streamlit
+def test_the_page_follows_the_url_and_forgives_it(app):
+    values = {"first": "The capital of Italy is", "second": "The capital of Spain is"}
+    values |= {"target": " Rome", "competitor": " Madrid", "margin": "2.5", "position": "-2"}
+    for key, value in values.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.error
+    assert "2.5 or more" in texts(app)
+    assert "position -2 (␣Italy / ␣Spain)" in texts(app)
+
+
+@needs_streamlit
+@pytest.mark.parametrize("wrong", [{"margin": "abc"}, {"margin": "-3"}, {"position": "7"}, {"cell": "99.99"}])
+def test_a_wrong_address_shows_the_page_all_the_same(app, wrong):
+    for key, value in wrong.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    assert "Their marks differ" in texts(app)
+
+
+@needs_streamlit
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("second", "The capital of France is", "same"),
+        ("competitor", " Paris", "same token"),
+        ("target", " not one token at all", "tokens"),
+        ("first", " ", "empty"),
+    ],
+)
+def test_what_cannot_be_contrasted_is_a_sentence(app, key, value, sentence):
+    app.run()
+    app.text_input(key=key).set_value(value).run()
+    assert not app.exception
+    assert sentence in app.error[0].value
+
+
+@needs_streamlit
+@pytest.mark.parametrize("prompt", ["<script>alert(1)</script>", "![x](http://127.0.0.1/x.png)", "שלום 👋🏽"])
+def test_a_hostile_prompt_is_a_prompt(app, prompt):
+    app.run()
+    app.text_input(key="first").set_value(prompt).run()
+    assert not app.exception
+    assert not app.error
