@@ -58,7 +58,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(INSTALL) -c constraints.txt -e '.[tl,nnsight,dev]'
+	$(INSTALL) -c constraints.txt -e '.[tl,nnsight,app,dev]'
 	@touch $@
 
 $(TL4)/.test: pyproject.toml constraints.txt

@@ -21,6 +21,8 @@ from families import family_model
 from interp.cli import main
 from interp.provenance import Provenance
 
+pytest_plugins = ["browser"]
+
 torch.set_num_threads(1)  # the models are small; more threads only wait for each other
 
 #: The module that each backend needs besides the core's own.
