@@ -16,7 +16,7 @@ from interp.saes import metrics
 from interp.saes.activations import BatchTopK, JumpReLU, Standard, TopK
 from interp.saes.dictionary import SAE, model_facts, width
 from interp.saes.stream import ActivationStream
-from interp.saes.training import LOSSES, Recipe, geometric_median, train, train_sae
+from interp.saes.training import LOSSES, Recipe, _Dense, _Sparse, geometric_median, train, train_sae
 from interp.sites import Address, Edit
 
 PROMPTS = ["The capital of France is", "Then, Mary and John went to the store. John gave a"]
@@ -211,6 +211,22 @@ def test_known_features_are_recovered(kind, options, share):
     np.testing.assert_allclose(weights.W_dec.norm(dim=-1), 1, atol=1e-5)
     assert losses.shape == (1500, len(LOSSES))
     assert losses[-1, 0] < 0.25 < losses[0, 0]
+
+
+def test_sparse_features_are_dense_ones_in_less_time():
+    draw = torch.Generator().manual_seed(0)
+    pre, W_dec, target = (torch.randn(shape, generator=draw) for shape in ((7, 40), (40, 6), (7, 6)))
+    found = []
+    for sparse in (True, False):
+        inputs = [pre.clone().requires_grad_(), W_dec.clone().requires_grad_()]
+        values, where = inputs[0].topk(30, sorted=False)
+        features = _Sparse(values.relu(), where, 40) if sparse else _Dense(TopK(30)(inputs[0]))
+        out = features.decoded(inputs[1])
+        found.append([out, *torch.autograd.grad(((out - target) ** 2).sum(), inputs)])
+        assert features.fired.tolist() == (TopK(30)(pre) > 0).any(0).tolist()
+        assert features.number == (TopK(30)(pre) > 0).sum() < 7 * 30
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_the_geometric_median_ignores_what_is_far_out():

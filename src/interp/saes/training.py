@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp.errors import InputError, NonFiniteError
@@ -193,7 +193,7 @@ class _Trainer:
         if recipe.kind == "jumprelu":
             self.parameters["log_threshold"] = torch.full((recipe.n_features,), _FIRST_THRESHOLD).log()
         self.optimizer = torch.optim.Adam(
-            [p.requires_grad_() for p in self.parameters.values()], lr=recipe.learning_rate
+            [p.requires_grad_() for p in self.parameters.values()], lr=recipe.learning_rate, fused=True
         )
         self.variance = (first - first.mean(0)).square().sum(-1).mean().item()
         if not self.variance > 0:
@@ -210,12 +210,12 @@ class _Trainer:
         fall = min(1.0, (recipe.steps - step) / max(1.0, recipe.decay * recipe.steps))
         self.optimizer.param_groups[0]["lr"] = recipe.learning_rate * rise * fall
 
-        pre = (x - p["b_dec"]) @ p["W_enc"] + p["b_enc"]  # [batch, feature]
+        # (x - b_dec) @ W_enc + b_enc, in the order that needs no gradient of the size of x
+        pre = torch.addmm(p["b_enc"] - p["b_dec"] @ p["W_enc"], x, p["W_enc"])  # [batch, feature]
         features, penalty = self._features(pre)
-        error = x - (features @ p["W_dec"] + p["b_dec"])  # [batch, d_in]
+        error = x - (features.decoded(p["W_dec"]) + p["b_dec"])  # [batch, d_in]
         unexplained = error.square().sum(-1).mean() / self.variance
-        active = features > 0
-        self.quiet = torch.where(active.any(0), 0, self.quiet + 1)
+        self.quiet = torch.where(features.fired, 0, self.quiet + 1)
         silent = self.quiet >= recipe.silent_after
         auxiliary = self._auxiliary(pre, error.detach(), silent)
         loss = unexplained + rise * recipe.penalty * penalty + recipe.auxiliary * auxiliary
@@ -229,41 +229,41 @@ class _Trainer:
             W_dec.grad -= (W_dec.grad * W_dec).sum(-1, keepdim=True) * W_dec
             self.optimizer.step()
             W_dec /= W_dec.norm(dim=-1, keepdim=True)
-        number = active.double().sum(-1).mean()
-        parts = (unexplained, penalty, auxiliary, number, silent.double().mean())
+        parts = (unexplained, penalty, auxiliary, features.number / len(x), silent.double().mean())
         return [part.item() for part in parts]
 
-    def _features(self, pre: Tensor) -> tuple[Tensor, Tensor]:
+    def _features(self, pre: Tensor) -> tuple[_Features, Tensor]:
         """The features of a batch, as they are in training, and the penalty."""
         none = torch.zeros(())
         match self.recipe.kind:
             case "standard":
-                features = Standard()(pre)
-                return features, features.sum(-1).mean() / self.variance**0.5
+                values = Standard()(pre)
+                return _Dense(values), values.sum(-1).mean() / self.variance**0.5
             case "topk":
-                return TopK(self.recipe.k)(pre), none
+                values, where = pre.topk(self.recipe.k, sorted=False)
+                return _Sparse(values.relu(), where, pre.shape[1]), none
             case "batchtopk":
-                return self._batch_top_k(pre), none
+                return _Dense(self._batch_top_k(pre)), none
             case "jumprelu":
                 threshold = self.parameters["log_threshold"].exp()
-                features = _Jump.apply(pre.relu(), threshold)
-                return features, _Step.apply(pre, threshold).sum(-1).mean()
+                values = _Jump.apply(pre.relu(), threshold)
+                return _Dense(values), _Step.apply(pre, threshold).sum(-1).mean()
 
     def _batch_top_k(self, pre: Tensor) -> Tensor:
         values = pre.relu().flatten()
-        chosen = values.topk(min(self.recipe.k * len(pre), len(values)))
-        features = torch.zeros_like(values).scatter(0, chosen.indices, chosen.values).reshape(pre.shape)
-        lowest = features.detach()[features > 0].min() if (features > 0).any() else torch.zeros(())
+        chosen = values.topk(self.recipe.k * len(pre), sorted=False)
+        positive = chosen.values.detach()[chosen.values > 0]
+        lowest = positive.min() if len(positive) else torch.zeros(())
         self.lowest = lowest if self.lowest == 0 else 0.99 * self.lowest + 0.01 * lowest
-        return features
+        return torch.zeros_like(values).scatter(0, chosen.indices, chosen.values).reshape(pre.shape)
 
     def _auxiliary(self, pre: Tensor, error: Tensor, silent: Tensor) -> Tensor:
         """How badly the strongest silent features reconstruct the error, as a share of it."""
         n = min(int(silent.sum()), max(1, pre.shape[1] // 2), max(1, error.shape[1] // 2))
         if not n or not self.recipe.auxiliary:
             return torch.zeros(())
-        values = TopK(n)(pre[:, silent])
-        rebuilt = values @ self.parameters["W_dec"][silent]
+        values, where = pre[:, silent].topk(n, sorted=False)
+        rebuilt = _Sparse(values.relu(), where, n).decoded(self.parameters["W_dec"][silent])
         share = (error - rebuilt).square().sum(-1).mean() / error.square().sum(-1).mean()
         return share.nan_to_num(0.0)
 
@@ -306,6 +306,52 @@ class _Trainer:
                 self.optimizer.state[parameter] = {
                     key: torch.tensor(state[f"{name}.{key}"]) for key in ("step", "exp_avg", "exp_avg_sq")
                 }
+
+
+@dataclass(frozen=True, eq=False)
+class _Dense:
+    """Features of a batch as they are."""
+
+    values: Float[Tensor, "batch feature"]
+
+    @property
+    def fired(self) -> Bool[Tensor, feature]:
+        """Which are active at any token."""
+        return self.values.detach().amax(0) > 0
+
+    @property
+    def number(self) -> Tensor:
+        """How many are active, at all tokens together."""
+        return self.values.detach().count_nonzero()
+
+    def decoded(self, W_dec: Float[Tensor, "feature d_in"]) -> Float[Tensor, "batch d_in"]:
+        return self.values @ W_dec
+
+
+@dataclass(frozen=True, eq=False)
+class _Sparse:
+    """The `k` features of each token that may be active, out of `n`: the same sums and gradients as
+    `_Dense` in a fraction of the time."""
+
+    values: Float[Tensor, "batch k"]
+    where: Int[Tensor, "batch k"]
+    n: int
+
+    @property
+    def fired(self) -> Bool[Tensor, feature]:
+        return torch.bincount(self.where[self.values > 0], minlength=self.n) > 0
+
+    @property
+    def number(self) -> Tensor:
+        return self.values.detach().count_nonzero()
+
+    def decoded(self, W_dec: Float[Tensor, "feature d_in"]) -> Float[Tensor, "batch d_in"]:
+        return torch.nn.functional.embedding_bag(
+            self.where, W_dec, per_sample_weights=self.values, mode="sum"
+        )
+
+
+_Features = _Dense | _Sparse
 
 
 class _Step(torch.autograd.Function):
