@@ -118,21 +118,6 @@ def test_text_from_a_prompt_is_no_markdown():
 
 
 @needs_streamlit
-@pytest.mark.parametrize("part", ["resid", "head"])
-def test_trace_shows_the_map(app, part):
-    app.query_params["page"] = "Trace"
-    app.query_params["part"] = part
-    app.run()
-    assert not app.exception
-    assert not app.error
-    assert "Recovery 1" in texts(app).replace("\\", "")
-    assert "interp run patch_sweep --model demo-gpt2" in texts(app)
-    app.text_input(key="corrupted").set_value("The capital is").run()
-    assert not app.exception
-    assert "same number" in app.error[0].value
-
-
-@needs_streamlit
 def test_another_page_forgets_the_cell(app):
     app.query_params["cell"] = "1.1"
     app.run()

@@ -11,7 +11,7 @@ from interp.app import explore, trace
 from interp.app.cells import payload
 from interp.app.questions import as_command, as_python
 from interp.errors import InputError
-from interp.figures.notation import show_token
+from interp.figures.notation import decimal, show_token
 from interp.runs import read_run
 
 DEMOS = ["demo-gpt2", "demo-qwen3"]
@@ -24,7 +24,7 @@ QUESTIONS = [
     explore.Attribution(PROMPT, " Paris", -1),
     explore.Pattern(PROMPT, 2, 3),
     SWEEP,
-    trace.Sweep(PROMPT, "The capital of Japan is", " Paris", part="head"),
+    trace.Sweep(PROMPT, "The capital of Japan is", " Paris", part="head", direction="noising"),
 ]
 
 
@@ -99,21 +99,66 @@ def test_attribution_and_attention(load):
 
 @pytest.mark.parametrize("name", DEMOS)
 @pytest.mark.parametrize("part", list(trace.PARTS))
-def test_a_patched_cell_says_what_the_map_measured(load, name, part):
-    """log p(answer) - log p(foil) of the patched run is the metric that the sweep recovered."""
+@pytest.mark.parametrize("direction", list(trace.DIRECTIONS))
+def test_a_patched_cell_says_what_the_map_measured(load, name, part, direction):
+    """log p(answer) - log p(foil) of each run is the metric between which the sweep measured recovery."""
     model = load(name)
-    sweep = trace.Sweep(PROMPT, "The capital of Japan is", " Paris", " Tokyo", part=part)
+    sweep = trace.Sweep(PROMPT, "The capital of Japan is", " Paris", " Tokyo", part, direction)
     result = sweep(model)
-    layer, column = result.peak
-    said = dict(trace.Patched(sweep, layer, column, k=model.arch.d_vocab)(model))
-    span = result.clean_values[0] - result.corrupted_values[0]
-    measured = result.corrupted_values[0] + result.recovery[layer, column] * span
-    assert np.log(said[" Paris"] / said[" Tokyo"]) == pytest.approx(measured, abs=1e-3)
+    layer, column = cell = result.peak
+    runs = trace.Said(sweep, layer, column, k=model.arch.d_vocab)(model)
+    clean, corrupted = result.clean_values[0], result.corrupted_values[0]
+    measured = corrupted + result.recovery[layer, column] * (clean - corrupted)
+    for said, metric in zip(runs, (clean, corrupted, measured), strict=True):
+        assert np.log(said.answer / said.foil) == pytest.approx(metric, abs=1e-3)
+        assert (dict(said.top)[" Paris"], dict(said.top)[" Tokyo"]) == (said.answer, said.foil)
     assert trace.recovery_grid(result).values[layer, column] == result.recovery[layer, column]
+    table = trace.metric_table(result, runs, cell)
+    assert table.rows[0][1:] == tuple(map(decimal, (clean, corrupted, measured)))
+    assert [row[0] for row in table.rows[2:]] == ["probability of ␣Paris", "probability of ␣Tokyo"]
+    assert trace.said_table(runs).rows[0][1] == "␣Paris"
+    into = "into the corrupted one" if direction == "denoising" else "into the clean one"
+    assert trace.place_in_words(result, direction, cell).endswith(into)
     with pytest.raises(InputError, match="no layer 99"):
-        trace.Patched(sweep, 99, 0)(model)
+        trace.Said(sweep, 99, 0)(model)
     with pytest.raises(InputError, match=r"There is no (head|position) 99"):
-        trace.Patched(sweep, 0, 99)(model)
+        trace.Said(sweep, 0, 99)(model)
+
+
+@pytest.mark.parametrize("name", DEMOS)
+@pytest.mark.parametrize("example", list(trace.EXAMPLES))
+def test_the_examples_of_trace_are_told_apart(load, name, example):
+    sweep = trace.Sweep(**trace.EXAMPLES[example])
+    result = sweep(load(name))
+    assert result.clean_values[0] > 3
+    assert result.corrupted_values[0] < -1
+
+
+def test_the_work_of_a_sweep_is_the_rows_that_its_branches_carry(load):
+    model = load("demo-gpt2")
+    n, layers = 6, model.arch.n_layers
+    cells = [(layer, position) for layer in range(layers) for position in range(n)]
+    passes = sum((n - position) * (layers - layer) for layer, position in cells) / layers
+    assert SWEEP.work(model) == pytest.approx(passes)
+    heads = trace.Sweep(PROMPT, "The capital of Japan is", " Paris", part="head")
+    assert heads.work(model) == pytest.approx(
+        sum(6 * n * (layers - layer) for layer in range(layers)) / layers
+    )
+
+
+def test_prompts_are_laid_token_over_token():
+    pair = trace.Alignment.of(("A", " b", " c"), ("A", " x", " c"))
+    assert pair.columns == (("A", "A"), (" b", " x"), (" c", " c"))
+    assert (pair.fault, pair.differing) == ("", [1])
+    assert pair.words == "3 tokens each; they differ at position 1 (␣b / ␣x)."
+    longer = trace.Alignment.of(("A", " b", " c"), ("A", " x", " y", " c"))
+    assert longer.columns == (("A", "A"), (" b", " x"), (None, " y"), (" c", " c"))
+    assert "3 tokens and the corrupted one 4" in longer.fault
+    assert longer.html.count("differs") == 4
+    assert "same" in trace.Alignment.of(("A",), ("A",)).fault
+    hostile = trace.Alignment.of(("<script>alert(1)</script>",), ("<b>",)).html
+    assert "<script" not in hostile
+    assert "<b>" not in hostile
 
 
 def test_the_payload_is_json_with_layer_rows_from_the_top(load):

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from interp.app.questions import LibraryQuestion
 from interp.errors import InputError
-from interp.figures.notation import probability, show_token
+from interp.figures import html
+from interp.figures.notation import brief, count, decimal, probability, show_token
 from interp.figures.view import Grid, Table
 from interp.sites import Edit
 
 if TYPE_CHECKING:
+    import torch
+
     from interp.methods.patch_sweep import PatchSweepResult
     from interp.models.base import Model
 
 Part = Literal["resid", "attention", "MLP", "head"]
+Direction = Literal["denoising", "noising"]
 
 #: What is patched -> its site, and what a column of the map is.
 PARTS: dict[Part, tuple[str, Literal["position", "head"]]] = {
@@ -24,19 +30,29 @@ PARTS: dict[Part, tuple[str, Literal["position", "head"]]] = {
     "MLP": ("mlp_out", "position"),
     "head": ("z", "head"),
 }
+#: Which way activations are carried, and the run that they are patched into.
+DIRECTIONS: dict[Direction, str] = {"denoising": "corrupted", "noising": "clean"}
 
-#: What the page begins with.
-EXAMPLE = {
-    "clean": "The capital of France is",
-    "corrupted": "The capital of Japan is",
-    "answer": " Paris",
-    "foil": " Tokyo",
+#: Pairs that both demo models tell apart; the page begins with the first.
+EXAMPLES: dict[str, dict[str, str]] = {
+    name: {"clean": clean, "corrupted": corrupted, "answer": answer, "foil": foil}
+    for name, clean, corrupted, answer, foil in (
+        ("A capital", "The capital of France is", "The capital of Japan is", " Paris", " Tokyo"),
+        ("A language", "People in Spain speak", "People in Germany speak", " Spanish", " German"),
+        (
+            "Indirect object",
+            "When Mary and John went to the store, John gave a drink to",
+            "When Mary and John went to the store, Mary gave a drink to",
+            " Mary",
+            " John",
+        ),
+    )
 }
 
 
 @dataclass(frozen=True)
 class Sweep(LibraryQuestion):
-    """Clean activations into the corrupted run, each cell by itself (denoising), exactly."""
+    """Each cell's activation carried from one run into the other, by itself, exactly."""
 
     function: ClassVar[str] = "patch_sweep"
     experiment: ClassVar[str] = "patch_sweep"
@@ -45,55 +61,74 @@ class Sweep(LibraryQuestion):
     answer: str
     foil: str | None = None
     part: Part = "resid"
+    direction: Direction = "denoising"
 
     @property
     def arguments(self) -> dict[str, Any]:
         site, by = PARTS[self.part]
         pair = {"clean": self.clean, "corrupted": self.corrupted, "answer": self.answer, "foil": self.foil}
-        return pair | {"site": site, "by": by}
+        return pair | {"site": site, "by": by, "direction": self.direction}
+
+    def work(self, model: Model) -> float:
+        """How many tokens go through the whole model: a branch begins at its layer and first position."""
+        n, layers = model.to_tokens(self.clean).lengths[0], model.arch.n_layers
+        tokens = n * model.arch.n_heads if self.part == "head" else n * (n + 1) / 2
+        return tokens * (layers + 1) / 2
 
 
 @dataclass(frozen=True)
-class Patched:
-    """What the corrupted run says when one cell of the sweep is patched: (token, probability), likeliest
-    first."""
+class Run:
+    """What one run says: its likeliest next tokens, and its probabilities of the answer and the foil."""
+
+    name: str
+    top: tuple[tuple[str, float], ...]
+    answer: float
+    foil: float | None
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the clean, the corrupted and the patched run say, where one cell of the sweep is patched."""
 
     sweep: Sweep
     layer: int
     column: int
     k: int = 10
 
-    def __call__(self, model: Model) -> tuple[tuple[str, float], ...]:
-        site, by = PARTS[self.sweep.part]
+    def __call__(self, model: Model) -> tuple[Run, Run, Run]:
         clean, corrupted = model.to_tokens(self.sweep.clean), model.to_tokens(self.sweep.corrupted)
+        donor, base = (clean, corrupted) if self.sweep.direction == "denoising" else (corrupted, clean)
+        edit = self._edit(model, donor)
+        logits = [model.forward(clean), model.forward(corrupted), model.forward(base, [edit])]
+        runs = zip(("clean", "corrupted", "patched"), logits, strict=True)
+        first, second, third = (self._run(model, name, run[0, -1]) for name, run in runs)
+        return first, second, third
+
+    def _edit(self, model: Model, donor: Any) -> Edit:
+        """The patch of the cell."""
+        site, by = PARTS[self.sweep.part]
         if not 0 <= self.layer < model.arch.n_layers:
             raise InputError(
                 f"There is no layer {self.layer}; layers go from 0 to {model.arch.n_layers - 1}."
             )
-        n = clean.lengths[0] if by == "position" else model.arch.n_heads
+        n = donor.lengths[0] if by == "position" else model.arch.n_heads
         if not 0 <= self.column < n:
             raise InputError(f"There is no {by} {self.column}; they go from 0 to {n - 1}.")
-        donor = model.run_with_cache(clean, [(site, self.layer)])[site, self.layer][0]  # [pos, ...]
+        value = model.run_with_cache(donor, [(site, self.layer)])[site, self.layer][0]  # [pos, (head,) width]
         if by == "head":  # at all positions
-            edit = Edit.set(site, self.layer, value=donor[:, self.column, None], heads=self.column)
-        else:
-            edit = Edit.set(site, self.layer, value=donor[self.column], positions=self.column)
-        probs = model.forward(corrupted, [edit])[0, -1].double().softmax(-1)
+            return Edit.set(site, self.layer, value=value[:, self.column, None], heads=self.column)
+        return Edit.set(site, self.layer, value=value[self.column], positions=self.column)
+
+    def _run(self, model: Model, name: str, logits: torch.Tensor) -> Run:
+        probs = logits.double().softmax(-1)
         top = probs.topk(min(self.k, model.arch.d_vocab))
-        return tuple(zip(model.labels(top.indices), top.values.tolist(), strict=True))
-
-
-def recovery_grid(result: PatchSweepResult) -> Grid:
-    """The map of recovery, as the figures draw it."""
-    from interp.figures.patch_sweep import view
-
-    return next(block for block in view(result).blocks if isinstance(block, Grid))
-
-
-def patched_table(said: tuple[tuple[str, float], ...], *, title: str) -> Table:
-    """The answer of `Patched`."""
-    rows = tuple((i + 1, show_token(token), probability(p)) for i, (token, p) in enumerate(said))
-    return Table(("rank", "token", "probability"), rows, title=title)
+        foil = None if self.sweep.foil is None else float(probs[model.to_single_token(self.sweep.foil)])
+        return Run(
+            name,
+            tuple(zip(model.labels(top.indices), top.values.tolist(), strict=True)),
+            float(probs[model.to_single_token(self.sweep.answer)]),
+            foil,
+        )
 
 
 @dataclass(frozen=True)
@@ -106,11 +141,130 @@ class Labels:
         return tuple(model.labels(model.to_tokens(self.prompt).row(0)))
 
 
-def alignment_table(clean: tuple[str, ...], corrupted: tuple[str, ...]) -> Table:
-    """Both prompts, token over token; also where they do not align."""
-    n = max(len(clean), len(corrupted))
-    rows = tuple(
-        (name, *(show_token(token) for token in tokens), *[""] * (n - len(tokens)))
-        for name, tokens in (("clean", clean), ("corrupted", corrupted))
-    )
-    return Table(("", *map(str, range(n))), rows, title="Token over token")
+@dataclass(frozen=True)
+class OneToken:
+    """Whether an answer is one token: its id."""
+
+    text: str
+
+    def __call__(self, model: Model) -> int:
+        return model.to_single_token(self.text)
+
+
+# ---- both prompts, token over token ----
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Two prompts, token over token: (clean, corrupted) columns, with None in the gaps where the prompts have
+    different numbers of tokens."""
+
+    columns: tuple[tuple[str | None, str | None], ...]
+
+    @classmethod
+    def of(cls, clean: tuple[str, ...], corrupted: tuple[str, ...]) -> Alignment:
+        if len(clean) == len(corrupted):
+            return cls(tuple(zip(clean, corrupted, strict=True)))
+        same = SequenceMatcher(None, clean, corrupted, autojunk=False).get_opcodes()
+        parts = [zip_longest(clean[a:b], corrupted[c:d]) for _, a, b, c, d in same]
+        return cls(tuple(pair for part in parts for pair in part))
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        clean, corrupted = (sum(pair[side] is not None for pair in self.columns) for side in (0, 1))
+        return clean, corrupted
+
+    @property
+    def differing(self) -> list[int]:
+        return [i for i, (clean, corrupted) in enumerate(self.columns) if clean != corrupted]
+
+    @property
+    def fault(self) -> str:
+        """Why nothing can be patched between the two; empty where it can."""
+        clean, corrupted = self.lengths
+        if clean != corrupted:
+            return (
+                f"The clean prompt has {count(clean, 'token')} and the corrupted one {corrupted}. Patching "
+                "needs the same number: change the marked words for others of as many tokens."
+            )
+        return "" if self.differing else "Both prompts are the same: change what the answer depends on."
+
+    @property
+    def words(self) -> str:
+        """Where prompts that align differ."""
+        named = [f"{i} ({' / '.join(brief(t or '') for t in self.columns[i])})" for i in self.differing[:5]]
+        more = f" and {len(self.differing) - 5} more" if len(self.differing) > 5 else ""
+        where = "position" if len(self.differing) == 1 else "positions"
+        return f"{self.lengths[0]} tokens each; they differ at {where} {', '.join(named)}{more}."
+
+    @property
+    def html(self) -> str:
+        """Two lines of tokens, every text escaped; differing ones are marked, gaps are empty."""
+        numbers = "".join(f"<td><small>{i}</small></td>" for i in range(len(self.columns)))
+        lines = [f"<tr><th></th>{numbers}</tr>"]
+        for side, name in enumerate(("clean", "corrupted")):
+            cells = [
+                f'<td class="{"" if pair[0] == pair[1] else "differs"}">{_escaped(pair[side])}</td>'
+                for pair in self.columns
+            ]
+            lines.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
+        return f'<table class="aligned">{"".join(lines)}</table>'
+
+
+def _escaped(token: str | None) -> str:
+    return "" if token is None else html.name(show_token(token))
+
+
+# ---- what is shown ----
+
+
+def recovery_grid(result: PatchSweepResult) -> Grid:
+    """The map of recovery, as the figures draw it."""
+    from interp.figures.patch_sweep import view
+
+    grid = next(block for block in view(result).blocks if isinstance(block, Grid))
+    return replace(grid, title=f"Recovery at {result.site}, by layer and {result.by}")
+
+
+def metric_table(result: PatchSweepResult, runs: tuple[Run, Run, Run], cell: tuple[int, int]) -> Table:
+    """The metric, and the probabilities that it is made of, in the three runs; and the cell's recovery."""
+    clean, corrupted = float(result.clean_values[0]), float(result.corrupted_values[0])
+    recovery = float(result.recovery[cell])
+    patched = corrupted + recovery * (clean - corrupted)
+    rows: list[tuple[str | float, ...]] = [
+        (_metric(result), *map(decimal, (clean, corrupted, patched))),
+        ("recovery", "1", "0", decimal(recovery)),
+        (f"probability of {show_token(result.answers[0])}", *(probability(run.answer) for run in runs)),
+    ]
+    if result.foils is not None:
+        foils = [probability(run.foil) for run in runs if run.foil is not None]
+        rows.append((f"probability of {show_token(result.foils[0])}", *foils))
+    return Table(("", "clean", "corrupted", "patched"), tuple(rows))
+
+
+def said_table(runs: tuple[Run, Run, Run]) -> Table:
+    """The likeliest next tokens of the three runs, side by side."""
+    columns = ("rank", *(text for run in runs for text in (f"{run.name} says", "prob.")))
+    rows: list[tuple[str | float, ...]] = []
+    for rank, line in enumerate(zip(*(run.top for run in runs), strict=True), start=1):
+        rows.append((rank, *(text for token, p in line for text in (show_token(token), probability(p)))))
+    return Table(columns, tuple(rows))
+
+
+def place_in_words(result: PatchSweepResult, direction: Direction, cell: tuple[int, int]) -> str:
+    """Which cell is patched, from which run into which."""
+    layer, column = cell
+    into = DIRECTIONS[direction]
+    source = "clean" if into == "corrupted" else "corrupted"
+    if result.by == "head":
+        where = f"Head {layer}.{column}"
+    else:
+        token = (result.columns if source == "clean" else result.corrupted_columns)[column]
+        where = f"{result.site}, layer {layer}, position {column} ({show_token(token)})"
+    return f"{where}: from the {source} run into the {into} one"
+
+
+def _metric(result: PatchSweepResult) -> str:
+    if result.foils is None:
+        return f"probability of {show_token(result.answers[0])}, the metric"
+    return f"logit({show_token(result.answers[0])}) - logit({show_token(result.foils[0])}), the metric"

@@ -1,0 +1,190 @@
+"""The page Trace and the choice of a model as Streamlit runs them (skipped where it is not installed)."""
+
+import importlib.util
+
+import pytest
+
+if importlib.util.find_spec("streamlit") is None:
+    pytest.skip("needs Streamlit, the extra 'app'", allow_module_level=True)
+
+from streamlit.testing.v1 import AppTest
+
+from interp.app import trace
+from interp.app.models import BEGIN_WITH
+from interp.app.store import Store
+from test_app import MAIN, texts
+
+
+@pytest.fixture
+def app():
+    """The page Trace."""
+    page = AppTest.from_file(str(MAIN), default_timeout=120)
+    page.query_params["page"] = "Trace"
+    return page
+
+
+def said(page):
+    """Everything on the page that is text, tables included, without Markdown's backslashes."""
+    tables = "\n".join(str(part.proto.body) for part in page.get("html"))
+    return (texts(page) + "\n" + tables).replace("\\", "")
+
+
+@pytest.mark.parametrize("model", ["demo-gpt2", "demo-qwen3"])
+@pytest.mark.parametrize("part", list(trace.PARTS))
+def test_the_map_and_what_the_three_runs_say(app, model, part):
+    app.query_params["model"] = model
+    app.query_params["part"] = part
+    app.run()
+    assert not app.exception
+    assert not app.error
+    shown = said(app)
+    assert f"Recovery at {trace.PARTS[part][0]}, by layer and" in shown
+    assert "they differ at position" in shown
+    assert f"interp run patch_sweep --model {model}" in shown
+    for heading in ("clean says", "corrupted says", "patched says"):
+        assert heading in shown
+
+
+def test_the_url_names_the_cell_the_part_and_the_direction(app):
+    for key, value in {"part": "head", "direction": "noising", "cell": "2.3"}.items():
+        app.query_params[key] = value
+    app.run()
+    assert "Head 2.3: from the corrupted run into the clean one" in said(app)
+    assert "direction='noising'" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("part", "xyz"), ("direction", "up"), ("cell", "9.99"), ("cell", "x")]
+)
+def test_what_the_url_cannot_name_is_replaced(app, key, value):
+    app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert "Recovery at resid_pre" in said(app)
+
+
+def test_a_page_that_is_none(app):
+    app.query_params["page"] = "Foo"
+    app.run()
+    assert not app.exception
+    assert "no page 'Foo'" in app.error[0].value.replace("\\", "")
+
+
+def test_examples_fill_the_inputs(app):
+    app.run()
+    app.button(key="example-2").click().run()
+    assert app.text_input(key="clean").value == trace.EXAMPLES["Indirect object"]["clean"]
+    assert not app.error
+    assert "they differ at position" in said(app)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("corrupted", "The capital is", "same number"),
+        ("corrupted", "The capital of France is", "the same"),
+        ("clean", "  ", "The prompt is empty"),
+        ("clean", "word " * 2000, "at most"),
+        ("answer", "", "The answer is empty"),
+        ("answer", "Paris and London", "tokens"),
+        ("foil", " Paris", "same token"),
+        ("foil", " <script>alert(1)</script>", "tokens"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(app, key, value, sentence):
+    app.run()
+    app.text_input(key=key).set_value(value).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert sentence in app.error[0].value
+
+
+def test_a_pair_that_hardly_differs_keeps_the_rest_of_the_page(app):
+    app.run()
+    app.text_input(key="foil").set_value("")
+    app.text_input(key="answer").set_value(" Sahara").run()
+    assert not app.exception
+    assert "hardly differ" in app.error[0].value
+    assert "they differ at position" in said(app)
+
+
+# ---- the choice of a model ----
+
+
+def test_an_unknown_model_is_one_sentence_beside_the_choice(app):
+    app.query_params["model"] = "nonsense"
+    app.run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "Unknown model" in app.error[0].value
+    assert app.text_input(key="clean").value == trace.EXAMPLES["A capital"]["clean"]  # what was typed stays
+    app.selectbox(key="model").set_value("demo-qwen3").run()
+    assert not app.error
+    assert "Recovery at resid_pre" in said(app)
+
+
+def test_a_refused_model_is_not_tried_at_every_word(app, monkeypatch):
+    tried = []
+
+    def load(name):
+        tried.append(name)
+        from interp.models.registry import load_model
+
+        return load_model(name)
+
+    store = Store(load)
+    monkeypatch.setattr("interp.app.widgets.shared", lambda: store)
+    app.query_params["model"] = "/no/such/folder"
+    app.run()
+    app.text_input(key="clean").set_value("Another prompt").run()
+    assert tried == ["/no/such/folder"]
+    assert "no folder" in app.error[0].value
+    app.button(key="try-again").click().run()
+    assert tried == ["/no/such/folder"] * 2
+    assert not app.exception
+
+
+def test_a_folder_can_be_typed(app, tiny_qwen3):
+    app.query_params["model"] = str(tiny_qwen3)
+    app.query_params["answer"] = "a"
+    app.query_params["foil"] = "b"
+    app.query_params["clean"] = "one two"
+    app.query_params["corrupted"] = "ten two"
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="model").value == str(tiny_qwen3)
+    assert "they differ at positions 1 (o / t)" in said(app)
+
+
+def test_the_server_s_own_model_comes_first(app, monkeypatch):
+    monkeypatch.setenv(BEGIN_WITH, "demo-qwen3")
+    app.run()
+    assert app.selectbox(key="model").value == "demo-qwen3"
+    assert app.query_params["model"] == "demo-qwen3"
+
+
+# ---- faults, and what is cancelled ----
+
+
+def test_a_fault_of_the_program_is_a_sentence_and_a_record(app, monkeypatch, caplog):
+    def broken(*_):
+        raise ZeroDivisionError("the details")
+
+    monkeypatch.setattr(trace, "recovery_grid", broken)
+    app.run()
+    assert not app.exception
+    assert "fault of the program" in app.error[0].value
+    assert "the details" not in app.error[0].value
+    assert "the details" in caplog.text
+
+
+def test_what_was_cancelled_is_computed_when_asked_for(app):
+    asked = "demo-gpt2", trace.Sweep(**trace.EXAMPLES["A capital"])
+    app.session_state["cancelled"] = {asked}
+    app.run()
+    assert "Cancelled." in said(app)
+    assert "Recovery at" not in said(app)
+    assert not app.error
+    app.button(key=f"compute-{hash(asked)}").click().run()
+    assert "Recovery at resid_pre" in said(app)
