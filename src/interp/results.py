@@ -62,7 +62,7 @@ def read_result(data: dict[str, Any]) -> Result:
         raise RunError(f"Unknown kind of result {kind!r}; {nearest(kind, _KINDS)}")
     try:
         return _KINDS[kind].from_dict(data)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"This {kind} result is damaged or of another version ({error}); run it again."
         ) from None

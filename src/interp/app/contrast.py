@@ -92,10 +92,11 @@ def side_by_side(result: ContrastResult) -> Grid:
         values=np.repeat(result.marks, 2, axis=0).T.astype(float),
         rows=Axis.names("after layer", result.layers),
         columns=Axis.names("", [heading for name in PROMPTS for heading in (f"{name} says", "ahead by")]),
-        unit="mark",
+        unit="Who is ahead",
         title=f"Layer by layer: {target} or {competitor}?",
         limit=2.0,  # three colours, none of them glaring
-        marks=((1, f"{target} is ahead {by}"), (0, "neither"), (-1, f"{competitor} is ahead")),
+        above=f"{target} is ahead {by}",
+        below=f"{competitor} is; pale: neither",
         hover=tuple((name, np.repeat(np.array(texts), 2, axis=0).T) for name, texts in hover.items()),
         framed=tuple(
             (layer, 2 * prompt + i)

@@ -6,9 +6,14 @@ its server there, and each such request fails in the console.
 
 import streamlit as st
 
-from interp.app import page_contrast, page_explore, page_trace, widgets
+from interp.app import page_contrast, page_explore, page_runs, page_trace, widgets
 
-PAGES = {"Explore": page_explore.page, "Trace": page_trace.page, "Contrast": page_contrast.page}
+PAGES = {
+    "Explore": page_explore.page,
+    "Trace": page_trace.page,
+    "Contrast": page_contrast.page,
+    "Runs": page_runs.page,
+}
 
 st.set_page_config(page_title="interp", layout="wide")
 PAGES[widgets.page_choice(tuple(PAGES))]()
