@@ -16,6 +16,7 @@ _HOME = {
     "read_sae": "interp.saes.files",
     "write_sae": "interp.saes.files",
     "feature_edit": "interp.saes.edits",
+    "feature_effects": "interp.methods.feature_effects",
     "ioi": "interp.methods.ioi",
     "Address": "interp.sites",
     "Edit": "interp.sites",
@@ -89,6 +90,7 @@ __all__ = [
     "edge_scores",
     "faithfulness",
     "feature_edit",
+    "feature_effects",
     "head_scores",
     "inspect_dataset",
     "ioi",
@@ -126,6 +128,7 @@ if TYPE_CHECKING:
     from interp.methods.discovery import discover
     from interp.methods.edge_scores import edge_scores, node_scores
     from interp.methods.faithfulness import faithfulness
+    from interp.methods.feature_effects import feature_effects
     from interp.methods.graph import Graph
     from interp.methods.head_scores import head_scores
     from interp.methods.ioi import ioi
