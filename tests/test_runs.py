@@ -41,6 +41,7 @@ SMALL = {
     "patch_sweep": [],
     "patching_vs_attribution": ["n=4"],
     "path_patching": ["n=2"],
+    "sae_train": ["training=8", "held_out=2", "length=64", "steps=4", "batch_size=128", "expansion=1"],
     "size_curve": ["n=2", "method=eap", "n_random=1", "options={}"],
 }
 TRAINED = {"train_tuned_lens", "tuned_lens"}

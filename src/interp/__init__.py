@@ -14,6 +14,7 @@ _HOME = {
     "train_sae": "interp.saes.training",
     "measure_sae": "interp.saes.metrics",
     "read_sae": "interp.saes.files",
+    "load_sae": "interp.saes.sources",
     "write_sae": "interp.saes.files",
     "feature_edit": "interp.saes.edits",
     "feature_effects": "interp.methods.feature_effects",
@@ -95,6 +96,7 @@ __all__ = [
     "inspect_dataset",
     "ioi",
     "load_model",
+    "load_sae",
     "logit_lens",
     "make_dataset",
     "measure_lens",
@@ -148,6 +150,7 @@ if TYPE_CHECKING:
     from interp.saes.edits import feature_edit
     from interp.saes.files import read_sae, write_sae
     from interp.saes.metrics import measure_sae
+    from interp.saes.sources import load_sae
     from interp.saes.training import train_sae
     from interp.sites import SITES, Address, Edit, Site
     from interp.tasks.base import Pair, PairDataset

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -254,12 +254,21 @@ def _run_and_show(
 
 @contextmanager
 def _progress(title: str) -> Iterator[None]:
-    """A bar for each task that the work reports, with an estimate; on a terminal only."""
+    """A bar for each task that the work reports, with an estimate, and a curve for each value that it
+    measures on the way; on a terminal only."""
+    from interp.figures.curves import Curves
     from interp.progress import listening
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     quiet = not console.is_terminal
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=quiet) as bars:
+    curves = Curves()
+
+    class Bars(Progress):
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield from super().get_renderables()
+            yield curves
+
+    with Bars(*columns, TimeRemainingColumn(), console=console, transient=True, disable=quiet) as bars:
         tasks = {"": bars.add_task(title, total=None)}
 
         def listener(task: str, done: int, total: int) -> None:
@@ -267,7 +276,7 @@ def _progress(title: str) -> Iterator[None]:
                 tasks[task] = bars.add_task(task, total=total)
             bars.update(tasks[task], completed=done, total=total)
 
-        with listening(listener):
+        with listening(listener, curves.add):
             yield
 
 

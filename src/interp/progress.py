@@ -4,16 +4,20 @@ Work calls `report`; the command line, or another front end, listens to what hap
 
     with listening(lambda task, done, total: ...):
         interp.patch_sweep(...)
+
+Work that measures something on the way, such as a loss, says so by `report_values`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 Listener = Callable[[str, int, int], None]
+Watcher = Callable[[Mapping[str, float]], None]
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 def report(task: str, done: int, total: int) -> None:
@@ -23,11 +27,20 @@ def report(task: str, done: int, total: int) -> None:
         listener(task, done, total)
 
 
+def report_values(values: Mapping[str, float]) -> None:
+    """Say what was measured at a step, by name. Nothing happens where nobody watches."""
+    watcher = _watcher.get()
+    if watcher is not None:
+        watcher(values)
+
+
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Call `listener(task, done, total)` for what is reported in this thread as long as the context lasts."""
-    token = _listener.set(listener)
+def listening(listener: Listener, watcher: Watcher | None = None) -> Iterator[None]:
+    """Call `listener(task, done, total)` and `watcher(values)` for what is reported in this thread, as long
+    as the context lasts."""
+    token, watching = _listener.set(listener), _watcher.set(watcher)
     try:
         yield
     finally:
         _listener.reset(token)
+        _watcher.reset(watching)

@@ -168,10 +168,9 @@ def read_run(path: Path) -> Run:
 
 def _know_all_results() -> None:
     """Import every method, so that each kind of result can be read, whatever this process has run so far."""
-    import interp.methods as folder
-
-    for module in pkgutil.iter_modules(folder.__path__, "interp.methods."):
-        import_module(module.name)
+    for name in ("interp.methods", "interp.saes"):
+        for module in pkgutil.iter_modules(import_module(name).__path__, f"{name}."):
+            import_module(module.name)
 
 
 def redraw(run: Run) -> None:

@@ -1,13 +1,14 @@
-"""The text that a tuned lens is trained and measured on, as sequences of equal length."""
+"""The text that a lens or a dictionary is trained and measured on, as sequences of equal length."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
-from interp.errors import InputError, first_line
+from interp.errors import InputError
+from interp.methods.text_sources import documents
 from interp.models.base import Model
 from interp.tokens import encode
 
@@ -15,14 +16,23 @@ DEMO = "demo"  # the text that the demo models learned from
 
 
 def lens_text(
-    model: Model, source: str, *, training: int, held_out: int, length: int = 128, seed: int = 0
+    model: Model,
+    source: str,
+    *,
+    training: int,
+    held_out: int,
+    length: int = 128,
+    seed: int = 0,
+    field: str = "text",
 ) -> tuple[list[list[int]], list[list[int]]]:
     """Sequences of token ids to train on, and others to measure on, each of `length` ids, the BOS included.
 
     `source` is "demo", text from the generator that the demo models learned from (the two parts are drawn
-    from different seeds, so that a fact of one may occur in the other), or a text file, whose end is held
-    out. Raises `InputError` for "demo" with a model that has another tokenizer, for a file that cannot be
-    read, and where there is too little text.
+    from different seeds, so that a fact of one may occur in the other), or anything that
+    `interp.methods.text_sources` reads: what follows on the text to train on is held out. Documents are
+    joined by the tokenizer's end-of-text token, where it has one, and cut into sequences. Raises `InputError`
+    for "demo" with a model that has another tokenizer, for a source that cannot be read, and where there is
+    too little text.
     """
     if training < 1 or held_out < 1 or length < 2:
         raise InputError(
@@ -36,13 +46,13 @@ def lens_text(
         )
     if source == DEMO:
         return _demo(model, training, length, 2 * seed), _demo(model, held_out, length, 2 * seed + 1)
-    sequences = _of_file(model, Path(source), length)
+    sequences = list(islice(_cut(model, documents(source, field), length), training + held_out))
     if len(sequences) < training + held_out:
         raise InputError(
             f"{source!r} has {len(sequences)} sequences of {length} tokens, but {training + held_out} were "
             "asked for; give a longer file, or ask for fewer."
         )
-    return sequences[:training], sequences[len(sequences) - held_out :]
+    return sequences[:training], sequences[training:]
 
 
 def _demo(model: Model, count: int, length: int, seed: int) -> list[list[int]]:
@@ -62,13 +72,17 @@ def _demo(model: Model, count: int, length: int, seed: int) -> list[list[int]]:
     return [ids for ids, _ in islice(drawn, count)]
 
 
-def _of_file(model: Model, path: Path, length: int) -> list[list[int]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The text file {str(path)!r} cannot be read ({first_line(error)}).") from None
+def _cut(model: Model, texts: Iterable[str], length: int) -> Iterator[list[int]]:
+    """Sequences of `length` ids, the BOS included, of documents one after the other."""
     assert model.tokenizer is not None
-    ids = encode(model.tokenizer, text)
     bos = [] if model.bos_id is None else [model.bos_id]
     step = length - len(bos)
-    return [bos + ids[start : start + step] for start in range(0, len(ids) - step + 1, step)]
+    end: int | None = getattr(model.tokenizer, "eos_token_id", None)
+    held: list[int] = []
+    for number, text in enumerate(texts):
+        between = [end] if number and end is not None else []
+        held += between + encode(model.tokenizer, text)
+        whole = len(held) // step * step
+        for start in range(0, whole, step):
+            yield bos + held[start : start + step]
+        held = held[whole:]

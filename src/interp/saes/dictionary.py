@@ -13,7 +13,7 @@ features otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -23,7 +23,7 @@ from torch import Tensor
 from interp.errors import InputError
 from interp.methods.lens_files import unembed_hashes
 from interp.models.base import Model
-from interp.saes.activations import Activation, JumpReLU
+from interp.saes.activations import Activation, BatchTopK, JumpReLU
 from interp.sites import SITES, Address
 
 Normalisation = Literal["none", "layer_norm", "constant_norm_rescale"]
@@ -76,6 +76,17 @@ class SAE:
     @property
     def n_features(self) -> int:
         return self.W_dec.shape[0]
+
+    def to(self, dtype: torch.dtype) -> SAE:
+        """The same with its weights and thresholds rounded to `dtype`; it computes in that of its input."""
+        activation = self.activation
+        match activation:
+            case JumpReLU(threshold):
+                activation = JumpReLU(threshold.to(dtype))
+            case BatchTopK(k, value):
+                activation = BatchTopK(k, torch.tensor(value, dtype=dtype).item())
+        weights = {name: getattr(self, name).to(dtype) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+        return replace(self, **weights, activation=activation)
 
     def encode(self, x: Float[Tensor, "*any d_in"]) -> Float[Tensor, "*any feature"]:
         """The features of activations; heads are flattened first (see `flat`)."""

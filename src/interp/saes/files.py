@@ -1,8 +1,8 @@
 """A sparse autoencoder on disk, as SAELens (https://github.com/decoderesearch/SAELens) keeps one.
 
 A folder with ``cfg.json``, ``sae_weights.safetensors`` (W_enc, b_enc, W_dec, b_dec, and threshold for
-JumpReLU) and, in some, ``sparsity.safetensors``, which is not needed and not read. Two layouts of
-``cfg.json`` are read:
+JumpReLU) and, in some, ``sparsity.safetensors``: log10 of each feature's density (see `read_density`). Two
+layouts of ``cfg.json`` are read:
 
 - since version 6: ``architecture``, ``d_in``, ``d_sae``, ``normalize_activations``, ``apply_b_dec_to_input``,
   and under ``metadata`` the ``model_name`` and the ``hook_name``. This is also what is written.
@@ -18,11 +18,14 @@ model's name, which is compared instead.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -32,19 +35,34 @@ from interp.saes.activations import Activation, BatchTopK, JumpReLU, Standard, T
 from interp.saes.dictionary import SAE
 from interp.sites import SITES, Address
 
-CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
+CONFIG, WEIGHTS, SPARSITY = "cfg.json", "sae_weights.safetensors", "sparsity.safetensors"
+_LEAST = 1e-10  # added to a density before its logarithm is taken, as in SAELens
 #: Names under which SAELens and TransformerLens know models whose own name is another.
 _ALIASES = {"gpt2-small": "gpt2"}
 
 
-def write_sae(folder: str | Path, sae: SAE) -> None:
-    """Write a dictionary to a new folder, in SAELens's layout since version 6.
+def check_new(folder: str | Path) -> None:
+    """`InputError` where a folder holds an SAE already."""
+    if (Path(folder) / CONFIG).exists():
+        raise InputError(f"{str(folder)!r} holds an SAE already; choose another folder.")
+
+
+def write_sae(
+    folder: str | Path,
+    sae: SAE,
+    *,
+    density: Float[np.ndarray, feature] | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a dictionary to a new folder, in SAELens's layout since version 6 and in the dtype that it has.
+
+    `density` is the share of tokens at which each feature is active (`SAEQualityResult.density`). `training`
+    says how it was made, in JSON values; it is kept in the metadata.
 
     Raises `InputError` where the folder holds one already, or cannot be written.
     """
+    check_new(folder)
     folder = Path(folder)
-    if (folder / CONFIG).exists():
-        raise InputError(f"{str(folder)!r} holds an SAE already; choose another folder.")
     weights = {"W_enc": sae.W_enc, "b_enc": sae.b_enc, "W_dec": sae.W_dec, "b_dec": sae.b_dec}
     config: dict[str, Any] = {
         "d_in": sae.d_in,
@@ -63,6 +81,7 @@ def write_sae(folder: str | Path, sae: SAE) -> None:
             "revision": sae.revision,
             "processing": sae.processing,
             "unembed_sha256": sae.unembed_sha256,
+            "training": None if training is None else dict(training),
         },
     }
     match sae.activation:
@@ -78,6 +97,9 @@ def write_sae(folder: str | Path, sae: SAE) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, folder / WEIGHTS)
+        if density is not None:
+            logarithm = torch.tensor(np.log10(density + _LEAST), dtype=torch.float32)
+            save_file({"sparsity": logarithm}, folder / SPARSITY)
         (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"The SAE cannot be written to {str(folder)!r} ({first_line(error)}).") from None
@@ -114,6 +136,19 @@ def read_sae(folder: str | Path, model: Model, *, scale: float | None = None, ch
         )
     sae.check_fits(model)
     return sae
+
+
+def read_density(folder: str | Path) -> Float[np.ndarray, feature] | None:
+    """The share of tokens at which each feature is active, as it was measured where the SAE was trained; None
+    where the folder does not say. `InputError` where it cannot be read."""
+    file = Path(folder) / SPARSITY
+    if not file.is_file():
+        return None
+    try:
+        logarithm = load_file(file)["sparsity"].double()
+    except (OSError, KeyError, SafetensorError) as error:
+        raise InputError(f"{str(file)!r} cannot be read ({first_line(error)}).") from None
+    return (10**logarithm - _LEAST).clamp(min=0).numpy()
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:

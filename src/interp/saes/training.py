@@ -31,7 +31,7 @@ from torch import Tensor
 
 from interp.errors import InputError, NonFiniteError
 from interp.models.base import Model
-from interp.progress import report
+from interp.progress import report, report_values
 from interp.resume import kept
 from interp.saes.activations import KINDS, Activation, BatchTopK, JumpReLU, Standard, TopK
 from interp.saes.dictionary import SAE, model_facts
@@ -155,6 +155,7 @@ def train(
             for step in range(start, stop):
                 rows[step - start] = trainer.step(step, batches(step) / scale)
                 report("steps", step + 1, recipe.steps)
+                report_values(dict(zip(LOSSES, rows[step - start].tolist(), strict=True)))
             return {**trainer.state(), "losses": rows}
 
         asked = {"sae": question, "recipe": asdict(recipe), "until": stop}

@@ -1,0 +1,61 @@
+"""Where a sparse autoencoder comes from: the package, a folder, or the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from interp import zoo
+from interp.errors import InputError, first_line
+from interp.models.base import Model
+from interp.saes.dictionary import SAE
+from interp.saes.files import read_sae
+
+_ON_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?(:(?P<folder>[\w./-]+))?")
+
+
+def load_sae(source: str | Path, model: Model, *, scale: float | None = None, check_name: bool = True) -> SAE:
+    """A dictionary for use with `model`, from wherever it is kept.
+
+    `source` is one of
+
+    - the name of a demo model, "demo-gpt2" or "demo-qwen3": the one that comes with the package;
+    - a folder in SAELens's layout;
+    - a place on the Hugging Face hub, ``org/repo``, ``org/repo:folder`` or ``org/repo@revision:folder``, such
+      as "jbloom/GPT2-Small-SAEs-Reformatted:blocks.8.hook_resid_pre". It is fetched once, and found in the
+      local cache from then on.
+
+    `scale` and `check_name` are as in `read_sae`, which also says what is refused. Raises `InputError` where
+    there is nothing of that name.
+    """
+    return read_sae(sae_folder(source), model, scale=scale, check_name=check_name)
+
+
+def sae_folder(source: str | Path) -> Path:
+    """The folder that a source names, fetched from the hub where need be. `InputError` as `load_sae`."""
+    if source in zoo.NAMES:
+        return zoo.path(str(source)) / "sae"
+    if Path(source).is_dir():
+        return Path(source)
+    place = _ON_HUB.fullmatch(str(source))
+    if place is None:
+        raise InputError(
+            f"There is no SAE {str(source)!r}; give a folder, a place on the hub as org/repo:folder, or one "
+            f"of {', '.join(zoo.NAMES)}."
+        )
+    return _fetched(place["repo"], place["revision"], place["folder"] or "")
+
+
+def _fetched(repo: str, revision: str | None, folder: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        local = snapshot_download(
+            repo, revision=revision, allow_patterns=f"{folder}/*" if folder else "*", etag_timeout=10
+        )
+    except Exception as error:  # of many kinds: no network, no such repository, no such revision
+        raise InputError(
+            f"The hub could not give {repo!r} ({first_line(error)}), and the local cache does not have it; "
+            "check the name and your connection, or give a folder."
+        ) from error
+    return Path(local) / folder
