@@ -39,7 +39,7 @@ class Curves:
     def __rich__(self) -> Table:
         table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
         for name, row in ((name, list(row)) for name, row in self._rows.items()):
-            if row:
+            if any(row):  # not a part that this training does not have
                 table.add_row(f"  {name}", drawn(row), measured(row[-1]))
         return table
 

@@ -33,6 +33,7 @@ def view(result: SAEQualityResult) -> View:
         ),
         blocks=tuple(blocks),
         below=(
+            *_better(result),
             "Good numbers say that the dictionary stands for the activations, not that each feature means "
             "something, nor that the model uses it.",
         ),
@@ -46,6 +47,12 @@ def _verdict(result: SAEQualityResult) -> str:
         f"the activation predicts the next token at {measured(result.ce_sae)} nats, as it is at "
         f"{measured(result.ce_clean)}; {_percent(result.dead)} of the features are dead."
     )
+
+
+def _better(result: SAEQualityResult) -> list[str]:
+    if result.ce_sae >= result.ce_clean:
+        return []
+    return ["CE recovered above 1: the model predicts this text better through the dictionary than without."]
 
 
 def _metrics(result: SAEQualityResult) -> Table:
@@ -95,7 +102,7 @@ def _densities(result: SAEQualityResult) -> Bars:
 
 
 def _curves(result: SAEQualityResult, losses: np.ndarray) -> list[Block]:
-    """Each part of the loss, as means over equal stretches of steps; parts that stayed 0 are left out."""
+    """Each part of the loss, as means over equal stretches of steps; without those that never changed."""
     chunks = np.array_split(np.arange(len(losses)), min(_POINTS, len(losses)))
     x = tuple(float(chunk[-1] + 1) for chunk in chunks)
     means = np.stack([losses[chunk].mean(0) for chunk in chunks])  # [point, part]
@@ -108,7 +115,7 @@ def _curves(result: SAEQualityResult, losses: np.ndarray) -> list[Block]:
             note="Each point is the mean over the steps since the one before.",
         )
         for name, values in zip(result.loss_names, means.T, strict=True)
-        if values.any()
+        if np.ptp(values) > 0
     ]
 
 
