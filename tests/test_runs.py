@@ -21,7 +21,8 @@ from interp.runs import read_run
 
 EXPERIMENTS = ["logit_lens", "causal_tracing"]
 MODELS = ["demo-gpt2", "demo-qwen3"]
-#: The others, each made small; those of the tuned lens train one first (tests/test_tuned_lens.py).
+#: The others, each made small; those of the tuned lens train one first (tests/test_tuned_lens.py), and what
+#: reads an SAE is given one (tests/test_feature_reading.py).
 SMALL = {
     "ablation": ["n=4"],
     "attention": [],
@@ -44,7 +45,7 @@ SMALL = {
     "sae_train": ["training=8", "held_out=2", "length=64", "steps=4", "batch_size=128", "expansion=1"],
     "size_curve": ["n=2", "method=eap", "n_random=1", "options={}"],
 }
-TRAINED = {"train_tuned_lens", "tuned_lens"}
+TRAINED = {"train_tuned_lens", "tuned_lens", "sae_features"}
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*/*.yaml"))
 
 

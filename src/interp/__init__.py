@@ -15,6 +15,13 @@ _HOME = {
     "measure_sae": "interp.saes.metrics",
     "read_sae": "interp.saes.files",
     "load_sae": "interp.saes.sources",
+    "reading_text": "interp.saes.reading",
+    "record_features": "interp.saes.reading",
+    "sae_features": "interp.methods.sae_features",
+    "feature_profiles": "interp.methods.feature_profiles",
+    "label_features": "interp.methods.feature_labels",
+    "feature_dashboard": "interp.figures.feature_dashboard",
+    "write_neuronpedia": "interp.saes.neuronpedia",
     "write_sae": "interp.saes.files",
     "feature_edit": "interp.saes.edits",
     "feature_effects": "interp.methods.feature_effects",
@@ -90,11 +97,14 @@ __all__ = [
     "discover",
     "edge_scores",
     "faithfulness",
+    "feature_dashboard",
     "feature_edit",
     "feature_effects",
+    "feature_profiles",
     "head_scores",
     "inspect_dataset",
     "ioi",
+    "label_features",
     "load_model",
     "load_sae",
     "logit_lens",
@@ -107,17 +117,22 @@ __all__ = [
     "path_patching",
     "read_circuit",
     "read_sae",
+    "reading_text",
+    "record_features",
     "resuming",
+    "sae_features",
     "size_curve",
     "train_sae",
     "train_tuned_lens",
     "tuned_lens",
     "write_circuit",
+    "write_neuronpedia",
     "write_sae",
 ]
 
 if TYPE_CHECKING:
     from interp.errors import InterpError
+    from interp.figures.feature_dashboard import feature_dashboard
     from interp.methods.ablation import ablate
     from interp.methods.attention import attention_by_role, attention_patterns
     from interp.methods.causal_tracing import causal_tracing
@@ -131,6 +146,8 @@ if TYPE_CHECKING:
     from interp.methods.edge_scores import edge_scores, node_scores
     from interp.methods.faithfulness import faithfulness
     from interp.methods.feature_effects import feature_effects
+    from interp.methods.feature_labels import label_features
+    from interp.methods.feature_profiles import feature_profiles
     from interp.methods.graph import Graph
     from interp.methods.head_scores import head_scores
     from interp.methods.ioi import ioi
@@ -139,6 +156,7 @@ if TYPE_CHECKING:
     from interp.methods.patch_sweep import patch_sweep
     from interp.methods.patching_vs_attribution import patching_vs_attribution
     from interp.methods.path_patching import path_patching
+    from interp.methods.sae_features import sae_features
     from interp.methods.size_curve import size_curve
     from interp.methods.tuned_lens import TunedLens, tuned_lens
     from interp.models.base import Model
@@ -150,6 +168,8 @@ if TYPE_CHECKING:
     from interp.saes.edits import feature_edit
     from interp.saes.files import read_sae, write_sae
     from interp.saes.metrics import measure_sae
+    from interp.saes.neuronpedia import write_neuronpedia
+    from interp.saes.reading import reading_text, record_features
     from interp.saes.sources import load_sae
     from interp.saes.training import train_sae
     from interp.sites import SITES, Address, Edit, Site

@@ -169,11 +169,40 @@ def show(run: Path, /, *, redraw: Annotated[bool, Parameter(negative=())] = Fals
     from interp.runs import read_run
     from interp.runs import redraw as draw_anew
 
-    folder = run if run.exists() or run.is_absolute() else Path("outputs") / run
-    found = read_run(folder)
+    found = read_run(_run_folder(run))
     if redraw:
         draw_anew(found)
     _show(found)
+
+
+@app.command
+def dashboard(run: Path, /, *, out: Path | None = None, neuronpedia: Path | None = None) -> None:
+    """Write the features of a run of sae_features as one HTML page, without its model.
+
+    Parameters
+    ----------
+    run
+        The run's folder, or EXPERIMENT/TAG within outputs.
+    out
+        The page; by default dashboard.html in the run's folder.
+    neuronpedia
+        Also write them to this file, as the JSON that Neuronpedia takes.
+    """
+    from interp.figures.feature_dashboard import feature_dashboard
+    from interp.runs import read_run
+    from interp.saes.neuronpedia import write_neuronpedia
+
+    found = read_run(_run_folder(run))
+    if found.experiment.name != "sae_features":
+        raise ConfigError(
+            f"{str(run)!r} is a run of {found.experiment.name!r}, which has no features to show."
+        )
+    result: Any = found.result
+    page = found.path / "dashboard.html" if out is None else out
+    feature_dashboard(result.profiles, page)
+    if neuronpedia is not None:
+        write_neuronpedia(result.profiles, neuronpedia)
+    console.print(", ".join(str(path) for path in (page, neuronpedia) if path is not None), highlight=False)
 
 
 @app.command(name="app")
@@ -278,6 +307,10 @@ def _progress(title: str) -> Iterator[None]:
 
         with listening(listener, curves.add):
             yield
+
+
+def _run_folder(run: Path) -> Path:
+    return run if run.exists() or run.is_absolute() else Path("outputs") / run
 
 
 def _show(run: Any) -> None:

@@ -1,6 +1,7 @@
 """Typed results: frozen, full of numbers and labels, exact on the way to JSON and back.
 
-A result holds no figure and no path. A figure is drawn from it, also much later and without a model.
+A result holds no figure and no path, but may hold other results. A figure is drawn from it, also much later
+and without a model.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Result:
         for f in dataclasses.fields(cls):
             if f.name == "provenance":
                 values[f.name] = Provenance(**values[f.name])
+            elif isinstance(values[f.name], dict) and "kind" in values[f.name]:
+                values[f.name] = read_result(values[f.name])
             elif "ndarray" in str(f.type):
                 values[f.name] = None if values[f.name] is None else np.asarray(values[f.name])
             elif str(f.type).startswith("tuple"):
@@ -71,7 +74,7 @@ def read_result(data: dict[str, Any]) -> Result:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
-    if isinstance(value, Provenance):
+    if isinstance(value, Provenance | Result):
         return value.to_dict()
     if isinstance(value, tuple):
         return [_plain(item) for item in value]

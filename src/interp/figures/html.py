@@ -60,7 +60,13 @@ class Row:
 
 
 def page(
-    *, title: str, body: str, provenance: Provenance | None = None, config: Mapping[str, Any] | None = None
+    *,
+    title: str,
+    body: str,
+    provenance: Provenance | None = None,
+    config: Mapping[str, Any] | None = None,
+    style: str = "",
+    script: str = "",
 ) -> str:
     """A whole document around `body`, which is a report's fragment.
 
@@ -69,9 +75,11 @@ def page(
         body: HTML, as a `report` function gives it; the only argument that is not escaped here.
         provenance: shown in a table that opens at a click.
         config: the resolved configuration, shown as the YAML that starts the same run again.
+        style, script: of the body's own, behind those of all pages.
     """
-    style = STYLE + CHARTS + shades()
-    policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(SCRIPT)}'; img-src data:"
+    style = STYLE + CHARTS + shades() + style
+    script = SCRIPT + script
+    policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:"
     parts = [
         "<!DOCTYPE html>",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -84,7 +92,7 @@ def page(
         body,
         "" if provenance is None else details("Provenance", provenance_table(provenance)),
         "" if config is None else details("Configuration", f"<pre>{escape(_yaml(config))}</pre>"),
-        f'</main><div id="tip" role="tooltip" hidden></div><script>{SCRIPT}</script></body></html>',
+        f'</main><div id="tip" role="tooltip" hidden></div><script>{script}</script></body></html>',
     ]
     return "\n".join(part for part in parts if part) + "\n"
 

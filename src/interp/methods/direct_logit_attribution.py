@@ -336,7 +336,7 @@ def frozen_readout(
     slopes = slopes.double().cpu()
     if cap is not None:  # the slope of the cap at zero
         slopes = slopes / (1 - (capped / cap).square())[:, None]
-    constants, values = (_before_cap(x, cap) for x in (capped, logits.double().cpu()[checked]))
+    constants, values = (before_cap(x, cap) for x in (capped, logits.double().cpu()[checked]))
     reached, wanted = slopes @ resid.double().cpu(), values - constants
     scale = float((reached @ wanted) / (reached @ reached))
     off = (scale * reached - wanted).abs()
@@ -355,7 +355,8 @@ def frozen_readout(
     )
 
 
-def _before_cap(logits: Tensor, cap: float | None) -> Tensor:
+def before_cap(logits: Tensor, cap: float | None) -> Tensor:
+    """Logits as they were before a final soft cap, where there is one."""
     return logits if cap is None else cap * torch.atanh(logits / cap)
 
 

@@ -45,7 +45,9 @@ def lens_text(
             f"The model reads at most {model.arch.n_ctx} tokens; give a shorter length than {length}."
         )
     if source == DEMO:
-        return _demo(model, training, length, 2 * seed), _demo(model, held_out, length, 2 * seed + 1)
+        drawn = ((training, 2 * seed), (held_out, 2 * seed + 1))
+        first, second = ([ids for ids, _ in demo_text(model, n, length, own)] for n, own in drawn)
+        return first, second
     sequences = list(islice(_cut(model, documents(source, field), length), training + held_out))
     if len(sequences) < training + held_out:
         raise InputError(
@@ -55,7 +57,11 @@ def lens_text(
     return sequences[:training], sequences[training:]
 
 
-def _demo(model: Model, count: int, length: int, seed: int) -> list[list[int]]:
+def demo_text(model: Model, count: int, length: int, seed: int) -> list[tuple[list[int], list[str]]]:
+    """Sequences of the text that the demo models learned from, with the label of each token.
+
+    Raises `InputError` for a model that has another tokenizer.
+    """
     from interp import zoo
 
     tokenizer: Any = model.tokenizer
@@ -69,7 +75,7 @@ def _demo(model: Model, count: int, length: int, seed: int) -> list[list[int]]:
     drawn = zoo.sequences(
         tokenizer=tokenizer.backend_tokenizer, seed=seed, length=length, bos=model.bos_id is not None
     )
-    return [ids for ids, _ in islice(drawn, count)]
+    return list(islice(drawn, count))
 
 
 def _cut(model: Model, texts: Iterable[str], length: int) -> Iterator[list[int]]:

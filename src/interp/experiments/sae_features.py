@@ -1,0 +1,51 @@
+"""Reading the features of a sparse autoencoder as an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interp.experiments.base import ExperimentConfig, experiment
+
+if TYPE_CHECKING:
+    from interp.methods.sae_reading import SAEReadingResult
+    from interp.models.base import Model
+
+
+class SAEFeaturesConfig(ExperimentConfig):
+    """`sae` is a folder; `features` those to profile (null: the `n` strongest of the prompt, and the best of
+    each label); `text` is "demo" (for the demo models) or a text file, of which `sequences` of `length`
+    tokens are read. See `interp.methods.sae_reading`."""
+
+    sae: str = "demo-gpt2"
+    prompt: str | list[int] = "When Mary and John went to the store, John gave a drink to"
+    features: list[int] | None = None
+    n: int = 20
+    top: int = 10
+    text: str = "demo"
+    sequences: int = 256
+    length: int = 128
+
+
+@experiment("sae_features", config=SAEFeaturesConfig, shown_by="interp.figures.sae_features")
+def run(config: SAEFeaturesConfig, model: Model) -> SAEReadingResult:
+    """Which features are active in a prompt, and what are they about? Contexts, logits, writers, labels."""
+    from interp.methods.sae_reading import sae_reading
+    from interp.saes.files import read_sae
+    from interp.saes.neuronpedia import neuronpedia_id
+    from interp.saes.reading import reading_text
+
+    sae = read_sae(config.sae, model)
+    text = reading_text(
+        model, config.text, sequences=config.sequences, length=config.length, seed=config.seed
+    )
+    return sae_reading(
+        model,
+        sae,
+        config.prompt,
+        text,
+        features=config.features,
+        n=config.n,
+        top=config.top,
+        neuronpedia=neuronpedia_id(sae, config.sae),
+        seed=config.seed,
+    )
