@@ -46,6 +46,8 @@ SMALL = {
     "size_curve": ["n=2", "method=eap", "n_random=1", "options={}"],
 }
 TRAINED = {"train_tuned_lens", "tuned_lens", "sae_features"}
+#: Those that need a sparse autoencoder (tests/test_sae_interventions.py).
+WITH_SAE = {"sae_effects"}
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*/*.yaml"))
 
 
@@ -104,7 +106,7 @@ def test_results_read_back_exactly(out):
 
 
 def test_no_experiment_is_left_out():
-    assert {*EXPERIMENTS, *SMALL, *TRAINED} == set(all_experiments())
+    assert {*EXPERIMENTS, *SMALL, *TRAINED, *WITH_SAE} == set(all_experiments())
 
 
 @pytest.mark.parametrize("name", SMALL)

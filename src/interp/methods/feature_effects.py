@@ -11,8 +11,8 @@ and a change is one of
 - ``noising``: in the clean run, it is set to what it is in the corrupted run, position by position;
 - ``denoising``: the other way round.
 
-All that it changes is the feature (`interp.feature_edit`). Cells of which the feature is the same before and
-after have no effect and are left out; in means over prompts they count as 0.
+All that it changes is the feature, as an edit of it does (`interp.feature_edit`). Cells of which the feature
+is the same before and after have no effect and are left out; in means over prompts they count as 0.
 
 Three numbers for each cell:
 
@@ -55,7 +55,7 @@ from interp.results import Result
 from interp.resume import kept
 from interp.saes.activations import JumpReLU
 from interp.saes.dictionary import SAE, flat
-from interp.saes.edits import feature_edit, written
+from interp.saes.edits import written
 from interp.saes.metrics import EXCLUDED
 from interp.sites import SITES, Edit
 from interp.tasks.base import PairDataset
@@ -333,8 +333,9 @@ def _measured(
         branches = []
         for place, feature in cells:
             where = [position for position in case.places[place] if position]
-            value = target[where][:, [feature]][None]  # [1, position, 1]
-            branches.append([feature_edit(sae, "set", feature, value=value, positions=where)])
+            # As `feature_edit` would have it; but a TopK SAE need not be encoded anew for each branch.
+            changed = written(sae, x[where], moves[where][:, [feature]], [feature])
+            branches.append(_added(sae, model, changed, where))
         swept = model.sweep(case.base, [[], *branches], case.metric, batch_size=batch_size, exact=exact)
         values = swept.values.double().numpy()
         estimates = zip(ESTIMATES, _estimates(model, sae, case, x, moves, steps), strict=True)
@@ -383,12 +384,14 @@ def _estimates(
     return moves * slopes(0.0), moves * middle
 
 
-def _added(sae: SAE, model: Model, value: Float[Tensor, "pos d_in"]) -> list[Edit]:
+def _added(
+    sae: SAE, model: Model, value: Float[Tensor, "pos d_in"], positions: Sequence[int] | None = None
+) -> list[Edit]:
     """The edit that adds this to the activations of a prompt."""
     site, layer = sae.address.site, sae.address.layer
     if SITES[site].per_head:
         value = value.unflatten(-1, (-1, model.arch.d_head))  # [pos, head, d_head]
-    return [Edit.add(site, layer, value=value[None])]
+    return [Edit.add(site, layer, value=value[None], positions=positions)]
 
 
 def _digest(sae: SAE) -> str:
