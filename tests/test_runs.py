@@ -34,6 +34,7 @@ SMALL = {
     "direct_logit_attribution": [],
     "discovery": ["n=2", "method=eap", "n_members=20"],
     "head_scores": ["n=2"],
+    "knock_out": ["n_random=1", "n_reference=2", "n_texts=1"],
     "ioi": [
         "n=8",
         'templates=["Then, [A] and [B] went to the [PLACE]. [S] gave a [OBJECT] to"]',

@@ -54,6 +54,7 @@ _HOME = {
     "attention_patterns": "interp.methods.attention",
     "copying_scores": "interp.methods.copying_scores",
     "head_scores": "interp.methods.head_scores",
+    "knock_out": "interp.methods.knock_out",
     "Circuit": "interp.methods.circuits",
     "read_circuit": "interp.methods.circuit_files",
     "write_circuit": "interp.methods.circuit_files",
@@ -104,6 +105,7 @@ __all__ = [
     "head_scores",
     "inspect_dataset",
     "ioi",
+    "knock_out",
     "label_features",
     "load_model",
     "load_sae",
@@ -151,6 +153,7 @@ if TYPE_CHECKING:
     from interp.methods.graph import Graph
     from interp.methods.head_scores import head_scores
     from interp.methods.ioi import ioi
+    from interp.methods.knock_out import knock_out
     from interp.methods.lens_training import measure_lens, train_tuned_lens
     from interp.methods.logit_lens import logit_lens
     from interp.methods.patch_sweep import patch_sweep
