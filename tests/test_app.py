@@ -68,7 +68,7 @@ def test_explore_follows_the_url(app):
     app.run()
     assert not app.error
     assert app.text_input(key="prompt").value == "The capital of France is"
-    assert "At position 3" in texts(app).replace("\\", "")
+    assert "Layer 1, position 3" in texts(app).replace("\\", "")
     assert "Head 4\\.2" in texts(app)
 
 

@@ -1,6 +1,7 @@
 """What the app shows, without a browser and without Streamlit."""
 
 import json
+import re
 import shlex
 
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 
 from conftest import run
 from interp.app import explore, trace
-from interp.app.cells import payload
+from interp.app.cells import WINDOW, payload, ranking, strip
+from interp.app.downloads import downloads
 from interp.app.questions import as_command, as_python
 from interp.errors import InputError
+from interp.figures import html
 from interp.figures.notation import decimal, show_token
 from interp.runs import read_run
 
@@ -22,7 +25,7 @@ QUESTIONS = [
     explore.Lens(PROMPT),
     explore.Lens('It\'s "so" \\n — here', " Paris"),
     explore.Attribution(PROMPT, " Paris", -1),
-    explore.Pattern(PROMPT, 2, 3),
+    explore.Pattern(PROMPT, ((2, 3), (2, 4))),
     SWEEP,
     trace.Sweep(PROMPT, "The capital of Japan is", " Paris", part="head", direction="noising"),
 ]
@@ -35,14 +38,20 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: type(q).__name__)
-def test_copied_program_and_command_give_what_is_shown(load, question, tmp_path):
+def test_copied_program_and_command_and_the_files_give_what_is_shown(load, question, tmp_path):
     shown = question(load("demo-gpt2"))
     names: dict = {}
     exec(as_python("demo-gpt2", question), names)
     same(names["result"], shown)
     words = shlex.split(as_command("demo-gpt2", question))
     assert run(*words[1:], "--out", tmp_path, "--tag", "t") == 0
-    same(read_run(tmp_path / question.experiment / "t").result, shown)
+    folder = tmp_path / question.experiment / "t"
+    same(read_run(folder).result, shown)
+    record, figure, report = (file.make() for file in downloads("demo-gpt2", question, shown))
+    assert figure == (folder / f"{question.experiment}.png").read_bytes()
+    assert report == (folder / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "result.json").write_text(record, encoding="utf-8")
+    same(read_run(tmp_path).result, shown)
 
 
 @pytest.mark.parametrize("name", DEMOS)
@@ -92,9 +101,37 @@ def test_attribution_and_attention(load):
     assert grid.values.shape == (model.arch.n_layers, model.arch.n_heads + 1)
     mlp = result.by_component[result.components.index("L3 mlp")]
     assert grid.values[3, -1] == mlp
-    pattern = explore.attention_grid(explore.Pattern(PROMPT, 2, 3)(model))
+    answer = explore.Pattern(PROMPT, ((2, 3), (2, 4)))(model)
+    pattern = explore.attention_grid(answer, 1, 3)
     np.testing.assert_allclose(np.nansum(pattern.values, axis=1), 1, atol=1e-5)
-    assert pattern.title == "Head 2.3"
+    assert pattern.title == "Head 2.4"
+    assert pattern.framed == ((3, int(answer.patterns[1][3].argmax())),)
+    from_here = explore.heads_grid(answer, 3)
+    np.testing.assert_array_equal(from_here.values[1], pattern.values[3])
+    assert from_here.rows.short() == ["2.3", "2.4"]
+
+
+def test_a_target_is_completed_from_the_vocabulary(load):
+    vocabulary = explore.Vocabulary()(load("demo-gpt2"))
+    assert " Paris" in explore.completions(vocabulary, " Par")
+    assert explore.completions(vocabulary, " Parisx")[0] == " Paris"
+    assert explore.completions(("ab", " abc", "b"), "ab") == [" abc"]
+    assert explore.completions(("ab", " abc", "b"), " abc") == []
+    assert explore.completions(("a", "b"), "zzz") == []
+    assert explore.read_token("␣Paris↵") == " Paris\n"
+    nameless = next(token for i, token in enumerate(vocabulary) if token == f"<{i}>")
+    assert explore.Single(nameless)(load("demo-gpt2")) == vocabulary.index(nameless)
+    assert explore.Single(" Paris")(load("demo-gpt2")) == " Paris"
+    with pytest.raises(InputError, match="Par"):
+        explore.Single(" Parisx")(load("demo-gpt2"))
+
+
+def test_tracked_tokens_begin_with_the_target_and_the_likeliest(load):
+    result = explore.Lens(PROMPT, " Tokyo")(load("demo-gpt2"))
+    tokens = explore.followed(result, 5, ())
+    assert tokens[:2] == (" Tokyo", " Paris")
+    assert len(set(tokens)) == 4
+    assert explore.followed(result, 5, ["␣Rome", "x"]) == (" Rome", "x")
 
 
 @pytest.mark.parametrize("name", DEMOS)
@@ -169,7 +206,28 @@ def test_the_payload_is_json_with_layer_rows_from_the_top(load):
     assert drawn["selected"] == [6, 1]
     cell = drawn["rows"][0]["cells"][1]
     assert cell["text"] == show_token(result.top_tokens[-1][1][0])
-    assert cell["light"] != cell["dark"]
-    assert any(line.startswith("entropy") for line in cell["told"])
-    attention = payload(explore.attention_grid(explore.Pattern(PROMPT, 0, 0)(load("demo-gpt2"))))
+    assert re.fullmatch(r"s\d+", cell["shade"])
+    assert f".{cell['shade']}{{" in html.shades()
+    assert len(drawn["names"]) == len(cell["told"])
+    assert "entropy (nats)" in drawn["names"]
+    pattern = explore.Pattern(PROMPT, ((0, 0),))(load("demo-gpt2"))
+    attention = payload(explore.attention_grid(pattern, 0, 0))
     assert attention["rows"][0]["cells"][1] == {"text": ""}  # a query does not see what comes later
+
+
+def test_a_long_axis_of_tokens_is_drawn_around_a_position(load):
+    result = explore.Lens("word " * 60)(load("demo-gpt2"))
+    assert len(result.tokens) > WINDOW
+    drawn = payload(explore.lens_grid(result), around=0)
+    assert [column["index"] for column in drawn["columns"]] == list(range(WINDOW))
+    assert len(strip(result.tokens, selected=0)["columns"]) == len(result.tokens)
+
+
+def test_texts_of_cells_are_visible():
+    drawn = strip(("<|endoftext|>", " a", "\n", "\u202e"), selected=1)
+    assert [cell["text"] for cell in drawn["rows"][0]["cells"]] == ["<|endoftext|>", "␣a", "↵", "\\u202e"]
+    assert drawn["selected"] == [0, 1]
+    ranked = ranking([(1, " a", 0.75), (7, "b", 1e-6)], label="Top", framed=7)
+    assert [row["text"] for row in ranked["rows"]] == ["1", "7"]
+    assert ranked["rows"][0]["cells"][1] == {"text": "0.750", "bar": 0.75}
+    assert ranked["framed"] == [[1, 0]]

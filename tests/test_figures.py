@@ -472,12 +472,12 @@ def test_the_cells_of_a_lens_report_tell_their_values():
 @pytest.mark.parametrize(
     ("result", "limit"),
     [
-        (trace(12, words(15), ("x", *words(15)[1:])), 30_000),
+        (trace(12, words(15), ("x", *words(15)[1:])), 50_000),
         (trace(48, words(200), ("x", *words(200)[1:])), 500_000),
         (lens(48, words(200), all_positions=True), 500_000),
         (
             lens(48, tuple("<" * 20 for _ in range(200)), all_positions=True, vocabulary=("<&>" * 9,) * 6),
-            500_000,
+            510_000,
         ),
         (lens(24, words(30), all_positions=True), 500_000),
     ],

@@ -1,4 +1,4 @@
-"""A grid as plain values for the browser: texts, colours for light and dark pages, what the hover tells.
+"""A grid as plain values for the browser: texts, colours by class, what the hover tells.
 
 The browser sets all of it as text, never as HTML, so that no token can be anything else.
 """
@@ -6,10 +6,12 @@ The browser sets all of it as text, never as HTML, so that no token can be anyth
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from interp.figures.colours import css, diverging, sequential, text_on
-from interp.figures.notation import show_token
+from interp.figures import html
+from interp.figures.grid_drawing import scale_stops
+from interp.figures.notation import probability, show_token
 from interp.figures.view import Axis, Grid, number
 
 #: As many rows and columns of tokens are drawn at once; of longer prompts, those around a position.
@@ -25,22 +27,21 @@ def window(n: int, around: int, size: int = WINDOW) -> range:
 def payload(
     grid: Grid, *, selected: tuple[int, int] | None = None, around: int | None = None
 ) -> dict[str, Any]:
-    """What the grid component draws. `selected` is a (row, column) of the grid's arrays; of axes of tokens,
-    the window around position `around` is drawn (by default, the last)."""
-    values, hover = grid.values.tolist(), [(name, array.tolist()) for name, array in grid.hover]
-    texts = grid.cells
+    """What the grid component draws (`figures/grid.js`). `selected` is a (row, column) of the grid's arrays;
+    of axes of tokens, the window around position `around` is drawn (by default, the last)."""
+    values, hover = grid.values.tolist(), [array.tolist() for _, array in grid.hover]
+    texts, bare = grid.cells, grid.texts is not None and bool(hover)
 
     def cell(i: int, j: int) -> dict[str, Any]:
         value = values[i][j]
         if math.isnan(value):
             return {"text": ""}
-        told = [] if grid.texts is not None and hover else [f"{grid.unit}: {number(value)}"]
-        told += [f"{name}: {number(array[i][j])}" for name, array in hover]
+        told = [] if bare else [number(value)]
         return {
             "text": texts[i][j],
-            "light": _colours(grid, value),
-            "dark": _colours(grid, value, dark=True),
-        } | {"told": told}
+            "shade": html.shade_class(grid, value),
+            "told": told + [number(array[i][j]) for array in hover],
+        }
 
     def drawn(axis: Axis) -> range:
         n = len(axis)
@@ -48,13 +49,15 @@ def payload(
 
     rows, columns = drawn(grid.rows), drawn(grid.columns)
     return {
-        "label": grid.title,
+        "label": grid.title or grid.unit,
         "corner": grid.rows.title,
         "key": f"{grid.unit}{grid.marks_in_words}. {grid.key}".strip(),
+        "legend": [[html.shade_class(grid, value), text] for value, text in scale_stops(grid)],
+        "names": [*([] if bare else [grid.unit]), *(name for name, _ in grid.hover)],
         "columns": [
             {
                 "index": j,
-                "text": grid.columns.headings[j].shown(12),
+                "text": grid.columns.headings[j].shown(9),
                 "other": None if (other := grid.columns.headings[j].other) is None else show_token(other),
                 "full": grid.columns.full(j),
                 "strong": grid.columns.headings[j].strong,
@@ -64,7 +67,7 @@ def payload(
         "rows": [
             {
                 "index": i,
-                "text": grid.rows.headings[i].shown(16),
+                "text": grid.rows.headings[i].shown(12),
                 "full": grid.rows.full(i),
                 "cells": [cell(i, j) for j in columns],
             }
@@ -75,7 +78,37 @@ def payload(
     }
 
 
-def _colours(grid: Grid, value: float, *, dark: bool = False) -> list[str]:
-    """Background and text."""
-    back = (sequential if grid.centre is None else diverging)(grid.shade(value), dark=dark)
-    return [css(back), css(text_on(back))]
+def strip(tokens: Sequence[str], *, selected: int) -> dict[str, Any]:
+    """A row of all tokens, BOS and white space visible."""
+    axis = Axis.tokens(tokens)
+    return _of_text("strip", "Tokens", [axis.full(j) for j in range(len(axis))], [("", axis.short(24))]) | {
+        "selected": [0, selected]
+    }
+
+
+def ranking(told: Sequence[tuple[int, str, float]], *, label: str, framed: int) -> dict[str, Any]:
+    """Tokens by rank: (rank, token, probability), each with a bar; framed is the one of rank `framed`."""
+    rows = [(str(rank), (show_token(token, max_chars=20), probability(p))) for rank, token, p in told]
+    drawn = _of_text("list", label, ["token", "probability"], rows)
+    for row, (_, _, p) in zip(drawn["rows"], told, strict=True):
+        row["cells"][1]["bar"] = p
+    return drawn | {"framed": [[i, 0] for i, (rank, _, _) in enumerate(told) if rank == framed]}
+
+
+def _of_text(
+    look: str, label: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]
+) -> dict[str, Any]:
+    """A grid of texts without colours: the columns in full, the rows by name."""
+    return {
+        "look": look,
+        "label": label,
+        "corner": "",
+        "names": [],
+        "columns": [{"index": j, "text": name, "full": name} for j, name in enumerate(columns)],
+        "rows": [
+            {"index": i, "text": name, "full": name, "cells": [{"text": text} for text in texts]}
+            for i, (name, texts) in enumerate(rows)
+        ],
+        "framed": [],
+        "selected": None,
+    }

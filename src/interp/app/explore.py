@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -10,7 +11,7 @@ import numpy as np
 
 from interp.app.questions import LibraryQuestion
 from interp.errors import InputError
-from interp.figures.notation import decimal, probability, show_token
+from interp.figures.notation import NEWLINE, SPACE, TAB, brief, decimal, probability, show_token
 from interp.figures.view import Attention, Axis, Grid, Lines, Series, Table
 
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 Colour = Literal["probability", "rank", "entropy"]
 COLOURS: tuple[Colour, ...] = ("probability", "rank", "entropy")
 
-#: Prompts that the demo models answer, one click each.
+#: Prompts that the demo models answer, and their answers, one click each: facts, an indirect object, and a
+#: repetition.
 EXAMPLES: tuple[tuple[str, str], ...] = (
     ("The Eiffel Tower is in the city of", " Paris"),
     ("The capital of France is", " Paris"),
     ("When Mary and John went to the store, John gave a drink to", " Mary"),
+    (" Paris teacher argument Venice Paris teacher argument", " Venice"),
 )
 
 TOP = 10  # tokens kept of each cell
@@ -39,7 +42,7 @@ class Lens(LibraryQuestion):
     function: ClassVar[str] = "logit_lens"
     experiment: ClassVar[str] = "logit_lens"
     prompt: str
-    target: str | None = None
+    target: str | int | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -64,17 +67,47 @@ class Attribution(LibraryQuestion):
 
 @dataclass(frozen=True)
 class Pattern(LibraryQuestion):
-    """The attention of one head."""
+    """The attention of some heads, by default of all: (layer, head)."""
 
     function: ClassVar[str] = "attention_patterns"
     experiment: ClassVar[str] = "attention"
     prompt: str
-    layer: int
-    head: int
+    heads: tuple[tuple[int, int], ...]
 
     @property
     def arguments(self) -> dict[str, Any]:
-        return {"prompt": self.prompt, "heads": [[self.layer, self.head]]}
+        return {"prompt": self.prompt, "heads": [list(head) for head in self.heads]}
+
+
+@dataclass(frozen=True)
+class Heads:
+    """How many heads a layer has."""
+
+    def __call__(self, model: Model) -> int:
+        return model.arch.n_heads
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The text of every token."""
+
+    def __call__(self, model: Model) -> tuple[str, ...]:
+        return tuple(model.labels(range(model.arch.d_vocab)))
+
+
+@dataclass(frozen=True)
+class Single:
+    """A text that is one token, or the id of one that is shown by its id, as in ``<148>``, because it has no
+    text. Otherwise `InputError`, which says how the text is divided."""
+
+    text: str
+
+    def __call__(self, model: Model) -> str | int:
+        found = re.fullmatch(r"<(\d{1,9})>", self.text)
+        if found and (i := int(found[1])) < model.arch.d_vocab and model.labels([i]) == [self.text]:
+            return i
+        model.to_single_token(self.text)
+        return self.text
 
 
 @dataclass(frozen=True)
@@ -88,7 +121,7 @@ class Tracked:
     def __call__(self, model: Model) -> np.ndarray:
         from interp.methods.logit_lens import lens_logits
 
-        ids = [model.to_single_token(token) for token in self.tokens]
+        ids = [model.to_single_token(Single(token)(model)) for token in self.tokens]
         read, _ = lens_logits(model, self.prompt, [self.position])  # [layer, 1, d_vocab]
         return read[:, 0].softmax(-1)[:, ids].numpy()
 
@@ -126,31 +159,73 @@ def lens_grid(result: LogitLensResult, colour: Colour = "probability") -> Grid:
     )
 
 
-def cell_table(result: LogitLensResult, row: int, column: int) -> Table:
-    """The top tokens of one cell of the lens, and where the target stands."""
+def read_token(text: str) -> str:
+    """A token as a person writes it: as it is, or with the marks by which spaces and line ends are shown.
+
+    >>> read_token("␣Paris"), read_token(" Paris")
+    (' Paris', ' Paris')
+    """
+    for mark, character in ((SPACE, " "), (NEWLINE, "\n"), (TAB, "\t")):
+        text = text.replace(mark, character)
+    return text
+
+
+def completions(vocabulary: Sequence[str], text: str, most: int = 6) -> list[str]:
+    """Tokens that go on from `text`, with a leading space or without one, the shortest first. Where `text` is
+    no token and none goes on from it: those that begin with as much of it as any does."""
+    begun, whole = text.lstrip(" "), text in vocabulary
+    while begun:
+        found = [token for token in vocabulary if token.lstrip(" ").startswith(begun) and token != text]
+        if found or whole:
+            return sorted(found, key=lambda token: (len(token), token))[:most]
+        begun = begun[:-1]
+    return []
+
+
+def cell_tokens(result: LogitLensResult, row: int, column: int) -> list[tuple[int, str, float]]:
+    """The top tokens of one cell of the lens, and the target: (rank, token, probability)."""
     grid = result.grid
     place = _checked_cell(result, row, column)
     tokens, probs = grid["top_tokens"][place], grid["top_probs"][place]
-    rows: list[tuple[str | float, ...]] = [
-        (i + 1, show_token(str(token)), probability(float(p)))
-        for i, (token, p) in enumerate(zip(tokens, probs, strict=True))
-    ]
-    rank, p = int(grid["answer_rank"][place]), float(grid["answer_prob"][place])
+    rows = [(i + 1, str(token), float(p)) for i, (token, p) in enumerate(zip(tokens, probs, strict=True))]
+    rank = int(grid["answer_rank"][place])
     if rank > len(rows):
-        rows.append((rank, show_token(result.answer), probability(p)))
+        rows.append((rank, result.answer, float(grid["answer_prob"][place])))
+    return rows
+
+
+def cell_table(result: LogitLensResult, row: int, column: int) -> Table:
+    """The same as a table; strong: the target."""
+    told = cell_tokens(result, row, column)
+    rows = tuple((rank, show_token(token), probability(p)) for rank, token, p in told)
+    rank = int(result.grid["answer_rank"][row, column])
     strong = tuple(i for i, cell in enumerate(rows) if cell[0] == rank)
-    title = f"Layer {result.layers[row]}, position {column}: {show_token(result.tokens[column])}"
-    return Table(("rank", "token", "probability"), tuple(rows), title=title, strong=strong)
+    return Table(("rank", "token", "probability"), rows, title=cell_title(result, row, column), strong=strong)
 
 
-def tracked_lines(values: np.ndarray, layers: Sequence[str], tokens: Sequence[str]) -> Lines:
+def cell_title(result: LogitLensResult, row: int, column: int) -> str:
+    """What stands over one cell's tokens."""
+    return f"Layer {result.layers[row]}, position {column}: {brief(result.tokens[column])}"
+
+
+def followed(result: LogitLensResult, column: int, given: Sequence[str], most: int = 4) -> tuple[str, ...]:
+    """The tokens whose probability is drawn: those given; else the target and the model's next guesses."""
+    if given:
+        return tuple(map(read_token, given))
+    last = map(str, result.grid["top_tokens"][-1, column])
+    return tuple(dict.fromkeys((result.answer, *last)))[:most]
+
+
+def tracked_lines(
+    values: np.ndarray, layers: Sequence[str], tokens: Sequence[str], *, title: str = "Tracked tokens"
+) -> Lines:
     """The answer of `Tracked` as a line for each token."""
     x = tuple(float(i) for i in range(len(layers)))
     series = tuple(
         Series(show_token(token), x, tuple(map(float, values[:, i]))) for i, token in enumerate(tokens)
     )
     ticks = tuple(zip(x, layers, strict=True))
-    return Lines(series, x_title="layer", y_title="probability", title="Tracked tokens", ticks=ticks)
+    return Lines(series, x_title="layer", y_title="probability", title=title, ticks=ticks)
 
 
 def attribution_grid(result: DirectLogitAttributionResult) -> Grid:
@@ -174,10 +249,32 @@ def attribution_grid(result: DirectLogitAttributionResult) -> Grid:
     )
 
 
-def attention_grid(result: AttentionPatternsResult) -> Grid:
-    """The attention of the (first) head of the result, [query, key]."""
-    (layer, head), pattern = result.heads[0], result.patterns[0].astype(float)
-    return Attention(tokens=result.tokens, patterns=((f"{layer}.{head}", pattern),)).grids[0]
+def attention_grid(result: AttentionPatternsResult, head: int, position: int) -> Grid:
+    """The attention of one head of the result, [query, key]; framed: where `position` looks the most."""
+    (layer, number), pattern = result.heads[head], result.patterns[head].astype(float)
+    return Attention(
+        tokens=result.tokens,
+        patterns=((f"{layer}.{number}", pattern),),
+        framed=((position, int(pattern[position].argmax())),),
+        framed_means=f"where {brief(result.tokens[position])} looks the most",
+    ).grids[0]
+
+
+def heads_grid(result: AttentionPatternsResult, position: int) -> Grid:
+    """Where each head of the result looks from one position, [head, key]."""
+    seen = result.patterns[:, position].astype(float)
+    seen[:, position + 1 :] = np.nan
+    return Grid(
+        values=seen,
+        rows=Axis.names("head", [f"{layer}.{head}" for layer, head in result.heads]),
+        columns=Axis.tokens(result.tokens, title="key"),
+        unit="attention",
+        title=f"Where the heads of layer {result.heads[0][0]} look from {brief(result.tokens[position])}",
+        centre=None,
+        limit=1.0,
+        above="looks there",
+        down=True,
+    )
 
 
 def _checked_cell(result: LogitLensResult, row: int, column: int) -> tuple[int, int]:

@@ -27,6 +27,7 @@ def command(port: int, *, browser: bool) -> list[str]:
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
+        "global.disableWidgetStateDuplicationWarning": True,  # texts have defaults, and examples replace them
     }
     given = [f"--{key}={str(value).lower()}" for key, value in options.items()]
     given += [f"--{key}={value}" for key, value in THEME.items()]

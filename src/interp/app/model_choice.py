@@ -13,7 +13,6 @@ from interp.errors import InterpError
 def model_choice() -> str:
     """The name of the chosen model, kept in the URL. Empty where it cannot be loaded, which is said here;
     `widgets.store().ask` then leaves out what would be asked of it."""
-    widgets.begin_with({"model": first_model()})
     current = st.session_state.get("model") or st.query_params.get("model") or first_model()
     name = st.selectbox(
         "Model",

@@ -6,97 +6,165 @@ import re
 
 import streamlit as st
 
-from interp.app import explore, widgets
+from interp.app import cells, explore, widgets
 from interp.app.model_choice import model_choice
 from interp.errors import InputError
 from interp.figures.notation import brief, show_token
+from interp.methods.logit_lens import LogitLensResult
 
 
 def page() -> None:
-    st.title("Explore a prompt")
     prompt, target = explore.EXAMPLES[0]
-    widgets.begin_with({"prompt": prompt, "target": target})
-    left, right = st.columns([1, 3])
+    widgets.begin_with({"prompt": prompt, "target": show_token(target)})
+    left, middle, right = st.columns([6, 2, 2])
     with left:
-        model = model_choice()
-    with right:
         prompt = widgets.text("Prompt", "prompt")
-    widgets.examples([(p, {"prompt": p, "target": t}) for p, t in explore.EXAMPLES])
-    left, middle, right = st.columns([1, 2, 1])
-    with left:
-        target = widgets.text("Target token (empty: the model's own)", "target")
     with middle:
-        tracked = widgets.text("Tracked tokens, comma between", "tracked", placeholder=" Paris, London")
+        given = widgets.text("Target token", "target", placeholder="the model's own")
     with right:
-        colour = widgets.choice("Colour by", "colour", explore.COLOURS)
+        model = model_choice()
+    widgets.examples(
+        [(p, {"prompt": p, "target": show_token(t), "tracked": []}) for p, t in explore.EXAMPLES]
+    )
     with widgets.sentences():
-        _lens(model, prompt, target or None, tracked, colour)
+        _explore(model, prompt, _target(model, given))
 
 
-def _lens(model: str, prompt: str, target: str | None, tracked: str, colour: explore.Colour) -> None:
+def _target(model: str, given: str) -> str | int | None:
+    """The target as it was typed, with tokens that go on from it. None, for the model's own, where nothing
+    was typed, or no single token: then that is said."""
+    if not given:
+        return None
+    target = explore.read_token(given)
+    vocabulary = widgets.store().ask(model, explore.Vocabulary())
+    try:
+        return widgets.store().ask(model, explore.Single(target))
+    except InputError as error:
+        st.error(widgets.plain(f"{error} Until then, the model's own next token is followed."))
+        return None
+    finally:
+        offered = explore.completions(vocabulary, target)
+        widgets.offer("target", [show_token(token) for token in offered])
+
+
+def _explore(model: str, prompt: str, target: str | int | None) -> None:
     question = explore.Lens(prompt, target)
     lens = widgets.store().ask(model, question)
-    shape = len(lens.layers), len(lens.tokens)
-    row, column = widgets.clicked_cell(shape, (shape[0] - 1, shape[1] - 1))
-    st.caption(widgets.plain(f"{len(lens.tokens)} tokens. Target: {brief(lens.answer)}. Click a cell."))
+    n_rows, n_columns = len(lens.layers), len(lens.tokens)
+    row, column = widgets.clicked_cell((n_rows, n_columns), (n_rows - 1, n_columns - 1))
+    widgets.mount_grid(
+        cells.strip(lens.tokens, selected=column),
+        key="strip",
+        on_click=lambda _, position: widgets.go_to_cell(row, position),
+    )
+    left, right = st.columns([5, 2], gap="medium")
+    with left:
+        _lens(model, question, lens, (row, column))
+    with right:
+        _cell(lens, row, column)
+    left, right = st.columns(2, gap="medium")
+    with left, widgets.sentences():
+        _tracked(model, prompt, lens, column)
+    with right, widgets.sentences():
+        _attribution(
+            model, explore.Attribution(prompt, lens.answer_id if target is None else target, column), row
+        )
+    with widgets.sentences():
+        _attention(model, prompt, row, column)
+
+
+def _lens(model: str, question: explore.Lens, lens: LogitLensResult, cell: tuple[int, int]) -> None:
+    with widgets.title(f"Logit lens. Target: {brief(lens.answer)}", key="lens"):
+        colour = widgets.switch("Colour by", "colour", explore.COLOURS)
+        widgets.take_along(model, question, lens)
     widgets.show_grid(
         explore.lens_grid(lens, colour),
         key="lens",
-        selected=(row, column),
-        around=column,
+        selected=cell,
+        around=cell[1],
         on_click=widgets.go_to_cell,
+        titled=False,
     )
-    widgets.take_along(model, question, lens)
-    left, right = st.columns([2, 3])
-    with left:
-        widgets.show_table(explore.cell_table(lens, row, column))
-        with widgets.sentences():
-            _tracked(model, prompt, tracked, column, lens.layers)
-    with right, widgets.sentences():
-        _attribution(model, explore.Attribution(prompt, target or lens.answer_id, column))
-    with widgets.sentences():
-        _attention(model, explore.Pattern(prompt, *_head(layer=max(row - 1, 0))), (row, column))
 
 
-def _attribution(model: str, question: explore.Attribution) -> None:
+def _cell(lens: LogitLensResult, row: int, column: int) -> None:
+    """What one cell of the lens says; a token that is clicked there is tracked."""
+    told = explore.cell_tokens(lens, row, column)
+    with widgets.title(explore.cell_title(lens, row, column), key="cell"):
+        pass
+
+    def track(place: int, _: int) -> None:
+        widgets.track(show_token(told[place][1]))
+
+    rank = int(lens.grid["answer_rank"][row, column])
+    widgets.mount_grid(
+        cells.ranking(told, label="Top tokens of the cell", framed=rank), key="top", on_click=track
+    )
+    st.caption("Click a token to follow it over the layers.")
+
+
+def _tracked(model: str, prompt: str, lens: LogitLensResult, position: int) -> None:
+    given = widgets.several("Tracked tokens", "tracked", [show_token(lens.answer)])
+    tokens = explore.followed(lens, position, given)
+    values = widgets.store().ask(model, explore.Tracked(prompt, position, tokens))
+    title = f"Probability over the layers, at {position}: {brief(lens.tokens[position])}"
+    lines = explore.tracked_lines(values, lens.layers, tokens, title=title)
+    widgets.show_chart(lines, key="tracked-lines")
+
+
+def _attribution(model: str, question: explore.Attribution, row: int) -> None:
     parts = widgets.store().ask(model, question)
+    grid = explore.attribution_grid(parts)
     heads = 0 if parts.by_head is None else parts.by_head.shape[1]
 
-    def go_to_head(layer: int, head: int) -> None:
-        if head < heads:  # the last column is the MLP, which has no attention to show
-            st.query_params["head"] = f"{layer}.{head}"
+    def go_to(layer: int, place: int) -> None:
+        if place < heads:
+            widgets.go_to_head(layer, place)
+        else:  # an MLP or a whole layer's attention: the lens after that layer
+            widgets.forget_head()
+            widgets.go_to_cell(layer + 1, parts.position)
 
-    widgets.show_grid(explore.attribution_grid(parts), key="attribution", on_click=go_to_head)
-    where = f"At position {parts.position}: {show_token(parts.tokens[parts.position])}."
-    st.caption(widgets.plain(where + (" Click a head to see its attention." if heads else "")))
-    widgets.take_along(model, question, parts)
+    with widgets.title(grid.title, key="attribution"):
+        widgets.take_along(model, question, parts)
+    widgets.show_grid(grid, key="attribution", selected=_head(), on_click=go_to, titled=False)
+    st.caption("Click a head to see where it looks." if heads else "This model has no parts by head.")
 
 
-def _attention(model: str, question: explore.Pattern, cell: tuple[int, int]) -> None:
+def _attention(model: str, prompt: str, row: int, column: int) -> None:
+    picked = _head()
+    layer, head = picked or (max(row - 1, 0), 0)
+    n_heads = widgets.store().ask(model, explore.Heads())
+    question = explore.Pattern(prompt, tuple((layer, h) for h in range(max(n_heads, head + 1))))
     attention = widgets.store().ask(model, question)
-    row, column = cell
-    widgets.show_grid(
-        explore.attention_grid(attention),
-        key="attention",
-        around=column,
-        on_click=lambda query, _: widgets.go_to_cell(row, query),
-    )
-    widgets.take_along(model, question, attention)
+    of_layer = explore.heads_grid(attention, column)
+    with widgets.title(of_layer.title, key="heads"):
+        if picked:
+            st.button("Follow the cell's layer", type="tertiary", on_click=widgets.forget_head)
+        widgets.take_along(model, question, attention)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        widgets.show_grid(
+            of_layer,
+            key="heads",
+            selected=(head, column),
+            around=column,
+            on_click=lambda h, _: widgets.go_to_head(layer, h),
+            titled=False,
+        )
+    with right:
+        widgets.show_grid(
+            explore.attention_grid(attention, head, column),
+            key="attention",
+            around=column,
+            on_click=lambda query, _: widgets.go_to_cell(row, query),
+        )
 
 
-def _tracked(model: str, prompt: str, given: str, position: int, layers: tuple[str, ...]) -> None:
-    tokens = tuple(token for token in given.split(",") if token)
-    if tokens:
-        values = widgets.store().ask(model, explore.Tracked(prompt, position, tokens))
-        lines = explore.tracked_lines(values, layers, tokens)
-        widgets.show_chart(lines, key="tracked-lines")
-
-
-def _head(*, layer: int) -> tuple[int, int]:
-    """The (layer, head) in the URL; without one, the first head of `layer`."""
+def _head() -> tuple[int, int] | None:
+    """The (layer, head) in the URL."""
     given = st.query_params.get("head")
     if given is None:
-        return layer, 0
+        return None
     found = re.fullmatch(r"(\d{1,6})\.(\d{1,6})", given)
     if found is None:
         raise InputError(f"The address names the head {given!r}; write it as layer.head, such as 5.1.")

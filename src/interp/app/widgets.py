@@ -23,7 +23,7 @@ from interp.app.store import shared
 from interp.app.visit import NotAnswered, Visit
 from interp.errors import InterpError
 from interp.figures import html
-from interp.figures.page_parts import CHARTS
+from interp.figures.page_parts import CHARTS, GRID_SCRIPT, GRID_STYLE
 from interp.figures.picture import svg
 from interp.figures.view import Chart, Grid, Table
 from interp.figures.view_figure import chart
@@ -65,26 +65,32 @@ def sentences() -> Iterator[None]:
 
 
 def page_choice(pages: Sequence[str]) -> str:
-    """The app's header with its pages; the one chosen is in the URL, and each choice is a step to go back to.
-
-    Another page begins without the cell and head that were clicked.
-    """
+    """The app's header with its pages. The one chosen is in the URL, each choice is a step to go back to, and
+    a page that was left is found as it was."""
     given = st.query_params.get("page", pages[0])
-    st.session_state["page"] = given if given in pages else pages[0]  # the URL leads, also on going back
+    page = given if given in pages else pages[0]
+    st.session_state["page"] = page  # the URL leads, also on going back
 
     def turn() -> None:
+        new, left = st.session_state["page"], st.session_state.setdefault("left", {})
+        mine = {key: value for key, value in st.query_params.items() if key not in ("page", "model")}
+        typed = {key: st.session_state[key] for key in mine if key in st.session_state}
+        left[page] = typed, {key: mine[key] for key in mine.keys() - typed.keys()}
         forget_place()
-        st.query_params["page"] = st.session_state["page"]
+        typed, place = left.get(new, ({}, {}))
+        st.session_state.update(typed)
+        st.query_params.update({"page": new, **place})
 
     st.html(f"<style>{_file('page.css')}</style>")
+    st.components.v2.component("interp_one_step", js=_file("one_step.js"))(key="one-step", height=0)
     with st.container(horizontal=True, vertical_alignment="center", key="header"):
         st.html('<span class="wordmark">interp</span>', width="content")
         st.segmented_control(
             "Page", pages, key="page", required=True, on_change=turn, label_visibility="collapsed"
         )
     if given not in pages:
-        st.error(plain(f"There is no page {given!r}; {pages[0]} is shown."))
-    return st.session_state["page"]
+        st.error(plain(f"There is no page {given!r}; {page} is shown."))
+    return page
 
 
 def forget_place() -> None:
@@ -99,20 +105,18 @@ def choice(label: str, key: str, options: Sequence[Chosen]) -> Chosen:
 
 
 def begin_with(values: dict[str, str]) -> None:
-    """Put texts into the inputs and the URL of a page that is opened without the first of them.
-
-    They stand in the URL, and are no defaults of the inputs, so that an input that was emptied stays empty
-    where the link is opened.
-    """
-    first = next(iter(values))
-    if first not in st.session_state and first not in st.query_params:
-        st.session_state.update(values)
-        st.query_params.update(values)
+    """What the texts of a page are where its URL says nothing. In a link that gives the first of them, those
+    that it does not give are empty."""
+    st.session_state["begin"] = values
+    first, *others = values
+    if first in st.query_params and first not in st.session_state:
+        st.session_state.update({key: "" for key in others if key not in st.query_params})
 
 
 def text(label: str, key: str, **options: Any) -> str:
     """A line of text, kept in the URL, that is read as it is typed."""
-    return st.text_input(label, key=key, bind="query-params", live=True, **options)
+    begun = st.session_state.get("begin", {}).get(key, "")
+    return st.text_input(label, begun, key=key, bind="query-params", live=True, **options)
 
 
 def number(label: str, key: str, value: Number, **options: Any) -> Number:
@@ -120,17 +124,57 @@ def number(label: str, key: str, value: Number, **options: Any) -> Number:
     return st.number_input(label, value=value, key=key, bind="query-params", **options)
 
 
-def fill(values: dict[str, str]) -> None:
+def fill(values: dict[str, Any]) -> None:
     """Put texts into inputs, and leave the cell and head that were clicked before."""
     st.session_state.update(values)
     forget_place()
 
 
-def examples(named: Sequence[tuple[str, dict[str, str]]]) -> None:
+def examples(named: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """A button for each example, which fills the inputs."""
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key="examples"):
         for i, (label, values) in enumerate(named):
             st.button(plain(label), key=f"example-{i}", on_click=fill, args=(values,))
+
+
+@contextmanager
+def title(text: str, *, key: str) -> Iterator[None]:
+    """A part's title; what the block shows stands to the right of it."""
+    shape: dict[str, Any] = {"horizontal": True, "vertical_alignment": "center"}
+    with st.container(key=f"title-{key}", horizontal_alignment="distribute", **shape):
+        st.markdown(f"**{plain(text)}**", width="content")
+        with st.container(horizontal_alignment="right", width="content", **shape):
+            yield
+
+
+def switch(label: str, key: str, options: Sequence[Chosen]) -> Chosen:
+    """One of a few in a row, kept in the URL."""
+    return st.segmented_control(
+        label, options, key=key, bind="query-params", required=True, default=options[0],
+        label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def several(label: str, key: str, options: Sequence[str]) -> list[str]:
+    """Any number of texts, offered or typed, kept in the URL."""
+    given = st.session_state.get(key) or st.query_params.get_all(key)
+    return st.multiselect(
+        label, list(dict.fromkeys((*options, *given))), key=key, bind="query-params",
+        accept_new_options=True, placeholder="Follow other tokens: type any", label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def track(token: str) -> None:
+    """Add to the tracked tokens."""
+    st.session_state["tracked"] = list(dict.fromkeys((*st.session_state.get("tracked", ()), token)))
+
+
+def offer(key: str, texts: Sequence[str]) -> None:
+    """A button for each text, which puts it into an input."""
+    with st.container(horizontal=True, key=f"examples-{key}"):
+        for text in texts:
+            values = ({key: text},)
+            st.button(plain(text), key=f"offer-{text}", on_click=st.session_state.update, args=values)
 
 
 def clicked_cell(shape: tuple[int, int], default: tuple[int, int]) -> tuple[int, int]:
@@ -152,25 +196,44 @@ def show_grid(
     key: str,
     selected: tuple[int, int] | None = None,
     around: int | None = None,
-    on_click: Callable[[int, int], None],
+    on_click: Callable[[int, int], None] | None = None,
+    titled: bool = True,
 ) -> None:
-    """The grid component; `on_click` is called with the (row, column) that was clicked."""
+    """The grid component under its title; `on_click` is called with the (row, column) that was clicked."""
+    if titled:
+        st.markdown(f"**{plain(grid.title or grid.unit)}**")
+    if max(len(axis) for axis in (grid.rows, grid.columns) if axis.of_tokens or axis is grid.rows) > WINDOW:
+        st.caption(f"{WINDOW} positions around the one chosen are drawn; the JSON has them all.")
+    mount_grid(payload(grid, selected=selected, around=around), key=key, on_click=on_click)
+
+
+def mount_grid(
+    drawn: dict[str, Any], *, key: str, on_click: Callable[[int, int], None] | None = None
+) -> None:
+    """The grid component with what `cells` made for it."""
     mount = st.components.v2.component(
         "interp_grid",
         html='<div class="interp-grid"></div>',
-        css=_file("grid.css"),
-        js=_file("grid.js"),
+        css=GRID_STYLE + html.shades() + _file("host.css"),
+        js=GRID_SCRIPT + _file("grid_component.js"),
     )
 
     def report() -> None:
         cell = st.session_state[key].cell
-        if cell is not None:
+        if cell is not None and on_click is not None:
             on_click(int(cell[0]), int(cell[1]))
 
-    st.markdown(f"**{plain(grid.title or grid.unit)}**")
-    if max(len(axis) for axis in (grid.rows, grid.columns) if axis.of_tokens or axis is grid.rows) > WINDOW:
-        st.caption(f"{WINDOW} positions around the one chosen are drawn; the JSON has them all.")
-    mount(data=payload(grid, selected=selected, around=around), key=key, on_cell_change=report)
+    mount(data=drawn | {"clickable": on_click is not None}, key=key, on_cell_change=report)
+
+
+def go_to_head(layer: int, head: int) -> None:
+    """Choose a head: it goes into the URL."""
+    st.query_params["head"] = f"{layer}.{head}"
+
+
+def forget_head() -> None:
+    """Leave the head that was chosen."""
+    st.query_params.pop("head", None)
 
 
 def go_to_cell(row: int, column: int) -> None:
@@ -192,7 +255,10 @@ def show_chart(block: Chart, *, key: str) -> None:
     if block.title:
         st.markdown(f"**{plain(block.title)}**")
     mount = st.components.v2.component(
-        "interp_chart", html='<div class="host"></div>', css=CHARTS + _file("chart.css"), js=_file("chart.js")
+        "interp_chart",
+        html='<div class="chart-host"></div>',
+        css=CHARTS + _file("host.css"),
+        js=_file("chart.js"),
     )
     mount(data={"svg": svg(chart(block), label=numbers.title)}, key=key)
     if block.key:

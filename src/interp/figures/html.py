@@ -20,12 +20,13 @@ import yaml
 
 from interp.figures import colours
 from interp.figures.notation import CUT, NEWLINE, SPACE, TAB, show_text, show_token
-from interp.figures.page_parts import CHARTS, SCRIPT, STYLE
+from interp.figures.page_parts import CHARTS, GRID_STYLE, SCRIPT, STYLE
 
 if TYPE_CHECKING:
+    from interp.figures.view import Grid
     from interp.provenance import Provenance
 
-_BUDGET = 440_000  # bytes of the largest grid in a page
+_BUDGET = 420_000  # bytes of the largest grid in a page
 
 # A colour is a class, one for each step of its scale, so that one page has a light and a dark form.
 _DIVERGING_STEPS, _SEQUENTIAL_STEPS = 20, 40
@@ -77,7 +78,7 @@ def page(
         config: the resolved configuration, shown as the YAML that starts the same run again.
         style, script: of the body's own, behind those of all pages.
     """
-    style = STYLE + CHARTS + shades() + style
+    style = STYLE + CHARTS + GRID_STYLE + shades() + style
     script = SCRIPT + script
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:"
     parts = [
@@ -92,7 +93,7 @@ def page(
         body,
         "" if provenance is None else details("Provenance", provenance_table(provenance)),
         "" if config is None else details("Configuration", f"<pre>{escape(_yaml(config))}</pre>"),
-        f'</main><div id="tip" role="tooltip" hidden></div><script>{script}</script></body></html>',
+        f'</main><script>{script}</script></body></html>',
     ]
     return "\n".join(part for part in parts if part) + "\n"
 
@@ -134,7 +135,7 @@ def table(
 def grid(
     columns: Sequence[Column], rows: Sequence[Row], *, corner: str, caption: str, names: Sequence[str] = ()
 ) -> str:
-    """A table of coloured cells, each with a tooltip on hover and on keyboard focus (arrow keys move).
+    """A table of coloured cells, which the page's script draws with a tooltip on hover and on keyboard focus.
 
     `names` say what the details of a cell are, in their order. They stand once in the table and not in
     each cell, which keeps thousands of cells within a small page.
@@ -193,6 +194,11 @@ def diverging_class(value: float) -> str:
 def sequential_class(value: float) -> str:
     """The colour class of a probability."""
     return f"s{round(value * _SEQUENTIAL_STEPS)}"
+
+
+def shade_class(grid: Grid, value: float) -> str:
+    """The colour class of a value of a grid."""
+    return (sequential_class if grid.centre is None else diverging_class)(grid.shade(value))
 
 
 def provenance_table(provenance: Provenance) -> str:

@@ -1,5 +1,10 @@
 """The style and the script of a report page, written into it as they stand."""
 
+import re
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
 STYLE = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1b1f24;--quiet:#566070;--rule:#d5dae1;--tint:#f3f5f8;
 --accent:#b2182b}
@@ -30,7 +35,6 @@ th,td{padding:.28rem .6rem;text-align:left;font-weight:normal;vertical-align:top
 text-align:right;z-index:1}
 .grid .peak{box-shadow:inset 0 0 0 2px var(--ink),inset 0 0 0 3px var(--paper)}
 .here th,.here td:not(.peak){box-shadow:inset 0 2px 0 var(--accent)}
-.grid td:focus,.grid th:focus{outline:3px solid var(--accent);outline-offset:-2px}
 .bar{display:inline-block;width:6rem;height:.7em;margin-left:.5rem;background:var(--tint)}
 .bar rect{fill:#2394c1}
 .scale{color:var(--quiet);font-size:.87rem}
@@ -41,11 +45,9 @@ h2{font-size:1.05rem;margin:1.6rem 0 .3rem;overflow-wrap:anywhere}
 details{border-top:1px solid var(--rule);padding:.6rem 0}
 summary{cursor:pointer;font-weight:600}
 pre{overflow-x:auto;background:var(--tint);padding:.8rem;font-size:.85rem;border-radius:4px}
-#tip{position:fixed;z-index:9;max-width:min(26rem,90vw);padding:.45rem .65rem;white-space:pre-line;
-pointer-events:none;background:var(--ink);color:var(--paper);border-radius:5px;font-size:.83rem;overflow-wrap:anywhere}
-#tip[hidden]{display:none}
+@media screen{.printed{display:none}}
 @media print{:root{color-scheme:light}
-.scroll{overflow:visible}#tip{display:none}td,.swatches span{print-color-adjust:exact}}
+.scroll{overflow:visible}.interp-grid{display:none}td,.swatches span{print-color-adjust:exact}}
 """
 
 #: The style of a chart's SVG; ``--ink`` and the like are the page's own.
@@ -61,70 +63,57 @@ CHARTS = """
 .chart .s4{color:light-dark(#7a6200,#d9c545)}.chart .s5{color:light-dark(#1b1f24,#e6e9ee)}
 """
 
-# Arrow keys move through a grid with one stop for Tab (the "roving tabindex" of the ARIA grid pattern).
-# Texts go into the tooltip as text, never as HTML.
-SCRIPT = """
-(function () {
-  "use strict";
-  var tip = document.getElementById("tip");
-  function cellOf(event) { return event.target.closest && event.target.closest(".grid td, .grid th"); }
-  function full(th) { return th.dataset.f || th.textContent; }
-  function lines(cell) {
-    var table = cell.closest("table"), head = table.tHead.rows[0], row = cell.parentNode;
-    if (row === head) return [full(cell)];
-    var out = [head.cells[0].textContent + " " + full(row.cells[0])];
-    if (cell.cellIndex > 0) out.push(full(head.cells[cell.cellIndex]));
-    var names = JSON.parse(table.dataset.names);
-    (cell.dataset.v ? cell.dataset.v.split("\\n") : []).forEach(function (value, i) {
-      out.push(names[i] ? names[i] + ": " + value : value);
-    });
-    return out;
-  }
-  function hide() {
-    tip.hidden = true;
-    document.querySelectorAll("[aria-describedby=tip]").forEach(function (cell) {
-      cell.removeAttribute("aria-describedby");
-    });
-  }
-  function show(cell) {
-    if (!cell) return hide();
-    tip.textContent = lines(cell).join("\\n");
-    tip.hidden = false;
-    var box = cell.getBoundingClientRect(), own = tip.getBoundingClientRect();
-    var top = box.bottom + 6;
-    if (top + own.height > innerHeight) top = Math.max(4, box.top - own.height - 6);
-    tip.style.top = top + "px";
-    tip.style.left = Math.max(4, Math.min(box.left, innerWidth - own.width - 4)) + "px";
-  }
-  function focus(cell) {
-    var before = cell.closest("table").querySelector("[tabindex]");
-    if (before) before.removeAttribute("tabindex");
-    cell.tabIndex = 0;
-    cell.focus();
-  }
-  document.addEventListener("mouseover", function (event) { show(cellOf(event)); });
-  document.addEventListener("focusin", function (event) {
-    var cell = cellOf(event);
-    show(cell);
-    if (cell) cell.setAttribute("aria-describedby", "tip");
-  });
-  document.addEventListener("focusout", hide);
-  document.addEventListener("click", function (event) { var cell = cellOf(event); if (cell) focus(cell); });
-  document.addEventListener("scroll", function () {
-    var cell = document.activeElement.closest(".grid td, .grid th");
-    if (cell) show(cell); else hide();
-  }, true);
-  document.addEventListener("keydown", function (event) {
-    if (event.key === "Escape") return hide();
-    var cell = cellOf(event);
-    var step = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0],
-                Home: [0, -1e6], End: [0, 1e6]}[event.key];
-    if (!cell || !step) return;
-    var rows = cell.closest("table").rows;
-    var y = Math.min(Math.max(cell.parentNode.rowIndex + step[0], 0), rows.length - 1);
-    var cells = rows[y].cells;
-    event.preventDefault();
-    focus(cells[Math.min(Math.max(cell.cellIndex + step[1], 0), cells.length - 1)]);
-  });
-})();
+#: The grid, drawn by `drawGrid(host, data, onCell)`.
+GRID_SCRIPT = (_HERE / "grid.js").read_text(encoding="utf-8")
+GRID_STYLE = (_HERE / "grid.css").read_text(encoding="utf-8")
+
+# What a report's script does: it draws each table of class "grid" anew from what the table says. The table
+# itself remains for print, and for where no script runs.
+_FROM_TABLES = """
+const full = (th) => th.dataset.f || th.textContent;
+const readGrid = (table) => {
+  const [corner, ...heads] = table.tHead.rows[0].cells;
+  return {
+    label: table.ariaLabel,
+    caption: table.caption.textContent,
+    corner: corner.textContent,
+    columns: heads.map((th, index) => ({
+      index,
+      text: (th.querySelector("b") || th).textContent,
+      other: th.querySelector("i")?.textContent,
+      strong: Boolean(th.querySelector("b")),
+      full: full(th),
+    })),
+    names: JSON.parse(table.dataset.names),
+    rows: [...table.tBodies[0].rows].map((row, index) => {
+      const [name, ...cells] = row.cells;
+      return {
+        index,
+        text: name.textContent,
+        full: `${corner.textContent} ${full(name)}`,
+        marked: row.className === "here",
+        cells: cells.map(readCell),
+      };
+    }),
+    framed: [...table.querySelectorAll(".peak")].map((at) => [at.parentNode.rowIndex - 1, at.cellIndex - 1]),
+    selected: null,
+  };
+};
+const readCell = (cell) => {
+  const bar = cell.querySelector("rect")?.getAttribute("width");
+  return {
+    text: cell.textContent,
+    shade: cell.classList[0] === "peak" ? undefined : cell.classList[0],
+    told: cell.dataset.v?.split("\\n"),
+    bar: bar === undefined ? undefined : bar / 100,
+  };
+};
+for (const table of document.querySelectorAll("table.grid")) {
+  const host = element("div", { className: "interp-grid" });
+  table.parentNode.before(host);
+  table.parentNode.classList.add("printed");
+  drawGrid(host, readGrid(table), null);
+}
 """
+_COMMENT_OR_INDENT = re.compile(r"^\s*(//.*\n)?", re.MULTILINE)
+SCRIPT = _COMMENT_OR_INDENT.sub("", f"(() => {{\n{GRID_SCRIPT}{_FROM_TABLES}}})();\n")

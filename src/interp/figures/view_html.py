@@ -69,9 +69,7 @@ def _grid(grid: Grid) -> str:
         if math.isnan(value):
             return html.Cell("")
         told = (number(value), *(number(array[i][j]) for array in hover))
-        shade = grid.shade(value)
-        of = html.sequential_class if grid.centre is None else html.diverging_class
-        return html.Cell(cells[i][j], of(shade), told[:details], marked=(i, j) in framed)
+        return html.Cell(cells[i][j], html.shade_class(grid, value), told[:details], marked=(i, j) in framed)
 
     def grid_with(details: int) -> str:
         rows = [
@@ -101,8 +99,7 @@ def _columns(axis: Axis) -> list[html.Column]:
 
 
 def _scale(grid: Grid) -> str:
-    of = html.sequential_class if grid.centre is None else html.diverging_class
-    stops = [(of(grid.shade(value)), text) for value, text in scale_stops(grid)]
+    stops = [(html.shade_class(grid, value), text) for value, text in scale_stops(grid)]
     return html.scale(stops, label=f"{grid.unit}{grid.marks_in_words}. {grid.key}".strip())
 
 
