@@ -27,6 +27,7 @@ def command(port: int, *, browser: bool) -> list[str]:
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
+        "client.showErrorLinks": False,
         "global.disableWidgetStateDuplicationWarning": True,  # texts have defaults, and examples replace them
     }
     given = [f"--{key}={str(value).lower()}" for key, value in options.items()]

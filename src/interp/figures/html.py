@@ -93,7 +93,7 @@ def page(
         body,
         "" if provenance is None else details("Provenance", provenance_table(provenance)),
         "" if config is None else details("Configuration", f"<pre>{escape(_yaml(config))}</pre>"),
-        f'</main><script>{script}</script></body></html>',
+        f"</main><script>{script}</script></body></html>",
     ]
     return "\n".join(part for part in parts if part) + "\n"
 
