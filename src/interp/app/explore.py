@@ -29,7 +29,7 @@ EXAMPLES: tuple[tuple[str, str], ...] = (
     ("The Eiffel Tower is in the city of", " Paris"),
     ("The capital of France is", " Paris"),
     ("When Mary and John went to the store, John gave a drink to", " Mary"),
-    (" Paris teacher argument Venice Paris teacher argument", " Venice"),
+    (" lamp Paris river lamp Paris", " river"),
 )
 
 TOP = 10  # tokens kept of each cell
@@ -216,16 +216,14 @@ def followed(result: LogitLensResult, column: int, given: Sequence[str], most: i
     return tuple(dict.fromkeys((result.answer, *last)))[:most]
 
 
-def tracked_lines(
-    values: np.ndarray, layers: Sequence[str], tokens: Sequence[str], *, title: str = "Tracked tokens"
-) -> Lines:
+def tracked_lines(values: np.ndarray, layers: Sequence[str], tokens: Sequence[str]) -> Lines:
     """The answer of `Tracked` as a line for each token."""
     x = tuple(float(i) for i in range(len(layers)))
     series = tuple(
         Series(show_token(token), x, tuple(map(float, values[:, i]))) for i, token in enumerate(tokens)
     )
     ticks = tuple(zip(x, layers, strict=True))
-    return Lines(series, x_title="layer", y_title="probability", title=title, ticks=ticks)
+    return Lines(series, x_title="layer", y_title="probability", ticks=ticks)
 
 
 def attribution_grid(result: DirectLogitAttributionResult) -> Grid:

@@ -104,12 +104,12 @@ def _cell(lens: LogitLensResult, row: int, column: int) -> None:
 
 
 def _tracked(model: str, prompt: str, lens: LogitLensResult, position: int) -> None:
+    with widgets.title(f"Probability over the layers, at {brief(lens.tokens[position])}", key="tracked"):
+        pass
     given = widgets.several("Tracked tokens", "tracked", [show_token(lens.answer)])
     tokens = explore.followed(lens, position, given)
     values = widgets.store().ask(model, explore.Tracked(prompt, position, tokens))
-    title = f"Probability over the layers, at {position}: {brief(lens.tokens[position])}"
-    lines = explore.tracked_lines(values, lens.layers, tokens, title=title)
-    widgets.show_chart(lines, key="tracked-lines")
+    widgets.show_chart(explore.tracked_lines(values, lens.layers, tokens), key="tracked-lines")
 
 
 def _attribution(model: str, question: explore.Attribution, row: int) -> None:
@@ -136,27 +136,32 @@ def _attention(model: str, prompt: str, row: int, column: int) -> None:
     n_heads = widgets.store().ask(model, explore.Heads())
     question = explore.Pattern(prompt, tuple((layer, h) for h in range(max(n_heads, head + 1))))
     attention = widgets.store().ask(model, question)
-    of_layer = explore.heads_grid(attention, column)
-    with widgets.title(of_layer.title, key="heads"):
-        if picked:
-            st.button("Follow the cell's layer", type="tertiary", on_click=widgets.forget_head)
-        widgets.take_along(model, question, attention)
+    of_layer, pattern = (
+        explore.heads_grid(attention, column),
+        explore.attention_grid(attention, head, column),
+    )
     left, right = st.columns(2, gap="medium")
     with left:
+        with widgets.title(of_layer.title, key="heads"):
+            if picked:
+                st.button("Follow the cell's layer", type="tertiary", on_click=widgets.forget_head)
         widgets.show_grid(
             of_layer,
             key="heads",
-            selected=(head, column),
+            selected=(head, pattern.framed[0][1]),
             around=column,
             on_click=lambda h, _: widgets.go_to_head(layer, h),
             titled=False,
         )
     with right:
+        with widgets.title(pattern.title, key="attention"):
+            widgets.take_along(model, question, attention)
         widgets.show_grid(
-            explore.attention_grid(attention, head, column),
+            pattern,
             key="attention",
             around=column,
             on_click=lambda query, _: widgets.go_to_cell(row, query),
+            titled=False,
         )
 
 
