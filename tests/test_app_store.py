@@ -76,6 +76,11 @@ def until(condition):
         time.sleep(0.002)
 
 
+def begun(job):
+    """Wait until a held question is at work."""
+    until(lambda: job.stage is not None and job.stage[0] == "steps")
+
+
 @pytest.fixture
 def lab(load):
     return Lab(load)
@@ -107,7 +112,7 @@ def test_many_threads_get_each_their_own_answer(lab):
 
 def test_jobs_are_taken_in_the_order_in_which_they_came(lab):
     long = lab.store.start("a", lab.held("first", tokens=1e12))
-    until(lambda: long.stage is not None)
+    begun(long)
     jobs = [lab.store.start("a", lab.ask(text, tokens=1e12)) for text in "bcd"]
     assert [lab.store.ahead(job) for job in (long, *jobs)] == [0, 1, 2, 3]
     lab.gates["first"].set()
@@ -117,7 +122,7 @@ def test_jobs_are_taken_in_the_order_in_which_they_came(lab):
 
 def test_quick_questions_pass_a_long_one_and_long_ones_do_not(lab):
     long = lab.store.start("a", lab.held("long", tokens=1e12))
-    until(lambda: long.stage is not None)
+    begun(long)
     assert long.expected > QUICK
     other = lab.store.start("a", lab.ask("long too", tokens=1e12))
     assert lab.store.ask("a", lab.ask("quick")) == "quick"
@@ -137,7 +142,7 @@ def test_models_do_not_wait_for_each_other(lab):
 def test_a_question_that_nobody_wants_ends_and_can_be_asked_again(lab):
     question = lab.held("held")
     first, second = lab.store.start("a", question), lab.store.start("a", question)
-    until(lambda: first.stage is not None)
+    begun(first)
     lab.store.leave(first)
     time.sleep(0.05)
     assert not second.future.done()  # another session still waits
@@ -151,7 +156,7 @@ def test_a_question_that_nobody_wants_ends_and_can_be_asked_again(lab):
 
 def test_a_question_that_is_left_in_line_is_never_begun(lab):
     held = lab.store.start("a", lab.held("held"))
-    until(lambda: held.stage is not None)
+    begun(held)
     waiting = lab.store.start("a", lab.ask("left", tokens=1e12))
     lab.store.leave(waiting)
     assert waiting.future.cancelled()
@@ -222,7 +227,7 @@ def test_only_as_many_leave_as_are_needed(load):
 def test_a_model_that_is_at_work_stays(load):
     lab = Lab(load, size=lambda name: 1e9, free=lambda device: 0.0)
     held = lab.store.start("a", lab.held("held"))
-    until(lambda: held.stage is not None)
+    begun(held)
     lab.store.ask("b", lab.ask("other"))
     assert lab.store.models == ("a", "b")
     lab.gates["held"].set()
@@ -267,16 +272,17 @@ def test_results_are_weighed_with_all_that_they_hold(load):
 
 def test_what_is_told_of_a_job(lab):
     held = lab.store.start("a", lab.held("held", tokens=1e12))
-    until(lambda: held.stage is not None and held.stage[0] == "steps")
+    begun(held)
     text, share = told(held, ahead=0, now=held.began + 75)
-    assert text.startswith("This takes about ")
-    assert text.endswith("(1 of 2 steps; 80 s so far).")
+    assert text == "This takes about 2 min (1 of 2 steps; 80 s so far)."
     assert share == 0.5
     waiting = lab.store.start("a", lab.ask("other", tokens=1e12))
     assert "1 question of other pages" in told(waiting, ahead=1, now=0.0)[0]
     lab.store.leave(waiting)
     lab.gates["held"].set()
     held.future.result(30)
+    held.stage, held.expected = None, 600
+    assert told(held, ahead=0, now=held.began)[0] == "This takes about 10 min (just begun; 1 s so far)."
     held.stage = "loading", 0, 2
     assert "fetched from the hub once" in told(held, ahead=0, now=0.0)[0]
     assert [duration(s) for s in (0.2, 9.9, 42, 600, 7200)] == ["1 s", "10 s", "40 s", "10 min", "2.0 h"]

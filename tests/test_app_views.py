@@ -173,14 +173,13 @@ def test_the_examples_of_trace_are_told_apart(load, name, example):
 
 def test_the_work_of_a_sweep_is_the_rows_that_its_branches_carry(load):
     model = load("demo-gpt2")
-    n, layers = 6, model.arch.n_layers
-    cells = [(layer, position) for layer in range(layers) for position in range(n)]
+    n, layers, first = 6, model.arch.n_layers, 4  # France, Japan
+    cells = [(layer, position) for layer in range(layers) for position in range(first, n)]
     passes = sum((n - position) * (layers - layer) for layer, position in cells) / layers
-    assert SWEEP.work(model) == pytest.approx(passes)
+    assert SWEEP.work(model) == pytest.approx(4 * n + passes)
     heads = trace.Sweep(PROMPT, "The capital of Japan is", " Paris", part="head")
-    assert heads.work(model) == pytest.approx(
-        sum(6 * n * (layers - layer) for layer in range(layers)) / layers
-    )
+    passes = sum(model.arch.n_heads * n * (layers - layer) for layer in range(layers)) / layers
+    assert heads.work(model) == pytest.approx(4 * n + passes)
 
 
 def test_prompts_are_laid_token_over_token():
@@ -193,6 +192,9 @@ def test_prompts_are_laid_token_over_token():
     assert "3 tokens and the corrupted one 4" in longer.fault
     assert longer.html.count("differs") == 4
     assert "same" in trace.Alignment.of(("A",), ("A",)).fault
+    long = trace.Alignment.of(("A",) * 500, (*("A",) * 400, "B", *("A",) * 99))
+    assert long.words.endswith("they differ at position 400 (A / B). Drawn: 376 to 423.")
+    assert long.html.count("differs") == 2
     hostile = trace.Alignment.of(("<script>alert(1)</script>",), ("<b>",)).html
     assert "<script" not in hostile
     assert "<b>" not in hostile

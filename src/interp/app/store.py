@@ -35,7 +35,8 @@ Answer = TypeVar("Answer", covariant=True)
 ANSWER_BYTES = 512e6  # of all answers that are kept
 SPARE_BYTES = 1e9  # of memory, which models leave free
 QUICK = 1.0  # seconds: a job that is expected to take no longer passes those that do
-CALIBRATED_ON = 64  # tokens of the one run by which a model's speed is first measured
+CALIBRATED_ON = 4, 64  # prompts and tokens of the one run by which a model's speed is first measured
+SMALL = 2048  # tokens: how long so little work takes is not worth measuring
 
 
 class Question(Hashable, Protocol[Answer]):
@@ -178,6 +179,8 @@ class Store:
 
         try:
             with listening(listener):
+                if line.model is None:
+                    job.stage = "loading", 0, 2
                 model = self._model(line)
                 self._expect(line, job)
                 began = perf_counter()
@@ -225,9 +228,10 @@ class Store:
             job.work = float(work(line.model))
         except Exception:  # such as a prompt that is refused: the question itself will say so
             return
-        if line.speed is None:
+        if line.speed is None and job.work > SMALL:
             line.speed = _speed(line.model)
-        job.expected = job.work / line.speed
+        if line.speed is not None:
+            job.expected = job.work / line.speed
 
     # ---- the models ----
 
@@ -261,11 +265,13 @@ def model_bytes(model: Model) -> int:
 
 def _speed(model: Model) -> float:
     """Tokens through the model a second, of one run after another that warms up."""
-    n = min(CALIBRATED_ON, model.arch.n_ctx or CALIBRATED_ON)
+    rows, n = CALIBRATED_ON[0], min(CALIBRATED_ON[1], model.arch.n_ctx or CALIBRATED_ON[1])
+    took = 0.0
     for _ in range(2):
         began = perf_counter()
-        model.forward([0] * n)
-    return n / (perf_counter() - began)
+        model.forward([[0] * n] * rows)
+        took = perf_counter() - began
+    return rows * n / took
 
 
 @cache

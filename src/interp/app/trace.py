@@ -7,12 +7,14 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from interp.app.cells import window
 from interp.app.questions import LibraryQuestion
 from interp.errors import InputError
 from interp.figures import html
 from interp.figures.notation import brief, count, decimal, probability, show_token
 from interp.figures.view import Grid, Table
 from interp.sites import Edit
+from interp.tokens import differing_positions
 
 if TYPE_CHECKING:
     import torch
@@ -70,10 +72,12 @@ class Sweep(LibraryQuestion):
         return pair | {"site": site, "by": by, "direction": self.direction}
 
     def work(self, model: Model) -> float:
-        """How many tokens go through the whole model: a branch begins at its layer and first position."""
-        n, layers = model.to_tokens(self.clean).lengths[0], model.arch.n_layers
-        tokens = n * model.arch.n_heads if self.part == "head" else n * (n + 1) / 2
-        return tokens * (layers + 1) / 2
+        """How many tokens go through the whole model: four plain runs, and from each cell's layer and first
+        position on its branch; cells before the first difference change nothing and cost nothing."""
+        clean, corrupted = (model.to_tokens(prompt).row(0) for prompt in (self.clean, self.corrupted))
+        n, later = len(clean), len(clean) - differing_positions(clean, corrupted)[0]
+        tokens = n * model.arch.n_heads if self.part == "head" else later * (later + 1) / 2
+        return 4 * n + tokens * (model.arch.n_layers + 1) / 2
 
 
 @dataclass(frozen=True)
@@ -195,17 +199,23 @@ class Alignment:
         named = [f"{i} ({' / '.join(brief(t or '') for t in self.columns[i])})" for i in self.differing[:5]]
         more = f" and {len(self.differing) - 5} more" if len(self.differing) > 5 else ""
         where = "position" if len(self.differing) == 1 else "positions"
-        return f"{self.lengths[0]} tokens each; they differ at {where} {', '.join(named)}{more}."
+        part = f" Drawn: {self.drawn[0]} to {self.drawn[-1]}." if len(self.drawn) < self.lengths[0] else ""
+        return f"{self.lengths[0]} tokens each; they differ at {where} {', '.join(named)}{more}.{part}"
+
+    @property
+    def drawn(self) -> range:
+        """The columns that are drawn: of long prompts, those around the first difference."""
+        return window(len(self.columns), self.differing[0] if self.differing else 0)
 
     @property
     def html(self) -> str:
         """Two lines of tokens, every text escaped; differing ones are marked, gaps are empty."""
-        numbers = "".join(f"<td><small>{i}</small></td>" for i in range(len(self.columns)))
+        numbers = "".join(f"<td><small>{i}</small></td>" for i in self.drawn)
         lines = [f"<tr><th></th>{numbers}</tr>"]
         for side, name in enumerate(("clean", "corrupted")):
             cells = [
                 f'<td class="{"" if pair[0] == pair[1] else "differs"}">{_escaped(pair[side])}</td>'
-                for pair in self.columns
+                for pair in self.columns[self.drawn.start : self.drawn.stop]
             ]
             lines.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
         return f'<table class="aligned">{"".join(lines)}</table>'

@@ -29,8 +29,11 @@ def told(job: Job, *, ahead: int, now: float) -> tuple[str, float]:
     if task == "loading" and done < total:
         fetched = "" if folder(job.name) else ", which is fetched from the hub once"
         return f"Loading {job.name}{fetched}.", share
-    so_far = f"{duration(now - job.began)} so far"
-    if job.expected is None:
+    elapsed = now - job.began
+    so_far = f"{duration(elapsed)} so far"
+    # what it has done itself says more than the model's speed; steps are alike, but for the first ones
+    whole = elapsed / share if share > 0.02 else job.expected
+    if whole is None:
         return f"Working: {so_far}.", share
     part = f"{done:,} of {total:,} {task}" if total else "just begun"
-    return f"This takes about {duration(job.expected)} ({part}; {so_far}).", share
+    return f"This takes about {duration(whole)} ({part}; {so_far}).", share

@@ -222,7 +222,7 @@ def _pairs(
         measure = metric_readout(metric, answer=answer_id, foil=foil_id, clean_logits=clean_logits)
         values = float(measure(clean_logits)[0]), float(measure(corrupted_logits)[0])
         texts = ["".join(model.labels(tokens.row(0))) for tokens in (a, b)]
-        check_span(*values, metric, of=f" of {texts[0]!r} and {texts[1]!r}")
+        check_span(*values, metric, of=f" of {texts[0]!r} and {texts[1]!r}" if len(cleans) > 1 else "")
         found.append(_Pair(a, b, metric, measure, *values, answer_id, foil_id))
     return found
 

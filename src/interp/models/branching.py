@@ -42,7 +42,7 @@ from interp.models.layouts import embedding_scale
 from interp.models.memory import Need
 from interp.models.self_check import ROUNDING
 from interp.models.transformers_backend import Pass, mix
-from interp.progress import report
+from interp.progress import listening, report
 from interp.readout import Readout
 from interp.sites import Address, Edit
 from interp.tokens import Tokens
@@ -539,11 +539,13 @@ def agrees(model: TransformersModel, tokens: Tokens, branches: Sequence[Sequence
         return True
     everything = Readout.logits(range(tokens.lengths[0]))
     try:
-        ours = sweep(model, tokens, drawn, everything).cpu()
+        with listening(lambda *_: None):  # these few are no progress of the sweep itself
+            ours = sweep(model, tokens, drawn, everything).cpu()
     except (RuntimeError, TypeError, ValueError, IndexError) as error:  # layers that take no packed batch
         why = first_line(error)
     else:
-        plain = model.sweep(tokens, drawn, everything, exact=True).values
+        with listening(lambda *_: None):
+            plain = model.sweep(tokens, drawn, everything, exact=True).values
         off = ((ours - plain).abs().max() / plain.abs().max()).item()
         if off <= ROUNDING[model.dtype]:
             return True
