@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from interp.app import contrast, widgets
+from interp.app.model_choice import model_choice
 from interp.figures import contrast as presentation
 
 
@@ -13,7 +14,7 @@ def page() -> None:
     widgets.begin_with(contrast.EXAMPLES[0][1])
     left, middle, right = st.columns([2, 1, 1])
     with left:
-        model = widgets.choice("Model", "model", widgets.DEMOS)
+        model = model_choice()
     with middle:
         margin = widgets.number("Ahead by at least (logits)", "margin", 1.0, min_value=0.1, step=0.5)
     with right:

@@ -9,7 +9,7 @@ import numpy as np
 from interp.figures.head_maps import head_map, strongest_heads
 from interp.figures.notation import count, decimal
 from interp.figures.presented import presented
-from interp.figures.view import Lines, Series, Table, View, Words
+from interp.figures.view import Grid, Lines, Series, Table, View, Words
 
 if TYPE_CHECKING:
     from interp.methods.head_scores import HeadScoresResult
@@ -26,18 +26,7 @@ _SEEN = 0.1  # scores below are not named, nor framed
 
 def view(result: HeadScoresResult) -> View:
     """A map of heads for each score, the heads that look near the earlier occurrence, the loss by token."""
-    maps = [
-        head_map(
-            result.mean[i],
-            low=result.low[i],
-            high=result.high[i],
-            unit="attention",
-            title=f"{name.replace('_', ' ').capitalize()} (spread evenly: {decimal(result.chance[i])})",
-            above=f"attends {_MEANING[name]}",
-            least=_SEEN,
-        )
-        for i, name in enumerate(result.scores)
-    ]
+    maps = [score_map(result, name) for name in result.scores]
     highest = [f"{name.replace('_', ' ')}: {_highest(result.score(name))}" for name in result.scores]
     return View(
         title="Which heads look at the token before, at duplicates, and at what came after them?",
@@ -57,6 +46,20 @@ def view(result: HeadScoresResult) -> View:
         below=(
             "A score says where a head looks on random tokens, not what it writes, nor what it does on text.",
         ),
+    )
+
+
+def score_map(result: HeadScoresResult, name: str) -> Grid:
+    """One of the scores of all heads, [layer, head]."""
+    i = result.scores.index(name)
+    return head_map(
+        result.mean[i],
+        low=result.low[i],
+        high=result.high[i],
+        unit="attention",
+        title=f"{name.replace('_', ' ').capitalize()} (spread evenly: {decimal(result.chance[i])})",
+        above=f"attends {_MEANING[name]}",
+        least=_SEEN,
     )
 
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from interp.methods.knock_out import KnockOutResult
 
 _LOSSES = {
-    "prompt_loss": "loss on the prompt",
-    "text_loss": "loss on text",
-    "copy_loss": "loss on copied random tokens",
+    "prompt_loss": "the loss on the prompt",
+    "text_loss": "the loss on text",
+    "copy_loss": "the loss on copied random tokens",
 }
 
 
@@ -31,7 +31,7 @@ def view(result: KnockOutResult) -> View:
             "sequences of simple English, and the outputs resampled are those of "
             f"{count(result.n_donors, 'sequence')} of it. Losses: nats a token; on {result.n_texts} other "
             f"sequences of {result.text_length} tokens, and on the second copy of {result.copy_length} "
-            f"random tokens, {count(result.n_texts, 'time')}.",
+            f"random tokens, of {count(result.n_texts, 'sequence')}.",
         ),
         blocks=(Words(verdict(result), strong=True), table_of(result), *bars(result)),
         below=(
@@ -50,8 +50,8 @@ def verdict(result: KnockOutResult) -> str:
     others = result.random[:, :, 0].mean(1)
     beside = ", ".join(f"{write(v)} ({kind})" for kind, v in zip(result.kinds, others, strict=True))
     return (
-        f"{_name(result, 0)[:1].upper()}{_name(result, 0)[1:]}: {write(result.before[0])} before; without "
-        f"{_heads(result)}: {after}; without random heads: {beside}."
+        f"{_name(result, 0)}: {write(result.before[0])} before; without {_heads(result)}: {after}; without "
+        f"random heads: {beside}."
     )
 
 
@@ -90,7 +90,7 @@ def _bars(result: KnockOutResult, m: int) -> Bars:
         low=alternating(draws.min(1)),
         high=alternating(draws.max(1)),
         unit="change",
-        title=f"Change of the {_name(result, m)}",
+        title=f"Change of {_name(result, m)}",
         note="Of random heads: the mean, and the least and the most of the draws.",
     )
 
@@ -110,7 +110,7 @@ def _name(result: KnockOutResult, m: int) -> str:
     if result.measures[m] == "logit_diff":
         return f"logit({brief(result.answer)}) - logit({brief(str(result.foil))})"
     if result.measures[m] == "prob":
-        return f"probability of {brief(result.answer)}"
+        return f"the probability of {brief(result.answer)}"
     return _LOSSES[result.measures[m]]
 
 

@@ -39,6 +39,15 @@ def write_circuit(circuit: Circuit, path: str | Path, model: Model) -> None:
     """Write a circuit of `model` as EAP-IG's JSON. Raises `InputError` where it is none of this model's, or
     where the file cannot be written.
     """
+    text = circuit_text(circuit, model)
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"Cannot write the circuit {str(path)!r} ({error.strerror}).") from None
+
+
+def circuit_text(circuit: Circuit, model: Model) -> str:
+    """What `write_circuit` writes. Raises `InputError` where the circuit is none of this model's."""
     graph = circuit.graph
     if graph != Graph.of(model, level="node"):
         raise InputError(f"This circuit is of another architecture than {model.identity.name}.")
@@ -64,10 +73,7 @@ def write_circuit(circuit: Circuit, path: str | Path, model: Model) -> None:
         "edges": edges,
         "interp": {"format": FORMAT, "level": circuit.level, "scored": bool(circuit.scores)},
     }
-    try:
-        Path(path).write_text(json.dumps(data), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"Cannot write the circuit {str(path)!r} ({error.strerror}).") from None
+    return json.dumps(data)
 
 
 def read_circuit(
@@ -84,8 +90,19 @@ def read_circuit(
     Raises `InputError` for a file that is not there or no such JSON, that is of a model of other dimensions,
     that names an unknown node or edge or lacks one, or that holds single neurons.
     """
-    data = _load(path)
-    name = repr(str(path))
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"Cannot read the circuit {str(path)!r} ({error.strerror}).") from None
+    return parse_circuit(text, model, name=str(path), level=level, grouped=grouped)
+
+
+def parse_circuit(
+    text: bytes, model: Model, *, name: str, level: Level | None = None, grouped: Grouped = "refuse"
+) -> Circuit:
+    """The circuit in the bytes of a file that is called `name`; the rest is as in `read_circuit`."""
+    name = repr(name)
+    data = _load(text, name)
     _check_cfg(data["cfg"], model, name)
     ours = data.get("interp") or {}
     level = level or ours.get("level") or _guessed_level(data, name)
@@ -108,20 +125,15 @@ def read_circuit(
 # ---- the parts of a file ----
 
 
-def _load(path: str | Path) -> dict[str, Any]:
+def _load(text: bytes, name: str) -> dict[str, Any]:
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"Cannot read the circuit {str(path)!r} ({error.strerror}).") from None
-    except ValueError:
-        raise InputError(
-            f"The circuit {str(path)!r} is no JSON; give a file of EAP-IG's Graph.to_json."
-        ) from None
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InputError(f"The circuit {name} is no JSON; give a file of EAP-IG's Graph.to_json.") from None
     parts = ("cfg", "nodes", "edges")
     if not isinstance(data, dict) or not all(isinstance(data.get(part), dict) for part in parts):
         raise InputError(
-            f"The circuit {str(path)!r} lacks one of {', '.join(parts)}; give a file of EAP-IG's "
-            "Graph.to_json."
+            f"The circuit {name} lacks one of {', '.join(parts)}; give a file of EAP-IG's Graph.to_json."
         )
     return data
 
