@@ -8,6 +8,7 @@ import random
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -292,3 +293,11 @@ def test_the_command_prints_the_self_check(name: str, capsys: Any) -> None:
     assert "resid_pre + attn_out + mlp_out = resid_post" in printed
     assert "float64" in printed
     assert "FAILED" not in printed
+
+
+def test_models_are_loaded_from_several_threads_at_once():
+    """Transformers is not safe for that by itself: its tied weights would be missing, from then on."""
+    names = ["demo-gpt2", "demo-qwen3"] * 2
+    with ThreadPoolExecutor(len(names)) as pool:
+        models = list(pool.map(interp.load_model, names))
+    assert [model.identity.name for model in models] == names

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from interp.errors import ModelLoadError, first_line, nearest
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Backend = Literal["transformers", "transformer_lens", "nnsight"]
 BACKENDS: tuple[str, ...] = ("transformers", "transformer_lens", "nnsight")
 _PACKAGED = Path(__file__).parents[1] / "zoo"
+#: Transformers changes torch's own functions while it loads: two models at a time would leave them changed.
+_LOADING = Lock()
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 
 
@@ -249,13 +252,14 @@ def _from_source(
         logging.disable_progress_bar()
     try:
         options["local_files_only"] = local or _cached_or_reachable(source, revision)
-        hf_model, report = AutoModelForCausalLM.from_pretrained(
-            source,
-            dtype=dtype,
-            use_safetensors=None if allow_pickle else True,
-            output_loading_info=True,
-            **options,
-        )
+        with _LOADING:
+            hf_model, report = AutoModelForCausalLM.from_pretrained(
+                source,
+                dtype=dtype,
+                use_safetensors=None if allow_pickle else True,
+                output_loading_info=True,
+                **options,
+            )
     except Exception as error:  # the libraries raise of many kinds; each becomes one sentence
         raise ModelLoadError(_why_not(name, source, local, error)) from error
     finally:
