@@ -7,7 +7,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MODEL ?= gpt2
 TL4 := .venv-tl4
 
-.PHONY: demo test test-tl4 test-real bench lint e01 e02 figures clean
+.PHONY: demo test test-tl4 test-real bench lint e01 e02 figures screenshots clean
 
 demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
 	@$(BIN)/interp demo
@@ -44,6 +44,9 @@ e02: $(VENV)/.test  ## causal tracing on GPT-2; MODEL=demo-gpt2 needs no downloa
 
 figures: $(VENV)/.test  ## every figure of the README and of docs/
 	$(BIN)/python docs/figures.py
+
+screenshots: $(VENV)/.test  ## every page of the app, for the README; needs Chromium
+	$(BIN)/python -m pytest tests/test_browser_pages.py -k picture --screenshots docs/figures
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

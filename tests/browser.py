@@ -1,13 +1,15 @@
-"""The app in a real browser, for tests: its server, Chromium, and a watch over requests and complaints.
+"""The app in a real browser, for tests: its server, Chromium, a watch over requests and complaints, and the
+parts of a page by their roles and names, as a screen reader finds them.
 
-Fixtures; `conftest.py` names this file as a plugin. Where Chromium, Playwright or Streamlit is missing, the
-tests that use them are skipped, and say so.
+The fixtures are there for all tests, as `conftest.py` names this file as a plugin. Where Chromium, Playwright
+or Streamlit is missing, the tests that use them are skipped, and say so.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,14 +20,22 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from interp import Model
+from interp.app import explore
+from interp.app.cells import payload
+from interp.errors import InterpError
+from interp.experiments.base import find_experiment
+from interp.runs import perform
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 #: Run as root in a container, without a screen, and silent towards the network.
 FLAGS = (
@@ -116,7 +126,7 @@ class Watch:
 
     def _asked(self, url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("data", "blob") and parts.hostname != HOST:
+        if parts.scheme not in ("data", "blob", "file") and parts.hostname != HOST:
             self.outside.append(url)
 
     def _dialog(self, dialog: Any) -> None:
@@ -135,31 +145,43 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def chromium(server: Server) -> Iterator[Browser]:
-    """A browser without a window; not one for all tests, as Playwright's event loop would run under others."""
-    from playwright.sync_api import expect, sync_playwright
+    """A browser without a window; not one for all tests, as its event loop would run under others."""
+    from playwright.sync_api import sync_playwright
 
-    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=[*FLAGS])
         yield browser
         browser.close()
 
 
+def _hear(received: Callable[[str], None], frame: str | bytes) -> None:
+    received(frame if isinstance(frame, str) else frame.decode("utf-8", "ignore"))
+
+
 @pytest.fixture
 def visit(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """`visit(page="Trace", ...)` opens the app with these parameters in the URL, in a session of its own.
+    """`visit(page="Trace", ...)` opens the app with these parameters in the URL, in a session of its own;
+    `received` is called with all that the server sends to it.
 
     At the end of the test: nothing but this machine was asked for anything, no browser complained, and the
     server met no exception.
     """
     watch, contexts, written = Watch(), [], server.log.stat().st_size
 
-    def visit(options: dict[str, Any] | None = None, **parameters: str) -> Page:
+    def visit(
+        options: dict[str, Any] | None = None,
+        *,
+        received: Callable[[str], None] | None = None,
+        **parameters: str,
+    ) -> Page:
         context = chromium.new_context(**{"viewport": {"width": 1400, "height": 1000}} | (options or {}))
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         watch.add(context)
         page = context.new_page()
+        if received is not None:
+            hear = partial(_hear, received)
+            page.on("websocket", lambda socket: socket.on("framereceived", hear))
         page.goto(server.address(**parameters), wait_until="domcontentloaded")
         return page
 
@@ -169,3 +191,82 @@ def visit(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]:
     assert watch.outside == []
     assert watch.complaints == []
     assert "Traceback" not in server.log.read_text()[written:]
+
+
+@pytest.fixture(scope="session")
+def runs(server: Server) -> tuple[str, str]:
+    """Two runs in the folder that the server was started in."""
+    config = {"model": "demo-gpt2", "device": "cpu"}
+    for name, answer in (("paris", " Paris"), ("tokyo", " Tokyo")):
+        experiment = find_experiment("logit_lens")
+        given = experiment.make_config(config | {"prompt": FRANCE, "answer": answer})
+        perform(experiment, given, server.folder / "outputs" / "logit_lens" / name)
+    return "logit_lens/paris", "logit_lens/tokyo"
+
+
+@pytest.fixture(scope="session")
+def expect(server: Server) -> Any:
+    """Playwright's assertions, which wait until they hold."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=PATIENCE)
+    return expect
+
+
+# ---- parts of a page ----
+
+FRANCE, JAPAN = "The capital of France is", "The capital of Japan is"
+
+
+def box(page: Page, name: str) -> Locator:
+    return page.get_by_role("textbox", name=name, exact=True)
+
+
+def lens(page: Page) -> Locator:
+    return page.get_by_role("grid", name=re.compile("Logit lens"))
+
+
+def tokens(model: Model, prompt: str) -> list[str]:
+    """The tokens of a prompt, as the lens heads its columns."""
+    return [column["text"] for column in payload(explore.lens_grid(explore.Lens(prompt)(model)))["columns"]]
+
+
+def recovery(page: Page) -> Locator:
+    cell = page.get_by_role("gridcell", name=re.compile("recovery"))
+    return page.get_by_role("grid").filter(has=cell)
+
+
+def cell(grid: Locator, layer: int, position: int) -> Locator:
+    return grid.get_by_role("gridcell", name=re.compile(rf"^layer {layer}, position {position}\b"))
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def settled(page: Page) -> None:
+    """Wait until the server has said all that it has to say."""
+    page.locator("[data-test-script-state=notRunning]").wait_for()
+
+
+def turn_to(page: Page, name: str) -> None:
+    """Another page of the app."""
+    page.get_by_role("radiogroup", name="Page").get_by_text(name, exact=True).click()
+
+
+@pytest.fixture(scope="session")
+def shows(expect: Any, load: Callable[[str], Model]) -> Callable[..., None]:
+    """Wait until Explore shows what the library computes for a prompt: its tokens over the lens, or the
+    sentence that refuses it."""
+
+    def shows(page: Page, prompt: str, model: str = "demo-gpt2") -> None:
+        try:
+            heads = tokens(load(model), prompt)
+        except InterpError as error:
+            expect(page.get_by_role("alert").first).to_have_text(str(error), use_inner_text=True)
+        else:
+            expect(lens(page).get_by_role("columnheader")).to_have_text(["layer", *heads])
+            expect(page.get_by_role("alert")).to_have_count(0)
+
+    return shows

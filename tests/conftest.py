@@ -79,6 +79,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--real", help="test real weights: the name of a model, such as gpt2")
     parser.addoption("--weights", help="the folder that they are in (default: the local cache)")
     parser.addoption("--figures", help="where the figures of the shipped configurations go")
+    parser.addoption("--screenshots", help="where the screenshots of the app go")
     parser.addoption("--write-docs", action="store_true", help="write the tables in docs/ that tests measure")
 
 

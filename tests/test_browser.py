@@ -1,28 +1,22 @@
-"""The pages in a real browser (skipped where Chromium, Playwright or Streamlit is missing).
+"""The app in a real browser (skipped where it is missing): what holds on every page.
 
-Elements are found by their roles and names, as a screen reader finds them. What must be shown is computed
-here with the library, from the same prompt.
+What must be shown is computed here with the library, from the same prompt.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import pytest
 
-from interp import Model
+from browser import FRANCE, JAPAN, box, cell, choose, lens, recovery, settled, tokens, turn_to
 from interp.app import explore
-from interp.app.cells import payload
-from interp.errors import InterpError
-from interp.figures.notation import show_token
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
-
-DEMOS = ["demo-gpt2", "demo-qwen3"]
-FRANCE, JAPAN = "The capital of France is", "The capital of Japan is"
+#: One for each of twenty sessions; none stands in an example.
+NAMES = (
+    *("Germany", "Spain", "Italy", "Egypt", "Russia", "Poland", "Norway", "Sweden", "Greece", "Turkey"),
+    *("Kenya", "Chile", "Peru", "Cuba", "China", "India", "Iran", "Iraq", "Austria", "Hungary"),
+)
 
 HOSTILE = {
     "script": "<script>alert(1)</script>",
@@ -40,102 +34,66 @@ HOSTILE = {
 }
 
 
-@pytest.fixture(scope="module")
-def expect():
-    return pytest.importorskip("playwright.sync_api").expect
+# ---- the address ----
 
 
-def box(page: Page, name: str) -> Locator:
-    return page.get_by_role("textbox", name=name, exact=True)
-
-
-def lens(page: Page) -> Locator:
-    return page.get_by_role("grid", name=re.compile("Logit lens"))
-
-
-def tokens(model: Model, prompt: str) -> list[str]:
-    """The tokens of a prompt, as the lens heads its columns."""
-    return [column["text"] for column in payload(explore.lens_grid(explore.Lens(prompt)(model)))["columns"]]
-
-
-def cell(grid: Locator, layer: int, position: int) -> Locator:
-    return grid.get_by_role("gridcell", name=re.compile(rf"^layer {layer}, position {position}\b"))
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option, exact=True).click()
-
-
-def turn_to(page: Page, name: str) -> None:
-    """Another page of the app."""
-    page.get_by_role("radiogroup", name="Page").get_by_text(name, exact=True).click()
-
-
-@pytest.fixture(scope="module")
-def shows(expect, load) -> Callable[..., None]:
-    """Wait until Explore shows what the library computes for a prompt: its tokens over the lens, or the
-    sentence that refuses it."""
-
-    def shows(page: Page, prompt: str, model: str = "demo-gpt2") -> None:
-        try:
-            heads = tokens(load(model), prompt)
-        except InterpError as error:
-            expect(page.get_by_role("alert").first).to_have_text(str(error), use_inner_text=True)
-        else:
-            expect(lens(page).get_by_role("columnheader")).to_have_text(["layer", *heads])
-            expect(page.get_by_role("alert")).to_have_count(0)
-
-    return shows
-
-
-# ---- explore ----
-
-
-@pytest.mark.parametrize("model", DEMOS)
-def test_the_lens_follows_what_is_typed_and_clicked(visit, expect, load, shows, model):
-    page = visit(model=model)
-    shows(page, explore.EXAMPLES[0][0], model)
-    box(page, "Prompt").fill(JAPAN)
-    shows(page, JAPAN, model)
-    result = explore.Lens(JAPAN, " Paris")(load(model))
+def test_back_and_forward_follow_what_was_done(visit, expect, shows):
+    page = visit(prompt=FRANCE, target=" Paris")
+    shows(page, FRANCE)
     cell(lens(page), 3, 2).click()
-    expect(page.get_by_text(f"Layer 3, position 2: {show_token(result.tokens[2])}")).to_be_visible()
-    expect(cell(lens(page), 3, 2)).to_have_attribute("aria-selected", "true")
-    top = explore.cell_table(result, 4, 2).rows[0]
-    detail = page.get_by_role("table").filter(has_text="Layer 3, position 2")
-    expect(detail.get_by_role("row", name=" ".join(map(str, top)))).to_be_visible()
-
-
-def test_the_lens_is_walked_with_the_keyboard(visit, expect, shows):
-    page = visit(prompt=FRANCE, cell="4.3")
+    expect(page.get_by_text("Layer 3, position 2")).to_be_visible()
+    page.get_by_role("button", name=explore.EXAMPLES[2][0]).click()
+    shows(page, explore.EXAMPLES[2][0])
+    settled(page)
+    turn_to(page, "Trace")
+    expect(recovery(page)).to_be_visible()
+    settled(page)
+    page.go_back()
+    shows(page, explore.EXAMPLES[2][0])
+    settled(page)
+    page.go_back()
     shows(page, FRANCE)
-    start = cell(lens(page), 3, 3)
-    expect(start).to_have_attribute("aria-selected", "true")
-    start.focus()
-    for key in ("ArrowUp", "ArrowLeft", "ArrowLeft", "ArrowRight"):
-        page.keyboard.press(key)
-    expect(cell(lens(page), 4, 2)).to_be_focused()
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("Layer 4, position 2")).to_be_visible()
-    expect(cell(lens(page), 4, 2)).to_be_focused()
+    expect(page.get_by_text("Layer 3, position 2")).to_be_visible()
+    settled(page)
+    page.go_forward()
+    shows(page, explore.EXAMPLES[2][0])
+    settled(page)
+    page.go_forward()
+    expect(recovery(page)).to_be_visible()
 
 
-def test_an_example_takes_one_click(visit, expect, shows):
-    page = visit(cell="1.1")
-    for prompt, target in explore.EXAMPLES[::-1]:
-        page.get_by_role("button", name=prompt).click()
-        shows(page, prompt)
-        expect(box(page, "Prompt")).to_have_value(prompt)
-        expect(page.get_by_text(re.compile(f"Target: {show_token(target)}"))).to_be_visible()
+def test_a_link_gives_the_same_view(visit, expect, shows):
+    page = visit(model="demo-qwen3")
+    shows(page, explore.EXAMPLES[0][0], "demo-qwen3")
+    box(page, "Prompt").fill(JAPAN)
+    shows(page, JAPAN, "demo-qwen3")
+    choose(page, "Colour by", "entropy")
+    cell(lens(page), 2, 3).click()
+    expect(page.get_by_text("Layer 2, position 3")).to_be_visible()
+    seen = page.get_by_role("main").inner_text()
+    page.reload()
+    shows(page, JAPAN, "demo-qwen3")
+    expect(page.get_by_text("Layer 2, position 3")).to_be_visible()
+    expect(page.get_by_role("main")).to_have_text(seen, use_inner_text=True)
 
 
-def test_another_model_takes_its_place(visit, expect, shows):
-    page = visit(prompt=FRANCE)
-    shows(page, FRANCE)
-    choose(page, "Model", "demo-qwen3")
-    expect(page).to_have_url(re.compile("model=demo-qwen3"))
-    shows(page, FRANCE, "demo-qwen3")
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"page": "Nowhere"}, "There is no page 'Nowhere'; Explore is shown."),
+        ({"model": "../../etc/passwd"}, "There is no folder '../../etc/passwd'"),
+        ({"cell": "99.99"}, "names a cell that is not in this grid"),
+        ({"cell": "<script>alert(1)</script>"}, "names a cell that is not in this grid"),
+        ({"head": "x.y"}, "names the head 'x.y'"),
+        ({"page": "Trace", "cell": "-1.0"}, "names a cell that is not in this grid"),
+        ({"page": "Runs", "run": "../../etc"}, "There is no run '../../etc' to choose from"),
+    ],
+    ids=str,
+)
+def test_a_wrong_address_is_told_in_a_sentence(visit, expect, runs, parameters, said):
+    page = visit(**parameters)
+    expect(page.get_by_text(said)).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
 # ---- hostile prompts ----
@@ -151,3 +109,77 @@ def test_hostile_prompts_give_what_the_library_gives(visit, shows):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_prompt_in_the_address_is_a_prompt(visit, shows, name):
     shows(visit(prompt=HOSTILE[name], target=""), HOSTILE[name])
+
+
+# ---- everybody's page ----
+
+
+def test_twenty_sessions_see_only_their_own_prompts(visit, expect, load, shows):
+    """All type at once; each is shown its own answer, and none is sent a word of another's."""
+    prompts = [f"The capital of {name} is" for name in NAMES]
+    received: list[list[str]] = [[] for _ in prompts]
+    pages = [visit({"viewport": {"width": 800, "height": 600}}, received=texts.append) for texts in received]
+    for page in pages:
+        expect(box(page, "Prompt")).to_be_visible()
+    for page, prompt in zip(pages, prompts, strict=True):
+        box(page, "Prompt").fill(prompt)
+    for i, page in enumerate(pages):
+        shows(page, prompts[i])
+        expect(box(page, "Prompt")).to_have_value(prompts[i])
+        said = explore.lens_grid(explore.Lens(prompts[i])(load("demo-gpt2"))).texts[-1]
+        expect(lens(page).get_by_role("row").nth(1).get_by_role("gridcell")).to_have_text(list(said))
+        for j, prompt in enumerate(prompts):
+            assert any(prompt in text for text in received[i]) == (i == j)
+
+
+# ---- how it looks ----
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_cells_can_be_read(visit, expect, shows, scheme):
+    """The text of each cell stands out from its colour by WCAG's 4.5 to 1, on light pages and on dark."""
+    page = visit({"color_scheme": scheme}, prompt=FRANCE)
+    shows(page, FRANCE)
+    drawn = (
+        lens(page)
+        .get_by_role("gridcell")
+        .evaluate_all(
+            "cells => cells.map(c => [getComputedStyle(c).color, getComputedStyle(c).backgroundColor])"
+        )
+    )
+    assert min(contrast(*map(rgb, pair)) for pair in drawn) >= 4.5
+    around = page.get_by_test_id("stApp").evaluate("app => getComputedStyle(app).backgroundColor")
+    assert (luminance(rgb(around)) < 0.1) == (scheme == "dark")
+
+
+def rgb(css: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in re.findall(r"[\d.]+", css)[:3])
+
+
+def luminance(colour: tuple[float, ...]) -> float:
+    """Relative luminance (WCAG 2)."""
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (x / 255 for x in colour)]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("name", ["Explore", "Trace"])
+def test_a_narrow_window_scrolls_only_downwards(visit, expect, name):
+    page = visit({"viewport": {"width": 390, "height": 800}}, page=name)
+    expect(page.get_by_role("grid").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("gridcell").nth(1).click()
+    expect(page).to_have_url(re.compile("cell="))
+
+
+def test_a_grid_is_also_a_table_of_text(visit, expect, load, shows):
+    page = visit(prompt=FRANCE)
+    shows(page, FRANCE)
+    page.get_by_text("As text").first.click()
+    expect(page.locator("pre").first).to_contain_text(
+        "\t".join(["layer", *tokens(load("demo-gpt2"), FRANCE)])
+    )

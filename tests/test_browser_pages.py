@@ -1,0 +1,194 @@
+"""The pages of the app in a real browser (skipped where it is missing): typing, clicking, keys, and files.
+
+What must be shown is computed here with the library, from the same prompt.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from browser import FRANCE, JAPAN, box, cell, choose, lens, recovery, settled
+from interp.app import contrast, explore, trace
+from interp.figures import contrast as presentation
+from interp.figures.notation import show_token
+
+DEMOS = ["demo-gpt2", "demo-qwen3"]
+
+
+# ---- explore ----
+
+
+@pytest.mark.parametrize("model", DEMOS)
+def test_the_lens_follows_what_is_typed_and_clicked(visit, expect, load, shows, model):
+    page = visit(model=model)
+    shows(page, explore.EXAMPLES[0][0], model)
+    box(page, "Prompt").fill(JAPAN)
+    shows(page, JAPAN, model)
+    result = explore.Lens(JAPAN, " Paris")(load(model))
+    cell(lens(page), 3, 2).click()
+    expect(page.get_by_text(f"Layer 3, position 2: {show_token(result.tokens[2])}")).to_be_visible()
+    expect(cell(lens(page), 3, 2)).to_have_attribute("aria-selected", "true")
+    top = explore.cell_table(result, 4, 2).rows[0]
+    detail = page.get_by_role("table").filter(has_text="Layer 3, position 2")
+    expect(detail.get_by_role("row", name=" ".join(map(str, top)))).to_be_visible()
+
+
+def test_the_lens_is_walked_with_the_keyboard(visit, expect, shows):
+    page = visit(prompt=FRANCE, cell="4.3")
+    shows(page, FRANCE)
+    start = cell(lens(page), 3, 3)
+    expect(start).to_have_attribute("aria-selected", "true")
+    start.focus()
+    for key in ("ArrowUp", "ArrowLeft", "ArrowLeft", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(cell(lens(page), 4, 2)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Layer 4, position 2")).to_be_visible()
+    expect(cell(lens(page), 4, 2)).to_be_focused()
+
+
+def test_an_example_takes_one_click(visit, expect, shows):
+    page = visit(cell="1.1")
+    for prompt, target in explore.EXAMPLES[::-1]:
+        page.get_by_role("button", name=prompt).click()
+        shows(page, prompt)
+        expect(box(page, "Prompt")).to_have_value(prompt)
+        expect(page.get_by_text(re.compile(f"Target: {show_token(target)}"))).to_be_visible()
+
+
+def test_another_model_takes_its_place(visit, expect, shows):
+    page = visit(prompt=FRANCE)
+    shows(page, FRANCE)
+    choose(page, "Model", "demo-qwen3")
+    expect(page).to_have_url(re.compile("model=demo-qwen3"))
+    shows(page, FRANCE, "demo-qwen3")
+
+
+# ---- trace ----
+
+
+@pytest.mark.parametrize("model", DEMOS)
+def test_the_map_follows_what_is_typed_and_clicked(visit, expect, load, model):
+    page = visit(page="Trace", model=model)
+    expect(recovery(page)).to_be_visible()
+    box(page, "Corrupted prompt").fill("The capital of Egypt is")
+    page.get_by_role("textbox", name=re.compile("^Foil")).fill(" Cairo")
+    sweep = trace.Sweep(FRANCE, "The capital of Egypt is", " Paris", " Cairo")
+    result = sweep(load(model))
+    texts = list(trace.recovery_grid(result).cells[3])
+    row = recovery(page).get_by_role("row").filter(has=page.get_by_role("rowheader", name="3", exact=True))
+    expect(row.get_by_role("gridcell")).to_have_text(texts)
+    row.get_by_role("gridcell").nth(4).click()
+    expect(page.get_by_text("layer 3, position 4").first).to_be_visible()
+    said = trace.said_table(trace.Said(sweep, 3, 4)(load(model)))
+    expect(page.get_by_role("row", name=" ".join(map(str, said.rows[0])))).to_be_visible()
+
+
+def test_prompts_that_do_not_align_are_told_so(visit, expect):
+    page = visit(page="Trace")
+    expect(recovery(page)).to_be_visible()
+    box(page, "Corrupted prompt").fill("The capital is")
+    expect(page.get_by_role("alert")).to_contain_text("the same number")
+    box(page, "Corrupted prompt").fill(JAPAN)
+    expect(recovery(page)).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+# ---- contrast ----
+
+
+@pytest.mark.parametrize("model", DEMOS)
+def test_two_prompts_stand_side_by_side(visit, expect, load, model):
+    page = visit(page="Contrast", model=model)
+    side_by_side = page.get_by_role("grid", name=re.compile("Layer by layer"))
+    expect(side_by_side).to_be_visible()
+    box(page, "Second prompt").fill("The capital of Egypt is")
+    page.get_by_role("textbox", name=re.compile("^Competitor")).fill(" Cairo")
+    expect(page.get_by_role("grid", name=re.compile("Cairo"))).to_be_visible()
+    question = contrast.Contrast(FRANCE, "The capital of Egypt is", " Paris", " Cairo")
+    result = question(load(model))
+    drawn = contrast.side_by_side(result).cells[-1]  # the last layer, which is drawn first
+    expect(side_by_side.get_by_role("row").nth(1).get_by_role("gridcell")).to_have_text(list(drawn))
+    expect(page.get_by_text(presentation.verdict(result))).to_be_visible()
+    side_by_side.get_by_role("gridcell", name=re.compile("layer 2, ")).first.click()
+    expect(page.get_by_text("The first prompt. Layer 2, position")).to_be_visible()
+
+
+# ---- runs ----
+
+
+def test_a_run_is_opened_in_place_and_compared(visit, expect, runs, server):
+    page = visit(page="Runs", run=runs[0])
+    report = page.frame_locator("iframe")
+    expect(report.get_by_role("heading").first).to_be_visible()
+    expect(report.get_by_text(FRANCE).first).to_be_visible()
+    page.get_by_role("tab", name="Files").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name=re.compile("result.json")).click()
+    there = server.folder / "outputs" / runs[0] / "result.json"
+    assert download.value.path().read_bytes() == there.read_bytes()
+    page.get_by_role("combobox", name="Compared with").click()
+    page.get_by_role("option", name=re.compile("tokyo")).click()
+    expect(page.get_by_role("row", name=re.compile("answer.*Paris.*Tokyo")).first).to_be_visible()
+
+
+# ---- to take along ----
+
+
+@pytest.mark.parametrize("model", DEMOS)
+def test_what_is_seen_can_be_taken_along(visit, expect, load, shows, tmp_path, model):
+    """The copied program gives what is shown, and the files hold it: JSON with the library's numbers, a PNG,
+    and HTML that needs nothing else."""
+    page = visit(model=model, prompt=FRANCE)
+    shows(page, FRANCE, model)
+    page.get_by_role("button", name="Copy or download").first.click()
+    offered = page.get_by_role("dialog")
+    names: dict = {}
+    exec(offered.get_by_role("code").first.inner_text(), names)
+    expected = explore.Lens(FRANCE)(load(model))
+    assert numbers(names["result"].to_dict()) == numbers(expected.to_dict())
+
+    def file(kind: str) -> Path:
+        with page.expect_download() as download:
+            offered.get_by_role("button", name=kind).click()
+        download.value.save_as(tmp_path / download.value.suggested_filename)
+        return tmp_path / download.value.suggested_filename
+
+    record = json.loads(file("JSON").read_text(encoding="utf-8"))
+    assert numbers(record["result"]) == numbers(expected.to_dict())
+    with Image.open(file("PNG")) as picture:
+        assert min(picture.size) > 200
+    report = file("HTML").read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)=["']?(https?:)?//|url\(["']?(https?:)?//|@import""", report)
+    page.goto((tmp_path / "logit_lens.html").as_uri())
+    expect(page.get_by_role("heading").first).to_be_visible()
+    expect(page.get_by_text(FRANCE).first).to_be_visible()
+
+
+def numbers(result: dict[str, Any]) -> dict[str, Any]:
+    """All of a result but where it comes from, as JSON reads it back."""
+    return {key: value for key, value in json.loads(json.dumps(result)).items() if key != "provenance"}
+
+
+# ---- pictures ----
+
+
+@pytest.mark.parametrize("name", ["Explore", "Trace", "Contrast", "Runs"])
+def test_each_page_has_its_picture(visit, expect, runs, tmp_path, pytestconfig, name):
+    """A screenshot of each page, as the README shows them: `make screenshots` keeps them."""
+    page = visit(page=name, **({"run": runs[0]} if name == "Runs" else {}))
+    expect(page.get_by_role("grid").or_(page.locator("iframe")).first).to_be_visible()
+    settled(page)
+    height = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight")
+    page.set_viewport_size({"width": 1400, "height": min(height, 1500)})
+    folder = Path(pytestconfig.getoption("--screenshots") or tmp_path)
+    picture = Image.open(BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
+    picture.quantize(256).save(path := folder / f"app-{name.lower()}.png", optimize=True)
+    assert 10_000 < path.stat().st_size < 200_000
