@@ -70,6 +70,7 @@ def test_a_link_gives_the_same_view(visit, expect, shows):
     choose(page, "Colour by", "entropy")
     cell(lens(page), 2, 3).click()
     expect(page.get_by_text("Layer 2, position 3")).to_be_visible()
+    settled(page)
     seen = page.get_by_role("main").inner_text()
     page.reload()
     shows(page, JAPAN, "demo-qwen3")
@@ -106,7 +107,7 @@ def test_hostile_prompts_give_what_the_library_gives(visit, shows):
         shows(page, prompt)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", ["script", "right to left", "long", "spaces", "backslashes", "percent"])
 def test_a_hostile_prompt_in_the_address_is_a_prompt(visit, shows, name):
     shows(visit(prompt=HOSTILE[name], target=""), HOSTILE[name])
 

@@ -8,7 +8,6 @@ import random
 import signal
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,6 +190,13 @@ def test_two_models_over_the_same_modules_do_not_disturb_each_other() -> None:
     assert not torch.equal(a, b)
 
 
+def test_models_that_load_at_once_are_whole() -> None:
+    def loaded(name: str) -> torch.Tensor:
+        return interp.load_model(name, device="cpu").forward(IDS)
+
+    in_threads(lambda: loaded("demo-gpt2"), lambda: loaded("demo-qwen3"), times=1)
+
+
 def test_a_pass_of_ones_own_meanwhile_is_left_alone() -> None:
     """The modules are the user's: what they run in another thread sees no edit."""
     hf = tiny_model("tiny-gpt2")
@@ -293,11 +299,3 @@ def test_the_command_prints_the_self_check(name: str, capsys: Any) -> None:
     assert "resid_pre + attn_out + mlp_out = resid_post" in printed
     assert "float64" in printed
     assert "FAILED" not in printed
-
-
-def test_models_are_loaded_from_several_threads_at_once():
-    """Transformers is not safe for that by itself: its tied weights would be missing, from then on."""
-    names = ["demo-gpt2", "demo-qwen3"] * 2
-    with ThreadPoolExecutor(len(names)) as pool:
-        models = list(pool.map(interp.load_model, names))
-    assert [model.identity.name for model in models] == names

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 Backend = Literal["transformers", "transformer_lens", "nnsight"]
 BACKENDS: tuple[str, ...] = ("transformers", "transformer_lens", "nnsight")
 _PACKAGED = Path(__file__).parents[1] / "zoo"
-#: Transformers changes torch's own functions while it loads: two models at a time would leave them changed.
-_LOADING = Lock()
 DTYPES = ("float32", "float64", "bfloat16", "float16")
+
+#: Transformers loads under switches of the whole process: of two models that load at once, neither is whole.
+_loading = Lock()
 
 
 @dataclass(frozen=True)
@@ -235,9 +236,6 @@ def _from_source(
     allow_pickle: bool,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Weights and tokenizer from a short name, a folder, or the Hugging Face cache or hub."""
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
-
     source = KNOWN[name].source if name in KNOWN else name
     local = Path(source).is_dir()
     if not local and (source.startswith((".", "/", "~")) or source.count("/") > 1):
@@ -247,30 +245,34 @@ def _from_source(
     if local and not (Path(source) / "config.json").is_file():
         raise ModelLoadError(f"The folder {name!r} holds no config.json, so it is no Hugging Face model.")
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
-    bars = logging.is_progress_bar_enabled()
-    if local:
-        logging.disable_progress_bar()
     try:
         options["local_files_only"] = local or _cached_or_reachable(source, revision)
-        with _LOADING:
-            hf_model, report = AutoModelForCausalLM.from_pretrained(
-                source,
-                dtype=dtype,
-                use_safetensors=None if allow_pickle else True,
-                output_loading_info=True,
-                **options,
-            )
+        safe = None if allow_pickle else True
+        hf_model, report = _weights(source, quiet=local, dtype=dtype, use_safetensors=safe, **options)
     except Exception as error:  # the libraries raise of many kinds; each becomes one sentence
         raise ModelLoadError(_why_not(name, source, local, error)) from error
-    finally:
-        if bars:
-            logging.enable_progress_bar()
     if missing := sorted(report["missing_keys"]):  # transformers would go on with random numbers there
         raise ModelLoadError(
             f"The weights of {name!r} lack {len(missing)} of the model's tensors ({missing[0]}, ...); "
             "fetch or save them again."
         )
     return hf_model, tokenizer or _tokenizer(name, source, options)
+
+
+def _weights(source: str, *, quiet: bool, **options: Any) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """The model, and the report of its loading; without a progress bar where `quiet`."""
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    with _loading:
+        bars = logging.is_progress_bar_enabled()
+        if quiet:
+            logging.disable_progress_bar()
+        try:
+            return AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
+        finally:
+            if bars:
+                logging.enable_progress_bar()
 
 
 def _tokenizer(name: str, source: str, options: dict[str, Any]) -> PreTrainedTokenizerBase:
