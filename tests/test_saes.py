@@ -284,6 +284,26 @@ def test_the_same_seed_gives_the_same_weights_also_after_a_kill(load, tmp_path, 
     assert not torch.equal(one.W_enc, other.W_enc)
 
 
+def test_the_model_runs_once_over_a_text_that_fits_the_buffer(load, monkeypatch):
+    model = load("tiny-gpt2")
+    text, address = sequences(model, n=8, length=9), Address("resid_post", 0)
+    runs = []
+    real = model.run_with_cache
+
+    def run_with_cache(*arguments):
+        runs.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr(model, "run_with_cache", run_with_cache)
+    stream = ActivationStream(model, address, text, batch_size=16, buffered=100)
+    rounds = [torch.cat([stream(4 * r + i) for i in range(4)]) for r in range(3)]
+    assert len(runs) == 1
+    assert not torch.equal(rounds[0], rounds[1])
+    for one in rounds[1:]:
+        assert torch.equal(one.sum(-1).sort().values, rounds[0].sum(-1).sort().values)
+    assert torch.equal(stream(2), rounds[0][32:48])
+
+
 def test_the_stream_serves_every_activation_but_the_first_of_each_sequence(load):
     model = load("tiny-gpt2")
     text = sequences(model, n=8, length=9)

@@ -3,7 +3,8 @@
 The text is gone through in a random order, again and again where the training needs it. The activations of
 some sequences at a time fill a buffer, which is shuffled and served in batches. What is left over, of a
 buffer less than a batch and of the text less than a buffer, is not used in that round. The first position
-of each sequence and padding are left out (`metrics.counted`).
+of each sequence and padding are left out (`metrics.counted`). Where the buffer holds the whole text, the
+model runs over it once, and later rounds only shuffle.
 
 The batch of a step is a function of the seed and the step alone, so that a training can go on from any step.
 """
@@ -11,6 +12,7 @@ The batch of a step is a function of the seed and the step alone, so that a trai
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -30,8 +32,9 @@ _AT_ONCE = 16  # sequences in one forward pass
 class ActivationStream:
     """Batches [batch, d_in] of the activations at `address`, float32 on the CPU: ``stream(step)``.
 
-    `text` are sequences of token ids of one length; `buffered` of them fill the buffer. Raises `InputError`
-    where they are of different lengths, too short, or too few for one batch.
+    `text` are sequences of token ids of one length; `buffered` of them fill the buffer, which takes twice the
+    memory of their activations. Raises `InputError` where they are of different lengths, too short, or too few
+    for one batch.
     """
 
     def __init__(
@@ -66,13 +69,23 @@ class ActivationStream:
 
     def _fill(self, fill: int) -> Float[Tensor, "token d_in"]:
         """The buffer after it has been filled `fill` times before, shuffled."""
-        epoch, part = divmod(fill, len(self.text) // self.buffered)
-        order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.text))
-        chosen = order[part * self.buffered : (part + 1) * self.buffered]
+        if self.buffered == len(self.text):
+            x = self._whole
+        else:
+            epoch, part = divmod(fill, len(self.text) // self.buffered)
+            order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.text))
+            x = self._activations(order[part * self.buffered : (part + 1) * self.buffered].tolist())
+        return x[torch.from_numpy(np.random.default_rng([self.seed, 1, fill]).permutation(len(x)))]
+
+    @cached_property
+    def _whole(self) -> Float[Tensor, "token d_in"]:
+        return self._activations(range(len(self.text)))
+
+    def _activations(self, chosen: Sequence[int]) -> Float[Tensor, "token d_in"]:
+        """The activations of some sequences, one after the other."""
         rows = []
         for start in range(0, len(chosen), _AT_ONCE):
             tokens = Tokens.pad([self.text[i] for i in chosen[start : start + _AT_ONCE]])
             raw = self.model.run_with_cache(tokens, [self.address])[self.address]
             rows.append(flat(self.address.site, raw).cpu()[counted(tokens)].float())
-        x = torch.cat(rows)
-        return x[torch.from_numpy(np.random.default_rng([self.seed, 1, fill]).permutation(len(x)))]
+        return torch.cat(rows)
