@@ -46,9 +46,7 @@ SMALL = {
     "sae_train": ["training=8", "held_out=2", "length=64", "steps=4", "batch_size=128", "expansion=1"],
     "size_curve": ["n=2", "method=eap", "n_random=1", "options={}"],
 }
-TRAINED = {"train_tuned_lens", "tuned_lens", "sae_features"}
-#: Those that need a sparse autoencoder (tests/test_sae_interventions.py).
-WITH_SAE = {"sae_effects"}
+TRAINED = {"train_tuned_lens", "tuned_lens", "sae_ablation", "sae_effects", "sae_features"}
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*/*.yaml"))
 
 

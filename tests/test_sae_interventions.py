@@ -14,6 +14,10 @@ from test_saes import make
 
 #: Each experiment, made small.
 SMALL = {
+    "sae_ablation": [
+        ["n=4", "sizes=[1,3]", "sequences=2", "length=16"],
+        ["task=facts", "n=4", "others=[]", "sizes=[2]", "n_random=1", "sequences=2", "length=16"],
+    ],
     "sae_effects": [
         ["steps=1"],
         ["task=facts", "n=3", "steps=1", 'roles=["subject","END"]'],

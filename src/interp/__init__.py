@@ -25,6 +25,7 @@ _HOME = {
     "write_sae": "interp.saes.files",
     "feature_edit": "interp.saes.edits",
     "feature_effects": "interp.methods.feature_effects",
+    "ablate_features": "interp.methods.feature_ablation",
     "ioi": "interp.methods.ioi",
     "Address": "interp.sites",
     "Edit": "interp.sites",
@@ -88,6 +89,7 @@ __all__ = [
     "TunedLens",
     "__version__",
     "ablate",
+    "ablate_features",
     "attention_by_role",
     "attention_patterns",
     "causal_tracing",
@@ -147,6 +149,7 @@ if TYPE_CHECKING:
     from interp.methods.discovery import discover
     from interp.methods.edge_scores import edge_scores, node_scores
     from interp.methods.faithfulness import faithfulness
+    from interp.methods.feature_ablation import ablate_features
     from interp.methods.feature_effects import feature_effects
     from interp.methods.feature_labels import label_features
     from interp.methods.feature_profiles import feature_profiles
