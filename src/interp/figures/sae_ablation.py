@@ -135,6 +135,5 @@ def _features(result: FeatureAblationResult) -> Table:
         for feature, effect in zip(result.chosen[:_LISTED], result.effects.tolist(), strict=False)
     )
     first = f": the first {len(rows)} of {len(result.chosen)}" if len(rows) < len(result.chosen) else ""
-    return Table(
-        ("feature", "change when it is knocked out alone"), rows, title="The chosen features, in logits"
-    )
+    columns = ("feature", "change when it is knocked out alone")
+    return Table(columns, rows, title=f"The chosen features, in logits{first}")
