@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 
 
 class SAEConfig(ExperimentConfig):
-    """`sae` is a folder that holds one; see `interp.read_sae`."""
+    """`sae` is the name of a demo model, a folder, or a place on the Hugging Face hub; see
+    `interp.load_sae`."""
 
-    sae: str
+    sae: str = "demo-gpt2"
 
     def dictionary(self, model: Model) -> SAE:
         """The SAE, for `model`."""
-        from interp.saes.files import read_sae
+        from interp.saes.sources import load_sae
 
-        return read_sae(self.sae, model)
+        return load_sae(self.sae, model)

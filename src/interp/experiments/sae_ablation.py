@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class SAEAblationConfig(SAEConfig):
     """See `interp.ablate_features` for what each key means. `task`, `n`, `options` and `pairs` are those of
     `PairsConfig`; `others` names other tasks, of as many pairs each; `text` is "demo" (for the demo models)
-    or a text file, of which `sequences` of `length` tokens are read."""
+    or a text file, of which `sequences` of `length` tokens are read (`interp.reading_text`)."""
 
     task: str = "indirect_objects"
     n: int | None = 40
@@ -36,15 +36,15 @@ class SAEAblationConfig(SAEConfig):
 def run(config: SAEAblationConfig, model: Model) -> FeatureAblationResult:
     """What does a task lose without the features that it rests on, and what do others lose?"""
     from interp.methods.feature_ablation import ablate_features
-    from interp.methods.lens_text import lens_text
+    from interp.saes.reading import reading_text
 
     sae = config.dictionary(model)
     asked: Any = {"n": config.n, "pairs": config.pairs, "seed": config.seed}
     own = PairsConfig(task=config.task, options=config.options, **asked).dataset(model)
     others = [PairsConfig(task=task, **asked).dataset(model) for task in config.others]
-    _, text = lens_text(
-        model, config.text, training=1, held_out=config.sequences, length=config.length, seed=config.seed
-    )
+    text = reading_text(
+        model, config.text, sequences=config.sequences, length=config.length, seed=config.seed
+    ).sequences
     return ablate_features(
         model,
         sae,
