@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MODEL ?= gpt2
 TL4 := .venv-tl4
+SAELENS := .venv-saelens
 
-.PHONY: demo test test-tl4 test-real bench lint e01 e02 figures screenshots clean
+.PHONY: demo test test-tl4 test-saelens test-real bench bench-saes lint e01 e02 figures screenshots clean
 
 demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
 	@$(BIN)/interp demo
@@ -28,6 +29,9 @@ bench: $(VENV)/.test  ## sweeps side by side with other libraries; writes docs/b
 	$(BIN)/python bench/edges.py --write
 	$(BIN)/python bench/published.py --write
 
+bench-saes: $(SAELENS)/.test  ## training sparse autoencoders, beside SAELens
+	$(SAELENS)/bin/python bench/saes.py --write
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,6 +39,9 @@ lint: $(VENV)/.test
 
 test-tl4: $(TL4)/.test  ## the TransformerLens tests on TransformerLens 4
 	$(TL4)/bin/python -m pytest -m tl
+
+test-saelens: $(SAELENS)/.test  ## sparse autoencoders to and from SAELens itself
+	$(SAELENS)/bin/python -m pytest -m saelens
 
 e01: $(VENV)/.test  ## logit lens on GPT-2; MODEL=demo-gpt2 needs no download
 	$(BIN)/interp run logit_lens --config configs/logit_lens/$(MODEL).yaml
@@ -71,5 +78,12 @@ $(TL4)/.test: pyproject.toml constraints.txt
 	$(TL4)/bin/python -m pip install --quiet -c $(TL4)/constraints.txt -e '.[tl,dev]'
 	@touch $@
 
+# SAELens needs another TransformerLens than the core's own environment has.
+$(SAELENS)/.test: pyproject.toml
+	$(PYTHON) -m venv $(SAELENS)
+	$(SAELENS)/bin/python -m pip install --quiet sae-lens==6.54.12
+	$(SAELENS)/bin/python -m pip install --quiet -e '.[dev]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(TL4) outputs build *.egg-info src/*.egg-info
+	rm -rf $(VENV) $(TL4) $(SAELENS) outputs build *.egg-info src/*.egg-info

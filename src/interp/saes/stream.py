@@ -33,8 +33,8 @@ class ActivationStream:
     """Batches [batch, d_in] of the activations at `address`, float32 on the CPU: ``stream(step)``.
 
     `text` are sequences of token ids of one length; `buffered` of them fill the buffer, which takes twice the
-    memory of their activations. Raises `InputError` where they are of different lengths, too short, or too few
-    for one batch.
+    memory of their activations. Raises `InputError` where they are of different lengths, too short, or too
+    few for one batch.
     """
 
     def __init__(

@@ -1,0 +1,198 @@
+"""Training a sparse autoencoder: `interp.saes.training` beside SAELens's trainer, on the same activations.
+
+    make bench-saes
+
+Activations of demo-gpt2 at blocks.4.hook_resid_post, divided by their root mean square, are kept in a file.
+Each contender trains on the same batches in a process of its own with one thread, in turn with the others.
+Speed is in tokens a second of that process's CPU time, which on an idle machine is the time that passes;
+median of three rounds. Memory is how far the process's resident memory rose in training. Quality is that of
+the last round, on activations that were not trained on.
+
+Sizes, steps, learning rate, warm-up and decay are the same. The weight of the L1 penalty is the same in units
+of the activations. All else is each library's default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from tables import put
+from torch import Tensor
+
+ROUNDS = 3
+FEATURES, BATCH, LEARNING_RATE, WARM_UP, DECAY = 1536, 1024, 1e-3, 0.05, 0.2
+HELD_OUT = 12_000  # tokens
+PENALTY = 0.05  # of L1, against the error as a share of the variance
+KINDS = {"topk": "TopK, k = 32", "standard": f"standard, L1 weight {PENALTY:g}"}
+Encode = Callable[[Tensor], Tensor]
+
+
+def ours(x: Tensor, kind: str, steps: int) -> Callable[[], tuple[Encode, Tensor, Tensor]]:
+    from interp.saes.training import Recipe, train
+
+    recipe = Recipe(
+        kind=kind,
+        n_features=FEATURES,
+        k=32,
+        penalty=PENALTY,
+        steps=steps,
+        learning_rate=LEARNING_RATE,
+        warm_up=WARM_UP,
+        decay=DECAY,
+    )
+
+    def run() -> tuple[Encode, Tensor, Tensor]:
+        weights, _ = train(lambda step: batch(x, step), recipe)
+        return (
+            lambda x: weights.activation((x - weights.b_dec) @ weights.W_enc + weights.b_enc),
+            weights.W_dec,
+            weights.b_dec,
+        )
+
+    return run
+
+
+def sae_lens(x: Tensor, kind: str, steps: int) -> Callable[[], tuple[Encode, Tensor, Tensor]]:
+    from sae_lens.config import SAETrainerConfig
+    from sae_lens.registry import get_sae_training_class
+    from sae_lens.training.sae_trainer import SAETrainer
+
+    spread = (x - x.mean(0)).square().sum(-1).mean().sqrt().item()
+    options = {"k": 32} if kind == "topk" else {"l1_coefficient": PENALTY * spread, "l1_warm_up_steps": 1}
+    sae_class, config_class = get_sae_training_class(kind)
+    sae = sae_class(config_class(d_in=x.shape[1], d_sae=FEATURES, **options))
+    config = SAETrainerConfig(
+        total_training_samples=steps * BATCH,
+        train_batch_size_samples=BATCH,
+        lr=LEARNING_RATE,
+        lr_end=0.0,
+        lr_warm_up_steps=int(WARM_UP * steps),
+        lr_decay_steps=int(DECAY * steps),
+    )
+
+    def run() -> tuple[Encode, Tensor, Tensor]:
+        SAETrainer(config, sae, (batch(x, step) for step in range(steps + 1))).fit()
+        if kind == "topk":
+            sae.fold_W_dec_norm()  # its features count in units of decoder length
+        return sae.encode, sae.W_dec, sae.b_dec
+
+    return run
+
+
+CONTENDERS = {"interp": ours, "SAELens": sae_lens}
+
+
+def batch(x: Tensor, step: int) -> Tensor:
+    start = step * BATCH % (len(x) - BATCH)
+    return x[start : start + BATCH]
+
+
+def once(file: str, kind: str, name: str, steps: int) -> list[float]:
+    """Tokens a second of CPU time, GB, and the quality: explained variance, L0, dead share."""
+    from interp.saes import metrics
+
+    torch.set_num_threads(1)
+    activations = torch.from_numpy(np.load(file))
+    x, held_out = activations[:-HELD_OUT], activations[-HELD_OUT:]
+    run = CONTENDERS[name](x, kind, steps)
+    before, start = memory(), time.process_time()
+    encode, W_dec, b_dec = run()
+    seconds, rose = time.process_time() - start, memory() - before
+    with torch.no_grad():
+        features = encode(held_out)
+        y = features @ W_dec + b_dec
+    dead = metrics.dead_share(metrics.density(features).numpy())
+    return [
+        steps * BATCH / seconds,
+        rose,
+        metrics.explained_variance(held_out, y),
+        metrics.l0(features),
+        dead,
+    ]
+
+
+def memory() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def dump(file: Path, sequences: int) -> None:
+    import interp
+    from interp.methods.lens_text import lens_text
+    from interp.saes.stream import ActivationStream
+
+    model = interp.load_model("demo-gpt2", device="cpu")
+    text, _ = lens_text(model, "demo", training=sequences, held_out=1)
+    address = interp.Address("resid_post", 4)
+    x = ActivationStream(model, address, text, batch_size=len(text) * 127, buffered=len(text))(0)
+    np.save(file, (x / x.square().mean().sqrt()).numpy())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Training sparse autoencoders, beside SAELens.")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/benchmarks.md")
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--sequences", type=int, default=1500, help="of 127 tokens, to train on")
+    parser.add_argument("--once", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.once:
+        print(json.dumps(once(*options.once, options.steps)))
+        return
+    found: dict[tuple[str, str], list[list[float]]] = {}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "activations.npy"
+        dump(file, options.sequences)
+        for _ in range(ROUNDS):
+            for kind in KINDS:
+                for name in CONTENDERS:
+                    program = [sys.executable, "-W", "ignore", __file__, "--steps", str(options.steps)]
+                    done = subprocess.run(
+                        [*program, "--once", str(file), kind, name],
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.DEVNULL,
+                        env=os.environ | {"OMP_NUM_THREADS": "1"},
+                        check=True,
+                    )
+                    found.setdefault((kind, name), []).append(json.loads(done.stdout.splitlines()[-1]))
+    table = as_table(found, options.steps, options.sequences)
+    print(table)
+    if options.write:
+        put("saes", table)
+
+
+def as_table(found: dict[tuple[str, str], list[list[float]]], steps: int, sequences: int) -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "sae-lens"))
+    lines = [
+        f"{platform.machine()}, 1 thread; Python {platform.python_version()}, {versions}. {FEATURES} "
+        f"features of width 192, {steps} steps of {BATCH} tokens, of {sequences * 127 - HELD_OUT}.",
+        "",
+        "| | tokens/s | times SAELens | memory (GB) | explained variance | L0 | dead |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for kind, words in KINDS.items():
+        plain = statistics.median(one[0] for one in found[kind, "SAELens"])
+        for name in CONTENDERS:
+            speed, rose = (statistics.median(one[i] for one in found[kind, name]) for i in range(2))
+            explained, l0, dead = found[kind, name][-1][2:]
+            lines.append(
+                f"| {words}: {name} | {speed:,.0f} | {speed / plain:.2f} | {rose:.2f} | {explained:.3f} | "
+                f"{l0:.1f} | {100 * dead:.1f} % |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
