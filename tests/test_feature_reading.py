@@ -268,6 +268,11 @@ def test_a_planted_feature_says_its_token(load):
     np.testing.assert_array_equal(result.scores[0, 0], [1, 1, 1])
     np.testing.assert_array_equal(result.best_scores[0, 0], [1, 1, 1])
     assert "never" in dict(result.left_out)
+    assert result.said(2, least=1.0) == "token"
+    assert result.said(0, least=1.0) is None
+    alone = label_scores(record.only([2, 0]), text.labels[0])
+    whole = label_scores(record, text.labels[0])
+    np.testing.assert_array_equal(alone.best_scores, whole.best_scores[[2, 0]])
     profile = feature_profiles(model, record, [2]).of(2)
     assert profile.labels[0].label == "token"
     assert {c.tokens[c.marked] for c in profile.contexts} == set(model.labels([token]))
@@ -402,20 +407,19 @@ def test_an_sae_of_another_model_is_refused(load, recorded):
 def test_ids_at_neuronpedia(load, tmp_path):
     model = load("demo-gpt2")
     sae = make(model)
-    assert neuronpedia_id(sae) is None
-    assert neuronpedia_id(sae, "somewhere/else") is None
-    assert neuronpedia_id(sae, flat_folder(tmp_path / "a", sae)) is None
+    without = flat_folder(tmp_path / "a", sae)
+    assert neuronpedia_id(sae, "somewhere/else", folder=without) is None
     folder = flat_folder(tmp_path / "b", sae, neuronpedia_id="gpt2-small/1-own")
-    assert neuronpedia_id(sae, folder) == "gpt2-small/1-own"
+    assert neuronpedia_id(sae, str(folder), folder=folder) == "gpt2-small/1-own"
     deep = flat_folder(tmp_path / "c", sae, metadata={"neuronpedia_id": "gpt2-small/2-own"})
-    assert neuronpedia_id(sae, deep) == "gpt2-small/2-own"
-    source = "jbloom/GPT2-Small-SAEs-Reformatted"
+    assert neuronpedia_id(sae, str(deep), folder=deep) == "gpt2-small/2-own"
+    source = "jbloom/GPT2-Small-SAEs-Reformatted:blocks.8.hook_resid_pre"
     for address, known in (
         (Address("resid_pre", 8), "gpt2-small/8-res-jb"),
         (Address("resid_post", 11), "gpt2-small/12-res-jb"),
         (Address("resid_post", 8), None),
     ):
-        assert neuronpedia_id(replace(sae, address=address), source) == known
+        assert neuronpedia_id(replace(sae, address=address), source, folder=without) == known
     assert link("gpt2-small/8-res-jb", 650) == "https://www.neuronpedia.org/gpt2-small/8-res-jb/650"
 
 

@@ -6,13 +6,22 @@ its server there, and each such request fails in the console.
 
 import streamlit as st
 
-from interp.app import page_circuit_map, page_contrast, page_explore, page_runs, page_trace, widgets
+from interp.app import (
+    page_circuit_map,
+    page_contrast,
+    page_explore,
+    page_features,
+    page_runs,
+    page_trace,
+    widgets,
+)
 
 PAGES = {
     "Explore": page_explore.page,
     "Trace": page_trace.page,
     "Contrast": page_contrast.page,
     "Circuit map": page_circuit_map.page,
+    "Features": page_features.page,
     "Runs": page_runs.page,
 }
 

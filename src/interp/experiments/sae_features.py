@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class SAEFeaturesConfig(ExperimentConfig):
-    """`sae` is a folder; `features` those to profile (null: the `n` strongest of the prompt, and the best of
-    each label); `text` is "demo" (for the demo models) or a text file, of which `sequences` of `length`
-    tokens are read. See `interp.methods.sae_reading`."""
+    """`sae` is what `interp.load_sae` takes; `features` those to profile (null: the `n` strongest of the
+    prompt, and the best of each label); `text` is "demo" (for the demo models), a file or a dataset, of which
+    `sequences` of `length` tokens are read. See `interp.methods.sae_reading`."""
 
     sae: str = "demo-gpt2"
     prompt: str | list[int] = "When Mary and John went to the store, John gave a drink to"
@@ -22,6 +22,7 @@ class SAEFeaturesConfig(ExperimentConfig):
     n: int = 20
     top: int = 10
     text: str = "demo"
+    field: str = "text"  # of JSON lines, tables and datasets
     sequences: int = 256
     length: int = 128
 
@@ -30,13 +31,18 @@ class SAEFeaturesConfig(ExperimentConfig):
 def run(config: SAEFeaturesConfig, model: Model) -> SAEReadingResult:
     """Which features are active in a prompt, and what are they about? Contexts, logits, writers, labels."""
     from interp.methods.sae_reading import sae_reading
-    from interp.saes.files import read_sae
     from interp.saes.neuronpedia import neuronpedia_id
     from interp.saes.reading import reading_text
+    from interp.saes.sources import load_sae, sae_folder
 
-    sae = read_sae(config.sae, model)
+    sae = load_sae(config.sae, model)
     text = reading_text(
-        model, config.text, sequences=config.sequences, length=config.length, seed=config.seed
+        model,
+        config.text,
+        sequences=config.sequences,
+        length=config.length,
+        seed=config.seed,
+        field=config.field,
     )
     return sae_reading(
         model,
@@ -46,6 +52,6 @@ def run(config: SAEFeaturesConfig, model: Model) -> SAEReadingResult:
         features=config.features,
         n=config.n,
         top=config.top,
-        neuronpedia=neuronpedia_id(sae, config.sae),
+        neuronpedia=neuronpedia_id(sae, config.sae, folder=sae_folder(config.sae)),
         seed=config.seed,
     )

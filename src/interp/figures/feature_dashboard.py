@@ -59,7 +59,7 @@ def dashboard_page(profiles: FeatureProfilesResult) -> str:
     return page(
         title=f"Features of {profiles.sae_model}",
         body=body,
-        style=DASHBOARD_STYLE + _shades(),
+        style=DASHBOARD_STYLE + strength_shades(),
         script=DASHBOARD_SCRIPT,
     )
 
@@ -125,7 +125,7 @@ def _context(context: Context) -> dict[str, Any]:
     }
 
 
-def _shades() -> str:
+def strength_shades() -> str:
     """The classes of a token's shade, a1 to a20: fainter on a dark page, so that light text stays legible."""
     steps = [(i, 0.04 + 0.66 * i / _SHADES, 0.04 + 0.46 * i / _SHADES) for i in range(1, _SHADES + 1)]
     return "".join(

@@ -83,7 +83,7 @@ def prompt_grid(result: SAEFeaturesResult, names: dict[int, str], *, rows: int) 
         unit="strength",
         title=f"The {len(features)} strongest features" if features else "No feature",
         centre=None,
-        above=f"strong (empty: not among the {result.features.shape[1]} strongest of the token)",
+        above=f"more active; empty: not among the {result.features.shape[1]} strongest of the token",
         down=True,
     )
 

@@ -51,7 +51,13 @@ class LabelFeaturesResult(Result):
     thresholds: Float[np.ndarray, "label rank"]
     scores: Float[np.ndarray, "label rank measure"]
     best_scores: Float[np.ndarray, "label rank measure"]
+    label_of: Int[np.ndarray, feature]  # what every feature says best: its place in `labels`
+    f1_of: Float[np.ndarray, feature]  # and how well, at its threshold for that label
     left_out: tuple[tuple[str, str], ...]  # (label, why it has no feature here)
+
+    def said(self, feature: int, *, least: float) -> str | None:
+        """The label that a feature says best, if it says it with an F1 of `least` or more."""
+        return self.labels[self.label_of[feature]] if self.f1_of[feature] >= least else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +95,8 @@ def label_features(
         raise InputError("No label is on enough tokens of this text; read features on more text with labels.")
     best = np.stack([np.argsort(-s.chosen, kind="stable")[:top] for s in scores])  # [label, rank]
     each = list(zip(scores, best, strict=True))
+    label_of = np.stack([s.chosen for s in scores]).argmax(0)  # [feature]
+    f1_of = np.stack([s.best_scores[:, 2] for s in scores])[label_of, np.arange(record.n_features)]
     return LabelFeaturesResult(
         provenance=Provenance.of(model, seed=seed),
         text=record.text.described,
@@ -102,6 +110,8 @@ def label_features(
         thresholds=np.stack([s.thresholds[of] for s, of in each]),
         scores=np.stack([s.scores[of] for s, of in each]),
         best_scores=np.stack([s.best_scores[of] for s, of in each]),
+        label_of=label_of,
+        f1_of=f1_of,
         left_out=tuple(left_out),
     )
 

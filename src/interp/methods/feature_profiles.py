@@ -362,17 +362,15 @@ def _neighbours(record: FeatureRecord, features: Sequence[int], k: int) -> dict[
 def _labels(record: FeatureRecord, features: Sequence[int]) -> dict[str, Any]:
     """The scores of the features for each label that is on tokens of both halves."""
     names, columns, numbers = [], [], []
-    own = list(features)
+    own = record.only(features)
     for name, has in zip(record.text.label_names, record.text.labels, strict=True):
         counts = [int((has & half).sum()) for half in halves(record)]
         if min(counts):
-            found = label_scores(record, has)
+            found = label_scores(own, has)
             names.append(name)
             numbers.append(counts[1])
-            columns.append(
-                [found.chosen[own], found.thresholds[own], found.scores[own], found.best_scores[own]]
-            )
-    empty = [np.zeros((len(own), 0))] * 2 + [np.zeros((len(own), 0, 3))] * 2
+            columns.append([found.chosen, found.thresholds, found.scores, found.best_scores])
+    empty = [np.zeros((len(features), 0))] * 2 + [np.zeros((len(features), 0, 3))] * 2
     stacked = [np.stack(parts, axis=1) for parts in zip(*columns, strict=True)] if columns else empty
     fields = dict(zip(("chosen", "thresholds", "scores", "best_scores"), stacked, strict=True))
     return {"labels": tuple(names), "n_with_label": np.array(numbers, dtype=int), **fields}

@@ -34,25 +34,22 @@ _NOT_MEASURED = (
 )
 
 
-def neuronpedia_id(sae: SAE, source: str | Path | None = None) -> str | None:
+def neuronpedia_id(sae: SAE, source: str, *, folder: Path) -> str | None:
     """The id of an SAE at Neuronpedia; None where none is known.
 
-    `source` is what it was loaded from: a folder, whose own word counts first, or a Hugging Face id, perhaps
-    with a folder behind it.
+    The SAE is that of `interp.load_sae(source)`, which lies in `folder`; what is recorded there counts first.
     """
-    folder = Path(source) if source is not None else None
-    if folder is not None and (folder / CONFIG).is_file():
-        recorded = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        own = (recorded.get("metadata") or {}).get("neuronpedia_id") or recorded.get("neuronpedia_id")
-        if own:
-            return str(own)
+    recorded = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    own = (recorded.get("metadata") or {}).get("neuronpedia_id") or recorded.get("neuronpedia_id")
+    if own:
+        return str(own)
     address = sae.address
-    if source is not None and _RES_JB in str(source):
+    if source.startswith(_RES_JB):
         if address.site == "resid_pre":
             return f"gpt2-small/{address.layer}-res-jb"
         if (address.site, address.layer) == ("resid_post", 11):
             return "gpt2-small/12-res-jb"
-    if source is not None and _SPLITTING in str(source):
+    if source.startswith(_SPLITTING):
         return f"gpt2-small/8-res_fs{sae.n_features}-jb"
     return None
 

@@ -8,7 +8,7 @@ SAEs are trained without it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -61,18 +61,23 @@ class ReadingText:
 
 
 def reading_text(
-    model: Model, source: str = DEMO, *, sequences: int = 256, length: int = 128, seed: int = 0
+    model: Model,
+    source: str = DEMO,
+    *,
+    sequences: int = 256,
+    length: int = 128,
+    seed: int = 0,
+    field: str = "text",
 ) -> ReadingText:
-    """Text to read features on: the demo corpus with the labels of its tokens ("demo"), or a text file.
+    """Text to read features on: the demo corpus with the labels of its tokens ("demo"), or the beginning of
+    any other source that `interp.methods.lens_text` reads.
 
-    The demo text is drawn from seeds that `interp.methods.lens_text` does not use; of a file, the end is
-    taken, which training holds out. Raises `InputError` as `lens_text` does.
+    The demo text is drawn from seeds that training does not use. Raises `InputError` as `lens_text` does.
     """
     if source != DEMO:
-        _, rows = lens_text(model, source, training=1, held_out=sequences, length=length, seed=seed)
-        return ReadingText.of(
-            rows, described=f"the last {sequences} sequences of {length} tokens of {source!r}"
-        )
+        rows, _ = lens_text(model, source, training=sequences, held_out=1, length=length, field=field)
+        described = f"the first {sequences} sequences of {length} tokens of {source!r}"
+        return ReadingText.of(rows, described=described)
     from interp.zoo.token_labels import QUESTIONS, token_labels
 
     lens_text(model, source, training=1, held_out=1, length=length)  # raises what it raises
@@ -128,6 +133,16 @@ class FeatureRecord:
         check_features(self.n_features, [feature])
         own = slice(self.bounds[feature], self.bounds[feature + 1])
         return self.tokens[own], self.values[own]
+
+    def only(self, features: Sequence[int]) -> FeatureRecord:
+        """The record of some features alone, numbered in their order here."""
+        own = [self.of(feature) for feature in features]
+        return replace(
+            self,
+            bounds=np.cumsum([0, *(len(tokens) for tokens, _ in own)]),
+            tokens=np.concatenate([tokens for tokens, _ in own]),
+            values=np.concatenate([values for _, values in own]),
+        )
 
     def place(self, token: int) -> tuple[int, int]:
         """The sequence that a token is in, and its position there."""

@@ -1,0 +1,210 @@
+"""The page Features: its views without Streamlit, and the page as Streamlit runs it (skipped without)."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from conftest import run
+from interp.app import features, launch
+from interp.app.store import Store
+from interp.errors import InputError
+from interp.figures.feature_dashboard import dashboard_page
+from interp.runs import read_run
+from interp.saes.activations import TopK
+from interp.saes.files import write_sae
+from test_app import texts
+from test_saes import make
+
+PROMPT = features.EXAMPLES[0]
+
+
+@pytest.fixture(scope="module")
+def folder(load, tmp_path_factory):
+    """An SAE of random weights, which has no features of interest, but has features."""
+    path = tmp_path_factory.mktemp("saes") / "sae"
+    write_sae(path, make(load("demo-gpt2"), "resid_post", 3, activation=TopK(5)))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Less text than the page reads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "SEQUENCES", 16)
+        patch.setattr(features, "LENGTH", 64)
+        yield
+
+
+@pytest.fixture(scope="module")
+def read(load, folder, small):
+    return features.Reading(folder)(load("demo-gpt2"))
+
+
+@pytest.fixture(scope="module")
+def found(load, folder):
+    return features.PromptFeatures(folder, PROMPT)(load("demo-gpt2"))
+
+
+def test_the_grid_has_the_prompt_s_strongest(found, read):
+    grid = features.feature_grid(found, read)
+    shown = found.strongest(features.ROWS)
+    assert grid.values.shape == (len(shown), len(found.tokens))
+    for i, feature in enumerate(shown):
+        for position in range(len(found.tokens)):
+            here = dict(features.strongest_at(found, position))
+            value = grid.values[i, position]
+            assert np.isnan(value) if feature not in here else value == here[feature]
+    assert np.isnan(grid.values[:, 0]).all(), "the first position is not counted"
+    assert "not counted" in features.told_of(found, 0)
+    assert f"{found.n_active[3]} active feature" in features.told_of(found, 3)
+
+
+def test_what_is_read_names_features_by_labels(read):
+    best = features.by_label(read)
+    assert set(best) == set(read.labels.labels)
+    f1 = [read.labels.best_scores[read.labels.labels.index(label), 0, 2] for label in best]
+    assert f1 == sorted(f1, reverse=True)
+    labels = replace(read.labels, f1_of=np.where(np.arange(40) == 3, 0.9, 0.1))
+    named = features.Read(read.record, labels, None)
+    label = labels.labels[labels.label_of[3]]
+    assert features.named(3, named) == f"3 ({label})"
+    assert features.named(4, named) == "4"
+
+
+def test_the_last_token_s_best_named_feature_comes_first(found, read):
+    at_last = [feature for feature, _ in features.strongest_at(found, len(found.tokens) - 1)]
+    nothing = features.Read(read.record, None, None)
+    assert features.first_choice(found, nothing) == at_last[0]
+    assert features.by_label(nothing) == {}
+    labels = replace(read.labels, f1_of=np.where(np.arange(40) == at_last[2], 0.9, 0.1))
+    assert features.first_choice(found, features.Read(read.record, labels, None)) == at_last[2]
+
+
+def test_a_feature_s_parts(load, read):
+    result = features.Profile(read, (7,))(load("demo-gpt2"))
+    profile = result.of(7)
+    assert f"{profile.n_active:,} of {result.n_tokens:,}" in features.facts(profile, result.n_tokens)
+    assert features.label_table(profile).rows[0][0] == profile.labels[0].label
+    assert len(features.logit_table(profile).rows) == len(profile.raised)
+    bars = features.writer_bars(profile)
+    assert set(bars.labels) <= {sender for sender, _ in profile.writers}
+    assert features.histogram_html(profile).count("<i ") == len(profile.histogram)
+    drawn = features.contexts_html(profile.contexts, profile.strongest)
+    assert drawn.count(' m"') == len(profile.contexts), "one token of each is marked"
+    silent = replace(profile, n_active=0)
+    assert features.facts(silent, 10) == "Nowhere active in this text."
+
+
+def test_no_token_of_a_context_acts(load, read):
+    profile = features.Profile(read, (7,))(load("demo-gpt2")).of(7)
+    bad = '<img src=x onerror=alert(1)>"'
+    hostile = tuple(replace(c, tokens=(bad,) * len(c.tokens)) for c in profile.contexts)
+    drawn = features.contexts_html(hostile, profile.strongest)
+    assert "<img" not in drawn
+    assert drawn.count("=alert(1)&gt;&quot;  ") == drawn.count("<span"), "no quote ends a title"
+
+
+def test_the_store_reads_once_for_all_features(load, folder, small):
+    store = Store(lambda name: load("demo-gpt2"))
+    first = store.ask("demo-gpt2", features.Reading(folder))
+    assert store.ask("demo-gpt2", features.Reading(folder)) is first
+    profile = store.ask("demo-gpt2", features.Profile(first, (3,)))
+    assert store.ask("demo-gpt2", features.Profile(first, (3,))) is profile
+    assert store.ask("demo-gpt2", features.Profile(first, (4,))) is not profile
+
+
+def test_copied_program_and_command_give_what_is_shown(load, folder, small, read, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = features.Profile(read, (7,))(load("demo-gpt2"))
+    names: dict = {}
+    exec(features.program("demo-gpt2", folder, PROMPT, "demo", 7), names)
+    assert (tmp_path / "features.html").read_text() == dashboard_page(shown)
+    settings = features.arguments(folder, PROMPT, "demo")
+    given = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    assert run("run", "sae_features", "--model", "demo-gpt2", *given, "--out", tmp_path, "--tag", "t") == 0
+    result = read_run(tmp_path / "sae_features" / "t").result
+    assert result.prompt.strongest(5) == names["in_prompt"].strongest(5)
+    own = result.profiles.features[0]
+    again = features.Profile(read, (own,))(load("demo-gpt2")).of(own)
+    there = result.profiles.of(own)
+    assert (there.contexts, there.lower, there.labels) == (again.contexts, again.lower, again.labels)
+    assert [token for token, _ in there.raised] == [token for token, _ in again.raised]
+
+
+def test_the_sae_that_goes_with_a_model():
+    assert features.own_sae("demo-qwen3") == "demo-qwen3"
+    assert features.own_sae("gpt2").startswith("jbloom/")
+    with pytest.raises(InputError, match="sae_train"):
+        features.own_sae("somewhere/else")
+
+
+needs_streamlit = pytest.mark.skipif(
+    importlib.util.find_spec("streamlit") is None, reason="needs Streamlit, the extra 'app'"
+)
+
+
+@pytest.fixture
+def app(folder, small):
+    from streamlit.testing.v1 import AppTest
+
+    page = AppTest.from_file(str(launch.__file__.replace("launch.py", "main.py")), default_timeout=120)
+    page.query_params["page"] = "Features"
+    page.query_params["sae"] = folder
+    return page
+
+
+@needs_streamlit
+def test_the_page_shows_a_feature_and_follows_the_url(app):
+    app.query_params["feature"] = "7"
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert app.subheader[0].value.startswith("Feature 7")
+    assert "Where it is strongest" in texts(app)
+    assert "interp.feature_profiles(model, record, [7])" in texts(app)
+    app.number_input(key="feature").set_value(8).run()
+    assert app.subheader[0].value.startswith("Feature 8")
+    button = next(b for b in app.button if b.key.startswith("at-"))
+    button.click().run()
+    assert app.subheader[0].value.startswith(f"Feature {button.key.removeprefix('at-')}")
+    assert not app.exception
+
+
+@needs_streamlit
+def test_a_label_leads_to_its_feature(app, read):
+    app.run()
+    best = features.by_label(read)
+    label = list(best)[2]
+    app.selectbox(key="by a label").set_value(label).run()
+    assert not app.exception
+    assert app.subheader[0].value.startswith(f"Feature {best[label]}")
+
+
+@needs_streamlit
+@pytest.mark.parametrize("feature", ["40", "-1", "x"])
+def test_a_feature_that_is_not_there_is_said(app, feature):
+    app.query_params["feature"] = feature
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert "There is no feature" in texts(app)
+
+
+@needs_streamlit
+def test_an_sae_that_is_not_there_is_a_sentence(app):
+    app.query_params["sae"] = "nowhere"
+    app.run()
+    assert not app.exception
+    assert "nowhere" in app.error[0].value
+
+
+@needs_streamlit
+def test_a_hostile_prompt_is_a_prompt(app):
+    app.run()
+    app.text_input(key="prompt").set_value("<script>alert(1)</script> ![x](http://127.0.0.1/x.png)").run()
+    assert not app.exception
+    assert not app.error
