@@ -39,6 +39,7 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("size_curve", "size_curve", {"method": "exact", "options": TAUGHT}),
         ("circuit", "circuit", {}),
         ("circuit_parts", "circuit_parts", {}),
+        ("sae_features", "sae_features", {}),
     ),
     "demo-qwen3": (
         *BOTH,

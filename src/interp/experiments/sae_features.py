@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interp.experiments.base import ExperimentConfig, experiment
+from interp.experiments.base import experiment
+from interp.experiments.on_saes import SAEConfig
 
 if TYPE_CHECKING:
     from interp.methods.sae_reading import SAEReadingResult
     from interp.models.base import Model
 
 
-class SAEFeaturesConfig(ExperimentConfig):
-    """`sae` is what `interp.load_sae` takes; `features` those to profile (null: the `n` strongest of the
-    prompt, and the best of each label); `text` is "demo" (for the demo models), a file or a dataset, of which
-    `sequences` of `length` tokens are read. See `interp.methods.sae_reading`."""
+class SAEFeaturesConfig(SAEConfig):
+    """`features` are those to profile (null: the `n` strongest of the prompt, and the best of each label);
+    `text` is "demo" (for the demo models), a file or a dataset, of which `sequences` of `length` tokens are
+    read. See `interp.methods.sae_reading`."""
 
-    sae: str = "demo-gpt2"
     prompt: str | list[int] = "When Mary and John went to the store, John gave a drink to"
     features: list[int] | None = None
     n: int = 20
@@ -33,9 +33,9 @@ def run(config: SAEFeaturesConfig, model: Model) -> SAEReadingResult:
     from interp.methods.sae_reading import sae_reading
     from interp.saes.neuronpedia import neuronpedia_id
     from interp.saes.reading import reading_text
-    from interp.saes.sources import load_sae, sae_folder
+    from interp.saes.sources import sae_folder
 
-    sae = load_sae(config.sae, model)
+    sae = config.dictionary(model)
     text = reading_text(
         model,
         config.text,
