@@ -46,7 +46,7 @@ SMALL = {
     "sae_train": ["training=8", "held_out=2", "length=64", "steps=4", "batch_size=128", "expansion=1"],
     "size_curve": ["n=2", "method=eap", "n_random=1", "options={}"],
 }
-TRAINED = {"train_tuned_lens", "tuned_lens", "sae_ablation", "sae_effects", "sae_features"}
+TRAINED = {"train_tuned_lens", "tuned_lens", "sae_ablation", "sae_effects", "sae_features", "sae_steering"}
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*/*.yaml"))
 
 

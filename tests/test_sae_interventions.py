@@ -23,6 +23,16 @@ SMALL = {
         ["task=facts", "n=3", "steps=1", 'roles=["subject","END"]'],
         ["change=noising", "corrupted=The capital of Japan is", "steps=1"],
     ],
+    "sae_steering": [
+        ["n_tokens=2", "strengths=[-10.0,0.0,10.0]", 'track=[" Paris"]'],
+        [
+            'prompts=["The capital of Japan is","Oh my"]',
+            "op=set",
+            "positions=[-1]",
+            "n_tokens=0",
+            "feature=3",
+        ],
+    ],
 }
 CASES = [(name, settings) for name, several in SMALL.items() for settings in several]
 
@@ -53,7 +63,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(sae_folder, tmp_path, caps
     for setting, said in (
         (f"sae={tmp_path / 'none'}", "no SAE"),
         ("model=demo-qwen3", "another unembedding"),
-        ("task=fact", "did you mean 'facts'"),
+        ("feature=40", "no feature 40") if name == "sae_steering" else ("task=fact", "did you mean 'facts'"),
     ):
         given = [f"sae={sae_folder}", setting]
         arguments = [part for one in given for part in ("--set", one)]

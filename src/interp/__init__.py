@@ -26,6 +26,7 @@ _HOME = {
     "feature_edit": "interp.saes.edits",
     "feature_effects": "interp.methods.feature_effects",
     "ablate_features": "interp.methods.feature_ablation",
+    "steer": "interp.methods.steering",
     "ioi": "interp.methods.ioi",
     "Address": "interp.sites",
     "Edit": "interp.sites",
@@ -126,6 +127,7 @@ __all__ = [
     "resuming",
     "sae_features",
     "size_curve",
+    "steer",
     "train_sae",
     "train_tuned_lens",
     "tuned_lens",
@@ -164,6 +166,7 @@ if TYPE_CHECKING:
     from interp.methods.path_patching import path_patching
     from interp.methods.sae_features import sae_features
     from interp.methods.size_curve import size_curve
+    from interp.methods.steering import steer
     from interp.methods.tuned_lens import TunedLens, tuned_lens
     from interp.models.base import Model
     from interp.models.layouts import Layout

@@ -1,0 +1,102 @@
+"""Steering by features and directions, against plain runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from interp import feature_edit, steer
+from interp.errors import EditError, InputError, SiteError
+from interp.results import read_result
+from interp.saes.activations import Standard
+from interp.sites import Address, Edit
+from test_saes import make
+
+PROMPTS = ["The capital of France is", "Mary and John went to the"]  # of different lengths
+STRENGTHS = [-400.0, 0.0, 400.0]
+
+
+@pytest.mark.parametrize("positions", [None, [1, -1]])
+@pytest.mark.parametrize("op", ["add", "set"])
+def test_every_strength_is_a_run_of_its_own(load, op, positions):
+    model = load("demo-qwen3")
+    sae = make(model, "resid_post", 2, activation=Standard())
+    asked = {"sae": sae, "feature": 7, "op": op, "positions": positions}
+    found = steer(model, PROMPTS, STRENGTHS, **asked, track=[" Paris", " store"], n_tokens=3, k=4)
+    for i, prompt in enumerate(PROMPTS):
+        ids = model.to_tokens(prompt).row(0)
+        plain = model.forward(prompt)[0, -1].double()
+        for s, strength in enumerate(STRENGTHS):
+            grown, first = list(ids), None
+            for _ in range(3):  # what was said is steered too, where no positions are given
+                where = range(1, len(grown)) if positions is None else [1, len(ids) - 1]
+                edit = feature_edit(sae, op, 7, value=strength, positions=where)
+                last = model.forward([grown], [edit])[0, -1].double()
+                first = last if first is None else first
+                grown.append(int(last.argmax()))
+            assert found.said[i][s] == "".join(model.labels(grown[len(ids) :]))
+            p = first.softmax(-1)
+            tracked = [p[model.to_single_token(token)].item() for token in (" Paris", " store")]
+            assert found.probabilities[i, s].tolist() == pytest.approx(tracked, rel=1e-3, abs=1e-6)
+            top = p.topk(4)
+            assert found.top_probabilities[i, s].tolist() == pytest.approx(top.values.tolist(), rel=1e-3)
+            assert list(found.top[i][s]) == model.labels(top.indices)
+            kl = (plain.softmax(-1) * (plain.log_softmax(-1) - first.log_softmax(-1))).sum().item()
+            assert found.kl[i, s] == pytest.approx(kl, rel=1e-2, abs=1e-5)
+    if op == "add":
+        np.testing.assert_allclose(found.kl[:, 1], 0, atol=1e-8)
+        assert all(rows[1] == before for rows, before in zip(found.said, found.said_before, strict=True))
+        np.testing.assert_allclose(found.probabilities[:, 1], found.probabilities_before, rtol=1e-4)
+    assert found.kl[:, 2].min() > 1e-3
+    assert read_result(found.to_dict()).to_dict() == found.to_dict()
+
+
+def test_a_feature_is_a_direction_where_nothing_is_normalised(load):
+    """Adding to a feature adds its direction, on any backend."""
+    model = load("demo-gpt2")
+    sae = make(model, "resid_post", 2, activation=Standard())
+    a = steer(model, PROMPTS, STRENGTHS, sae=sae, feature=7, n_tokens=2)
+    b = steer(model, PROMPTS, STRENGTHS, direction=sae.W_dec[7], at=Address("resid_post", 2), n_tokens=2)
+    np.testing.assert_allclose(a.top_probabilities, b.top_probabilities, rtol=1e-3)
+    assert (a.said, a.top) == (b.said, b.top)
+    assert a.activation is not None
+    assert b.activation is None
+    x = model.run_with_cache(PROMPTS[0], [sae.address])[sae.address][0]
+    assert a.activation[0] == pytest.approx(sae.encode(x)[1:, 7].max().item(), rel=1e-4)
+    edit = Edit.add("resid_post", 2, value=-400 * sae.W_dec[7], positions=range(1, 6))
+    best = model.forward(PROMPTS[0], [edit])[0, -1].softmax(-1).max().item()
+    assert a.top_probabilities[0, 0, 0] == pytest.approx(best, rel=1e-3)
+
+
+def test_what_cannot_be_steered_is_refused(load):
+    model = load("demo-gpt2")
+    sae = make(model, "resid_post", 2)
+    by = {"sae": sae, "feature": 1}
+    plain = {"direction": torch.ones(192), "at": Address("resid_post", 2)}
+    for strengths, asked, said in (
+        ([1.0], {}, "Steer by a feature"),
+        ([1.0], {**by, **plain}, "Steer by a feature"),
+        ([1.0], {"sae": sae}, "Steer by a feature"),
+        ([1.0], {"sae": sae, "at": plain["at"]}, "Steer by a feature"),
+        ([1.0], {**plain, "op": "set"}, "no activation"),
+        ([1.0], {**by, "op": "ad"}, "did you mean 'add'"),
+        ([], by, "rising"),
+        ([2.0, 1.0], by, "rising"),
+        ([1.0], {**by, "n_tokens": -1}, "at least 0"),
+        ([1.0], {**by, "n_tokens": 128}, "at most 128"),
+        ([1.0], {**by, "track": [" Paris is"]}, "token"),
+    ):
+        with pytest.raises(InputError, match=said):
+            steer(model, PROMPTS, strengths, **asked)
+    with pytest.raises(InputError, match="two tokens"):
+        steer(model, [[5]], [1.0], **by)
+    with pytest.raises(EditError, match="no feature 40"):
+        steer(model, PROMPTS, [1.0], sae=sae, feature=40)
+    with pytest.raises(EditError, match="broadcast"):
+        steer(model, PROMPTS, [1.0], direction=torch.ones(3), at=Address("resid_post", 2))
+    for positions in ([9], [-9]):
+        with pytest.raises(SiteError, match="out of range"):
+            steer(model, PROMPTS, [1.0], **by, positions=positions)
+    with pytest.raises(InputError, match="another unembedding"):
+        steer(load("demo-qwen3"), PROMPTS, [1.0], **by)
