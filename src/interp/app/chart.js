@@ -1,5 +1,5 @@
 // A chart as SVG. It is parsed apart from the page, and every text in it was escaped where it was drawn.
 export default function ({ parentElement, data }) {
   const drawn = new DOMParser().parseFromString(data.svg, "text/html").querySelector("svg");
-  parentElement.querySelector(".chart-host").replaceChildren(document.importNode(drawn, true));
+  framed(parentElement, (host) => host.replaceChildren(document.importNode(drawn, true)));
 }

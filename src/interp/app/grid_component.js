@@ -1,5 +1,4 @@
-
 export default function ({ parentElement, data, setTriggerValue }) {
   const report = (row, column) => setTriggerValue("cell", [row, column]);
-  drawGrid(parentElement.querySelector(".interp-grid"), data, data.clickable ? report : null);
+  framed(parentElement, (host) => interpFrame.drawGrid(host, data, data.clickable ? report : null));
 }

@@ -5,6 +5,7 @@ Streamlit reads Markdown in most of what it shows; what comes from a prompt goes
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,13 @@ def store() -> Visit:
     return Visit(shared())
 
 
+def _component(name: str, script: str) -> Any:
+    """A component that is drawn in the frame's style."""
+    return st.components.v2.component(
+        name, html='<div class="host"></div>', js=_file("framed.js") + _file(script)
+    )
+
+
 @contextmanager
 def sentences() -> Iterator[None]:
     """An error that is meant for people is shown here, as its sentence; the rest of the page goes on. A fault
@@ -82,7 +90,9 @@ def page_choice(pages: Sequence[str]) -> str:
         st.query_params.update({"page": new, **place})
 
     st.html(f"<style>{_file('page.css')}</style>")
-    st.components.v2.component("interp_one_step", js=_file("one_step.js"))(key="one-step", height=0)
+    style = GRID_STYLE + CHARTS + html.shades() + _file("host.css")
+    frame = f"const STYLE = {json.dumps(style)};\n{GRID_SCRIPT}{_file('frame.js')}"
+    st.components.v2.component("interp_frame", js=frame)(key="frame", height=0)
     with st.container(horizontal=True, vertical_alignment="center", key="header"):
         st.html('<span class="wordmark">interp</span>', width="content")
         st.segmented_control(
@@ -118,7 +128,7 @@ def begin_with(values: dict[str, str]) -> None:
 def text(label: str, key: str, **options: Any) -> str:
     """A line of text, kept in the URL, that is read as it is typed."""
     begun = st.session_state.get("begin", {}).get(key, "")
-    return st.text_input(label, begun, key=key, bind="query-params", live=True, **options)
+    return st.text_input(label, begun, key=key, bind="query-params", live="150ms", **options)
 
 
 def number(label: str, key: str, value: Number, **options: Any) -> Number:
@@ -213,12 +223,7 @@ def mount_grid(
     drawn: dict[str, Any], *, key: str, on_click: Callable[[int, int], None] | None = None
 ) -> None:
     """The grid component with what `cells` made for it."""
-    mount = st.components.v2.component(
-        "interp_grid",
-        html='<div class="interp-grid"></div>',
-        css=GRID_STYLE + html.shades() + _file("host.css"),
-        js=GRID_SCRIPT + _file("grid_component.js"),
-    )
+    mount = _component("interp_grid", "grid_component.js")
 
     def report() -> None:
         cell = st.session_state[key].cell
@@ -256,12 +261,7 @@ def show_chart(block: Chart, *, key: str) -> None:
     numbers = block.table
     if block.title:
         st.markdown(f"**{plain(block.title)}**")
-    mount = st.components.v2.component(
-        "interp_chart",
-        html='<div class="chart-host"></div>',
-        css=CHARTS + _file("host.css"),
-        js=_file("chart.js"),
-    )
+    mount = _component("interp_chart", "chart.js")
     mount(data={"svg": svg(chart(block), label=numbers.title)}, key=key)
     if block.key:
         st.caption(plain(block.key))

@@ -9,7 +9,7 @@
 //        framed: [[row, column]], selected: [row, column] | null, key?, legend?: [[shade, number]],
 //        look?: "strip" (one row that wraps, without headings) | "list" (rows of text)}
 
-const MOST = 2400;
+const MOST = 1500;
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Home: [0, -1e6], End: [0, 1e6] };
 
 const element = (name, properties = {}, ...children) => {
@@ -82,7 +82,7 @@ function makeGrid(host, size, paint) {
   grid.announce = (line, place) => (live.textContent = grid.spoken(line, place));
   grid.show = (data, onCell) => {
     Object.assign(grid, { data, onCell });
-    host.className = ["interp-grid", data.look, onCell && "clickable"].filter(Boolean).join(" ");
+    host.className = ["host interp-grid", data.look, onCell && "clickable"].filter(Boolean).join(" ");
     caption.textContent = data.caption || "";
     const swatches = (data.legend || []).map(([shade, number]) => element("span", { className: shade, textContent: number }));
     key.hidden = !data.key && !data.legend;

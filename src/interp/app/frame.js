@@ -1,3 +1,6 @@
+
+// Of the whole app, once. STYLE stands before this, and the grid's own script.
+
 // What follows from one act of the user is one step of the browser's history, however many parameters change.
 let acted = false;
 const push = history.pushState.bind(history);
@@ -7,5 +10,11 @@ history.pushState = (...step) => {
   else history.replaceState(...step);
   acted = false;
 };
+
+// Script and style of grids and charts are sent once, and not with each of them.
+const style = new CSSStyleSheet();
+style.replaceSync(STYLE);
+globalThis.interpFrame = { drawGrid, style };
+dispatchEvent(new Event("interp-frame"));
 
 export default function () {}
