@@ -28,6 +28,8 @@ bench: $(VENV)/.test  ## sweeps side by side with other libraries; writes docs/b
 	$(BIN)/python bench/loading.py --write
 	$(BIN)/python bench/edges.py --write
 	$(BIN)/python bench/published.py --write
+	$(INSTALL) -c constraints.txt -e '.[app,dev]'
+	$(BIN)/python bench/app.py --write
 
 bench-saes: $(SAELENS)/.test  ## training sparse autoencoders, beside SAELens
 	$(SAELENS)/bin/python bench/saes.py --write

@@ -99,29 +99,27 @@ class Said:
     column: int
     k: int = 10
 
-    def __call__(self, model: Model) -> tuple[Run, Run, Run]:
-        clean, corrupted = model.to_tokens(self.sweep.clean), model.to_tokens(self.sweep.corrupted)
-        donor, base = (clean, corrupted) if self.sweep.direction == "denoising" else (corrupted, clean)
-        edit = self._edit(model, donor)
-        logits = [model.forward(clean), model.forward(corrupted), model.forward(base, [edit])]
-        runs = zip(("clean", "corrupted", "patched"), logits, strict=True)
-        first, second, third = (self._run(model, name, run[0, -1]) for name, run in runs)
-        return first, second, third
-
-    def _edit(self, model: Model, donor: Any) -> Edit:
-        """The patch of the cell."""
+    def __call__(self, model: Model) -> tuple[Run, ...]:
+        prompts = [model.to_tokens(prompt) for prompt in (self.sweep.clean, self.sweep.corrupted)]
+        differing_positions(*(tokens.row(0) for tokens in prompts))  # refuses prompts that do not align
         site, by = PARTS[self.sweep.part]
-        if not 0 <= self.layer < model.arch.n_layers:
-            raise InputError(
-                f"There is no layer {self.layer}; layers go from 0 to {model.arch.n_layers - 1}."
-            )
-        n = donor.lengths[0] if by == "position" else model.arch.n_heads
+        arch = model.arch
+        if not 0 <= self.layer < arch.n_layers:
+            raise InputError(f"There is no layer {self.layer}; layers go from 0 to {arch.n_layers - 1}.")
+        n = prompts[0].lengths[0] if by == "position" else arch.n_heads
         if not 0 <= self.column < n:
             raise InputError(f"There is no {by} {self.column}; they go from 0 to {n - 1}.")
-        value = model.run_with_cache(donor, [(site, self.layer)])[site, self.layer][0]  # [pos, (head,) width]
+        unpatched = model.run_with_cache([tokens.row(0) for tokens in prompts], [(site, self.layer)])
+        donor, base = (0, 1) if self.sweep.direction == "denoising" else (1, 0)
+        value = unpatched[site, self.layer][donor]  # [pos, (head,) width]
         if by == "head":  # at all positions
-            return Edit.set(site, self.layer, value=value[:, self.column, None], heads=self.column)
-        return Edit.set(site, self.layer, value=value[self.column], positions=self.column)
+            edit = Edit.set(site, self.layer, value=value[:, self.column, None], heads=self.column)
+        else:
+            edit = Edit.set(site, self.layer, value=value[self.column], positions=self.column)
+        patched = model.forward(prompts[base], [edit])
+        last = (*unpatched.logits[:, -1], patched[0, -1])
+        names = ("clean", "corrupted", "patched")
+        return tuple(self._run(model, name, logits) for name, logits in zip(names, last, strict=True))
 
     def _run(self, model: Model, name: str, logits: torch.Tensor) -> Run:
         probs = logits.double().softmax(-1)
@@ -236,7 +234,7 @@ def recovery_grid(result: PatchSweepResult) -> Grid:
     return replace(grid, title=f"Recovery at {result.site}, by layer and {result.by}")
 
 
-def metric_table(result: PatchSweepResult, runs: tuple[Run, Run, Run], cell: tuple[int, int]) -> Table:
+def metric_table(result: PatchSweepResult, runs: tuple[Run, ...], cell: tuple[int, int]) -> Table:
     """The metric, and the probabilities that it is made of, in the three runs; and the cell's recovery."""
     clean, corrupted = float(result.clean_values[0]), float(result.corrupted_values[0])
     recovery = float(result.recovery[cell])
@@ -252,7 +250,7 @@ def metric_table(result: PatchSweepResult, runs: tuple[Run, Run, Run], cell: tup
     return Table(("", "clean", "corrupted", "patched"), tuple(rows))
 
 
-def said_table(runs: tuple[Run, Run, Run]) -> Table:
+def said_table(runs: tuple[Run, ...]) -> Table:
     """The likeliest next tokens of the three runs, side by side."""
     columns = ("rank", *(text for run in runs for text in (f"{run.name} says", "prob.")))
     rows: list[tuple[str | float, ...]] = []

@@ -1,0 +1,180 @@
+"""How soon the app answers, in a real browser: from a changed prompt to the drawn page, from a click to its
+detail.
+
+    python bench/app.py [--tries 20] [--write]
+
+Chromium without a window, driven by Playwright, beside the server on the same machine. Times are taken in the
+page: from the event (Enter in the prompt, or the click on a cell) to the last frame in which any text of the
+page changes, after which nothing changes for a second and Streamlit says that its script has ended. No try
+repeats a prompt or a cell, so that none is answered from memory. A prompt that is typed without Enter is
+taken when the typing has paused; that pause is not in these times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import socket
+import statistics
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import permutations
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlencode
+
+import torch
+from tables import put
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+from interp.app.launch import command
+from interp.models.registry import KNOWN
+
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
+TRIES = 20
+PLACES = ("France", "Japan", "Italy", "Spain", "Germany", "Egypt", "Russia", "China")  # of one token each
+PROMPTS = [f"The friends of {a} and {b} live in" for a, b in permutations(PLACES, 2)]
+RUNNING = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'running'"
+LENS = "[role=grid] >> nth=0"  # the first grid of a page
+
+#: `measured(event)` resolves to milliseconds from the next such event to the last change of any text.
+MEASURE = """
+() => {
+  const roots = (root) =>
+    [root, ...[...root.querySelectorAll('*')].flatMap((e) => (e.shadowRoot ? roots(e.shadowRoot) : []))];
+  const said = () => roots(document.querySelector('[data-testid=stMain]')).map((root) =>
+    [...root.children].map((e) => e.innerText ?? e.textContent).join('')).join('|');
+  const running = () => RUNNING;
+  window.measured = (kind) => new Promise((done) => {
+    let before = said();
+    addEventListener(kind, (event) => {
+      const began = event.timeStamp;
+      let last = began, ran = false;
+      const frame = () => {
+        const now = performance.now(), shown = said();
+        if (shown !== before) { before = shown; last = now; }
+        ran = ran || running();
+        if (ran && !running() && now - last > 1000) done(last - began);
+        else requestAnimationFrame(frame);
+      };
+      requestAnimationFrame(frame);
+    }, { once: true, capture: true });
+  });
+}
+"""
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The app at a free port; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(command(port, browser=False), stdout=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def timed(page: Any, event: str, act: Any) -> float:
+    """Seconds from an event, which `act` causes, to the last change of the page."""
+    page.evaluate("(kind) => { window.result = window.measured(kind); }", event)
+    act()
+    return page.evaluate("() => window.result") / 1000
+
+
+def opened(page: Any, address: str, parameters: dict[str, str]) -> None:
+    page.goto(f"{address}/?{urlencode(parameters)}")
+    page.wait_for_selector(LENS, timeout=300_000)
+    page.wait_for_function(
+        "document.querySelector('[data-testid=stApp]').dataset.testScriptState !== 'running'"
+    )
+    page.evaluate(MEASURE.replace("RUNNING", RUNNING))
+
+
+def prompts(page: Any, label: str, tries: int) -> list[float]:
+    """A new prompt and Enter, so often."""
+    field, times = page.get_by_label(label, exact=True), []
+    for prompt in PROMPTS[: tries + 2]:
+        field.fill(prompt)
+        times.append(timed(page, "keydown", lambda: field.press("Enter")))
+        if page.locator("[data-testid=stAlert]").count():
+            raise SystemExit(f"{prompt!r}: {page.locator('[data-testid=stAlert]').first.inner_text()}")
+    return times[2:]
+
+
+def clicks(page: Any, tries: int) -> list[float]:
+    """A click on another cell of the first grid, so often."""
+    cells, times = page.locator(LENS).locator("[role=gridcell]"), []
+    n = cells.count()
+    for i in range(tries + 2):
+        times.append(timed(page, "click", cells.nth(i * 37 % n).click))
+    return times[2:]
+
+
+def small_gpt2(folder: str) -> str:
+    """GPT-2 small's dimensions with random weights, large enough that prompts differ."""
+    torch.manual_seed(0)
+    GPT2LMHeadModel(GPT2Config(initializer_range=0.08)).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(KNOWN["demo-gpt2"].source).save_pretrained(folder)  # any will do
+    return folder
+
+
+def shown(times: list[float]) -> str:
+    """Median and 90th percentile, in seconds."""
+    return f"{statistics.median(times):.2f} | {statistics.quantiles(times, n=10)[-1]:.2f}"
+
+
+def main() -> None:
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(description="How soon the app answers.")
+    parser.add_argument("--tries", type=int, default=TRIES)
+    parser.add_argument("--write", action="store_true", help="write the table into docs/benchmarks.md")
+    options = parser.parse_args()
+    lines = [
+        "| model | page and event | median (s) | 90th percentile (s) |",
+        "|---|---|---|---|",
+    ]
+    with TemporaryDirectory() as folder, serving() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*FLAGS])
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        for name, model in (
+            ("demo-gpt2", "demo-gpt2"),
+            ("demo-qwen3", "demo-qwen3"),
+            ("GPT-2 small dimensions", small_gpt2(folder)),
+        ):
+            last, tokens = PROMPTS[-1], {"answer": " Paris", "foil": " Tokyo", "target": " Paris"}
+            opened(page, address, {"model": model, "prompt": last, **tokens})
+            explored = prompts(page, "Prompt", options.tries)
+            clicked = clicks(page, options.tries)
+            pair = {"clean": last, "corrupted": PROMPTS[-2]}
+            opened(page, address, {"page": "Trace", "model": model, **pair, **tokens})
+            traced = prompts(page, "Corrupted prompt", options.tries)
+            for what, times in (
+                ("Explore, a changed prompt", explored),
+                ("Explore, a click on a cell", clicked),
+                ("Trace, a changed prompt", traced),
+            ):
+                lines.append(f"| {name} | {what} | {shown(times)} |")
+                print(lines[-1], flush=True)
+        browser.close()
+    table = "\n".join(lines) + "\n"
+    if options.write:
+        put("app", table)
+
+
+if __name__ == "__main__":
+    main()
