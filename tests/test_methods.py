@@ -11,7 +11,9 @@ import torch
 import interp
 from interp import Edit
 from interp.errors import DegeneratePairError, InputError
+from interp.methods import logit_lens
 from interp.methods.causal_tracing import draw_noise
+from interp.progress import listening
 
 CLEAN, CORRUPTED = "The capital of France is", "The capital of Japan is"
 PAIR = {"clean": CLEAN, "corrupted": CORRUPTED, "answer": " Paris", "foil": " Tokyo"}
@@ -75,6 +77,20 @@ def test_the_answer_by_default_is_what_the_model_says(model):
 
 def test_no_crossover_where_the_answer_does_not_win(model):
     assert interp.logit_lens(model, CLEAN, " Tokyo").crossover_layer is None
+
+
+def test_a_long_prompt_is_read_in_pieces(load, monkeypatch):
+    model = load("tiny-llama")
+    ids = [i % model.arch.d_vocab for i in range(1, 25)]
+    whole = interp.logit_lens(model, ids, position="all", k=3)
+    monkeypatch.setattr(logit_lens, "AT_ONCE", 5 * (model.arch.n_layers + 1) * model.arch.d_vocab)
+    heard = []
+    with listening(lambda *said: heard.append(said)):
+        pieces = interp.logit_lens(model, ids, position="all", k=3)
+    assert heard == [("positions", done, 24) for done in (0, 5, 10, 15, 20, 24)]
+    for name in ("answer_prob", "answer_rank", "entropy", "kl_to_final", "top_ids", "top_probs"):
+        np.testing.assert_allclose(getattr(pieces, name), getattr(whole, name), rtol=1e-5, atol=1e-6)
+    assert pieces.top_tokens == whole.top_tokens
 
 
 @pytest.mark.parametrize("site", ["attn_out", "mlp_out"])

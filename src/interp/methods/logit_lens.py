@@ -20,6 +20,7 @@ from torch import Tensor
 
 from interp.errors import InputError, nearest
 from interp.models.base import Model
+from interp.progress import report
 from interp.provenance import Provenance
 from interp.readout import kl_divergence
 from interp.results import Result
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 LensSite = Literal["resid", "attn_out", "mlp_out"]
 SITES: tuple[str, ...] = ("resid", "attn_out", "mlp_out")
+AT_ONCE = 2**22  # logits that are looked at together
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -125,20 +127,15 @@ def logit_lens(
     ids = tokens.repeat(1).row(0)
     positions = _positions(position, len(ids))
 
-    read, final = lens_logits(model, prompt, positions, site=site, lens=lens)
+    states, final = _translated(model, prompt, positions, site, lens)  # [layer, pos, d_model], [pos, d_vocab]
     answer_id = int(final[-1].argmax()) if answer is None else model.to_single_token(answer)
-
-    log_probs = read.log_softmax(-1)
-    probs = log_probs.exp()
-    target = read[..., answer_id, None]
-    top = probs.topk(k, dim=-1)  # [layer, pos, k]
-
+    found = _measured(model, states, final, answer_id, k)
     one = position != "all"
 
-    def array(x: Tensor) -> np.ndarray:
-        return (x[:, 0] if one else x).numpy()
+    def array(name: str) -> np.ndarray:
+        return (found[name][:, 0] if one else found[name]).numpy()
 
-    top_ids = array(top.indices)
+    top_ids = array("top_ids")
     n_layers = model.arch.n_layers
     return LogitLensResult(
         provenance=Provenance.of(model, seed=seed),
@@ -149,15 +146,15 @@ def logit_lens(
         answer_id=answer_id,
         site=site,
         layers=(*(["embed"] if site == "resid" else []), *map(str, range(n_layers))),
-        answer_prob=array(probs[..., answer_id]),
-        answer_rank=array((read > target).sum(-1) + 1),
-        entropy=array(-(probs * log_probs).sum(-1)),
-        kl_to_final=array(kl_divergence(final, read)),
+        answer_prob=array("answer_prob"),
+        answer_rank=array("answer_rank"),
+        entropy=array("entropy"),
+        kl_to_final=array("kl_to_final"),
         top_ids=top_ids,
-        top_probs=array(top.values),
+        top_probs=array("top_probs"),
         top_tokens=_texts(model, top_ids),
         final_top_token=model.labels([int(final[-1].argmax())])[0],
-        final_top_prob=float(final[-1].softmax(-1).max()),
+        final_top_prob=float(final[-1].double().softmax(-1).max()),
         lens="plain" if lens is None else "tuned",
     )
 
@@ -171,11 +168,50 @@ def lens_logits(
     lens: TunedLens | None = None,
 ) -> tuple[Float[Tensor, "layer pos d_vocab"], Float[Tensor, "pos d_vocab"]]:
     """The logits that the lens reads at each layer, and the model's own, in float64 on the CPU."""
-    states, logits = _states(model, prompt, site, list(positions))  # [layer, pos, d_model], [pos, d_vocab]
+    states, final = _translated(model, prompt, list(positions), site, lens)
+    return model.unembed(states).cpu().double(), final.double().cpu()
+
+
+def _measured(
+    model: Model,
+    states: Float[Tensor, "layer pos d_model"],
+    final: Float[Tensor, "pos d_vocab"],
+    answer_id: int,
+    k: int,
+) -> dict[str, Tensor]:
+    """What the result holds of each state, [layer, pos] and [layer, pos, k]; some positions at a time, as the
+    logits of a long prompt would fill the memory."""
+    n, step = len(final), max(1, AT_ONCE // (len(states) * final.shape[-1]))
+    parts = []
+    for start in range(0, n, step):
+        report("positions", start, n)
+        here = slice(start, start + step)
+        read = model.unembed(states[:, here]).cpu().double()  # [layer, pos, d_vocab]
+        log_probs = read.log_softmax(-1)
+        probs = log_probs.exp()
+        top = probs.topk(k, dim=-1)  # [layer, pos, k]
+        part = {
+            "answer_prob": probs[..., answer_id],
+            "answer_rank": (read > read[..., answer_id, None]).sum(-1) + 1,
+            "entropy": -(probs * log_probs).sum(-1),
+            "kl_to_final": kl_divergence(final[here].double().cpu(), read),
+            "top_ids": top.indices,
+            "top_probs": top.values,
+        }
+        parts.append(part)
+    report("positions", n, n)
+    return {name: torch.cat([part[name] for part in parts], dim=1) for name in parts[0]}
+
+
+def _translated(
+    model: Model, prompt: Prompt, positions: list[int], site: str, lens: TunedLens | None
+) -> tuple[Tensor, Tensor]:
+    """What is unembedded, [layer, pos, d_model], and the final logits [pos, d_vocab]."""
+    states, logits = _states(model, prompt, site, positions)
     if lens is not None:
         lens.check_fits(model)
         states = lens.translate(states)
-    return model.unembed(states).cpu().double(), logits.double().cpu()
+    return states, logits
 
 
 def _positions(position: int | str, n: int) -> list[int]:
