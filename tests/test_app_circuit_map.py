@@ -131,8 +131,9 @@ def test_an_empty_circuit_has_nothing_to_pick(load):
 def test_the_examples_are_answered(load, name, example):
     model, values = load(name), example[1]
     probs = model.forward(values["prompt"])[0, -1].softmax(-1)
-    assert float(probs[model.to_single_token(values["answer"])]) > 0.9
-    assert model.to_single_token(values["foil"])
+    asked = circuit_map.KnockOut.typed(**values)
+    assert float(probs[model.to_single_token(asked.answer)]) > 0.9
+    assert model.to_single_token(asked.foil)
     find_heads(model.arch, circuit_map.picked(values["heads"]))
 
 

@@ -20,13 +20,13 @@ needs_streamlit = pytest.mark.skipif(
     importlib.util.find_spec("streamlit") is None, reason="needs Streamlit, the extra 'app'"
 )
 DEMOS = ["demo-gpt2", "demo-qwen3"]
-CAPITALS = contrast.Contrast(**contrast.EXAMPLES[0][1])
+CAPITALS = contrast.Contrast.typed(**contrast.EXAMPLES[0][1])
 
 
 @pytest.mark.parametrize("name", DEMOS)
 @pytest.mark.parametrize("example", contrast.EXAMPLES, ids=lambda e: e[0])
 def test_the_examples_part_and_the_grid_says_where(load, name, example):
-    result = contrast.Contrast(**example[1])(load(name))
+    result = contrast.Contrast.typed(**example[1])(load(name))
     assert result.marks[:, -1].tolist() == [1, -1]
     grid = contrast.side_by_side(result)
     assert grid.values.shape == (len(result.layers), 4)
@@ -56,17 +56,17 @@ def test_another_position_is_that_of_the_prompts_cut_there(load):
     """The model is causal: what is read before the end is what a shorter prompt says at its end."""
     model = load("demo-gpt2")
     values = contrast.EXAMPLES[0][1]
-    there = contrast.Contrast(**values, position=-2)(model)
+    there = contrast.Contrast.typed(**values, position=-2)(model)
     shorter = values | {"first": "The capital of France", "second": "The capital of Japan"}
-    cut = contrast.Contrast(**shorter)(model)
+    cut = contrast.Contrast.typed(**shorter)(model)
     np.testing.assert_allclose(there.ahead, cut.ahead, atol=1e-3)
     assert there.top_tokens == cut.top_tokens
     with pytest.raises(interp.InterpError, match="no position -99"):
-        contrast.Contrast(**values, position=-99)(model)
+        contrast.Contrast.typed(**values, position=-99)(model)
 
 
 def test_copied_program_and_command_give_what_is_shown(load, tmp_path):
-    question = contrast.Contrast(**contrast.EXAMPLES[1][1], margin=2.5, position=-1)
+    question = contrast.Contrast.typed(**contrast.EXAMPLES[1][1], margin=2.5, position=-1)
     shown = plain(question(load("demo-gpt2")))
     names: dict = {}
     exec(as_python("demo-gpt2", question), names)

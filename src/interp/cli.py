@@ -210,6 +210,7 @@ def serve(
     *,
     port: int = 8501,
     model: str | None = None,
+    out: Path = Path("outputs"),
     browser: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Start the app, for this machine only; needs the extra: pip install 'interp-lab[app]'.
@@ -220,12 +221,14 @@ def serve(
         It will be at http://127.0.0.1:PORT.
     model
         What the pages begin with: a short name, a Hugging Face id or a folder; any other can be chosen there.
+    out
+        Where the runs are that the page Runs shows.
     browser
         Open it in a browser.
     """
     from interp.app.launch import launch
 
-    code = launch(port, browser=browser, model=model)
+    code = launch(port, browser=browser, model=model, out=out)
     if code:
         sys.exit(code)
 

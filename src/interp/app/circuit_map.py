@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from interp.app.explore import read_token
 from interp.app.questions import LibraryQuestion
 from interp.errors import InputError
 from interp.figures.notation import count
@@ -24,8 +25,8 @@ EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = (
         {
             "heads": "0.5",
             "prompt": "When Mary and John went to the store, John gave a drink to",
-            "answer": " Mary",
-            "foil": " John",
+            "answer": "␣Mary",
+            "foil": "␣John",
         },
     ),
     (
@@ -33,13 +34,13 @@ EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = (
         {
             "heads": "2.3,2.4,2.5",
             "prompt": " Mary Tom Paul Anna Mary Tom Paul",
-            "answer": " Anna",
-            "foil": " Tom",
+            "answer": "␣Anna",
+            "foil": "␣Tom",
         },
     ),
     (
         "A capital",
-        {"heads": "0.5,3.1", "prompt": "The capital of France is", "answer": " Paris", "foil": " Tokyo"},
+        {"heads": "0.5,3.1", "prompt": "The capital of France is", "answer": "␣Paris", "foil": "␣Tokyo"},
     ),
 )
 SCORES = ("induction", "duplicate_token", "previous_token")
@@ -105,6 +106,17 @@ class KnockOut(LibraryQuestion):
     heads: tuple[str, ...]
     answer: str
     foil: str | None
+
+    @classmethod
+    def typed(cls, *, prompt: str, heads: str, answer: str, foil: str) -> KnockOut:
+        """As a person writes it: heads in a line, tokens with visible spaces, no foil where it is empty."""
+        return cls(prompt, picked(heads), read_token(answer), read_token(foil) or None)
+
+    def work(self, model: Model) -> float:
+        """About how many tokens go through the whole model, with `interp.knock_out`'s own numbers of texts: the
+        reference, and every branch of every text, half of it as a branch begins at its first head."""
+        prompt = model.to_tokens(self.prompt).lengths[0]
+        return 12 * max(prompt, 64) + (prompt + 2 * (64 + 51)) * (1 + 4 * 4 / 2)
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from interp.app import explore
-from interp.app.explore import Lens
+from interp.app.explore import Lens, read_token
 from interp.app.questions import LibraryQuestion
 from interp.figures.notation import brief, decimal, probability, show_token
 from interp.figures.view import Axis, Grid, Table
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from interp.methods.contrast import ContrastResult
     from interp.methods.logit_lens import LogitLensResult
 
-#: Pairs that the demo models know, one click each; the first is what the page begins with.
+#: Pairs that the demo models know, as they stand in the inputs; the page begins with the first.
 EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = (
     (
         "Two capitals",
         {
             "first": "The capital of France is",
             "second": "The capital of Japan is",
-            "target": " Paris",
-            "competitor": " Tokyo",
+            "target": "␣Paris",
+            "competitor": "␣Tokyo",
         },
     ),
     (
@@ -33,8 +33,8 @@ EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = (
         {
             "first": "The Eiffel Tower is in the city of",
             "second": "The Colosseum is in the city of",
-            "target": " Paris",
-            "competitor": " Rome",
+            "target": "␣Paris",
+            "competitor": "␣Rome",
         },
     ),
     (
@@ -42,8 +42,8 @@ EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = (
         {
             "first": "When Mary and John went to the store, John gave a drink to",
             "second": "When Mary and John went to the store, Mary gave a drink to",
-            "target": " Mary",
-            "competitor": " John",
+            "target": "␣Mary",
+            "competitor": "␣John",
         },
     ),
 )
@@ -62,6 +62,11 @@ class Contrast(LibraryQuestion):
     competitor: str
     margin: float = 1.0
     position: int = -1
+
+    @classmethod
+    def typed(cls, *, target: str, competitor: str, **given: Any) -> Contrast:
+        """With tokens as a person writes them."""
+        return cls(target=read_token(target), competitor=read_token(competitor), **given)
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -6,8 +6,10 @@ import importlib.util
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from interp.app.models import BEGIN_WITH
+from interp.app.runs import OUTPUTS
 from interp.app.theme import THEME
 from interp.errors import ConfigError
 
@@ -35,7 +37,9 @@ def command(port: int, *, browser: bool) -> list[str]:
     return [sys.executable, "-m", "interp.app.serve", *given]
 
 
-def launch(port: int, *, browser: bool, model: str | None = None) -> int:
-    """Serve until interrupted; the server's exit code. Pages begin with `model`, by default a demo model."""
-    environment = {**os.environ, **({} if model is None else {BEGIN_WITH: model})}
+def launch(port: int, *, browser: bool, model: str | None = None, out: Path | None = None) -> int:
+    """Serve until interrupted; the server's exit code. Pages begin with `model`, by default a demo model; the
+    runs shown are those in `out`."""
+    given = {BEGIN_WITH: model, OUTPUTS: out}
+    environment = os.environ | {name: str(value) for name, value in given.items() if value is not None}
     return subprocess.call(command(port, browser=browser), env=environment)

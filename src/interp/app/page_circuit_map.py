@@ -31,13 +31,14 @@ def page() -> None:
         foil = widgets.text("Foil (empty: the answer's probability)", "foil")
     widgets.examples(circuit_map.EXAMPLES)
     heads = circuit_map.picked(written)
+    asked = circuit_map.KnockOut.typed(prompt=prompt, heads=written, answer=answer, foil=foil)
     with widgets.sentences():
         _scores(model, heads)
     if not heads:
         st.info("Pick a head: click a cell of a map, or go there with the arrow keys and press Enter.")
     else:
         with widgets.sentences():
-            _knock_out(model, circuit_map.KnockOut(prompt, heads, answer, foil or None))
+            _knock_out(model, asked)
         with widgets.sentences():
             _patterns(model, circuit_map.Patterns(prompt, heads))
     with widgets.sentences():

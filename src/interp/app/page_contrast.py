@@ -28,7 +28,8 @@ def page() -> None:
         competitor = widgets.text("Competitor: what the second is expected to say", "competitor")
     widgets.examples(contrast.EXAMPLES)
     with widgets.sentences():
-        _contrast(model, contrast.Contrast(first, second, target, competitor, margin, position))
+        prompts, read = {"first": first, "second": second}, {"margin": margin, "position": position}
+        _contrast(model, contrast.Contrast.typed(target=target, competitor=competitor, **prompts, **read))
 
 
 def _contrast(model: str, question: contrast.Contrast) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import streamlit as st
@@ -11,15 +10,13 @@ from interp.app import runs, widgets
 from interp.figures.notation import count
 from interp.runs import Run
 
-#: The folder of runs, where the environment names one; else that of the command line, below the server's own.
-FOLDER = "INTERP_OUTPUTS"
 _EVERY, _NONE = "all", "no other"
 _REPORT = 900  # pixels of height
 
 
 def page() -> None:
     st.title("Runs")
-    out = Path(os.environ.get(FOLDER, "outputs"))
+    out = runs.outputs()
     entries = runs.find_runs(out)
     if not entries:
         st.info(widgets.plain(f"There are no runs in {out.absolute()}. Make one, and open this page again:"))

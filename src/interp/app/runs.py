@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from interp.results import Result
     from interp.runs import Run
 
+#: The environment's word for the folder of runs.
+OUTPUTS = "INTERP_OUTPUTS"
 _CHARS, _ITEMS = 60, 8  # of a text and of a list in a table
 _AS_CONFIGURED = ("model", "backend", "dtype", "processing", "seed")
 
@@ -45,6 +48,11 @@ class Entry:
         if not self.finished:
             return "no result"
         return f"{datetime.fromtimestamp(self.finished):%Y-%m-%d %H:%M}"
+
+
+def outputs() -> Path:
+    """The folder of runs that the server was given; else that of the command line, where the server runs."""
+    return Path(os.environ.get(OUTPUTS, "outputs"))
 
 
 def find_runs(out: Path) -> list[Entry]:
@@ -241,7 +249,7 @@ def _distance(a: np.ndarray, b: np.ndarray) -> str:
 def _written(value: Any) -> str:
     """A value of any kind on one short line."""
     if isinstance(value, str):
-        return show_text(value, max_chars=_CHARS) if value.strip() else repr(value)
+        return shorten(show_text(value) if value == value.strip() != "" else repr(value), _CHARS)
     if isinstance(value, tuple | list):
         if len(value) > _ITEMS or any(isinstance(item, tuple | list) for item in value):
             return f"a list of {len(value)}"
