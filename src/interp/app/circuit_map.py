@@ -83,6 +83,20 @@ class Scores(LibraryQuestion):
 
 
 @dataclass(frozen=True)
+class Usable:
+    """Raises what is wrong with a prompt or with heads, once for all that is asked of them."""
+
+    prompt: str
+    heads: tuple[str, ...]
+
+    def __call__(self, model: Model) -> None:
+        from interp.methods.heads import find_heads
+
+        find_heads(model.arch, self.heads)
+        model.to_tokens(self.prompt)
+
+
+@dataclass(frozen=True)
 class Patterns(LibraryQuestion):
     """The attention of the picked heads on the prompt."""
 
@@ -113,8 +127,8 @@ class KnockOut(LibraryQuestion):
         return cls(prompt, picked(heads), read_token(answer), read_token(foil) or None)
 
     def work(self, model: Model) -> float:
-        """About how many tokens go through the whole model, with `interp.knock_out`'s own numbers of texts: the
-        reference, and every branch of every text, half of it as a branch begins at its first head."""
+        """About how many tokens go through the whole model, with the numbers of texts that `interp.knock_out`
+        has by itself: the reference, and half of each branch, as one begins at its first head."""
         prompt = model.to_tokens(self.prompt).lengths[0]
         return 12 * max(prompt, 64) + (prompt + 2 * (64 + 51)) * (1 + 4 * 4 / 2)
 

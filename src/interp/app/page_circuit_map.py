@@ -38,9 +38,11 @@ def page() -> None:
         st.info("Pick a head: click a cell of a map, or go there with the arrow keys and press Enter.")
     else:
         with widgets.sentences():
-            _knock_out(model, asked)
-        with widgets.sentences():
-            _patterns(model, circuit_map.Patterns(prompt, heads))
+            widgets.store().ask(model, circuit_map.Usable(prompt, heads))
+            with widgets.sentences():
+                _knock_out(model, asked)
+            with widgets.sentences():
+                _patterns(model, circuit_map.Patterns(prompt, heads))
     with widgets.sentences():
         _circuit(model, heads)
 
