@@ -81,9 +81,10 @@ $(TL4)/.test: pyproject.toml constraints.txt
 	@touch $@
 
 # SAELens needs another TransformerLens than the core's own environment has.
-$(SAELENS)/.test: pyproject.toml
+$(SAELENS)/.test: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(SAELENS)
-	$(SAELENS)/bin/python -m pip install --quiet sae-lens==6.54.12
+	$(SAELENS)/bin/python -m pip install --quiet -c constraints.txt torch
+	$(SAELENS)/bin/python -m pip install --quiet -c constraints.txt sae-lens==6.54.12
 	$(SAELENS)/bin/python -m pip install --quiet -e '.[dev]'
 	@touch $@
 
