@@ -507,3 +507,19 @@ def test_the_experiment_shows_all_of_it(load, tmp_path, capsys):
     assert "cannot be written" in capsys.readouterr().err
     assert run("run", "sae_features", "--out", tmp_path, "--set", "sae=nowhere") == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", ["transformer_lens", "nnsight"])
+def test_other_backends_read_the_same(load, backend):
+    rows = ids(load("demo-gpt2"), 4, 12)
+    found = []
+    for model in (load("demo-gpt2"), load("demo-gpt2", backend)):
+        sae = make(model, "resid_post", 3, activation=Standard())
+        record = record_features(model, sae, ReadingText.of(rows))
+        found.append((feature_profiles(model, record, [0, 1]), sae_features(model, sae, rows[0])))
+    (profiles, prompt), (others, in_other) = found
+    assert others.writers == profiles.writers
+    np.testing.assert_allclose(others.written, profiles.written, atol=1e-3)
+    np.testing.assert_allclose(others.raised_by, profiles.raised_by, atol=1e-3)
+    assert [c[:2] for c in others.contexts[0]] == [c[:2] for c in profiles.contexts[0]]
+    np.testing.assert_allclose(in_other.values, prompt.values, atol=1e-3)
