@@ -17,7 +17,7 @@ class SAESteeringConfig(SAEConfig):
 
     prompts: str | list[str] = "The capital of France is"
     feature: int = 0
-    strengths: list[float] = [-40.0, -20.0, -10.0, 0.0, 10.0, 20.0, 40.0]  # noqa: RUF012  # pydantic copies it
+    strengths: list[float] = [-200.0, -100.0, -50.0, 0.0, 50.0, 100.0, 200.0]  # noqa: RUF012  # pydantic copies it
     op: Literal["add", "set"] = "add"
     positions: list[int] | None = None
     track: list[str] = []  # noqa: RUF012

@@ -42,18 +42,21 @@ figure, table, report = presented(view)
 
 
 def _verdict(result: SteeringResult) -> str:
-    changed = []
-    for i, rows in enumerate(result.top):
-        by_size = sorted(range(len(result.strengths)), key=lambda s: abs(result.strengths[s]))
-        first = result.said_before[i]
-        at = next((s for s in by_size if result.said[i][s] != first), None)
-        prompt = show_text(result.prompts[i], max_chars=60)
-        if at is None:
-            changed.append(f"{prompt}: the same is said at every strength")
-        else:
-            changed.append(f"{prompt}: something else is said from {measured(result.strengths[at])} on, ")
-            changed[-1] += f"first {brief(rows[at][0])}"
-    return "; ".join(changed) + "."
+    return "; ".join(_change(result, prompt) for prompt in range(len(result.prompts))) + "."
+
+
+def _change(result: SteeringResult, prompt: int) -> str:
+    """At which strengths, the smallest of either sign, another next token is the likeliest."""
+    before, after = result.top_before[prompt], [rows[0] for rows in result.top[prompt]]
+    changes = []
+    for sign in (-1, 1):
+        of_sign = [s for s, strength in enumerate(result.strengths) if strength * sign > 0]
+        by_size = sorted(of_sign, key=lambda s: abs(result.strengths[s]))
+        at = next((s for s in by_size if after[s] != before), None)
+        if at is not None:
+            changes.append(f"{brief(after[at])} at {measured(result.strengths[at])}")
+    named = f"{show_text(result.prompts[prompt], max_chars=60)}: {brief(before)}"
+    return f"{named} becomes {' and '.join(changes)}" if changes else f"{named} at every strength"
 
 
 def _tracked(result: SteeringResult) -> Lines:

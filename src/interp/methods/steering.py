@@ -52,6 +52,7 @@ class SteeringResult(Result):
     probabilities_before: Float[np.ndarray, "prompt tracked"]
     kl: Float[np.ndarray, "prompt strength"]  # KL(unsteered || steered), nats
     top: tuple[tuple[tuple[str, ...], ...], ...]  # [prompt][strength][rank]
+    top_before: tuple[str, ...]  # the likeliest next token, not steered
     top_probabilities: Float[np.ndarray, "prompt strength rank"]
     said: tuple[tuple[str, ...], ...]  # [prompt][strength]: the greedy continuation
     said_before: tuple[str, ...]
@@ -174,6 +175,7 @@ def steer(
         probabilities_before=probabilities[:, 0, tracked].numpy(),
         kl=kl_divergence(logits[:, :1], logits[:, 1:]).numpy(),
         top=tuple(tuple(tuple(model.labels(ids)) for ids in rows) for rows in best.indices.tolist()),
+        top_before=tuple(model.labels(probabilities[:, 0].argmax(-1))),
         top_probabilities=best.values.numpy(),
         said=tuple(tuple(rows[1:]) for rows in said),
         said_before=tuple(rows[0] for rows in said),
