@@ -54,7 +54,15 @@ def main() -> None:
         "| model | features | cells | one sweep (s) | `feature_effects` (s) | loop of forward passes (s) "
         "| loop / sweep | off |"
     )
-    table = "\n".join([f"{options.threads} threads.\n", head, "|---|---|---|---|---|---|---|---|", *rows, ""])
+    table = "\n".join(
+        [
+            f"{options.threads} {'thread' if options.threads == 1 else 'threads'}.\n",
+            head,
+            "|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
     print(table)
     if options.write:
         put("features", table)
