@@ -98,8 +98,6 @@ def page_choice(pages: Sequence[str]) -> str:
         st.segmented_control(
             "Page", pages, key="page", required=True, on_change=turn, label_visibility="collapsed"
         )
-        steps = st.components.v2.component("interp_history", html="<span></span>", js=_file("history.js"))
-        steps(key="history", width="content")
     if given not in pages:
         st.error(plain(f"There is no page {given!r}; {page} is shown."))
     return page

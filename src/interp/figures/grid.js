@@ -48,6 +48,12 @@ function makeGrid(host, size, paint) {
   };
   grid.isFramed = (line, place) => grid.data.framed.some((at) => same(at, grid.data.rows[line].index, grid.data.columns[place].index));
   grid.isSelected = (line, place) => same(grid.data.selected, grid.data.rows[line].index, grid.data.columns[place].index);
+  grid.shown = () => {
+    const { data } = grid;
+    const [row, column] = data.selected || data.framed[0] || [];
+    const at = [data.rows.findIndex((is) => is.index === row), data.columns.findIndex((is) => is.index === column)];
+    return at.includes(-1) ? null : at;
+  };
   grid.tell = (lines, box) => {
     told.textContent = lines.join("\n");
     if (!told.matches(":popover-open")) told.showPopover();
@@ -89,6 +95,9 @@ function makeGrid(host, size, paint) {
     key.replaceChildren(element("span", { className: "swatches" }, ...swatches), data.key || "");
     if (text.open) asText();
     painter.fill();
+    const at = grid.shown();
+    if (at && String(at) !== grid.seen) painter.reveal(...at);
+    grid.seen = String(at);
   };
   const asText = () => {
     const { data } = grid;
@@ -151,7 +160,6 @@ function paintTable(grid) {
       put(heads[place], JSON.stringify(column), element("span", {}, ...marked(column.text)), ...other);
       heads[place].className = column.strong ? "strong" : "";
     });
-    let chosen = null;
     data.rows.forEach((row, line) => {
       put(names[line], row.text, ...marked(row.text));
       names[line].parentNode.className = row.marked ? "here" : "";
@@ -161,15 +169,13 @@ function paintTable(grid) {
         if (drawn.className !== look) drawn.className = look;
         put(drawn.firstChild, cell.text, ...marked(cell.text));
         bar(drawn, cell.bar);
-        const is = grid.isSelected(line, place);
-        if (is) chosen = [line, place];
-        drawn.setAttribute("aria-selected", is);
+        drawn.setAttribute("aria-selected", grid.isSelected(line, place));
         drawn.setAttribute("aria-label", grid.spoken(line, place));
         Object.assign(drawn.dataset, { row: row.index, column: data.columns[place].index });
       });
     });
     const focused = placeOf(table.getRootNode().activeElement || table);
-    if (!focused && cells[0]?.length) enter(chosen || [0, 0]);
+    if (!focused && cells[0]?.length) enter(grid.shown() || [0, 0]);
   };
   const bar = (cell, share) => {
     if (share === undefined) return;
@@ -179,6 +185,11 @@ function paintTable(grid) {
     cell.append(element("span", { className: "bar" }, inner));
   };
   const focus = (line, place) => cells[line][place].focus();
+  const reveal = (line, place) => {
+    const [box, seen] = [cells[line][place].getBoundingClientRect(), scroll.getBoundingClientRect()];
+    const names = cells[line][0].offsetLeft;
+    if (box.right > seen.right || box.left < seen.left + names) scroll.scrollLeft += (box.left + box.right - seen.left - names - seen.right) / 2;
+  };
   const tellOf = (target) => {
     const at = placeOf(target);
     const head = heads.indexOf(target.closest("th"));
@@ -200,7 +211,7 @@ function paintTable(grid) {
   };
   table.onkeydown = grid.onKey;
   scroll.onscroll = grid.hush;
-  return { element: scroll, fill, focus };
+  return { element: scroll, fill, focus, reveal };
 }
 
 // One canvas of the size that is seen, drawn anew as it scrolls; its headings stay in sight.
@@ -320,13 +331,16 @@ function paintCanvas(grid) {
     const [x, y] = corner(line, place);
     grid.tell(grid.lines(line, place), { left: box.left + x, top: box.top + y, bottom: box.top + y + high });
   };
-  const focus = (line, place) => {
-    grid.at = [line, place];
+  const reveal = (line, place) => {
     const [x, y] = corner(line, place);
     if (x < left) scroll.scrollLeft += x - left;
     if (y < top) scroll.scrollTop += y - top;
     if (x + wide > scroll.clientWidth) scroll.scrollLeft += x + wide - scroll.clientWidth;
     if (y + high > scroll.clientHeight) scroll.scrollTop += y + high - scroll.clientHeight;
+  };
+  const focus = (line, place) => {
+    grid.at = [line, place];
+    reveal(line, place);
     tell(grid.at);
     grid.announce(line, place);
     later();
@@ -344,10 +358,8 @@ function paintCanvas(grid) {
     later();
   };
   canvas.onfocus = () => {
-    if (grid.at) return later();
-    const lines = grid.data.rows.map((_, line) => line);
-    const line = Math.max(0, lines.findIndex((i) => grid.data.columns.some((_, place) => grid.isSelected(i, place))));
-    focus(line, Math.max(0, grid.data.columns.findIndex((_, place) => grid.isSelected(line, place))));
+    if (grid.at) later();
+    else focus(...(grid.shown() || [0, 0]));
   };
   canvas.onblur = () => {
     grid.hush();
@@ -369,5 +381,5 @@ function paintCanvas(grid) {
     colours = new Map();
     later();
   });
-  return { element: scroll, fill, focus };
+  return { element: scroll, fill, focus, reveal };
 }
