@@ -191,7 +191,7 @@ def _measured(
         probs = log_probs.exp()
         top = probs.topk(k, dim=-1)  # [layer, pos, k]
         part = {
-            "answer_prob": probs[..., answer_id],
+            "answer_prob": probs[..., answer_id].clone(),  # a view would keep all of them
             "answer_rank": (read > read[..., answer_id, None]).sum(-1) + 1,
             "entropy": -(probs * log_probs).sum(-1),
             "kl_to_final": kl_divergence(final[here].double().cpu(), read),
