@@ -41,6 +41,14 @@ def test_the_examples_part_and_the_grid_says_where(load, name, example):
     assert framed == {(layer, p) for p, layer in enumerate(result.hand_offs) if layer is not None}
 
 
+def test_the_legend_has_the_three_marks(load):
+    drawn = contrast.drawn(CAPITALS(load("demo-gpt2")), selected=(0, 0))
+    assert [name for _, name in drawn["legend"]] == ["␣Tokyo", "neither", "␣Paris"]
+    colours = dict(drawn["legend"])
+    last = drawn["rows"][0]["cells"]
+    assert [colours[cell["shade"]] for cell in last] == ["␣Paris"] * 2 + ["␣Tokyo"] * 2
+
+
 def test_the_table_of_a_layer_is_what_the_contrast_read(load):
     model = load("demo-gpt2")
     result = CAPITALS(model)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from interp.app import explore
+from interp.app.cells import payload
 from interp.app.explore import Lens, read_token
 from interp.app.questions import LibraryQuestion
+from interp.figures.html import shade_class
 from interp.figures.notation import brief, decimal, probability, show_token
 from interp.figures.view import Axis, Grid, Table
 
@@ -96,12 +98,14 @@ def side_by_side(result: ContrastResult) -> Grid:
     return Grid(
         values=np.repeat(result.marks, 2, axis=0).T.astype(float),
         rows=Axis.names("after layer", result.layers),
-        columns=Axis.names("", [heading for name in PROMPTS for heading in (f"{name} says", "ahead by")]),
+        columns=Axis.names(
+            "", [heading for name in ("1st", "2nd") for heading in (f"{name} says", "ahead by")]
+        ),
         unit="Who is ahead",
         title=f"Layer by layer: {target} or {competitor}?",
         limit=2.0,  # three colours, none of them glaring
-        above=f"{target} is ahead {by}",
-        below=f"{competitor} is; pale: neither",
+        above=f"{target}, {by}",
+        below=f"{competitor}; pale: neither",
         hover=tuple((name, np.repeat(np.array(texts), 2, axis=0).T) for name, texts in hover.items()),
         framed=tuple(
             (layer, 2 * prompt + i)
@@ -112,6 +116,14 @@ def side_by_side(result: ContrastResult) -> Grid:
         framed_means="the hand-off, from where on the token that leads at the end is ahead",
         texts=np.stack([texts for pair in zip(says, ahead, strict=True) for texts in pair], axis=1),
     )
+
+
+def drawn(result: ContrastResult, *, selected: tuple[int, int]) -> dict[str, Any]:
+    """What the grid component draws of `side_by_side`, with the three marks as its legend."""
+    grid = side_by_side(result)
+    names = ((-1.0, brief(result.competitor)), (0.0, "neither"), (1.0, brief(result.target)))
+    legend = [[shade_class(grid, mark), name] for mark, name in names]
+    return payload(grid, selected=selected) | {"legend": legend}
 
 
 def cell_table(lens: LogitLensResult, prompt: int, row: int, position: int) -> Table:

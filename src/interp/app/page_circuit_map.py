@@ -55,21 +55,23 @@ def _scores(model: str, heads: tuple[str, ...]) -> None:
     def toggle(layer: int, head: int) -> None:
         st.session_state["heads"] = circuit_map.toggled(st.session_state["heads"], layer, head)
 
+    with widgets.title("Where the heads look on random tokens said twice", key="scores"):
+        widgets.take_along(model, question, scores)
     grids = circuit_map.score_grids(scores, framed)
     for part, name, grid in zip(st.columns(len(grids)), circuit_map.SCORES, grids, strict=True):
         with part:
             widgets.show_grid(grid, key=f"score-{name}", on_click=toggle)
     st.caption(
-        f"{scores.sequences} sequences of {scores.copy_length} random tokens said twice: where a head looks "
-        "there, not what it writes, nor what it does on text. Click a cell to pick its head or to leave it."
+        f"{scores.sequences} sequences of {scores.copy_length} random tokens: where a head looks there, not "
+        "what it writes, nor what it does on text. Click a cell to pick its head or to leave it."
     )
-    widgets.take_along(model, question, scores)
 
 
 def _knock_out(model: str, question: circuit_map.KnockOut) -> None:
     result: KnockOutResult = widgets.store().ask(model, question)
     view = presentation.view(result)
-    st.subheader(widgets.plain(view.title))
+    with widgets.title(view.title, key="knock-out"):
+        widgets.take_along(model, question, result)
     st.markdown(f"**{widgets.plain(presentation.verdict(result))}**")
     widgets.show_table(presentation.table_of(result))
     st.caption(widgets.plain(" ".join((view.above[1], *view.below))))
@@ -77,24 +79,24 @@ def _knock_out(model: str, question: circuit_map.KnockOut) -> None:
     for i, block in enumerate(presentation.bars(result)):
         with parts[i % 2]:
             widgets.show_chart(block, key=f"change-{i}")
-    widgets.take_along(model, question, result)
 
 
 def _patterns(model: str, question: circuit_map.Patterns) -> None:
     result = widgets.store().ask(model, question)
-    st.subheader("Where the picked heads look on the prompt")
+    with widgets.title("Where the picked heads look on the prompt", key="patterns"):
+        widgets.take_along(model, question, result)
     grids = circuit_map.pattern_grids(result)
     if len(result.heads) > len(grids):
         st.caption(f"The first {len(grids)} of {len(result.heads)} are drawn; the download has them all.")
     parts = st.columns(min(len(grids), 2))
     for i, grid in enumerate(grids):
         with parts[i % 2]:
-            widgets.show_grid(grid, key=f"pattern-{grid.title}", on_click=lambda query, key: None)
-    widgets.take_along(model, question, result)
+            widgets.show_grid(grid, key=f"pattern-{grid.title}")
 
 
 def _circuit(model: str, heads: tuple[str, ...]) -> None:
-    st.subheader("As a circuit")
+    with widgets.title("As a circuit", key="circuit"):
+        pass
     left, right = st.columns(2)
     if heads:
         with left:

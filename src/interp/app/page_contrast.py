@@ -41,16 +41,13 @@ def _contrast(model: str, question: contrast.Contrast) -> None:
     row, column = widgets.clicked_cell(shape, (shape[0] - 1, 0))
     left, right = st.columns([3, 2])
     with left:
-        widgets.show_grid(
-            contrast.side_by_side(result),
-            key="contrast",
-            selected=(row, column),
-            on_click=widgets.go_to_cell,
-        )
+        drawn = contrast.drawn(result, selected=(row, column))
+        with widgets.title(drawn["label"], key="contrast"):
+            widgets.take_along(model, question, result)
+        widgets.mount_grid(drawn, key="contrast", on_click=widgets.go_to_cell)
     with right:
         widgets.show_chart(presentation.traces(result), key="traces")
     for part, prompt in zip(st.columns(2), range(2), strict=True):
         lens = widgets.store().ask(model, question.lens(prompt))
         with part:
             widgets.show_table(contrast.cell_table(lens, prompt, row, question.position))
-    widgets.take_along(model, question, result)
