@@ -132,3 +132,14 @@ def test_plain_text_is_seeded_and_of_one_length(load):
     assert all(ids[0] == model.bos_id for ids in text)
     assert text == plain_text(model, n=3, length=30)
     assert text != plain_text(model, n=3, length=30, seed=1)
+
+
+@pytest.mark.parametrize("backend", ["transformer_lens", "nnsight"])
+def test_every_backend_gives_the_same(load, backend):
+    options = SMALL | {"kinds": ["mean", "resample"]}
+    one, other = (
+        knock_out(load("demo-gpt2", b), PROMPT, ["0.5", "3.1"], answer=" Mary", foil=" John", **options)
+        for b in ("transformers", backend)
+    )
+    np.testing.assert_allclose(other.after, one.after, atol=1e-3)
+    np.testing.assert_allclose(other.random, one.random, atol=1e-3)
