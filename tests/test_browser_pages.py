@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+import interp
 from browser import FRANCE, JAPAN, box, cell, choose, lens, recovery, settled
-from interp.app import contrast, explore, trace
+from interp.app import circuit_map, contrast, explore, trace
 from interp.figures import contrast as presentation
-from interp.figures.notation import show_token
+from interp.figures import knock_out
+from interp.figures.notation import probability, show_token
 
 DEMOS = ["demo-gpt2", "demo-qwen3"]
 
@@ -35,9 +37,9 @@ def test_the_lens_follows_what_is_typed_and_clicked(visit, expect, load, shows, 
     cell(lens(page), 3, 2).click()
     expect(page.get_by_text(f"Layer 3, position 2: {show_token(result.tokens[2])}")).to_be_visible()
     expect(cell(lens(page), 3, 2)).to_have_attribute("aria-selected", "true")
-    top = explore.cell_table(result, 4, 2).rows[0]
-    detail = page.get_by_role("table").filter(has_text="Layer 3, position 2")
-    expect(detail.get_by_role("row", name=" ".join(map(str, top)))).to_be_visible()
+    top = page.get_by_role("grid", name="Top tokens").get_by_role("gridcell")
+    expect(top.first).to_have_text(show_token(result.top_tokens[4][2][0]))
+    expect(top.nth(1)).to_have_text(probability(result.top_probs[4, 2, 0]))
 
 
 def test_the_lens_is_walked_with_the_keyboard(visit, expect, shows):
@@ -121,6 +123,34 @@ def test_two_prompts_stand_side_by_side(visit, expect, load, model):
     expect(page.get_by_text("The first prompt. Layer 2, position")).to_be_visible()
 
 
+# ---- circuit map ----
+
+
+def test_heads_are_picked_ablated_and_taken_along(visit, expect, load, tmp_path):
+    page = visit(page="Circuit map")
+    scores = page.get_by_role("grid", name=re.compile("^Induction"))
+    expect(scores).to_be_visible()
+    page.get_by_role("button", name="Copying").click()
+    picked = page.get_by_role("textbox", name=re.compile("^Picked heads"))
+    expect(picked).to_have_value("2.3,2.4,2.5")
+    scores.get_by_role("gridcell", name=re.compile("layer 2, head 4,")).click()
+    expect(picked).to_have_value("2.3,2.5")
+    question = circuit_map.KnockOut(" Mary Tom Paul Anna Mary Tom Paul", ("2.3", "2.5"), " Anna", " Tom")
+    said = knock_out.verdict(question(load("demo-gpt2")))
+    expect(page.get_by_text(said)).to_be_visible()
+    for name in ("Head 2.3", "Head 2.5"):
+        expect(page.get_by_role("grid", name=name)).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name=re.compile("as a circuit file")).click()
+    download.value.save_as(tmp_path / "circuit.json")
+    circuit = interp.read_circuit(tmp_path / "circuit.json", load("demo-gpt2"))
+    assert {name for name in circuit.names if name.startswith("a")} == {"a2.h3", "a2.h5"}
+    page.get_by_role("button", name="A capital").click()
+    expect(picked).to_have_value("0.5,3.1")
+    page.locator("input[type=file]").set_input_files(tmp_path / "circuit.json")
+    expect(picked).to_have_value("2.3,2.5")
+
+
 # ---- runs ----
 
 
@@ -180,7 +210,7 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
 # ---- pictures ----
 
 
-@pytest.mark.parametrize("name", ["Explore", "Trace", "Contrast", "Runs"])
+@pytest.mark.parametrize("name", ["Explore", "Trace", "Contrast", "Circuit map", "Runs"])
 def test_each_page_has_its_picture(visit, expect, runs, tmp_path, pytestconfig, name):
     """A screenshot of each page, as the README shows them: `make screenshots` keeps them."""
     page = visit(page=name, **({"run": runs[0]} if name == "Runs" else {}))
@@ -190,5 +220,5 @@ def test_each_page_has_its_picture(visit, expect, runs, tmp_path, pytestconfig, 
     page.set_viewport_size({"width": 1400, "height": min(height, 1500)})
     folder = Path(pytestconfig.getoption("--screenshots") or tmp_path)
     picture = Image.open(BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
-    picture.quantize(256).save(path := folder / f"app-{name.lower()}.png", optimize=True)
+    picture.quantize(256).save(path := folder / f"app-{name.lower().replace(' ', '_')}.png", optimize=True)
     assert 10_000 < path.stat().st_size < 200_000
