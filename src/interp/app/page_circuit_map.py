@@ -40,9 +40,9 @@ def page() -> None:
         with widgets.sentences():
             widgets.store().ask(model, circuit_map.Usable(prompt, heads))
             with widgets.sentences():
-                _knock_out(model, asked)
-            with widgets.sentences():
                 _patterns(model, circuit_map.Patterns(prompt, heads))
+            with widgets.sentences():
+                _knock_out(model, asked)
     with widgets.sentences():
         _circuit(model, heads)
 
