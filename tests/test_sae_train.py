@@ -17,6 +17,7 @@ from rich.console import Console
 
 import interp
 from conftest import run
+from interp import zoo
 from interp.errors import InputError
 from interp.figures.curves import Curves, drawn
 from interp.methods.lens_text import lens_text
@@ -25,6 +26,7 @@ from interp.runs import read_run
 from interp.saes.activations import BatchTopK, JumpReLU
 from interp.saes.files import read_density
 from interp.saes.sources import sae_folder
+from interp.zoo.sae_card import measure, write_card
 from test_saes import make
 
 SMALL = ("training=24", "held_out=4", "length=64", "batch_size=128", "expansion=2", "k=8", "layer=2")
@@ -220,3 +222,31 @@ def test_curves_of_any_length_keep_their_shape():
     assert float(falls.split()[-1]) == pytest.approx(1, abs=32)
     assert stays.split()[-1] == "3"
     assert drawn([0, 7, 3.5]) == "▁█▅"
+
+
+@pytest.mark.parametrize("name", zoo.NAMES)
+def test_the_dictionaries_of_the_package_are_what_their_cards_say(tmp_path, name):
+    folder = zoo.path(name) / "sae"
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 5e6
+    figures = json.loads((folder / "quality.json").read_text())
+    found = measure(name, sequences=24)
+    assert found.explained_variance >= 0.9
+    assert found.l0 <= 32
+    assert found.recovered_from_zero >= 0.97
+    assert found.recovered_from_mean >= 0.97
+    assert figures["dead"] < 0.05
+    assert found.n_features == figures["n_features"] == 8 * 192
+    for figure, within in {
+        "l0": 0.5,
+        "explained_variance": 0.01,
+        "explained_variance_per_token": 0.02,
+        "recovered_from_zero": 0.01,
+        "recovered_from_mean": 0.01,
+    }.items():
+        assert getattr(found, figure) == pytest.approx(figures[figure], abs=within), figure
+    for file in ("cfg.json", "quality.json"):
+        (tmp_path / file).write_text((folder / file).read_text())
+    assert write_card(tmp_path).read_text() == (folder / "README.md").read_text()
+    other = next(one for one in zoo.NAMES if one != name)
+    with pytest.raises(InputError, match="another unembedding"):
+        interp.load_sae(other, interp.load_model(name, device="cpu"))

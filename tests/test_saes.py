@@ -108,8 +108,12 @@ def test_metrics_by_hand():
     np.testing.assert_allclose(metrics.density(F).numpy(), share)
     assert metrics.dead_share(np.array(share)) == pytest.approx(1 / 6)
     edges, counts = metrics.density_histogram(np.array(share), bins=4)
-    assert counts.sum() == 5
-    assert edges[-1] == 0
+    logs = [math.log10(d) for d in share if d > 0]
+    low = min(*logs, -1)
+    by_hand = [low - low * i / 4 for i in range(5)]
+    np.testing.assert_allclose(edges, by_hand, atol=1e-12)
+    assert counts.tolist() == [sum(by_hand[i] <= one < by_hand[i + 1] for one in logs) for i in range(4)]
+    assert counts.sum() == 5, "a dead feature is in no bin"
     cosine = max(x[0] @ b / np.linalg.norm(x[0]) / np.linalg.norm(b) for b in y)
     assert metrics.feature_cosine(X, Y)[0].item() == pytest.approx(cosine, abs=1e-6)
     assert metrics.ce_recovered(clean=2.0, sae=2.5, ablated=4.0) == 0.75

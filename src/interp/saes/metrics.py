@@ -116,7 +116,8 @@ def dead_share(density: Float[np.ndarray, feature]) -> float:
 def density_histogram(
     density: Float[np.ndarray, feature], *, bins: int = 20
 ) -> tuple[Float[np.ndarray, edge], np.ndarray]:
-    """The edges in log10 of the density, and how many features lie between each two, without dead ones."""
+    """The edges in log10 of the density, from the lowest (-1 or below) to 0, and how many features lie
+    between each two, without dead ones."""
     alive = np.log10(density[density > 0])
     counts, edges = np.histogram(alive, bins=bins, range=(float(alive.min(initial=-1.0)), 0.0))
     return edges, counts
