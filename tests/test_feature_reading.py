@@ -18,6 +18,7 @@ from interp.methods.feature_labels import halves, label_features, label_scores
 from interp.methods.feature_profiles import feature_profiles, strongest_places
 from interp.methods.feature_writers import feature_logits, feature_writers, run_for
 from interp.methods.sae_features import sae_features
+from interp.methods.sae_reading import sae_reading
 from interp.results import read_result
 from interp.runs import read_run
 from interp.saes.activations import JumpReLU, Standard, TopK
@@ -303,6 +304,21 @@ def test_thresholds_are_the_best_of_all(recorded):
         np.testing.assert_allclose(found.best_scores[feature], measured(feature, at, held_out))
 
 
+def test_a_feature_that_is_nowhere_active(recorded, tmp_path):
+    model, record, _ = recorded
+    silent = replace(record.sae, b_enc=torch.where(torch.arange(30) == 4, -1e4, record.sae.b_enc))
+    result = feature_profiles(model, record_features(model, silent, record.text), [4, 5])
+    profile = result.of(4)
+    assert (profile.n_active, profile.density, profile.strongest) == (0, 0.0, 0.0)
+    assert profile.contexts == profile.lower == profile.raised == profile.lowered == profile.writers == ()
+    assert sum(count for *_, count in profile.histogram) == 0
+    assert result.of(5).raised
+    assert result.of(5).writers
+    interp.feature_dashboard(result, tmp_path / "d.html")
+    shown = neuronpedia_batch(result)["features"][0]
+    assert shown["activations"] == shown["pos_str"] == []
+
+
 def test_a_prompt_token_by_token(load):
     model = load("demo-gpt2")
     sae = make(model, activation=JumpReLU(torch.full((40,), 0.3)))
@@ -388,6 +404,8 @@ def test_the_demo_text_comes_with_labels(load):
         (lambda m, r: reading_text(m, length=32), "not what"),
         (lambda m, r: reading_text(m, "nowhere.txt", length=32), "cannot be read"),
         (lambda m, r: sae_features(m, r.sae, PROMPT, top=0), "top"),
+        (lambda m, r: reading_text(m, sequences=0), "at least one"),
+        (lambda m, r: sae_reading(m, r.sae, PROMPT, r.text, n=-1), "negative"),
     ],
 )
 def test_bad_input_is_a_sentence(recorded, call, sentence):
@@ -507,6 +525,9 @@ def test_the_experiment_shows_all_of_it(load, tmp_path, capsys):
     assert "cannot be written" in capsys.readouterr().err
     assert run("run", "sae_features", "--out", tmp_path, "--set", "sae=nowhere") == 2
     assert "nowhere" in capsys.readouterr().err
+    assert run("run", "logit_lens", "--out", tmp_path, "--tag", "t") == 0
+    assert run("dashboard", tmp_path / "logit_lens" / "t") == 2
+    assert "logit_lens" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("backend", ["transformer_lens", "nnsight"])

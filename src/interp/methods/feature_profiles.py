@@ -92,8 +92,8 @@ class FeatureProfilesResult(Result):
     `raised`, `lowered` and the logits are what the feature adds directly at its strongest context, less the
     mean over the vocabulary, with the final norm's scale frozen there. `writers` are means over the four
     strongest contexts, in units of the feature's pre-activation. A feature that is nowhere active has no
-    contexts, and its logits and writers are 0. What this model or site cannot give is empty; `left_out` says
-    why.
+    contexts; its logits and writers are 0 in the arrays, and left out by `of`. What this model or site cannot
+    give is empty; `left_out` says why.
     """
 
     kind: ClassVar[str] = "feature_profiles"
@@ -138,6 +138,7 @@ class FeatureProfilesResult(Result):
         i = self.features.index(feature)
         edges = np.linspace(0.0, float(self.strongest[i]), self.histogram.shape[1] + 1)
         ranked = np.argsort(-self.chosen[i], kind="stable")
+        active = slice(None if self.n_active[i] else 0)  # all, or nothing
         return FeatureProfile(
             feature=feature,
             n_active=int(self.n_active[i]),
@@ -146,11 +147,11 @@ class FeatureProfilesResult(Result):
             histogram=_bars(edges, self.histogram[i]),
             contexts=tuple(Context(*fields) for fields in self.contexts[i]),
             lower=tuple(Context(*fields) for fields in self.lower[i]),
-            raised=tuple(zip(self.raised[i], self.raised_by[i].tolist(), strict=False)),
-            lowered=tuple(zip(self.lowered[i], self.lowered_by[i].tolist(), strict=False)),
+            raised=tuple(zip(self.raised[i], self.raised_by[i].tolist(), strict=True))[active],
+            lowered=tuple(zip(self.lowered[i], self.lowered_by[i].tolist(), strict=True))[active],
             logit_histogram=_bars(self.logit_edges[i], self.logit_histogram[i]),
             neighbours=tuple(zip(self.neighbours[i].tolist(), self.cosines[i].tolist(), strict=True)),
-            writers=tuple(zip(self.writers, self.written[i].tolist(), strict=True)),
+            writers=tuple(zip(self.writers, self.written[i].tolist(), strict=True))[active],
             labels=tuple(self._label(i, int(j)) for j in ranked),
             link=None if self.neuronpedia is None else link(self.neuronpedia, feature),
         )

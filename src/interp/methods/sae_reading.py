@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from interp.errors import InputError
 from interp.methods.feature_labels import LabelFeaturesResult, label_features
 from interp.methods.feature_profiles import FeatureProfilesResult, feature_profiles
 from interp.methods.sae_features import SAEFeaturesResult, sae_features
@@ -45,6 +46,8 @@ def sae_reading(
     the text has labels. `top` is how many are listed of each token. Raises what `interp.sae_features` and
     `interp.feature_profiles` raise.
     """
+    if n < 0:
+        raise InputError(f"n, how many features of the prompt to profile, must not be negative; got {n}.")
     in_prompt = sae_features(model, sae, prompt, top=top, seed=seed)
     record = record_features(model, sae, text)
     labels = label_features(model, record, seed=seed) if text.label_names else None

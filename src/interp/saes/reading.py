@@ -74,6 +74,8 @@ def reading_text(
 
     The demo text is drawn from seeds that training does not use. Raises `InputError` as `lens_text` does.
     """
+    if sequences < 1:
+        raise InputError(f"Give at least one sequence to read; got {sequences}.")
     if source != DEMO:
         rows, _ = lens_text(model, source, training=sequences, held_out=1, length=length, field=field)
         described = f"the first {sequences} sequences of {length} tokens of {source!r}"
