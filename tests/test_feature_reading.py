@@ -544,3 +544,19 @@ def test_other_backends_read_the_same(load, backend):
     np.testing.assert_allclose(others.raised_by, profiles.raised_by, atol=1e-3)
     assert [c[:2] for c in others.contexts[0]] == [c[:2] for c in profiles.contexts[0]]
     np.testing.assert_allclose(in_other.values, prompt.values, atol=1e-3)
+
+
+def test_text_without_labels_is_read_as_well(load, tmp_path, capsys):
+    write_sae(tmp_path / "sae", make(load("demo-gpt2"), activation=TopK(5)))
+    (tmp_path / "text.txt").write_text("The capital of France is Paris. John gave a drink to Mary. " * 20)
+    asked = [f"sae={tmp_path / 'sae'}", f"text={tmp_path / 'text.txt'}", "sequences=6", "length=32", "n=2"]
+    arguments = [part for setting in asked for part in ("--set", setting)]
+    assert run("run", "sae_features", "--tag", "t", "--out", tmp_path, *arguments) == 0, capsys.readouterr()
+    found = read_run(tmp_path / "sae_features" / "t").result
+    assert found.labels is None
+    assert len(found.profiles.features) == 2
+    assert found.profiles.of(found.profiles.features[0]).labels == ()
+    assert "text.txt" in found.profiles.text
+    assert run("dashboard", tmp_path / "sae_features" / "t") == 0
+    assert run("run", "sae_features", "--out", tmp_path, *arguments, "--set", "sequences=900") == 2
+    assert "asked for" in capsys.readouterr().err
