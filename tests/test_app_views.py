@@ -165,8 +165,9 @@ def test_a_patched_cell_says_what_the_map_measured(load, name, part, direction):
 @pytest.mark.parametrize("name", DEMOS)
 @pytest.mark.parametrize("example", list(trace.EXAMPLES))
 def test_the_examples_of_trace_are_told_apart(load, name, example):
-    sweep = trace.Sweep(**trace.EXAMPLES[example])
-    result = sweep(load(name))
+    typed = trace.EXAMPLES[example]
+    answer, foil = (explore.read_token(typed[key]) for key in ("answer", "foil"))
+    result = trace.Sweep(typed["clean"], typed["corrupted"], answer, foil)(load(name))
     assert result.clean_values[0] > 3
     assert result.corrupted_values[0] < -1
 

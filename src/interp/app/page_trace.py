@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
-
 import streamlit as st
 
-from interp.app import trace, widgets
+from interp.app import explore, trace, widgets
 from interp.app.model_choice import model_choice
+from interp.figures.notation import show_token
 
-Chosen = TypeVar("Chosen", bound=str)
 _STYLE = (
     "<style>.aligned td{padding:0.1rem 0.45rem;text-align:center}.aligned .differs{font-weight:700;"
     "background:color-mix(in srgb,currentColor 14%,transparent);border-radius:4px}"
@@ -21,27 +18,19 @@ _STYLE = (
 def page() -> None:
     st.title("Trace an answer")
     widgets.begin_with(next(iter(trace.EXAMPLES.values())))
-    left, right = st.columns([1, 3], vertical_alignment="bottom")
-    with left:
-        model = model_choice()
+    left, middle, right = st.columns([6, 3, 2])
     with right:
-        widgets.examples(list(trace.EXAMPLES.items()))
-    left, right = st.columns(2)
+        model = model_choice()
     with left:
         clean, clean_tokens = _prompt(model, "Clean prompt", "clean")
-        answer, answered = _token(model, "Answer", "answer", needed=True)
-    with right:
         corrupted, corrupted_tokens = _prompt(model, "Corrupted prompt", "corrupted")
-        foil, foiled = _token(model, "Foil (empty: the metric is the answer's probability)", "foil")
-    fits = _shown_over_each_other(clean_tokens, corrupted_tokens)
-    left, right = st.columns([3, 2])
-    with left:
-        part = _one_of("What is patched", "part", trace.PARTS)
-    with right:
-        direction = _one_of("Direction", "direction", trace.DIRECTIONS)
-    if fits and answered and foiled:
+    with middle:
+        answer = _token(model, "Answer", "answer")
+        foil = _token(model, "Foil", "foil", placeholder="none: the metric is the answer's probability")
+    widgets.examples(list(trace.EXAMPLES.items()))
+    if _shown_over_each_other(clean_tokens, corrupted_tokens) and answer is not None and foil is not None:
         with widgets.sentences():
-            _map(model, trace.Sweep(clean, corrupted, answer, foil or None, part, direction))
+            _map(model, clean, corrupted, answer, None if foil == "" else foil)
 
 
 def _prompt(model: str, label: str, key: str) -> tuple[str, tuple[str, ...]]:
@@ -52,14 +41,21 @@ def _prompt(model: str, label: str, key: str) -> tuple[str, tuple[str, ...]]:
     return prompt, ()
 
 
-def _token(model: str, label: str, key: str, *, needed: bool = False) -> tuple[str, bool]:
-    """A text of one token, and whether it is; what is wrong is said below it."""
-    token = widgets.text(label, key)
+def _token(model: str, label: str, key: str, *, placeholder: str = "") -> str | int | None:
+    """What was typed, with tokens that go on from it; nothing, where a placeholder stands for that. None
+    where it is no single token, which is said."""
+    given = widgets.text(label, key, placeholder=placeholder)
+    if not given and placeholder:
+        return given
     with widgets.sentences():
-        if token or needed:
-            widgets.store().ask(model, trace.OneToken(token))
-        return token, True
-    return token, False
+        token = explore.read_token(given)
+        vocabulary = widgets.store().ask(model, explore.Vocabulary())
+        try:
+            return widgets.store().ask(model, explore.Single(token))
+        finally:
+            offered = explore.completions(vocabulary, token)
+            widgets.offer(key, [show_token(text) for text in offered])
+    return None
 
 
 def _shown_over_each_other(clean: tuple[str, ...], corrupted: tuple[str, ...]) -> bool:
@@ -75,28 +71,24 @@ def _shown_over_each_other(clean: tuple[str, ...], corrupted: tuple[str, ...]) -
     return not pair.fault
 
 
-def _map(model: str, question: trace.Sweep) -> None:
-    sweep = widgets.store().ask(model, question)
-    cell = widgets.clicked_cell((len(sweep.recovery), len(sweep.columns)), sweep.peak)
-    left, right = st.columns([3, 2])
+def _map(model: str, clean: str, corrupted: str, answer: str | int, foil: str | int | None) -> None:
+    left, right = st.columns([5, 4], gap="medium")
+    with left, widgets.title("Patched", key="map"):
+        part = widgets.switch("What is patched", "part", tuple(trace.PARTS))
+        direction = widgets.switch("Direction", "direction", tuple(trace.DIRECTIONS))
+        question = trace.Sweep(clean, corrupted, answer, foil, part, direction)
+        copies = st.container(width="content")
     with left:
+        sweep = widgets.store().ask(model, question)
+        cell = widgets.clicked_cell((len(sweep.recovery), len(sweep.columns)), sweep.peak)
         widgets.show_grid(
-            trace.recovery_grid(sweep),
-            key="map",
-            selected=cell,
-            around=cell[1],
-            on_click=widgets.go_to_cell,
+            trace.recovery_grid(sweep), key="map", selected=cell, around=cell[1], on_click=widgets.go_to_cell
         )
+    with copies:
         widgets.take_along(model, question, sweep)
     with right, widgets.sentences():
         runs = widgets.store().ask(model, trace.Said(question, *cell))
-        st.markdown(f"**{widgets.plain(trace.place_in_words(sweep, question.direction, cell))}**")
+        with widgets.title(trace.place_in_words(sweep, direction, cell), key="said"):
+            pass
         widgets.show_table(trace.metric_table(sweep, runs, cell))
         widgets.show_table(trace.said_table(runs))
-
-
-def _one_of(label: str, key: str, options: Iterable[Chosen]) -> Chosen:
-    """One of a few, kept in the URL; another one begins with its own strongest cell."""
-    names = list(options)
-    chosen = {"default": names[0], "required": True, "bind": "query-params"}
-    return st.segmented_control(label, names, key=key, on_change=widgets.forget_place, **chosen)

@@ -35,9 +35,9 @@ PARTS: dict[Part, tuple[str, Literal["position", "head"]]] = {
 #: Which way activations are carried, and the run that they are patched into.
 DIRECTIONS: dict[Direction, str] = {"denoising": "corrupted", "noising": "clean"}
 
-#: Pairs that both demo models tell apart; the page begins with the first.
+#: What stands in the inputs: pairs that both demo models tell apart; the page begins with the first.
 EXAMPLES: dict[str, dict[str, str]] = {
-    name: {"clean": clean, "corrupted": corrupted, "answer": answer, "foil": foil}
+    name: {"clean": clean, "corrupted": corrupted, "answer": show_token(answer), "foil": show_token(foil)}
     for name, clean, corrupted, answer, foil in (
         ("A capital", "The capital of France is", "The capital of Japan is", " Paris", " Tokyo"),
         ("A language", "People in Spain speak", "People in Germany speak", " Spanish", " German"),
@@ -60,8 +60,8 @@ class Sweep(LibraryQuestion):
     experiment: ClassVar[str] = "patch_sweep"
     clean: str
     corrupted: str
-    answer: str
-    foil: str | None = None
+    answer: str | int
+    foil: str | int | None = None
     part: Part = "resid"
     direction: Direction = "denoising"
 
@@ -141,16 +141,6 @@ class Labels:
 
     def __call__(self, model: Model) -> tuple[str, ...]:
         return tuple(model.labels(model.to_tokens(self.prompt).row(0)))
-
-
-@dataclass(frozen=True)
-class OneToken:
-    """Whether an answer is one token: its id."""
-
-    text: str
-
-    def __call__(self, model: Model) -> int:
-        return model.to_single_token(self.text)
 
 
 # ---- both prompts, token over token ----
@@ -252,7 +242,7 @@ def metric_table(result: PatchSweepResult, runs: tuple[Run, ...], cell: tuple[in
 
 def said_table(runs: tuple[Run, ...]) -> Table:
     """The likeliest next tokens of the three runs, side by side."""
-    columns = ("rank", *(text for run in runs for text in (f"{run.name} says", "prob.")))
+    columns = ("rank", *(text for run in runs for text in (f"{run.name} says", "p")))
     rows: list[tuple[str | float, ...]] = []
     for rank, line in enumerate(zip(*(run.top for run in runs), strict=True), start=1):
         rows.append((rank, *(text for token, p in line for text in (show_token(token), probability(p)))))

@@ -33,8 +33,6 @@ from interp.results import Result
 Chosen = TypeVar("Chosen", bound=str)
 Number = TypeVar("Number", int, float)
 
-DEMOS = ("demo-gpt2", "demo-qwen3")
-
 
 @cache
 def _file(name: str) -> str:
@@ -184,7 +182,7 @@ def offer(key: str, texts: Sequence[str]) -> None:
     with st.container(horizontal=True, key=f"examples-{key}"):
         for text in texts:
             values = ({key: text},)
-            st.button(plain(text), key=f"offer-{text}", on_click=st.session_state.update, args=values)
+            st.button(plain(text), key=f"offer-{key}-{text}", on_click=st.session_state.update, args=values)
 
 
 def clicked_cell(shape: tuple[int, int], default: tuple[int, int]) -> tuple[int, int]:
