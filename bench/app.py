@@ -38,7 +38,7 @@ TRIES = 20
 PLACES = ("France", "Japan", "Italy", "Spain", "Germany", "Egypt", "Russia", "China")  # of one token each
 PROMPTS = [f"The friends of {a} and {b} live in" for a, b in permutations(PLACES, 2)]
 RUNNING = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'running'"
-LENS = "[role=grid] >> nth=0"  # the first grid of a page
+DRAWN = {"Explore": "Logit lens", "Trace": "Recovery"}  # the grid that each page is about, by its label
 
 #: `measured(event)` resolves to milliseconds from the next such event to the last change of any text.
 MEASURE = """
@@ -58,6 +58,7 @@ MEASURE = """
         if (shown !== before) { before = shown; last = now; }
         ran = ran || running();
         if (ran && !running() && now - last > 1000) done(last - began);
+        else if (now - began > 60000) done(NaN); // nothing happened
         else requestAnimationFrame(frame);
       };
       requestAnimationFrame(frame);
@@ -92,12 +93,16 @@ def timed(page: Any, event: str, act: Any) -> float:
     """Seconds from an event, which `act` causes, to the last change of the page."""
     page.evaluate("(kind) => { window.result = window.measured(kind); }", event)
     act()
-    return page.evaluate("() => window.result") / 1000
+    took = page.evaluate("() => window.result")
+    if took != took:
+        raise SystemExit("Nothing changed on the page within a minute.")
+    return took / 1000
 
 
-def opened(page: Any, address: str, parameters: dict[str, str]) -> None:
-    page.goto(f"{address}/?{urlencode(parameters)}")
-    page.wait_for_selector(LENS, timeout=300_000)
+def opened(page: Any, address: str, name: str, parameters: dict[str, str]) -> None:
+    """A page at a link, drawn, and ready to be measured."""
+    page.goto(f"{address}/?{urlencode({'page': name, **parameters})}")
+    page.get_by_role("grid", name=DRAWN[name]).wait_for(timeout=300_000)
     page.wait_for_function(
         "document.querySelector('[data-testid=stApp]').dataset.testScriptState !== 'running'"
     )
@@ -116,8 +121,8 @@ def prompts(page: Any, label: str, tries: int) -> list[float]:
 
 
 def clicks(page: Any, tries: int) -> list[float]:
-    """A click on another cell of the first grid, so often."""
-    cells, times = page.locator(LENS).locator("[role=gridcell]"), []
+    """A click on another cell of the lens, so often."""
+    cells, times = page.get_by_role("grid", name=DRAWN["Explore"]).get_by_role("gridcell"), []
     n = cells.count()
     for i in range(tries + 2):
         times.append(timed(page, "click", cells.nth(i * 37 % n).click))
@@ -157,11 +162,11 @@ def main() -> None:
             ("GPT-2 small dimensions", small_gpt2(folder)),
         ):
             last, tokens = PROMPTS[-1], {"answer": " Paris", "foil": " Tokyo", "target": " Paris"}
-            opened(page, address, {"model": model, "prompt": last, **tokens})
+            opened(page, address, "Explore", {"model": model, "prompt": last, **tokens})
             explored = prompts(page, "Prompt", options.tries)
             clicked = clicks(page, options.tries)
             pair = {"clean": last, "corrupted": PROMPTS[-2]}
-            opened(page, address, {"page": "Trace", "model": model, **pair, **tokens})
+            opened(page, address, "Trace", {"model": model, **pair, **tokens})
             traced = prompts(page, "Corrupted prompt", options.tries)
             for what, times in (
                 ("Explore, a changed prompt", explored),
