@@ -5,7 +5,7 @@
 Activations of demo-gpt2 at blocks.4.hook_resid_post, divided by their root mean square, are kept in a file.
 Each contender trains on the same batches in a process of its own with one thread, in turn with the others.
 Speed is in tokens a second of that process's CPU time, which on an idle machine is the time that passes;
-median of three rounds. Memory is how far the process's resident memory rose in training. Quality is that of
+median over rounds. Memory is how far the process's resident memory rose in training. Quality is that of
 the last round, on activations that were not trained on.
 
 Sizes, steps, learning rate, warm-up and decay are the same. The weight of the L1 penalty is the same in units
@@ -15,10 +15,10 @@ of the activations. All else is each library's default.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -33,7 +33,6 @@ import torch
 from tables import put
 from torch import Tensor
 
-ROUNDS = 3
 FEATURES, BATCH, LEARNING_RATE, WARM_UP, DECAY = 1536, 1024, 1e-3, 0.05, 0.2
 HELD_OUT = 12_000  # tokens
 PENALTY = 0.05  # of L1, against the error as a share of the variance
@@ -109,9 +108,10 @@ def once(file: str, kind: str, name: str, steps: int) -> list[float]:
     activations = torch.from_numpy(np.load(file))
     x, held_out = activations[:-HELD_OUT], activations[-HELD_OUT:]
     run = CONTENDERS[name](x, kind, steps)
-    before, start = memory(), time.process_time()
+    forget_peak()
+    before, start = resident("VmRSS"), time.process_time()
     encode, W_dec, b_dec = run()
-    seconds, rose = time.process_time() - start, memory() - before
+    seconds, rose = time.process_time() - start, resident("VmHWM") - before
     with torch.no_grad():
         features = encode(held_out)
         y = features @ W_dec + b_dec
@@ -125,8 +125,16 @@ def once(file: str, kind: str, name: str, steps: int) -> list[float]:
     ]
 
 
-def memory() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+def forget_peak() -> None:
+    """Let the largest resident memory count from now on (Linux)."""
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # or memory that was freed before is used again, unseen
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def resident(what: str) -> float:
+    """VmRSS, the resident memory, or VmHWM, the largest that it was, in GB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1e6
 
 
 def dump(file: Path, sequences: int) -> None:
@@ -144,6 +152,7 @@ def dump(file: Path, sequences: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Training sparse autoencoders, beside SAELens.")
     parser.add_argument("--write", action="store_true", help="write the table into docs/benchmarks.md")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--sequences", type=int, default=1500, help="of 127 tokens, to train on")
     parser.add_argument("--once", nargs=3, help=argparse.SUPPRESS)
@@ -155,7 +164,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "activations.npy"
         dump(file, options.sequences)
-        for _ in range(ROUNDS):
+        for _ in range(options.rounds):
             for kind in KINDS:
                 for name in CONTENDERS:
                     program = [sys.executable, "-W", "ignore", __file__, "--steps", str(options.steps)]
@@ -167,6 +176,7 @@ def main() -> None:
                         check=True,
                     )
                     found.setdefault((kind, name), []).append(json.loads(done.stdout.splitlines()[-1]))
+                    print(kind, name, *found[kind, name][-1], flush=True)
     table = as_table(found, options.steps, options.sequences)
     print(table)
     if options.write:

@@ -288,6 +288,24 @@ def test_the_same_seed_gives_the_same_weights_also_after_a_kill(load, tmp_path, 
     assert not torch.equal(one.W_enc, other.W_enc)
 
 
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param("transformer_lens", marks=pytest.mark.tl),
+        pytest.param("nnsight", marks=pytest.mark.nnsight),
+    ],
+)
+def test_every_backend_trains_the_same_dictionary(load, backend):
+    recipe, options = Recipe(kind="topk", n_features=30, k=4, steps=10), {"batch_size": 32}
+    text = sequences(load("tiny-qwen3"))
+    plain, other = (
+        train_sae(load("tiny-qwen3", which), "z", 1, text, recipe, **options)[0]
+        for which in ("transformers", backend)
+    )
+    for name in ("W_enc", "b_enc", "W_dec", "b_dec"):
+        torch.testing.assert_close(getattr(plain, name), getattr(other, name), atol=1e-3, rtol=0)
+
+
 def test_the_model_runs_once_over_a_text_that_fits_the_buffer(load, monkeypatch):
     model = load("tiny-gpt2")
     text, address = sequences(model, n=8, length=9), Address("resid_post", 0)
