@@ -40,6 +40,7 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("circuit", "circuit", {}),
         ("circuit_parts", "circuit_parts", {}),
         ("sae_features", "sae_features", {}),
+        ("sae_ablation", "sae_ablation", {}),
     ),
     "demo-qwen3": (
         *BOTH,
@@ -50,6 +51,7 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("ablation", "ablation", {}),
         ("path_patching", "path_patching", {}),
         ("patching_vs_attribution", "patching_vs_attribution", {}),
+        ("sae_steering", "sae_steering", {}),
     ),
 }
 
