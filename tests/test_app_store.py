@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,6 +153,24 @@ def test_a_question_that_nobody_wants_ends_and_can_be_asked_again(lab):
     assert lab.done == []
     lab.gates["held"].set()
     assert lab.store.ask("a", question) == "held"
+
+
+def test_a_method_that_does_not_heed_its_end_does_no_harm(lab):
+    @dataclass(frozen=True)
+    class Deaf:
+        def __call__(self, model):
+            for step in range(200):
+                with suppress(CancelledError):
+                    report("steps", step, 200)
+                time.sleep(0.002)
+            return "deaf"
+
+    job = lab.store.start("a", Deaf())
+    begun(job)
+    lab.store.leave(job)
+    again = lab.store.start("a", Deaf())
+    assert again.future.result(60) == "deaf"
+    assert lab.store.ask("a", lab.ask("next")) == "next"
 
 
 def test_a_question_that_is_left_in_line_is_never_begun(lab):

@@ -33,6 +33,7 @@ class Answers:
 
     def put(self, key: Hashable, answer: object) -> None:
         size = n_bytes(answer)
+        self.bytes -= self._kept.pop(key, (None, 0))[1]
         self._kept[key] = answer, size
         self.bytes += size
         while self.bytes > self.limit and len(self._kept) > 1:

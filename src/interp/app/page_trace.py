@@ -74,7 +74,9 @@ def _shown_over_each_other(clean: tuple[str, ...], corrupted: tuple[str, ...]) -
 def _map(model: str, clean: str, corrupted: str, answer: str | int, foil: str | int | None) -> None:
     left, right = st.columns([5, 4], gap="medium")
     with left, widgets.title("Patched", key="map"):
-        part = widgets.switch("What is patched", "part", tuple(trace.PARTS))
+        part = widgets.switch(
+            "What is patched", "part", tuple(trace.PARTS), on_change=widgets.forget_place
+        )  # another one begins with its own strongest cell
         direction = widgets.switch("Direction", "direction", tuple(trace.DIRECTIONS))
         question = trace.Sweep(clean, corrupted, answer, foil, part, direction)
         copies = st.container(width="content")

@@ -17,7 +17,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from threading import Condition, Thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
@@ -187,17 +187,16 @@ class Store:
                 answer = job.question(model)
             if job.work is not None and (took := perf_counter() - began) > QUICK:
                 line.speed = job.work / took
-        except CancelledError:
-            return
-        except BaseException as error:  # whoever waits gets it
             with self._guard:
-                self._jobs.pop(job.key, None)
-            job.future.set_exception(error)
-            return
+                self._answers.put(job.key, answer)
+        except BaseException as error:  # whoever waits gets it
+            settle = partial(job.future.set_exception, error)
+        else:
+            settle = partial(job.future.set_result, answer)
         with self._guard:
-            self._answers.put(job.key, answer)
-            self._jobs.pop(job.key, None)
-        job.future.set_result(answer)
+            self._leave_out(job)
+            if not job.future.cancelled():
+                settle()
 
     def _let_pass(self, line: Line) -> None:
         """Carry out the quick jobs that wait."""
@@ -216,8 +215,13 @@ class Store:
 
     def _end(self, job: Job) -> None:
         """Nobody waits for it, and whoever asks the same from now on begins anew. The guard is held."""
-        del self._jobs[job.key]
+        self._leave_out(job)
         job.future.cancel()
+
+    def _leave_out(self, job: Job) -> None:
+        """It is no longer among those on their way. The guard is held."""
+        if self._jobs.get(job.key) is job:
+            del self._jobs[job.key]
 
     def _expect(self, line: Line, job: Job) -> None:
         """How long a job will take, by the model's speed; unknown where the question does not say."""

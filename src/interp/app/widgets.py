@@ -155,11 +155,11 @@ def title(text: str, *, key: str) -> Iterator[None]:
             yield
 
 
-def switch(label: str, key: str, options: Sequence[Chosen]) -> Chosen:
+def switch(label: str, key: str, options: Sequence[Chosen], **more: Any) -> Chosen:
     """One of a few in a row, kept in the URL."""
     return st.segmented_control(
         label, options, key=key, bind="query-params", required=True, default=options[0],
-        label_visibility="collapsed",
+        label_visibility="collapsed", **more,
     )  # fmt: skip
 
 
