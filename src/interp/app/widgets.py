@@ -113,12 +113,9 @@ def choice(label: str, key: str, options: Sequence[Chosen]) -> Chosen:
 
 
 def begin_with(values: dict[str, str]) -> None:
-    """What the texts of a page are where its URL says nothing. In a link that gives the first of them, those
-    that it does not give are empty."""
+    """What the texts of a page are where its URL does not name them. (Streamlit leaves out of the URL what an
+    input began with; one that was emptied stands there as empty.)"""
     st.session_state["begin"] = values
-    first, *others = values
-    if first in st.query_params and first not in st.session_state:
-        st.session_state.update({key: "" for key in others if key not in st.query_params})
 
 
 def text(label: str, key: str, **options: Any) -> str:
