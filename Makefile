@@ -8,10 +8,13 @@ MODEL ?= gpt2
 TL4 := .venv-tl4
 SAELENS := .venv-saelens
 
-.PHONY: demo test test-tl4 test-saelens test-real bench bench-saes lint e01 e02 figures screenshots clean
+.PHONY: demo app test test-tl4 test-saelens test-real bench bench-saes lint e01 e02 figures screenshots clean
 
 demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
 	@$(BIN)/interp demo
+
+app: $(VENV)/.app  ## the same in a browser, at http://127.0.0.1:8501
+	@$(BIN)/interp app
 
 test: $(VENV)/.test  ## everything, with both optional backends
 	$(BIN)/python -m pytest
@@ -68,6 +71,10 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV), once ..."
 	$(INSTALL) -c constraints.txt torch
 	$(INSTALL) -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.app: $(VENV)/.demo
+	$(INSTALL) -c constraints.txt -e '.[app]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
