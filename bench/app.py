@@ -1,7 +1,7 @@
 """How soon the app answers, in a real browser: from a changed prompt to the drawn page, from a click to its
 detail.
 
-    python bench/app.py [--tries 20] [--write]
+    python bench/app.py [--tries 18] [--write]
 
 Chromium without a window, driven by Playwright, beside the server on the same machine. Times are taken in the
 page: from the event (Enter in the prompt, or the click on a cell) to the last frame in which any text of the
@@ -21,7 +21,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import permutations
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
@@ -34,9 +33,15 @@ from interp.app.launch import command
 from interp.models.registry import KNOWN
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
-TRIES = 20
-PLACES = ("France", "Japan", "Italy", "Spain", "Germany", "Egypt", "Russia", "China")  # of one token each
-PROMPTS = [f"The friends of {a} and {b} live in" for a, b in permutations(PLACES, 2)]
+TRIES = 18
+PLACES = (  # of one token each
+    *("Japan", "Italy", "Spain", "Germany", "Egypt", "Russia", "China", "Peru", "Cuba", "Kenya", "Iran"),
+    *("Greece", "Norway", "Poland", "Turkey", "Canada", "Austria", "Chile", "Denmark", "Finland", "Hungary"),
+)
+TEMPLATES = ("The capital of {} is", "People in {} speak", "The currency of {} is the")
+PROMPTS = {"Explore": [t.format(place) for t in TEMPLATES for place in PLACES]}
+PROMPTS["Trace"] = PROMPTS["Explore"][: len(PLACES)]  # of as many tokens as CLEAN
+CLEAN = "The capital of France is"
 RUNNING = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'running'"
 DRAWN = {"Explore": "Logit lens", "Trace": "Recovery"}  # the grid that each page is about, by its label
 
@@ -109,15 +114,17 @@ def opened(page: Any, address: str, name: str, parameters: dict[str, str]) -> No
     page.evaluate(MEASURE.replace("RUNNING", RUNNING))
 
 
-def prompts(page: Any, label: str, tries: int) -> list[float]:
-    """A new prompt and Enter, so often."""
+def prompts(page: Any, name: str, label: str, tries: int) -> list[float]:
+    """A new prompt and Enter, so often; not counted where the page refuses the prompt."""
     field, times = page.get_by_label(label, exact=True), []
-    for prompt in PROMPTS[: tries + 2]:
+    for prompt in PROMPTS[name]:
         field.fill(prompt)
-        times.append(timed(page, "keydown", lambda: field.press("Enter")))
-        if page.locator("[data-testid=stAlert]").count():
-            raise SystemExit(f"{prompt!r}: {page.locator('[data-testid=stAlert]').first.inner_text()}")
-    return times[2:]
+        took = timed(page, "keydown", lambda: field.press("Enter"))
+        if page.locator("[data-testid=stAlert]").count() == 0:
+            times.append(took)
+        if len(times) == tries + 2:
+            return times[2:]
+    raise SystemExit(f"Only {len(times)} prompts could be used; ask for fewer tries.")
 
 
 def clicks(page: Any, tries: int) -> list[float]:
@@ -161,13 +168,13 @@ def main() -> None:
             ("demo-qwen3", "demo-qwen3"),
             ("GPT-2 small dimensions", small_gpt2(folder)),
         ):
-            last, tokens = PROMPTS[-1], {"answer": " Paris", "foil": " Tokyo", "target": " Paris"}
-            opened(page, address, "Explore", {"model": model, "prompt": last, **tokens})
-            explored = prompts(page, "Prompt", options.tries)
+            tokens = {"answer": " Paris", "foil": " Tokyo", "target": " Paris"}
+            opened(page, address, "Explore", {"model": model, "prompt": CLEAN, **tokens})
+            explored = prompts(page, "Explore", "Prompt", options.tries)
             clicked = clicks(page, options.tries)
-            pair = {"clean": last, "corrupted": PROMPTS[-2]}
+            pair = {"clean": CLEAN, "corrupted": "The capital of Sweden is"}
             opened(page, address, "Trace", {"model": model, **pair, **tokens})
-            traced = prompts(page, "Corrupted prompt", options.tries)
+            traced = prompts(page, "Trace", "Corrupted prompt", options.tries)
             for what, times in (
                 ("Explore, a changed prompt", explored),
                 ("Explore, a click on a cell", clicked),
