@@ -120,6 +120,7 @@ def test_a_hostile_prompt_in_the_address_is_a_prompt(visit, shows, name):
 # ---- everybody's page ----
 
 
+@pytest.mark.slow
 def test_twenty_sessions_see_only_their_own_prompts(visit, expect, load, shows):
     """All type at once; each is shown its own answer, and none is sent a word of another's."""
     prompts = [f"The capital of {name} is" for name in NAMES]

@@ -16,7 +16,7 @@ from PIL import Image
 
 import interp
 from browser import FRANCE, JAPAN, box, cell, choose, lens, recovery, settled
-from interp.app import circuit_map, contrast, explore, trace
+from interp.app import circuit_map, contrast, explore, features, trace
 from interp.figures import contrast as presentation
 from interp.figures import knock_out
 from interp.figures.notation import probability, show_token
@@ -151,6 +151,26 @@ def test_heads_are_picked_ablated_and_taken_along(visit, expect, load, tmp_path)
     expect(picked).to_have_value("2.3,2.5")
 
 
+# ---- features ----
+
+
+@pytest.mark.slow
+def test_a_feature_is_chosen_by_its_cell_and_by_its_number(visit, expect, load):
+    page = visit(page="Features", prompt=FRANCE)
+    model = load("demo-gpt2")
+    found = features.PromptFeatures("demo-gpt2", FRANCE)(model)
+    strongest = found.strongest(features.ROWS)[0]
+    grid = page.get_by_role("grid", name=re.compile("strongest features"))
+    grid.get_by_role("gridcell", name=re.compile(f"^feature {strongest}\\b.*strength:")).first.click()
+    expect(page.get_by_role("heading", name=re.compile(f"^Feature {strongest}\\b"))).to_be_visible()
+    expect(page).to_have_url(re.compile(f"feature={strongest}\\b"))
+    number = page.get_by_role("spinbutton", name="Feature")
+    expect(number).to_have_value(str(strongest))
+    number.fill("3")
+    number.press("Enter")
+    expect(page.get_by_role("heading", name=re.compile("^Feature 3\\b"))).to_be_visible()
+
+
 # ---- runs ----
 
 
@@ -210,7 +230,7 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
 # ---- pictures ----
 
 
-@pytest.mark.parametrize("name", ["Explore", "Trace", "Contrast", "Circuit map", "Runs"])
+@pytest.mark.parametrize("name", ["Explore", "Trace", "Contrast", "Circuit map", "Features", "Runs"])
 def test_each_page_has_its_picture(visit, expect, runs, tmp_path, pytestconfig, name):
     """A screenshot of each page, as the README shows them: `make screenshots` keeps them."""
     page = visit(page=name, **({"run": runs[0]} if name == "Runs" else {}))
