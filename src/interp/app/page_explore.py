@@ -14,6 +14,7 @@ from interp.methods.logit_lens import LogitLensResult
 
 
 def page() -> None:
+    st.title("Explore a prompt", anchor=False)
     prompt, target = explore.EXAMPLES[0]
     widgets.begin_with({"prompt": prompt, "target": show_token(target)})
     left, middle, right = st.columns([6, 2, 2])
@@ -62,15 +63,15 @@ def _explore(model: str, prompt: str, target: str | int | None) -> None:
         _lens(model, question, lens, (row, column))
     with right:
         _cell(lens, row, column)
+    picked = _head()
     left, right = st.columns(2, gap="medium")
     with left, widgets.sentences():
         _tracked(model, prompt, lens, column)
     with right, widgets.sentences():
-        _attribution(
-            model, explore.Attribution(prompt, lens.answer_id if target is None else target, column), row
-        )
+        followed = lens.answer_id if target is None else target
+        _attribution(model, explore.Attribution(prompt, followed, column), picked)
     with widgets.sentences():
-        _attention(model, prompt, row, column)
+        _attention(model, prompt, (row, column), picked)
 
 
 def _lens(model: str, question: explore.Lens, lens: LogitLensResult, cell: tuple[int, int]) -> None:
@@ -112,7 +113,7 @@ def _tracked(model: str, prompt: str, lens: LogitLensResult, position: int) -> N
     widgets.show_chart(explore.tracked_lines(values, lens.layers, tokens), key="tracked-lines")
 
 
-def _attribution(model: str, question: explore.Attribution, row: int) -> None:
+def _attribution(model: str, question: explore.Attribution, picked: tuple[int, int] | None) -> None:
     parts = widgets.store().ask(model, question)
     grid = explore.attribution_grid(parts)
     heads = 0 if parts.by_head is None else parts.by_head.shape[1]
@@ -126,20 +127,20 @@ def _attribution(model: str, question: explore.Attribution, row: int) -> None:
 
     with widgets.title(grid.title, key="attribution"):
         widgets.take_along(model, question, parts)
-    widgets.show_grid(grid, key="attribution", selected=_head(), on_click=go_to, titled=False)
+    widgets.show_grid(grid, key="attribution", selected=picked, on_click=go_to, titled=False)
     st.caption("Click a head to see where it looks." if heads else "This model has no parts by head.")
 
 
-def _attention(model: str, prompt: str, row: int, column: int) -> None:
-    picked = _head()
+def _attention(model: str, prompt: str, cell: tuple[int, int], picked: tuple[int, int] | None) -> None:
+    """All heads of the cell's layer, or of the layer of the head that was picked, and one of them in full."""
+    row, column = cell
     layer, head = picked or (max(row - 1, 0), 0)
     n_heads = widgets.store().ask(model, explore.Heads())
-    question = explore.Pattern(prompt, tuple((layer, h) for h in range(max(n_heads, head + 1))))
+    asked = range(n_heads) if head < n_heads else (head,)  # one that is not there is refused
+    question = explore.Pattern(prompt, tuple((layer, h) for h in asked))
     attention = widgets.store().ask(model, question)
-    of_layer, pattern = (
-        explore.heads_grid(attention, column),
-        explore.attention_grid(attention, head, column),
-    )
+    of_layer = explore.heads_grid(attention, column)
+    pattern = explore.attention_grid(attention, head, column)
     left, right = st.columns(2, gap="medium")
     with left:
         with widgets.title(of_layer.title, key="heads"):
@@ -166,11 +167,12 @@ def _attention(model: str, prompt: str, row: int, column: int) -> None:
 
 
 def _head() -> tuple[int, int] | None:
-    """The (layer, head) in the URL."""
+    """The (layer, head) in the URL; where that is none, it is said."""
     given = st.query_params.get("head")
     if given is None:
         return None
     found = re.fullmatch(r"(\d{1,6})\.(\d{1,6})", given)
     if found is None:
-        raise InputError(f"The address names the head {given!r}; write it as layer.head, such as 5.1.")
+        st.error(widgets.plain(f"The address names the head {given!r}; write it as layer.head, such as 5.1."))
+        return None
     return int(found[1]), int(found[2])

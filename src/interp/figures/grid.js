@@ -28,12 +28,12 @@ const same = (place, row, column) => Boolean(place) && place[0] === row && place
 function drawGrid(host, data, onCell) {
   const kind = data.rows.length * data.columns.length > MOST ? "canvas" : "table";
   const size = [kind, data.rows.length, data.columns.length, data.columns.some((c) => c.other), data.look].join();
-  if (host.grid?.size !== size) host.grid = makeGrid(host, size, kind === "canvas" ? paintCanvas : paintTable);
+  if (host.grid?.size !== size) host.grid = makeGrid(host, data, size, kind === "canvas" ? paintCanvas : paintTable);
   host.grid.show(data, onCell);
 }
 
-function makeGrid(host, size, paint) {
-  const grid = { host, size, at: null };
+function makeGrid(host, data, size, paint) {
+  const grid = { host, data, size, at: null };
   const told = element("div", { className: "told", popover: "manual" });
   told.setAttribute("role", "tooltip");
   const [caption, key, live] = [element("p", { className: "caption" }), element("p", { className: "scale" }), element("div", { className: "live" })];
@@ -108,7 +108,7 @@ function makeGrid(host, size, paint) {
   text.ontoggle = () => text.open && asText();
 
   const painter = paint(grid);
-  host.replaceChildren(caption, painter.element, key, text, live, told);
+  host.replaceChildren(caption, painter.element, key, ...(data.look ? [] : [text]), live, told);
   return grid;
 }
 
