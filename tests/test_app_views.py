@@ -10,7 +10,7 @@ import pytest
 from conftest import run
 from interp.app import explore, trace
 from interp.app.cells import WINDOW, payload, ranking, strip
-from interp.app.downloads import downloads
+from interp.app.downloads import chart_downloads, downloads
 from interp.app.questions import as_command, as_python
 from interp.errors import InputError
 from interp.figures import html
@@ -109,6 +109,26 @@ def test_attribution_and_attention(load):
     from_here = explore.heads_grid(answer, 3)
     np.testing.assert_array_equal(from_here.values[1], pattern.values[3])
     assert from_here.rows.short() == ["2.3", "2.4"]
+
+
+def test_tracked_tokens_can_be_taken_along(load, tmp_path):
+    model = load("demo-gpt2")
+    question = explore.Tracked(PROMPT, 3, (" Paris", 148))
+    shown = question(model)
+    names: dict = {}
+    exec(explore.tracked_as_python("demo-gpt2", question), names)
+    for column, token in enumerate(question.tokens):
+        np.testing.assert_array_equal(names["result"][token], shown[:, column])
+    for i, command in enumerate(explore.tracked_as_commands("demo-gpt2", question).split("\n")):
+        assert run(*shlex.split(command)[1:], "--out", tmp_path, "--tag", f"t{i}") == 0
+        result = read_run(tmp_path / "logit_lens" / f"t{i}").result
+        np.testing.assert_array_equal(result.answer_prob, shown[:, i])
+    lines = explore.tracked_lines(shown, ("embed", *map(str, range(6))), (" Paris", "<148>"))
+    files = chart_downloads(lines, name="t", title="Tracked", provenance=result.provenance)
+    numbers, figure, report = (file.make() for file in files)
+    assert json.loads(numbers)["rows"][3] == ["2", *shown[3].tolist()]
+    assert figure.startswith(b"\x89PNG")
+    assert "<svg" in report
 
 
 def test_a_target_is_completed_from_the_vocabulary(load):

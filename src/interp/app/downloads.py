@@ -9,6 +9,13 @@ from threading import Lock
 
 from interp.app.questions import LibraryQuestion
 from interp.experiments.base import find_experiment
+from interp.figures.drawing import png
+from interp.figures.html import page
+from interp.figures.notation import model_line
+from interp.figures.view import Chart, View
+from interp.figures.view_figure import figure_of
+from interp.figures.view_html import fragment
+from interp.provenance import Provenance
 from interp.results import Result
 from interp.runs import picture, record_of, report_page
 
@@ -46,6 +53,30 @@ def downloads(model: str, question: LibraryQuestion, result: Result) -> tuple[Do
     name = experiment.name
     return (
         Download("JSON", f"{name}.json", "application/json", record),
+        Download("PNG", f"{name}.png", "image/png", drawn),
+        Download("HTML", f"{name}.html", "text/html", report),
+    )
+
+
+def chart_downloads(chart: Chart, *, name: str, title: str, provenance: Provenance) -> tuple[Download, ...]:
+    """The files of one chart: its numbers, its picture, and both as a page."""
+    view = View(title=title, above=(), blocks=(chart,), below=())
+
+    def numbers() -> str:
+        table = chart.table
+        said = {"title": title, "columns": table.columns, "rows": table.rows}
+        return json.dumps(said | {"provenance": provenance.to_dict()}, ensure_ascii=False)
+
+    def drawn() -> bytes:
+        with _drawing:
+            return png(figure_of(view, notes=[model_line(provenance)]))
+
+    def report() -> str:
+        with _drawing:
+            return page(title=title, body=fragment(view), provenance=provenance)
+
+    return (
+        Download("JSON", f"{name}.json", "application/json", numbers),
         Download("PNG", f"{name}.png", "image/png", drawn),
         Download("HTML", f"{name}.html", "text/html", report),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from interp.app.questions import LibraryQuestion
+from interp.app.questions import LibraryQuestion, as_command
 from interp.errors import InputError
 from interp.figures.notation import NEWLINE, SPACE, TAB, brief, decimal, probability, show_token
 from interp.figures.view import Attention, Axis, Grid, Lines, Series, Table
@@ -37,16 +37,17 @@ TOP = 10  # tokens kept of each cell
 
 @dataclass(frozen=True)
 class Lens(LibraryQuestion):
-    """The logit lens at every position. Without a target: the model's own next token."""
+    """The logit lens, by default at every position. Without a target: the model's own next token."""
 
     function: ClassVar[str] = "logit_lens"
     experiment: ClassVar[str] = "logit_lens"
     prompt: str
     target: str | int | None = None
+    position: int | Literal["all"] = "all"
 
     @property
     def arguments(self) -> dict[str, Any]:
-        return {"prompt": self.prompt, "answer": self.target, "position": "all", "k": TOP}
+        return {"prompt": self.prompt, "answer": self.target, "position": self.position, "k": TOP}
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,30 @@ class Tracked:
 
     prompt: str
     position: int
-    tokens: tuple[str, ...]
+    tokens: tuple[str | int, ...]
 
     def __call__(self, model: Model) -> np.ndarray:
         from interp.methods.logit_lens import lens_logits
 
-        ids = [model.to_single_token(Single(token)(model)) for token in self.tokens]
+        ids = [model.to_single_token(token) for token in self.tokens]
         read, _ = lens_logits(model, self.prompt, [self.position])  # [layer, 1, d_vocab]
-        return read[:, 0].softmax(-1)[:, ids].numpy()
+        return read[:, 0].log_softmax(-1).exp()[:, ids].numpy()
+
+
+def tracked_as_python(model: str, question: Tracked) -> str:
+    """A program whose `result` has the probabilities of each token, by layer."""
+    prompt, position = question.prompt, question.position
+    lenses = "".join(
+        f"    {token!r}: interp.logit_lens(model, {prompt!r}, {token!r}, position={position}).answer_prob,\n"
+        for token in question.tokens
+    )
+    return f"import interp\n\nmodel = interp.load_model({model!r})\nresult = {{\n{lenses}}}\n"
+
+
+def tracked_as_commands(model: str, question: Tracked) -> str:
+    """A command for each token."""
+    lenses = (Lens(question.prompt, token, question.position) for token in question.tokens)
+    return "\n".join(as_command(model, lens) for lens in lenses)
 
 
 def lens_grid(result: LogitLensResult, colour: Colour = "probability") -> Grid:

@@ -7,6 +7,7 @@ import re
 import streamlit as st
 
 from interp.app import cells, explore, widgets
+from interp.app.downloads import chart_downloads
 from interp.app.model_choice import model_choice
 from interp.errors import InputError
 from interp.figures.notation import brief, show_token
@@ -105,12 +106,21 @@ def _cell(lens: LogitLensResult, row: int, column: int) -> None:
 
 
 def _tracked(model: str, prompt: str, lens: LogitLensResult, position: int) -> None:
-    with widgets.title(f"Probability over the layers, at {brief(lens.tokens[position])}", key="tracked"):
-        pass
+    title = f"Probability over the layers, at {brief(lens.tokens[position])}"
+    with widgets.title(title, key="tracked"):
+        beside = st.container()
     given = widgets.several("Tracked tokens", "tracked", [show_token(lens.answer)])
-    tokens = explore.followed(lens, position, given)
-    values = widgets.store().ask(model, explore.Tracked(prompt, position, tokens))
-    widgets.show_chart(explore.tracked_lines(values, lens.layers, tokens), key="tracked-lines")
+    texts = explore.followed(lens, position, given)
+    tokens = tuple(widgets.store().ask(model, explore.Single(text)) for text in texts)
+    question = explore.Tracked(prompt, position, tokens)
+    lines = explore.tracked_lines(widgets.store().ask(model, question), lens.layers, texts)
+    widgets.show_chart(lines, key="tracked-lines")
+    with beside:
+        widgets.offer_copies(
+            explore.tracked_as_python(model, question),
+            explore.tracked_as_commands(model, question),
+            chart_downloads(lines, name="tracked_tokens", title=title, provenance=lens.provenance),
+        )
 
 
 def _attribution(model: str, question: explore.Attribution, picked: tuple[int, int] | None) -> None:

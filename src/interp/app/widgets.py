@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from interp.app.cells import WINDOW, payload
-from interp.app.downloads import downloads
+from interp.app.downloads import Download, downloads
 from interp.app.markdown import plain
 from interp.app.questions import LibraryQuestion, as_command, as_python
 from interp.app.store import shared
@@ -264,13 +264,18 @@ def show_chart(block: Chart, *, key: str) -> None:
 
 def take_along(model: str, question: LibraryQuestion, result: Result) -> None:
     """The same in Python and at the command line, and as files that are made when they are asked for."""
+    offer_copies(as_python(model, question), as_command(model, question), downloads(model, question, result))
+
+
+def offer_copies(python: str, command: str, files: Sequence[Download]) -> None:
+    """A button that opens a program, a command and files to download."""
     with st.popover("Copy or download", type="tertiary", icon=":material/ios_share:"):
         st.caption("In Python")
-        st.code(as_python(model, question), language="python")
+        st.code(python, language="python")
         st.caption("At the command line")
-        st.code(as_command(model, question), language="bash", wrap_lines=True)
+        st.code(command, language="bash", wrap_lines=True)
         with st.container(horizontal=True):
-            for file in downloads(model, question, result):
+            for file in files:
                 st.download_button(
                     file.label,
                     data=file.make,
