@@ -29,7 +29,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
+import torch._dynamo  # or the first step of an optimizer imports it, in time and memory
 from tables import put
 from torch import Tensor
 
