@@ -187,7 +187,8 @@ def as_table(found: dict[tuple[str, str], list[list[float]]], steps: int, sequen
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "sae-lens"))
     lines = [
         f"{platform.machine()}, 1 thread; Python {platform.python_version()}, {versions}. {FEATURES} "
-        f"features of width 192, {steps} steps of {BATCH} tokens, of {sequences * 127 - HELD_OUT}.",
+        f"features of width 192, {steps} steps of {BATCH} tokens, of {sequences * 127 - HELD_OUT}; "
+        f"rounds: {len(found['topk', 'interp'])}.",
         "",
         "| | tokens/s | times SAELens | memory (GB) | explained variance | L0 | dead |",
         "|---|---|---|---|---|---|---|",
