@@ -4,7 +4,8 @@
    every site. At the end this is folded into the weights.
 2. b_dec begins as the geometric median of the first batches; the directions of the decoder are random, and
    the encoder begins as its transpose (Bricken et al. 2023,
-   https://transformer-circuits.pub/2023/monosemantic-features).
+   https://transformer-circuits.pub/2023/monosemantic-features), scaled so that the reconstruction begins at
+   the size of the activation where nothing but ReLU holds it down (standard).
 3. The loss is the squared error as a share of the variance, and a penalty by kind (see
    `interp.saes.activations`): the L1 norm of the features (standard), their number (JumpReLU, through a
    straight-through estimator of bandwidth 0.05), none (TopK, BatchTopK).
@@ -185,8 +186,10 @@ class _Trainer:
         draw = torch.Generator().manual_seed(recipe.seed)
         directions = torch.randn(recipe.n_features, first.shape[1], generator=draw)
         directions = torch.nn.functional.normalize(directions, dim=-1)
+        # As ReLU lets half of the features pass, they would add up to n / 2d times the activation.
+        share = min(1.0, 2 * first.shape[1] / recipe.n_features) if recipe.kind == "standard" else 1.0
         self.parameters = {
-            "W_enc": directions.T.clone(),
+            "W_enc": directions.T * share,
             "b_enc": torch.zeros(recipe.n_features),
             "W_dec": directions.clone(),
             "b_dec": geometric_median(first),
