@@ -5,7 +5,8 @@ detail.
 
 Chromium without a window, driven by Playwright, beside the server on the same machine. Times are taken in the
 page: from the event (Enter in the prompt, or the click on a cell) to the last frame in which any text of the
-page changes, after which nothing changes for a second and Streamlit says that its script has ended. No try
+page changes, after which nothing changes for a second and Streamlit says that its script has ended; from a
+click also to the last change of the cell's own detail, its top tokens. No try
 repeats a prompt or a cell, so that none is answered from memory. A prompt that is typed without Enter is
 taken when the typing has paused; that pause is not in these times.
 """
@@ -19,7 +20,7 @@ import statistics
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -45,25 +46,30 @@ CLEAN = "The capital of France is"
 RUNNING = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'running'"
 DRAWN = {"Explore": "Logit lens", "Trace": "Recovery"}  # the grid that each page is about, by its label
 
-#: `measured(event)` resolves to milliseconds from the next such event to the last change of any text.
+#: `measured(event)` resolves to milliseconds from the next such event to the last change of the cell's detail
+#: (its place and its top tokens), and to the last change of any text.
 MEASURE = """
 () => {
   const roots = (root) =>
     [root, ...[...root.querySelectorAll('*')].flatMap((e) => (e.shadowRoot ? roots(e.shadowRoot) : []))];
-  const said = () => roots(document.querySelector('[data-testid=stMain]')).map((root) =>
-    [...root.children].map((e) => e.innerText ?? e.textContent).join('')).join('|');
+  const text = (root) => [...root.children].map((e) => e.innerText ?? e.textContent).join('');
+  const said = (...places) =>
+    places.flatMap((place) => [...document.querySelectorAll(place)]).flatMap(roots).map(text).join('|');
+  const look = () => [said('.st-key-title-cell', '.st-key-top'), said('[data-testid=stMain]')];
   const running = () => RUNNING;
   window.measured = (kind) => new Promise((done) => {
-    let before = said();
+    let before = look();
     addEventListener(kind, (event) => {
       const began = event.timeStamp;
-      let last = began, ran = false;
+      const last = [began, began];
+      let ran = false;
       const frame = () => {
-        const now = performance.now(), shown = said();
-        if (shown !== before) { before = shown; last = now; }
+        const now = performance.now(), shown = look();
+        shown.forEach((one, i) => { if (one !== before[i]) last[i] = now; });
+        before = shown;
         ran = ran || running();
-        if (ran && !running() && now - last > 1000) done(last - began);
-        else if (now - began > 60000) done(NaN); // nothing happened
+        if (ran && !running() && now - last[1] > 1000) done(last.map((one) => one - began));
+        else if (now - began > 60000) done(null); // nothing happened
         else requestAnimationFrame(frame);
       };
       requestAnimationFrame(frame);
@@ -94,14 +100,15 @@ def serving() -> Iterator[str]:
         process.wait()
 
 
-def timed(page: Any, event: str, act: Any) -> float:
-    """Seconds from an event, which `act` causes, to the last change of the page."""
+def timed(page: Any, event: str, act: Any) -> tuple[float, float]:
+    """Seconds from an event, which `act` causes, to the last change of the cell's detail, and of the page."""
     page.evaluate("(kind) => { window.result = window.measured(kind); }", event)
     act()
     took = page.evaluate("() => window.result")
-    if took != took:
+    if took is None:
         raise SystemExit("Nothing changed on the page within a minute.")
-    return took / 1000
+    detail, everything = took
+    return detail / 1000, everything / 1000
 
 
 def opened(page: Any, address: str, name: str, parameters: dict[str, str]) -> None:
@@ -119,7 +126,7 @@ def prompts(page: Any, name: str, label: str, tries: int) -> list[float]:
     field, times = page.get_by_label(label, exact=True), []
     for prompt in PROMPTS[name]:
         field.fill(prompt)
-        took = timed(page, "keydown", lambda: field.press("Enter"))
+        _, took = timed(page, "keydown", lambda: field.press("Enter"))
         if page.locator("[data-testid=stAlert]").count() == 0:
             times.append(took)
         if len(times) == tries + 2:
@@ -127,8 +134,8 @@ def prompts(page: Any, name: str, label: str, tries: int) -> list[float]:
     raise SystemExit(f"Only {len(times)} prompts could be used; ask for fewer tries.")
 
 
-def clicks(page: Any, tries: int) -> list[float]:
-    """A click on another cell of the lens, so often."""
+def clicks(page: Any, tries: int) -> list[tuple[float, float]]:
+    """A click on another cell of the lens, so often: until its detail is there, and all that follows it."""
     cells, times = page.get_by_role("grid", name=DRAWN["Explore"]).get_by_role("gridcell"), []
     n = cells.count()
     for i in range(tries + 2):
@@ -144,7 +151,7 @@ def small_gpt2(folder: str) -> str:
     return folder
 
 
-def shown(times: list[float]) -> str:
+def shown(times: Sequence[float]) -> str:
     """Median and 90th percentile, in seconds."""
     return f"{statistics.median(times):.2f} | {statistics.quantiles(times, n=10)[-1]:.2f}"
 
@@ -171,13 +178,14 @@ def main() -> None:
             tokens = {"answer": " Paris", "foil": " Tokyo", "target": " Paris"}
             opened(page, address, "Explore", {"model": model, "prompt": CLEAN, **tokens})
             explored = prompts(page, "Explore", "Prompt", options.tries)
-            clicked = clicks(page, options.tries)
+            details, follow = zip(*clicks(page, options.tries), strict=True)
             pair = {"clean": CLEAN, "corrupted": "The capital of Sweden is"}
             opened(page, address, "Trace", {"model": model, **pair, **tokens})
             traced = prompts(page, "Trace", "Corrupted prompt", options.tries)
             for what, times in (
                 ("Explore, a changed prompt", explored),
-                ("Explore, a click on a cell", clicked),
+                ("Explore, a click on a cell: its top tokens", details),
+                ("Explore, a click on a cell: all that follows it", follow),
                 ("Trace, a changed prompt", traced),
             ):
                 lines.append(f"| {name} | {what} | {shown(times)} |")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 
 from conftest import run
 from interp.app import features, launch
+from interp.app.downloads import downloads
+from interp.app.questions import as_command
 from interp.app.store import Store
 from interp.errors import InputError
 from interp.figures.feature_dashboard import dashboard_page
@@ -117,22 +121,40 @@ def test_the_store_reads_once_for_all_features(load, folder, small):
     assert store.ask("demo-gpt2", features.Profile(first, (4,))) is not profile
 
 
-def test_copied_program_and_command_give_what_is_shown(load, folder, small, read, tmp_path, monkeypatch):
+def test_copied_program_and_command_and_the_files_give_what_is_shown(
+    load, folder, small, read, found, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    shown = features.Profile(read, (7,))(load("demo-gpt2"))
+    question = features.Whole(folder, PROMPT, "demo", (*found.strongest(3), 7))
+    profiles = features.Profile(read, question.features)(load("demo-gpt2"))
     names: dict = {}
-    exec(features.program("demo-gpt2", folder, PROMPT, "demo", 7), names)
-    assert (tmp_path / "features.html").read_text() == dashboard_page(shown)
-    settings = features.arguments(folder, PROMPT, "demo")
-    given = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    assert run("run", "sae_features", "--model", "demo-gpt2", *given, "--out", tmp_path, "--tag", "t") == 0
-    result = read_run(tmp_path / "sae_features" / "t").result
-    assert result.prompt.strongest(5) == names["in_prompt"].strongest(5)
-    own = result.profiles.features[0]
-    again = features.Profile(read, (own,))(load("demo-gpt2")).of(own)
-    there = result.profiles.of(own)
-    assert (there.contexts, there.lower, there.labels) == (again.contexts, again.lower, again.labels)
-    assert [token for token, _ in there.raised] == [token for token, _ in again.raised]
+    exec(features.program("demo-gpt2", question), names)
+    assert (tmp_path / "features.html").read_text() == dashboard_page(profiles)
+    assert names["in_prompt"].strongest(5) == found.strongest(5)
+    words = shlex.split(as_command("demo-gpt2", question))
+    assert run(*words[1:], "--out", tmp_path, "--tag", "t") == 0
+    left = tmp_path / "sae_features" / "t"
+    shown = features.whole(found, read, profiles)
+    record, figure, report = (f.make() for f in downloads("demo-gpt2", question, lambda: shown))
+    (tmp_path / "result.json").write_text(record, encoding="utf-8")
+    same(read_run(tmp_path).result.to_dict(), read_run(left).result.to_dict())
+    assert figure == (left / "sae_features.png").read_bytes()
+    assert report == (left / "report.html").read_text(encoding="utf-8")
+
+
+def same(one, other):
+    """The same values; numbers to rounding, as the model may be one that was loaded for other tests."""
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one.keys() - {"provenance"}:
+            same(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            same(a, b)
+    else:
+        assert one == (pytest.approx(other, rel=1e-4, abs=1e-5) if isinstance(one, float) else other)
 
 
 def test_the_sae_that_goes_with_a_model():
@@ -165,7 +187,7 @@ def test_the_page_shows_a_feature_and_follows_the_url(app):
     assert not app.error
     assert app.subheader[0].value.startswith("Feature 7")
     assert "Where it is strongest" in texts(app)
-    assert "interp.feature_profiles(model, record, [7])" in texts(app)
+    assert re.search(r"feature_profiles\(model, record, \[.*\b7\b.*\]\)", texts(app))
     app.number_input(key="feature").set_value(8).run()
     assert app.subheader[0].value.startswith("Feature 8")
     button = next(b for b in app.button if b.key.startswith("at-"))

@@ -47,7 +47,7 @@ def test_copied_program_and_command_and_the_files_give_what_is_shown(load, quest
     assert run(*words[1:], "--out", tmp_path, "--tag", "t") == 0
     folder = tmp_path / question.experiment / "t"
     same(read_run(folder).result, shown)
-    record, figure, report = (file.make() for file in downloads("demo-gpt2", question, shown))
+    record, figure, report = (file.make() for file in downloads("demo-gpt2", question, lambda: shown))
     assert figure == (folder / f"{question.experiment}.png").read_bytes()
     assert report == (folder / "report.html").read_text(encoding="utf-8")
     (tmp_path / "result.json").write_text(record, encoding="utf-8")

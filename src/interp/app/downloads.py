@@ -32,7 +32,7 @@ class Download:
     make: Callable[[], str | bytes]
 
 
-def downloads(model: str, question: LibraryQuestion, result: Result) -> tuple[Download, ...]:
+def downloads(model: str, question: LibraryQuestion, result: Callable[[], Result]) -> tuple[Download, ...]:
     """The files of an answer. The JSON, saved as ``result.json``, is a run that `interp show` reads."""
     experiment = find_experiment(question.experiment)
 
@@ -40,15 +40,15 @@ def downloads(model: str, question: LibraryQuestion, result: Result) -> tuple[Do
         return experiment.make_config({"model": model, **question.arguments}).model_dump()
 
     def record() -> str:
-        return json.dumps(record_of(experiment, config(), result), ensure_ascii=False)
+        return json.dumps(record_of(experiment, config(), result()), ensure_ascii=False)
 
     def drawn() -> bytes:
         with _drawing:
-            return picture(experiment, result)
+            return picture(experiment, result())
 
     def report() -> str:
         with _drawing:
-            return report_page(experiment, config(), result)
+            return report_page(experiment, config(), result())
 
     name = experiment.name
     return (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from interp.app.questions import LibraryQuestion
 from interp.errors import InputError
 from interp.figures.notation import count, decimal, show_text, show_token
 from interp.figures.sae_features import SAYS, prompt_grid
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from interp.methods.feature_labels import LabelFeaturesResult
     from interp.methods.feature_profiles import Context, FeatureProfile, FeatureProfilesResult
     from interp.methods.sae_features import SAEFeaturesResult
+    from interp.methods.sae_reading import SAEReadingResult
     from interp.models.base import Model
     from interp.saes.reading import FeatureRecord
 
@@ -238,18 +240,39 @@ def _tokens(context: Context, strongest: float) -> str:
 # ---- the same elsewhere ----
 
 
-def arguments(sae: str, prompt: str, text: str) -> dict[str, Any]:
-    """The keys of the experiment that reads the same."""
-    return {"sae": sae, "prompt": prompt, "text": text, "sequences": SEQUENCES, "length": LENGTH}
+@dataclass(frozen=True)
+class Whole(LibraryQuestion):
+    """The experiment that reads the same prompt and features."""
+
+    experiment: ClassVar[str] = "sae_features"
+    sae: str
+    prompt: str
+    text: str
+    features: tuple[int, ...]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        read = {"text": self.text, "sequences": SEQUENCES, "length": LENGTH}
+        return {"sae": self.sae, "prompt": self.prompt, "features": list(self.features), **read}
 
 
-def program(model: str, sae: str, prompt: str, text: str, feature: int) -> str:
-    """The same in Python."""
+def whole(result: SAEFeaturesResult, read: Read, profiles: FeatureProfilesResult) -> SAEReadingResult:
+    """What the experiment gives, of what is there already."""
+    from interp.methods.sae_reading import SAEReadingResult
+
+    return SAEReadingResult(
+        provenance=result.provenance, prompt=result, profiles=profiles, labels=read.labels
+    )
+
+
+def program(model: str, question: Whole) -> str:
+    """The same in Python: what is active in the prompt, and the dashboard."""
     return (
-        f"import interp\n\nmodel = interp.load_model({model!r})\nsae = interp.load_sae({sae!r}, model)\n"
-        f"in_prompt = interp.sae_features(model, sae, {prompt!r})\n"
-        f"text = interp.reading_text(model, {text!r}, sequences={SEQUENCES}, length={LENGTH})\n"
+        f"import interp\n\nmodel = interp.load_model({model!r})\n"
+        f"sae = interp.load_sae({question.sae!r}, model)\n"
+        f"in_prompt = interp.sae_features(model, sae, {question.prompt!r})\n"
+        f"text = interp.reading_text(model, {question.text!r}, sequences={SEQUENCES}, length={LENGTH})\n"
         "record = interp.record_features(model, sae, text)\n"
-        f"profiles = interp.feature_profiles(model, record, [{feature}])\n"
+        f"profiles = interp.feature_profiles(model, record, {list(question.features)})\n"
         'interp.feature_dashboard(profiles, "features.html")\n'
     )

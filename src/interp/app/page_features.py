@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from interp.app import features, widgets
+from interp.app.downloads import Download, downloads
 from interp.app.model_choice import model_choice
+from interp.app.questions import as_command
+from interp.app.store import shared
 from interp.figures.feature_dashboard import dashboard_page, strength_shades
 from interp.figures.notation import decimal
+
+if TYPE_CHECKING:
+    from interp.methods.feature_profiles import FeatureProfilesResult
+    from interp.methods.sae_reading import SAEReadingResult
 
 _LABEL = "by a label"
 
@@ -71,7 +77,7 @@ def _features(model: str, sae: str, prompt: str, text: str) -> None:
     _ways_to_choose(found.n_features, read)
     with widgets.sentences():
         _feature(model, read, feature)
-    _take_along(model, sae, prompt, text, feature)
+    _take_along(model, sae, prompt, text, shown, feature)
 
 
 def choose(feature: int) -> None:
@@ -160,27 +166,22 @@ def _style() -> str:
     return (Path(__file__).parent / "features.css").read_text(encoding="utf-8") + strength_shades()
 
 
-def _take_along(model: str, sae: str, prompt: str, text: str, feature: int) -> None:
-    settings = features.arguments(sae, prompt, text).items()
-    words = ["interp", "run", "sae_features", "--model", model]
-    command = [*words, *(word for k, v in settings for word in ("--set", f"{k}={json.dumps(v)}"))]
-    with st.popover("Copy or download", type="tertiary", icon=":material/ios_share:"):
-        st.caption("In Python")
-        st.code(features.program(model, sae, prompt, text, feature), language="python")
-        st.caption("At the command line")
-        st.code(shlex.join(command), language="bash", wrap_lines=True)
-        st.download_button(
-            "Dashboard of the prompt's features",
-            data=lambda: _dashboard(model, sae, prompt, text),
-            file_name="features.html",
-            mime="text/html",
-            on_click="ignore",
-        )
+def _take_along(model: str, sae: str, prompt: str, text: str, shown: Sequence[int], feature: int) -> None:
+    """The features in the grid and the one chosen, as a dashboard and as what the experiment leaves."""
+    question = features.Whole(sae, prompt, text, tuple(dict.fromkeys((*shown, feature))))
+    kept = shared()  # files are made when they are asked for, outside of this session
 
+    def profiles() -> FeatureProfilesResult:
+        read = kept.ask(model, features.Reading(sae, text))
+        return kept.ask(model, features.Profile(read, question.features))
 
-def _dashboard(model: str, sae: str, prompt: str, text: str) -> str:
-    from interp.app.store import shared
+    def result() -> SAEReadingResult:
+        found = kept.ask(model, features.PromptFeatures(sae, prompt))
+        return features.whole(found, kept.ask(model, features.Reading(sae, text)), profiles())
 
-    found = shared().ask(model, features.PromptFeatures(sae, prompt))
-    read = shared().ask(model, features.Reading(sae, text))
-    return dashboard_page(shared().ask(model, features.Profile(read, found.strongest(features.ROWS))))
+    dashboard = Download("Dashboard", "features.html", "text/html", lambda: dashboard_page(profiles()))
+    widgets.offer_copies(
+        features.program(model, question),
+        as_command(model, question),
+        (dashboard, *downloads(model, question, result)),
+    )

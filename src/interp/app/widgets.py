@@ -264,7 +264,8 @@ def show_chart(block: Chart, *, key: str) -> None:
 
 def take_along(model: str, question: LibraryQuestion, result: Result) -> None:
     """The same in Python and at the command line, and as files that are made when they are asked for."""
-    offer_copies(as_python(model, question), as_command(model, question), downloads(model, question, result))
+    files = downloads(model, question, lambda: result)
+    offer_copies(as_python(model, question), as_command(model, question), files)
 
 
 def offer_copies(python: str, command: str, files: Sequence[Download]) -> None:
