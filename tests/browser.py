@@ -66,11 +66,12 @@ def missing() -> str | None:
 
 @dataclass(frozen=True)
 class Server:
-    """A running app: where it is, what it writes, and the folder that it was started in."""
+    """A running app: where it is, what it writes, the folder that it was started in, and its process."""
 
     url: str
     log: Path
     folder: Path
+    process: subprocess.Popen[bytes]
 
     def address(self, **parameters: str) -> str:
         return f"{self.url}/?{urlencode(parameters)}" if parameters else self.url
@@ -91,7 +92,7 @@ def serving(folder: Path) -> Iterator[Server]:
         )
     try:
         _answered(f"http://{HOST}:{port}/_stcore/health", process, log)
-        yield Server(f"http://{HOST}:{port}", log, folder)
+        yield Server(f"http://{HOST}:{port}", log, folder, process)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

@@ -1,11 +1,13 @@
 """The command `interp app`, and the pages as Streamlit runs them (skipped where it is not installed)."""
 
 import importlib.util
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 import interp
+from browser import serving
 from conftest import run
 from interp.app import launch
 from interp.errors import ConfigError
@@ -35,6 +37,16 @@ def test_the_server_is_local_and_silent(monkeypatch):
     assert "--server.headless=false" in launch.command(8600, browser=True)
     with pytest.raises(ConfigError, match="port"):
         launch.command(0, browser=False)
+
+
+@needs_streamlit
+@pytest.mark.slow
+def test_what_ends_the_command_ends_the_server(tmp_path):
+    with serving(tmp_path) as server:
+        server.process.terminate()
+        server.process.wait(timeout=20)
+        with pytest.raises(OSError), urllib.request.urlopen(server.url, timeout=5):
+            pass
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def payload(
         "rows": [
             {
                 "index": i,
-                "text": grid.rows.headings[i].shown(12),
+                "text": (name := grid.rows.headings[i]).shown(30 if name.name else 12),
                 "full": grid.rows.full(i),
                 "cells": [cell(i, j) for j in columns],
             }

@@ -42,4 +42,7 @@ def launch(port: int, *, browser: bool, model: str | None = None, out: Path | No
     runs shown are those in `out`."""
     given = {BEGIN_WITH: model, OUTPUTS: out}
     environment = os.environ | {name: str(value) for name, value in given.items() if value is not None}
-    return subprocess.call(command(port, browser=browser), env=environment)
+    program = command(port, browser=browser)
+    if os.name == "posix":  # the server takes this process's place: what ends the one ends the other
+        os.execve(program[0], program, environment)
+    return subprocess.call(program, env=environment)
