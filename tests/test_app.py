@@ -45,7 +45,7 @@ def test_what_ends_the_command_ends_the_server(tmp_path):
     with serving(tmp_path) as server:
         server.process.terminate()
         server.process.wait(timeout=20)
-        with pytest.raises(OSError), urllib.request.urlopen(server.url, timeout=5):
+        with pytest.raises(OSError, match="refused"), urllib.request.urlopen(server.url, timeout=5):
             pass
 
 
