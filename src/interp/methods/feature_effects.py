@@ -371,7 +371,7 @@ def _estimates(
     steps: int,
 ) -> tuple[Float[Tensor, "pos feature"], Float[Tensor, "pos feature"]]:
     """What each move of a feature does, to first order and by integrated gradients."""
-    _, size = sae._coordinates(x)
+    _, size = sae.coordinates(x)
     every = written(sae, x, moves, range(sae.n_features))  # [pos, d_in]
 
     def slopes(share: float) -> Float[Tensor, "pos feature"]:

@@ -28,7 +28,7 @@ from interp.errors import SiteError
 from interp.methods.direct_logit_attribution import before_cap, frozen_readout
 from interp.methods.graph import head_outputs
 from interp.models.base import Cache, Model, SiteSpec
-from interp.saes.dictionary import _EPS, SAE, flat
+from interp.saes.dictionary import EPS, SAE, flat
 from interp.sites import Address
 from interp.tokens import Tokens
 
@@ -77,9 +77,9 @@ def feature_writers(model: Model, sae: SAE, feature: int, cache: Cache, position
     names, outputs = _written(model, address, cache, position)  # [sender, d_in]
     x = flat(address.site, cache[address])[0, position].double().cpu()
     direction = sae.W_enc[:, feature].double().cpu()
-    middle, size = sae._coordinates(x)
+    middle, size = sae.coordinates(x)
     if sae.normalise == "layer_norm":  # the mean that is taken off is a sum over senders, too
-        outputs, size = outputs - outputs.mean(-1, keepdim=True), size + _EPS
+        outputs, size = outputs - outputs.mean(-1, keepdim=True), size + EPS
     parts = outputs @ direction / size
     b_dec = sae.b_dec.double().cpu() if sae.apply_b_dec_to_input else torch.zeros_like(x)
     whole = ((x - middle) / size - b_dec) @ direction + sae.b_enc[feature].double().cpu()

@@ -27,7 +27,8 @@ from interp.saes.activations import Activation, BatchTopK, JumpReLU
 from interp.sites import SITES, Address
 
 Normalisation = Literal["none", "layer_norm", "constant_norm_rescale"]
-_EPS = 1e-5  # in layer_norm, when it divides, as in SAELens
+#: In layer_norm, added to the standard deviation where it divides, not where it multiplies back, as in SAELens.
+EPS = 1e-5
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,8 +91,8 @@ class SAE:
 
     def encode(self, x: Float[Tensor, "*any d_in"]) -> Float[Tensor, "*any feature"]:
         """The features of activations; heads are flattened first (see `flat`)."""
-        middle, size = self._coordinates(x)
-        x = (x - middle) / (size + (_EPS if self.normalise == "layer_norm" else 0.0))
+        middle, size = self.coordinates(x)
+        x = (x - middle) / (size + (EPS if self.normalise == "layer_norm" else 0.0))
         if self.apply_b_dec_to_input:
             x = x - self.b_dec.to(x)
         return self.activation(x @ self.W_enc.to(x) + self.b_enc.to(x))
@@ -111,14 +112,14 @@ class SAE:
             raise InputError(
                 "This SAE normalises each activation; give decode the activations that were encoded."
             )
-        middle, size = self._coordinates(x)
+        middle, size = self.coordinates(x)
         return out * size + middle
 
     def reconstruct(self, x: Float[Tensor, "*any d_in"]) -> Float[Tensor, "*any d_in"]:
         """The activations as this SAE sees them."""
         return self.decode(self.encode(x), x)
 
-    def _coordinates(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def coordinates(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What is taken off each activation, and by what it is then divided; both broadcast to `x`."""
         if x.shape[-1] != self.d_in:
             raise InputError(

@@ -146,7 +146,7 @@ def written(
     sae: SAE, x: Float[Tensor, "*any d_in"], change: Float[Tensor, "*any feature"], features: Sequence[int]
 ) -> Float[Tensor, "*any d_in"]:
     """What a `change` of some features changes in the activations `x`."""
-    _, size = sae._coordinates(x)
+    _, size = sae.coordinates(x)
     return change @ sae.W_dec[list(features)].to(change) * size
 
 
