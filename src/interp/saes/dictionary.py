@@ -27,7 +27,7 @@ from interp.saes.activations import Activation, BatchTopK, JumpReLU
 from interp.sites import SITES, Address
 
 Normalisation = Literal["none", "layer_norm", "constant_norm_rescale"]
-#: In layer_norm, added to the standard deviation where it divides, not where it multiplies back, as in SAELens.
+#: In layer_norm, added to the standard deviation where it divides, not where it multiplies back (as SAELens).
 EPS = 1e-5
 
 
