@@ -95,4 +95,4 @@ def test_the_page_leads_from_a_cell_to_its_feature(visit, expect, load, tmp_path
     expect(page).to_have_url(re.compile(rf"feature={feature}\b"))
     page.reload()
     expect(page.get_by_role("heading", name=f"Feature {feature}")).to_be_visible()
-    expect(page.get_by_text("Where it is strongest")).to_be_visible()
+    expect(page.get_by_text("Where it is strongest", exact=True)).to_be_visible()
