@@ -85,10 +85,11 @@ def serving(folder: Path) -> Iterator[Server]:
         port = free.getsockname()[1]
     log = folder / "server.log"
     command = [sys.executable, "-m", "interp", "app", "--port", str(port)]
-    offline = os.environ | {"HF_HUB_OFFLINE": "1"}
+    # One thread, as in the tests' own process: the same sums in the same order.
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, cwd=folder, env=offline, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            command, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         _answered(f"http://{HOST}:{port}/_stcore/health", process, log)

@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.real]
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
+#: Those on a sparse autoencoder need one of this very model, or text to train one on.
+EXPERIMENTS = sorted(folder.name for folder in CONFIGS.iterdir() if not folder.name.startswith("sae_"))
 TEXTS = ["The capital of France is", "When John and Mary went to the store, John gave a drink to", "Water"]
 TL = pytest.param("transformer_lens", marks=pytest.mark.tl)
 NNSIGHT = pytest.param("nnsight", marks=pytest.mark.nnsight)
@@ -85,7 +87,7 @@ def test_a_batch_gives_the_numbers_of_its_prompts_one_at_a_time(reference: Model
         torch.testing.assert_close(together[row, : len(alone)], alone, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("experiment", sorted(folder.name for folder in CONFIGS.iterdir()))
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_the_shipped_configuration_runs(
     name: str, source: str, experiment: str, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
@@ -134,5 +136,5 @@ def test_the_whole_of_it_on_a_folder_under_another_name(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-3000:]
     assert " failed" not in done.stdout
     assert {file.name for file in figures.iterdir()} == {
-        f"mine-{one.name}.png" for one in CONFIGS.iterdir() if "tuned_lens" not in one.name
+        f"mine-{name}.png" for name in EXPERIMENTS if "tuned_lens" not in name
     }
