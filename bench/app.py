@@ -30,7 +30,7 @@ import torch
 from tables import put
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from interp.app.launch import command
+from interp.app.server.launch import command
 from interp.models.registry import KNOWN
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")

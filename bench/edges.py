@@ -22,9 +22,9 @@ from tables import put
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import interp
-from interp.methods.correlation import spearman
-from interp.methods.edge_scores import edge_scores
-from interp.methods.graph import Graph
+from interp.methods.attribution.edge_attribution import edge_scores
+from interp.methods.common.correlation import spearman
+from interp.methods.common.graph import Graph
 from interp.tasks.base import Pair, PairDataset
 
 N_POS = 15

@@ -31,9 +31,9 @@ from transformer_lens.pretrained.weight_conversions import convert_gpt2_weights
 
 import interp
 from interp import Circuit, Edit, Model, Pair, PairDataset, Readout
-from interp.methods.circuit_runs import circuit_values
-from interp.methods.discovery import greedy
-from interp.methods.graph import Graph
+from interp.methods.circuits.circuit_discovery import greedy
+from interp.methods.circuits.runs import circuit_values
+from interp.methods.common.graph import Graph
 from interp.tasks.base import encode_pair
 from interp.tasks.repeated_tokens import repeated_sequences
 

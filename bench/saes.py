@@ -146,8 +146,8 @@ def resident(what: str) -> float:
 
 def dump(file: Path, sequences: int) -> None:
     import interp
-    from interp.methods.lens_text import lens_text
     from interp.saes.stream import ActivationStream
+    from interp.text.lens_text import lens_text
 
     model = interp.load_model("demo-gpt2", device="cpu")
     text, _ = lens_text(model, "demo", training=sequences, held_out=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 import interp
-from interp.methods.feature_labels import LabelFeaturesResult
+from interp.methods.features.feature_labels import LabelFeaturesResult
 from interp.saes.reading import FeatureRecord
 from interp.zoo.people import STATUSES
 

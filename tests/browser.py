@@ -28,8 +28,8 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from interp import Model
-from interp.app import explore
-from interp.app.cells import payload
+from interp.app.views import explore
+from interp.app.views.cells import payload
 from interp.errors import InterpError
 from interp.experiments.base import find_experiment
 from interp.runs import perform

@@ -14,8 +14,8 @@ from compiled import indirect_object_model, induction_model
 from conftest import run
 from interp import Edit
 from interp.errors import InputError, SiteError
-from interp.methods.ablation import KINDS, AblationResult, ablate
-from interp.methods.components import Component, find_sets
+from interp.methods.ablation.ablation import KINDS, AblationResult, ablate
+from interp.methods.common.components import Component, find_sets
 from interp.results import read_result
 from interp.tasks.base import Pair, PairDataset
 from interp.tasks.indirect_objects import indirect_objects

@@ -9,7 +9,7 @@ import pytest
 import interp
 from browser import serving
 from conftest import run
-from interp.app import launch
+from interp.app.server import launch
 from interp.errors import ConfigError
 
 MAIN = Path(interp.__file__).parent / "app" / "main.py"
@@ -124,7 +124,7 @@ def test_an_example_fills_the_inputs_and_forgets_the_cell(app):
 
 @needs_streamlit
 def test_text_from_a_prompt_is_no_markdown():
-    from interp.app.widgets import plain
+    from interp.app.ui.widgets import plain
 
     assert plain("![x](http://a)\n# b") == "\\!\\[x\\]\\(http\\:\\/\\/a\\) \\# b"
 

@@ -10,10 +10,10 @@ import pytest
 
 import interp
 from conftest import run
-from interp.app import circuit_map
-from interp.app.questions import as_command, as_python
+from interp.app.views import circuit_map
+from interp.app.views.questions import as_command, as_python
 from interp.errors import InputError
-from interp.methods.heads import find_heads
+from interp.methods.common.heads import find_heads
 from interp.runs import read_run
 
 MAIN = Path(interp.__file__).parent / "app" / "main.py"
@@ -90,7 +90,7 @@ def test_the_circuit_file_reads_back_and_runs(load, name, tmp_path, monkeypatch,
 
 
 def test_heads_of_other_circuits_are_found(load):
-    from interp.methods.circuit_files import circuit_text
+    from interp.methods.circuits.files import circuit_text
 
     model = load("demo-gpt2")
     nodes = interp.Circuit.of(model, ["0.5", "m0", "m3"])
@@ -119,7 +119,7 @@ def test_a_file_that_is_no_circuit_is_a_sentence(load, content, sentence):
 
 def test_an_empty_circuit_has_nothing_to_pick(load):
     model = load("demo-gpt2")
-    from interp.methods.circuit_files import circuit_text
+    from interp.methods.circuits.files import circuit_text
 
     empty = circuit_text(interp.Circuit.of(model, []), model).encode()
     with pytest.raises(InputError, match="no head"):

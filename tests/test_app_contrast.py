@@ -10,9 +10,9 @@ import pytest
 
 import interp
 from conftest import run
-from interp.app import contrast
-from interp.app.questions import as_command, as_python
-from interp.figures.notation import show_token
+from interp.app.views import contrast
+from interp.app.views.questions import as_command, as_python
+from interp.figures.engine.notation import show_token
 from interp.runs import read_run
 
 MAIN = Path(interp.__file__).parent / "app" / "main.py"

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from conftest import run
-from interp.app import features, launch
-from interp.app.downloads import downloads
-from interp.app.questions import as_command
-from interp.app.store import Store
+from interp.app.server import launch
+from interp.app.server.store import Store
+from interp.app.views import features
+from interp.app.views.downloads import downloads
+from interp.app.views.questions import as_command
 from interp.errors import InputError
-from interp.figures.feature_dashboard import dashboard_page
+from interp.figures.dashboard.feature_dashboard import dashboard_page
 from interp.runs import read_run
 from interp.saes.activations import TopK
 from interp.saes.files import write_sae

@@ -12,7 +12,7 @@ import pytest
 
 import interp
 from conftest import run
-from interp.app import runs
+from interp.app.views import runs
 from interp.errors import InterpError, RunError
 from interp.runs import read_run
 

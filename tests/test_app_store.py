@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from interp.app import explore, trace
-from interp.app.answers import Answers, n_bytes
-from interp.app.models import weight_bytes
-from interp.app.store import QUICK, Store, model_bytes
-from interp.app.waiting import duration, told
+from interp.app.server.answers import Answers, n_bytes
+from interp.app.server.models import weight_bytes
+from interp.app.server.store import QUICK, Store, model_bytes
+from interp.app.server.waiting import duration, told
+from interp.app.views import explore, trace
 from interp.errors import InputError
 from interp.progress import report
 

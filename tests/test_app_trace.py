@@ -9,9 +9,9 @@ if importlib.util.find_spec("streamlit") is None:
 
 from streamlit.testing.v1 import AppTest
 
-from interp.app import trace
-from interp.app.models import BEGIN_WITH
-from interp.app.store import Store
+from interp.app.server.models import BEGIN_WITH
+from interp.app.server.store import Store
+from interp.app.views import trace
 from test_app import MAIN, texts
 
 
@@ -134,7 +134,7 @@ def test_a_refused_model_is_not_tried_at_every_word(app, monkeypatch):
         return load_model(name)
 
     store = Store(load)
-    monkeypatch.setattr("interp.app.widgets.shared", lambda: store)
+    monkeypatch.setattr("interp.app.ui.widgets.shared", lambda: store)
     app.query_params["model"] = "/no/such/folder"
     app.run()
     app.text_input(key="clean").set_value("Another prompt").run()

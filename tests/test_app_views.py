@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from conftest import run
-from interp.app import explore, trace
-from interp.app.cells import WINDOW, payload, ranking, strip
-from interp.app.downloads import chart_downloads, downloads
-from interp.app.questions import as_command, as_python
+from interp.app.views import explore, trace
+from interp.app.views.cells import WINDOW, payload, ranking, strip
+from interp.app.views.downloads import chart_downloads, downloads
+from interp.app.views.questions import as_command, as_python
 from interp.errors import InputError
-from interp.figures import html
-from interp.figures.notation import decimal, show_token
+from interp.figures.engine import html
+from interp.figures.engine.notation import decimal, show_token
 from interp.runs import read_run
 
 DEMOS = ["demo-gpt2", "demo-qwen3"]

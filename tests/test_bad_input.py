@@ -313,7 +313,8 @@ def test_files_that_may_not_grow(tmp_path: Path) -> None:
     """A real limit of the operating system, on the size of a file, while the run is written."""
     program = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        "import interp.figures.html, interp.figures.logit_lens; "  # what is compiled is written before
+        # What is compiled is written before.
+        "import interp.figures.engine.html, interp.figures.views.logit_lens; "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)); "
         f"from interp.cli import main; main(['run', 'logit_lens', '--tag', 'x', '--out', {str(tmp_path)!r}])"
     )

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from browser import FRANCE, JAPAN, box, cell, lens, recovery, settled, tokens, turn_to
-from interp.app import explore
+from interp.app.views import explore
 
 #: One for each of twenty sessions; none stands in an example.
 NAMES = (

@@ -7,8 +7,8 @@ import re
 import pytest
 
 import interp
-from interp.app import features
-from interp.methods.feature_profiles import feature_profiles
+from interp.app.views import features
+from interp.methods.features.feature_profiles import feature_profiles
 from interp.saes.activations import TopK
 from interp.saes.files import write_sae
 from interp.saes.reading import ReadingText, record_features

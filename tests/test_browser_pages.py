@@ -16,10 +16,10 @@ from PIL import Image
 
 import interp
 from browser import FRANCE, JAPAN, box, cell, choose, lens, recovery, settled
-from interp.app import circuit_map, contrast, explore, features, trace
-from interp.figures import contrast as presentation
-from interp.figures import knock_out
-from interp.figures.notation import probability, show_token
+from interp.app.views import circuit_map, contrast, explore, features, trace
+from interp.figures.engine.notation import probability, show_token
+from interp.figures.views import contrast as presentation
+from interp.figures.views import head_ablation as knock_out
 
 DEMOS = ["demo-gpt2", "demo-qwen3"]
 

@@ -13,15 +13,15 @@ from compiled import FILLERS, copy_previous_model, indirect_object_model, induct
 from conftest import run
 from edges_by_hand import exact_effects
 from interp.errors import DegeneratePairError, InputError, SiteError
-from interp.methods.circuit_files import read_circuit, write_circuit
-from interp.methods.circuit_parts import circuit_parts
-from interp.methods.circuit_runs import ABLATIONS, circuit_values
-from interp.methods.circuits import Circuit
-from interp.methods.correlation import pearson, ranks, spearman
-from interp.methods.faithfulness import faithfulness
-from interp.methods.graph import Graph
-from interp.methods.patching_vs_attribution import patching_vs_attribution
-from interp.methods.size_curve import FRACTIONS, area, size_curve
+from interp.methods.attribution.patching_vs_attribution import patching_vs_attribution
+from interp.methods.circuits.completeness import circuit_parts
+from interp.methods.circuits.faithfulness import faithfulness
+from interp.methods.circuits.faithfulness_curve import FRACTIONS, area, size_curve
+from interp.methods.circuits.files import read_circuit, write_circuit
+from interp.methods.circuits.runs import ABLATIONS, circuit_values
+from interp.methods.common.circuit import Circuit
+from interp.methods.common.correlation import pearson, ranks, spearman
+from interp.methods.common.graph import Graph
 from interp.readout import Readout
 from interp.results import read_result
 from interp.tasks.base import Pair, PairDataset
@@ -562,8 +562,8 @@ def test_experiments_run_from_the_command_line(load, tmp_path):
 
 
 def test_a_circuit_of_edges_is_drawn(load):
-    from interp.figures.circuit import view
-    from interp.figures.view import Graph as Drawn
+    from interp.figures.engine.view import Graph as Drawn
+    from interp.figures.views.faithfulness import view
 
     model = load("tiny-gpt2")
     circuit = Circuit.of(model, ["input->a0.h0<q>", "a0.h0->m0", "m0->logits"], level="edge")

@@ -15,7 +15,7 @@ import interp
 from conftest import needs_backend, run
 from families import FAMILIES, family_model
 from interp.errors import DecompositionError, InputError, SiteError
-from interp.methods import direct_logit_attribution as module
+from interp.methods.attribution import direct_logit_attribution as module
 from interp.results import read_result
 
 BACKENDS = [

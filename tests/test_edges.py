@@ -23,12 +23,12 @@ from edges_by_hand import exact_effects
 from families import FAMILIES as ALL_FAMILIES
 from families import family_model
 from interp.errors import DegeneratePairError, EditError, InputError, SiteError
-from interp.methods.circuits import Circuit
-from interp.methods.discovery import discover, greedy
-from interp.methods.edge_scores import METHODS, _edges_by_gradients, edge_scores, node_scores
-from interp.methods.graph import Graph, Node, sender_outputs, sender_sites
-from interp.methods.path_patching import path_patching
-from interp.methods.sender_runs import sender_runs
+from interp.methods.attribution.edge_attribution import METHODS, _edges_by_gradients, edge_scores, node_scores
+from interp.methods.circuits.circuit_discovery import discover, greedy
+from interp.methods.common.circuit import Circuit
+from interp.methods.common.graph import Graph, Node, sender_outputs, sender_sites
+from interp.methods.common.sender_runs import sender_runs
+from interp.methods.patching.path_patching import path_patching
 from interp.models.base import Model
 from interp.readout import Readout
 from interp.results import read_result

@@ -8,10 +8,10 @@ import torch
 
 from interp import ablate_features, feature_edit, make_dataset
 from interp.errors import InputError
-from interp.methods.feature_ablation import NEAREST, _as_active
-from interp.methods.lens_text import lens_text
+from interp.methods.features.feature_ablation import NEAREST, _as_active
 from interp.results import read_result
 from interp.saes.activations import TopK
+from interp.text.lens_text import lens_text
 from test_saes import make
 
 

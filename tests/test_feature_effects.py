@@ -9,7 +9,7 @@ import torch
 from compiled import linear_model
 from interp import feature_edit, feature_effects, load_model, make_dataset, resuming
 from interp.errors import InputError
-from interp.methods import feature_effects as module
+from interp.methods.features import feature_effects as module
 from interp.results import read_result
 from interp.saes.activations import Standard, TopK
 from interp.saes.dictionary import flat

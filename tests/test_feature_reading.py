@@ -13,12 +13,12 @@ import interp
 from conftest import run
 from families import family_model
 from interp.errors import InputError
-from interp.figures.feature_dashboard import dashboard_page
-from interp.methods.feature_labels import halves, label_features, label_scores
-from interp.methods.feature_profiles import feature_profiles, strongest_places
-from interp.methods.feature_writers import feature_logits, feature_writers, run_for
-from interp.methods.sae_features import sae_features
-from interp.methods.sae_reading import sae_reading
+from interp.figures.dashboard.feature_dashboard import dashboard_page
+from interp.methods.features.feature_labels import halves, label_features, label_scores
+from interp.methods.features.feature_profiles import feature_profiles, strongest_places
+from interp.methods.features.feature_writers import feature_logits, feature_writers, run_for
+from interp.methods.features.sae_features import sae_features
+from interp.methods.features.sae_reading import sae_reading
 from interp.results import read_result
 from interp.runs import read_run
 from interp.saes.activations import JumpReLU, Standard, TopK

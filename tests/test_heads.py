@@ -13,10 +13,10 @@ import interp
 from compiled import Planted, copy_previous_model, indirect_object_model, induction_model
 from conftest import run
 from interp.errors import InputError, SiteError
-from interp.methods.attention import attention_by_role, attention_patterns
-from interp.methods.copying_scores import copying_scores
-from interp.methods.head_scores import HeadScoresResult, head_scores
-from interp.methods.heads import find_heads
+from interp.methods.common.heads import find_heads
+from interp.methods.heads.attention import attention_by_role, attention_patterns
+from interp.methods.heads.copying_scores import copying_scores
+from interp.methods.heads.head_scores import HeadScoresResult, head_scores
 from interp.results import read_result
 from interp.tasks.base import Pair, PairDataset
 from interp.tasks.indirect_objects import indirect_objects

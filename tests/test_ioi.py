@@ -11,8 +11,8 @@ import pytest
 import interp
 from compiled import indirect_object_model
 from interp.errors import InputError, SiteError
-from interp.methods.heads import head_name
-from interp.methods.ioi import CLASSES
+from interp.methods.common.heads import head_name
+from interp.methods.studies.ioi import CLASSES
 from interp.models.base import Model
 from interp.results import read_result
 from interp.tasks.base import PairDataset

@@ -8,7 +8,7 @@ import torch
 
 import interp
 from interp.errors import InputError
-from interp.methods.knock_out import KINDS, knock_out
+from interp.methods.ablation.head_ablation import KINDS, knock_out
 from interp.results import read_result
 from interp.tasks.plain_text import plain_text
 from interp.tasks.repeated_tokens import repeated_sequences

@@ -11,8 +11,8 @@ import torch
 import interp
 from interp import Edit
 from interp.errors import DegeneratePairError, InputError
-from interp.methods import logit_lens
-from interp.methods.causal_tracing import draw_noise
+from interp.methods.lens import logit_lens
+from interp.methods.patching.causal_tracing import draw_noise
 from interp.progress import listening
 
 CLEAN, CORRUPTED = "The capital of France is", "The capital of Japan is"

@@ -14,7 +14,7 @@ import interp
 from conftest import run
 from interp import Edit
 from interp.errors import DegeneratePairError, InputError, SiteError
-from interp.methods.patch_sweep import compare
+from interp.methods.patching.activation_patching import compare
 from interp.models.base import Model
 from interp.results import read_result
 

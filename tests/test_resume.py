@@ -16,7 +16,7 @@ import pytest
 
 import interp
 from interp.errors import RunError
-from interp.methods import patch_sweep
+from interp.methods.patching import activation_patching as patch_sweep
 from interp.models.base import Model
 
 Load = Callable[..., Model]

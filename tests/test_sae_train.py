@@ -19,14 +19,14 @@ import interp
 from conftest import run
 from interp import zoo
 from interp.errors import InputError
-from interp.figures.curves import Curves, drawn
-from interp.methods.lens_text import lens_text
-from interp.methods.text_sources import documents
+from interp.figures.engine.curves import Curves, drawn
 from interp.runs import read_run
 from interp.saes.activations import BatchTopK, JumpReLU
 from interp.saes.files import read_density
 from interp.saes.sources import sae_folder
-from interp.zoo.sae_card import measure, write_card
+from interp.text.lens_text import lens_text
+from interp.text.sources import documents
+from interp.zoo.making.sae_card import measure, write_card
 from test_saes import make
 
 SMALL = ("training=24", "held_out=4", "length=64", "batch_size=128", "expansion=2", "k=8", "layer=2")

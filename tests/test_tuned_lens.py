@@ -16,10 +16,10 @@ import interp
 from conftest import run
 from interp import TunedLens, zoo
 from interp.errors import InputError, NonFiniteError
-from interp.methods.lens_files import unembed_hashes
-from interp.methods.lens_text import lens_text
-from interp.methods.lens_training import lens_bias
+from interp.methods.lens.files import unembed_hashes
+from interp.methods.lens.train_tuned_lens import lens_bias
 from interp.results import read_result
+from interp.text.lens_text import lens_text
 
 BACKENDS = [
     pytest.param("transformer_lens", marks=pytest.mark.tl),

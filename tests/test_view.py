@@ -17,13 +17,12 @@ from rich.console import Console
 
 from conftest import PROVENANCE, Parsed, run
 from interp.errors import InputError
-from interp.figures import drawing, html
-from interp.figures import patch_sweep as sweep_figures
-from interp.figures.charts import lines, scatter
-from interp.figures.graph_chart import graph
-from interp.figures.notation import round_numbers
-from interp.figures.picture import Label, Picture
-from interp.figures.view import (
+from interp.figures.engine import drawing, html
+from interp.figures.engine.charts import lines, scatter
+from interp.figures.engine.graph_chart import graph
+from interp.figures.engine.notation import round_numbers
+from interp.figures.engine.picture import Label, Picture
+from interp.figures.engine.view import (
     Attention,
     Axis,
     Bars,
@@ -39,11 +38,12 @@ from interp.figures.view import (
     Words,
     drawable_block,
 )
-from interp.figures.view_figure import chart, figure_of
-from interp.figures.view_html import fragment
-from interp.figures.view_terminal import renderable
-from interp.methods.patch_sweep import PatchSweepResult
-from interp.methods.sweep_comparison import ComparedSweepResult
+from interp.figures.engine.view_figure import chart, figure_of
+from interp.figures.engine.view_html import fragment
+from interp.figures.engine.view_terminal import renderable
+from interp.figures.views import activation_patching as sweep_figures
+from interp.methods.patching.activation_patching import PatchSweepResult
+from interp.methods.patching.comparison import ComparedSweepResult
 from interp.results import read_result
 from interp.runs import read_run
 

@@ -14,9 +14,9 @@ import pytest
 
 from interp import zoo
 from interp.zoo.corpus import encode, repeated_document
+from interp.zoo.making.tokenizer import END_OF_TEXT, build_tokenizer, required_tokens
 from interp.zoo.people import draw_people
 from interp.zoo.stories import HELD_OUT_TEMPLATES, TEMPLATES, held_out_pairs
-from interp.zoo.tokenizer import END_OF_TEXT, build_tokenizer, required_tokens
 
 MEGABYTES = 10 * 1000 * 1000
 
@@ -184,7 +184,7 @@ def test_the_tokenizer_is_the_one_of_the_text_and_adds_nothing(name, tokenizer):
 def test_the_card_is_written_from_the_figures(name, tmp_path):
     import shutil
 
-    from interp.zoo.card import write_card
+    from interp.zoo.making.card import write_card
 
     folder = zoo.path(name)
     for file in ("config.json", "behaviours.json", "heads.json"):
@@ -197,8 +197,8 @@ def test_the_card_is_written_from_the_figures(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", zoo.NAMES)
 def test_the_figures_measured_again_are_those_on_record(name):
-    from interp.zoo.behaviours import measure
-    from interp.zoo.train import load
+    from interp.zoo.making.behaviours import measure
+    from interp.zoo.making.train import load
 
     model, tokenizer = load(zoo.path(name))
     figures = measure(model, tokenizer, bos=name == "demo-gpt2")
@@ -242,7 +242,7 @@ def test_the_prompts_that_must_work(name):
 def test_a_stopped_training_is_not_taken_up_by_another_recipe(tokenizer):
     from rich.console import Console
 
-    from interp.zoo.train import RECIPES, _Trainer
+    from interp.zoo.making.train import RECIPES, _Trainer
 
     recipe = RECIPES["demo-qwen3"]
     files = {

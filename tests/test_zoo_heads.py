@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from interp import zoo
-from interp.zoo.card import write_card
+from interp.zoo.making.card import write_card
 
 
 def recorded(name: str) -> dict:
@@ -32,7 +32,7 @@ def same(measured, record, where: str = "") -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", zoo.NAMES)
 def test_the_heads_measured_again_are_those_on_record(name, load):
-    from interp.zoo.heads import measure
+    from interp.zoo.making.heads import measure
 
     same(measure(load(name)), recorded(name))
 

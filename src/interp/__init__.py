@@ -17,17 +17,17 @@ _HOME = {
     "load_sae": "interp.saes.sources",
     "reading_text": "interp.saes.reading",
     "record_features": "interp.saes.reading",
-    "sae_features": "interp.methods.sae_features",
-    "feature_profiles": "interp.methods.feature_profiles",
-    "label_features": "interp.methods.feature_labels",
-    "feature_dashboard": "interp.figures.feature_dashboard",
+    "sae_features": "interp.methods.features.sae_features",
+    "feature_profiles": "interp.methods.features.feature_profiles",
+    "label_features": "interp.methods.features.feature_labels",
+    "feature_dashboard": "interp.figures.dashboard.feature_dashboard",
     "write_neuronpedia": "interp.saes.neuronpedia",
     "write_sae": "interp.saes.files",
     "feature_edit": "interp.saes.edits",
-    "feature_effects": "interp.methods.feature_effects",
-    "ablate_features": "interp.methods.feature_ablation",
-    "steer": "interp.methods.steering",
-    "ioi": "interp.methods.ioi",
+    "feature_effects": "interp.methods.features.feature_effects",
+    "ablate_features": "interp.methods.features.feature_ablation",
+    "steer": "interp.methods.steering.steering",
+    "ioi": "interp.methods.studies.ioi",
     "Address": "interp.sites",
     "Edit": "interp.sites",
     "SITES": "interp.sites",
@@ -42,33 +42,33 @@ _HOME = {
     "make_dataset": "interp.tasks.registry",
     "inspect_dataset": "interp.tasks.inspection",
     "load_model": "interp.models.registry",
-    "logit_lens": "interp.methods.logit_lens",
-    "causal_tracing": "interp.methods.causal_tracing",
-    "patch_sweep": "interp.methods.patch_sweep",
-    "direct_logit_attribution": "interp.methods.direct_logit_attribution",
-    "contrast": "interp.methods.contrast",
-    "TunedLens": "interp.methods.tuned_lens",
-    "tuned_lens": "interp.methods.tuned_lens",
-    "train_tuned_lens": "interp.methods.lens_training",
-    "measure_lens": "interp.methods.lens_training",
-    "ablate": "interp.methods.ablation",
-    "attention_by_role": "interp.methods.attention",
-    "attention_patterns": "interp.methods.attention",
-    "copying_scores": "interp.methods.copying_scores",
-    "head_scores": "interp.methods.head_scores",
-    "knock_out": "interp.methods.knock_out",
-    "Circuit": "interp.methods.circuits",
-    "read_circuit": "interp.methods.circuit_files",
-    "write_circuit": "interp.methods.circuit_files",
-    "faithfulness": "interp.methods.faithfulness",
-    "circuit_parts": "interp.methods.circuit_parts",
-    "size_curve": "interp.methods.size_curve",
-    "patching_vs_attribution": "interp.methods.patching_vs_attribution",
-    "Graph": "interp.methods.graph",
-    "edge_scores": "interp.methods.edge_scores",
-    "node_scores": "interp.methods.edge_scores",
-    "path_patching": "interp.methods.path_patching",
-    "discover": "interp.methods.discovery",
+    "logit_lens": "interp.methods.lens.logit_lens",
+    "causal_tracing": "interp.methods.patching.causal_tracing",
+    "patch_sweep": "interp.methods.patching.activation_patching",
+    "direct_logit_attribution": "interp.methods.attribution.direct_logit_attribution",
+    "contrast": "interp.methods.lens.contrast",
+    "TunedLens": "interp.methods.lens.tuned_lens",
+    "tuned_lens": "interp.methods.lens.tuned_lens",
+    "train_tuned_lens": "interp.methods.lens.train_tuned_lens",
+    "measure_lens": "interp.methods.lens.train_tuned_lens",
+    "ablate": "interp.methods.ablation.ablation",
+    "attention_by_role": "interp.methods.heads.attention",
+    "attention_patterns": "interp.methods.heads.attention",
+    "copying_scores": "interp.methods.heads.copying_scores",
+    "head_scores": "interp.methods.heads.head_scores",
+    "knock_out": "interp.methods.ablation.head_ablation",
+    "Circuit": "interp.methods.common.circuit",
+    "read_circuit": "interp.methods.circuits.files",
+    "write_circuit": "interp.methods.circuits.files",
+    "faithfulness": "interp.methods.circuits.faithfulness",
+    "circuit_parts": "interp.methods.circuits.completeness",
+    "size_curve": "interp.methods.circuits.faithfulness_curve",
+    "patching_vs_attribution": "interp.methods.attribution.patching_vs_attribution",
+    "Graph": "interp.methods.common.graph",
+    "edge_scores": "interp.methods.attribution.edge_attribution",
+    "node_scores": "interp.methods.attribution.edge_attribution",
+    "path_patching": "interp.methods.patching.path_patching",
+    "discover": "interp.methods.circuits.circuit_discovery",
     "InterpError": "interp.errors",
 }
 
@@ -138,36 +138,36 @@ __all__ = [
 
 if TYPE_CHECKING:
     from interp.errors import InterpError
-    from interp.figures.feature_dashboard import feature_dashboard
-    from interp.methods.ablation import ablate
-    from interp.methods.attention import attention_by_role, attention_patterns
-    from interp.methods.causal_tracing import causal_tracing
-    from interp.methods.circuit_files import read_circuit, write_circuit
-    from interp.methods.circuit_parts import circuit_parts
-    from interp.methods.circuits import Circuit
-    from interp.methods.contrast import contrast
-    from interp.methods.copying_scores import copying_scores
-    from interp.methods.direct_logit_attribution import direct_logit_attribution
-    from interp.methods.discovery import discover
-    from interp.methods.edge_scores import edge_scores, node_scores
-    from interp.methods.faithfulness import faithfulness
-    from interp.methods.feature_ablation import ablate_features
-    from interp.methods.feature_effects import feature_effects
-    from interp.methods.feature_labels import label_features
-    from interp.methods.feature_profiles import feature_profiles
-    from interp.methods.graph import Graph
-    from interp.methods.head_scores import head_scores
-    from interp.methods.ioi import ioi
-    from interp.methods.knock_out import knock_out
-    from interp.methods.lens_training import measure_lens, train_tuned_lens
-    from interp.methods.logit_lens import logit_lens
-    from interp.methods.patch_sweep import patch_sweep
-    from interp.methods.patching_vs_attribution import patching_vs_attribution
-    from interp.methods.path_patching import path_patching
-    from interp.methods.sae_features import sae_features
-    from interp.methods.size_curve import size_curve
-    from interp.methods.steering import steer
-    from interp.methods.tuned_lens import TunedLens, tuned_lens
+    from interp.figures.dashboard.feature_dashboard import feature_dashboard
+    from interp.methods.ablation.ablation import ablate
+    from interp.methods.ablation.head_ablation import knock_out
+    from interp.methods.attribution.direct_logit_attribution import direct_logit_attribution
+    from interp.methods.attribution.edge_attribution import edge_scores, node_scores
+    from interp.methods.attribution.patching_vs_attribution import patching_vs_attribution
+    from interp.methods.circuits.circuit_discovery import discover
+    from interp.methods.circuits.completeness import circuit_parts
+    from interp.methods.circuits.faithfulness import faithfulness
+    from interp.methods.circuits.faithfulness_curve import size_curve
+    from interp.methods.circuits.files import read_circuit, write_circuit
+    from interp.methods.common.circuit import Circuit
+    from interp.methods.common.graph import Graph
+    from interp.methods.features.feature_ablation import ablate_features
+    from interp.methods.features.feature_effects import feature_effects
+    from interp.methods.features.feature_labels import label_features
+    from interp.methods.features.feature_profiles import feature_profiles
+    from interp.methods.features.sae_features import sae_features
+    from interp.methods.heads.attention import attention_by_role, attention_patterns
+    from interp.methods.heads.copying_scores import copying_scores
+    from interp.methods.heads.head_scores import head_scores
+    from interp.methods.lens.contrast import contrast
+    from interp.methods.lens.logit_lens import logit_lens
+    from interp.methods.lens.train_tuned_lens import measure_lens, train_tuned_lens
+    from interp.methods.lens.tuned_lens import TunedLens, tuned_lens
+    from interp.methods.patching.activation_patching import patch_sweep
+    from interp.methods.patching.causal_tracing import causal_tracing
+    from interp.methods.patching.path_patching import path_patching
+    from interp.methods.steering.steering import steer
+    from interp.methods.studies.ioi import ioi
     from interp.models.base import Model
     from interp.models.layouts import Layout
     from interp.models.registry import load_model

@@ -188,7 +188,7 @@ def dashboard(run: Path, /, *, out: Path | None = None, neuronpedia: Path | None
     neuronpedia
         Also write them to this file, as the JSON that Neuronpedia takes.
     """
-    from interp.figures.feature_dashboard import feature_dashboard
+    from interp.figures.dashboard.feature_dashboard import feature_dashboard
     from interp.runs import read_run
     from interp.saes.neuronpedia import write_neuronpedia
 
@@ -226,7 +226,7 @@ def serve(
     browser
         Open it in a browser.
     """
-    from interp.app.launch import launch
+    from interp.app.server.launch import launch
 
     code = launch(port, browser=browser, model=model, out=out)
     if code:
@@ -288,7 +288,7 @@ def _run_and_show(
 def _progress(title: str) -> Iterator[None]:
     """A bar for each task that the work reports, with an estimate, and a curve for each value that it
     measures on the way; on a terminal only."""
-    from interp.figures.curves import Curves
+    from interp.figures.engine.curves import Curves
     from interp.progress import listening
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

@@ -117,14 +117,14 @@ def record_of(experiment: Experiment, config: dict[str, Any], result: Result) ->
 
 def picture(experiment: Experiment, result: Result) -> bytes:
     """The figure of a run, as PNG."""
-    from interp.figures.drawing import png
+    from interp.figures.engine.drawing import png
 
     return png(experiment.presentation.figure(result))
 
 
 def report_page(experiment: Experiment, config: dict[str, Any], result: Result) -> str:
     """The report of a run, as one HTML page that loads nothing from elsewhere."""
-    from interp.figures.html import page
+    from interp.figures.engine.html import page
 
     return page(
         title=experiment.name.replace("_", " "),
@@ -169,7 +169,7 @@ def read_run(path: Path) -> Run:
 def _know_all_results() -> None:
     """Import every method, so that each kind of result can be read, whatever this process has run so far."""
     for name in ("interp.methods", "interp.saes"):
-        for module in pkgutil.iter_modules(import_module(name).__path__, f"{name}."):
+        for module in pkgutil.walk_packages(import_module(name).__path__, f"{name}."):
             import_module(module.name)
 
 

@@ -6,15 +6,13 @@ its server there, and each such request fails in the console.
 
 import streamlit as st
 
-from interp.app import (
-    page_circuit_map,
-    page_contrast,
-    page_explore,
-    page_features,
-    page_runs,
-    page_trace,
-    widgets,
-)
+from interp.app.pages import circuit_map as page_circuit_map
+from interp.app.pages import contrast as page_contrast
+from interp.app.pages import explore as page_explore
+from interp.app.pages import features as page_features
+from interp.app.pages import runs as page_runs
+from interp.app.pages import trace as page_trace
+from interp.app.ui import widgets
 
 PAGES = {
     "Explore": page_explore.page,

@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
 
 if TYPE_CHECKING:
-    from interp.methods.ablation import AblationResult
+    from interp.methods.ablation.ablation import AblationResult
     from interp.models.base import Model
 
 
@@ -23,9 +23,9 @@ class AblationConfig(PairsConfig):
     batch_size: int = 64
 
 
-@experiment("ablation", config=AblationConfig, shown_by="interp.figures.ablation")
+@experiment("ablation", config=AblationConfig, shown_by="interp.figures.views.ablation")
 def run(config: AblationConfig, model: Model) -> AblationResult:
     """What does the model lose without a head, an MLP, a layer, or a set of them?"""
-    from interp.methods.ablation import ablate
+    from interp.methods.ablation.ablation import ablate
 
     return ablate(model, config.dataset(model), **config.arguments(), seed=config.seed)

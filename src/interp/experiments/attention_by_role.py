@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
 
 if TYPE_CHECKING:
-    from interp.methods.attention import AttentionByRoleResult
+    from interp.methods.heads.attention import AttentionByRoleResult
     from interp.models.base import Model
 
 
@@ -20,9 +20,11 @@ class AttentionByRoleConfig(PairsConfig):
     side: Literal["clean", "corrupted"] = "clean"
 
 
-@experiment("attention_by_role", config=AttentionByRoleConfig, shown_by="interp.figures.attention_by_role")
+@experiment(
+    "attention_by_role", config=AttentionByRoleConfig, shown_by="interp.figures.views.attention_by_role"
+)
 def run(config: AttentionByRoleConfig, model: Model) -> AttentionByRoleResult:
     """Which heads look from END to IO, or from any role to another, over a dataset?"""
-    from interp.methods.attention import attention_by_role
+    from interp.methods.heads.attention import attention_by_role
 
     return attention_by_role(model, config.dataset(model), **config.arguments(), seed=config.seed)

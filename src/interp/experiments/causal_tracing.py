@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.causal_tracing import CausalTracingResult
+    from interp.methods.patching.causal_tracing import CausalTracingResult
     from interp.models.base import Model
 
 
@@ -30,10 +30,10 @@ class CausalTracingConfig(ExperimentConfig):
     exact: bool | Literal["auto"] = "auto"
 
 
-@experiment("causal_tracing", config=CausalTracingConfig, shown_by="interp.figures.causal_tracing")
+@experiment("causal_tracing", config=CausalTracingConfig, shown_by="interp.figures.views.causal_tracing")
 def run(config: CausalTracingConfig, model: Model) -> CausalTracingResult:
     """Where does the answer live? Patch every layer and position between a clean and a corrupted run."""
-    from interp.methods.causal_tracing import causal_tracing
+    from interp.methods.patching.causal_tracing import causal_tracing
 
     arguments = config.model_dump(exclude=set(ExperimentConfig.model_fields))
     return causal_tracing(model, **arguments, seed=config.seed)

@@ -8,10 +8,10 @@ from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
 
 if TYPE_CHECKING:
-    from interp.methods.circuit_parts import CircuitPartsResult
-    from interp.methods.circuits import Circuit
-    from interp.methods.faithfulness import FaithfulnessResult
-    from interp.methods.size_curve import SizeCurveResult
+    from interp.methods.circuits.completeness import CircuitPartsResult
+    from interp.methods.circuits.faithfulness import FaithfulnessResult
+    from interp.methods.circuits.faithfulness_curve import SizeCurveResult
+    from interp.methods.common.circuit import Circuit
     from interp.models.base import Model
 
 AblationName = Literal["resample", "mean", "mean_by_position", "mean_by_template", "zero"]
@@ -32,8 +32,8 @@ class CircuitConfig(PairsConfig):
 
     def read(self, model: Model) -> Circuit:
         """The circuit, of `model`."""
-        from interp.methods.circuit_files import read_circuit
-        from interp.methods.circuits import Circuit
+        from interp.methods.circuits.files import read_circuit
+        from interp.methods.common.circuit import Circuit
 
         if isinstance(self.circuit, str):
             return read_circuit(self.circuit, model, level=self.level, grouped=self.grouped)
@@ -75,7 +75,7 @@ class SizeCurveConfig(CircuitConfig):
         """The circuit with the scores that make the order."""
         if self.circuit is not None:
             return self.read(model)
-        from interp.methods.edge_scores import edge_scores, node_scores
+        from interp.methods.attribution.edge_attribution import edge_scores, node_scores
 
         others = self.model_copy(update={"seed": self.seed + 1}).dataset(model)
         score = node_scores if self.level == "node" else edge_scores
@@ -86,30 +86,30 @@ class SizeCurveConfig(CircuitConfig):
 _OWN = ("circuit", "level", "grouped")
 
 
-@experiment("circuit", config=FaithfulnessConfig, shown_by="interp.figures.circuit")
+@experiment("circuit", config=FaithfulnessConfig, shown_by="interp.figures.views.faithfulness")
 def run_circuit(config: FaithfulnessConfig, model: Model) -> FaithfulnessResult:
     """Does a circuit do what the model does? Faithfulness, beside random circuits and other ablations."""
-    from interp.methods.faithfulness import faithfulness
+    from interp.methods.circuits.faithfulness import faithfulness
 
     dataset, circuit = config.dataset(model), config.read(model)
     return faithfulness(model, dataset, circuit, **config.arguments(*_OWN), seed=config.seed)
 
 
-@experiment("circuit_parts", config=CircuitPartsConfig, shown_by="interp.figures.circuit_parts")
+@experiment("circuit_parts", config=CircuitPartsConfig, shown_by="interp.figures.views.completeness")
 def run_parts(config: CircuitPartsConfig, model: Model) -> CircuitPartsResult:
     """Does a circuit have all that it needs, and nothing else? Completeness and minimality."""
-    from interp.methods.circuit_parts import circuit_parts
+    from interp.methods.circuits.completeness import circuit_parts
 
     dataset, circuit = config.dataset(model), config.read(model)
     return circuit_parts(model, dataset, circuit, **config.arguments(*_OWN), seed=config.seed)
 
 
-@experiment("size_curve", config=SizeCurveConfig, shown_by="interp.figures.size_curve")
+@experiment("size_curve", config=SizeCurveConfig, shown_by="interp.figures.views.faithfulness_curve")
 def run_curve(config: SizeCurveConfig, model: Model) -> SizeCurveResult:
     """How large must a circuit be? Faithfulness by size, with CPR and CMD, from a file of scores."""
-    from interp.methods.circuits import Circuit
-    from interp.methods.discovery import greedy
-    from interp.methods.size_curve import size_curve
+    from interp.methods.circuits.circuit_discovery import greedy
+    from interp.methods.circuits.faithfulness_curve import size_curve
+    from interp.methods.common.circuit import Circuit
 
     dataset, scored = config.dataset(model), config.scored(model)
     build = greedy if config.construction == "greedy" else Circuit.top

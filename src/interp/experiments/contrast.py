@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.contrast import ContrastResult
+    from interp.methods.lens.contrast import ContrastResult
     from interp.models.base import Model
 
 
@@ -23,11 +23,11 @@ class ContrastConfig(ExperimentConfig):
     lens: str | None = None
 
 
-@experiment("contrast", config=ContrastConfig, shown_by="interp.figures.contrast")
+@experiment("contrast", config=ContrastConfig, shown_by="interp.figures.views.contrast")
 def run(config: ContrastConfig, model: Model) -> ContrastResult:
     """Where do two prompts part? Their lens traces side by side, and who is ahead at each layer."""
-    from interp.methods.contrast import contrast
-    from interp.methods.tuned_lens import TunedLens
+    from interp.methods.lens.contrast import contrast
+    from interp.methods.lens.tuned_lens import TunedLens
 
     return contrast(
         model,

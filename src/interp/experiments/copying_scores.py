@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
 
 if TYPE_CHECKING:
-    from interp.methods.copying_scores import CopyingScoresResult
+    from interp.methods.heads.copying_scores import CopyingScoresResult
     from interp.models.base import Model
 
 
@@ -20,9 +20,9 @@ class CopyingScoresConfig(PairsConfig):
     k: int = 5
 
 
-@experiment("copying_scores", config=CopyingScoresConfig, shown_by="interp.figures.copying_scores")
+@experiment("copying_scores", config=CopyingScoresConfig, shown_by="interp.figures.views.copying_scores")
 def run(config: CopyingScoresConfig, model: Model) -> CopyingScoresResult:
     """Which heads copy the name that they look at (the name movers' test)?"""
-    from interp.methods.copying_scores import copying_scores
+    from interp.methods.heads.copying_scores import copying_scores
 
     return copying_scores(model, config.dataset(model), **config.arguments(), seed=config.seed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.direct_logit_attribution import DirectLogitAttributionResult
+    from interp.methods.attribution.direct_logit_attribution import DirectLogitAttributionResult
     from interp.models.base import Model
 
 
@@ -25,11 +25,11 @@ class DirectLogitAttributionConfig(ExperimentConfig):
 @experiment(
     "direct_logit_attribution",
     config=DirectLogitAttributionConfig,
-    shown_by="interp.figures.direct_logit_attribution",
+    shown_by="interp.figures.views.direct_logit_attribution",
 )
 def run(config: DirectLogitAttributionConfig, model: Model) -> DirectLogitAttributionResult:
     """Which parts of the model write the answer? Its logit as a sum over heads, MLPs and the rest."""
-    from interp.methods.direct_logit_attribution import direct_logit_attribution
+    from interp.methods.attribution.direct_logit_attribution import direct_logit_attribution
 
     arguments = config.model_dump(exclude=set(ExperimentConfig.model_fields))
     return direct_logit_attribution(model, **arguments, seed=config.seed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.head_scores import HeadScoresResult
+    from interp.methods.heads.head_scores import HeadScoresResult
     from interp.models.base import Model
 
 
@@ -18,9 +18,9 @@ class HeadScoresConfig(ExperimentConfig):
     length: int = 25
 
 
-@experiment("head_scores", config=HeadScoresConfig, shown_by="interp.figures.head_scores")
+@experiment("head_scores", config=HeadScoresConfig, shown_by="interp.figures.views.head_scores")
 def run(config: HeadScoresConfig, model: Model) -> HeadScoresResult:
     """Which heads are previous-token, duplicate-token and induction heads?"""
-    from interp.methods.head_scores import head_scores
+    from interp.methods.heads.head_scores import head_scores
 
     return head_scores(model, n=config.n, length=config.length, seed=config.seed)

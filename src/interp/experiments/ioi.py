@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.ioi import IOIResult
+    from interp.methods.studies.ioi import IOIResult
     from interp.models.base import Model
 
 
@@ -24,10 +24,10 @@ class IOIConfig(ExperimentConfig):
     batch_size: int = 64
 
 
-@experiment("ioi", config=IOIConfig, shown_by="interp.figures.ioi")
+@experiment("ioi", config=IOIConfig, shown_by="interp.figures.views.ioi")
 def run(config: IOIConfig, model: Model) -> IOIResult:
     """Which heads find the indirect object, and how? Wang et al.'s analysis, step by step, on any model."""
-    from interp.methods.ioi import ioi
+    from interp.methods.studies.ioi import ioi
 
     arguments = config.model_dump(exclude={*ExperimentConfig.model_fields, "names"})
     first, second = config.names

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.logit_lens import LogitLensResult
+    from interp.methods.lens.logit_lens import LogitLensResult
     from interp.models.base import Model
 
 
@@ -21,10 +21,10 @@ class LogitLensConfig(ExperimentConfig):
     k: int = 5
 
 
-@experiment("logit_lens", config=LogitLensConfig, shown_by="interp.figures.logit_lens")
+@experiment("logit_lens", config=LogitLensConfig, shown_by="interp.figures.views.logit_lens")
 def run(config: LogitLensConfig, model: Model) -> LogitLensResult:
     """At which layer does the answer form? The prediction read off after every layer."""
-    from interp.methods.logit_lens import logit_lens
+    from interp.methods.lens.logit_lens import logit_lens
 
     return logit_lens(
         model,

@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
 
 if TYPE_CHECKING:
-    from interp.methods.patching_vs_attribution import PatchingVsAttributionResult
+    from interp.methods.attribution.patching_vs_attribution import PatchingVsAttributionResult
     from interp.models.base import Model
 
 
@@ -25,10 +25,10 @@ class PatchingVsAttributionConfig(PairsConfig):
 @experiment(
     "patching_vs_attribution",
     config=PatchingVsAttributionConfig,
-    shown_by="interp.figures.patching_vs_attribution",
+    shown_by="interp.figures.views.patching_vs_attribution",
 )
 def run(config: PatchingVsAttributionConfig, model: Model) -> PatchingVsAttributionResult:
     """Do patching and attribution find the same heads? Every head by both, and where they disagree."""
-    from interp.methods.patching_vs_attribution import patching_vs_attribution
+    from interp.methods.attribution.patching_vs_attribution import patching_vs_attribution
 
     return patching_vs_attribution(model, config.dataset(model), **config.arguments(), seed=config.seed)

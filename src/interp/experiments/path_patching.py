@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
 
 if TYPE_CHECKING:
-    from interp.methods.path_patching import PathPatchingResult
+    from interp.methods.patching.path_patching import PathPatchingResult
     from interp.models.base import Model
 
 
@@ -25,9 +25,9 @@ class PathPatchingConfig(PairsConfig):
     batch_size: int = 64
 
 
-@experiment("path_patching", config=PathPatchingConfig, shown_by="interp.figures.path_patching")
+@experiment("path_patching", config=PathPatchingConfig, shown_by="interp.figures.views.path_patching")
 def run(config: PathPatchingConfig, model: Model) -> PathPatchingResult:
     """Which heads act on the logits, or on other heads, directly? With all else frozen."""
-    from interp.methods.path_patching import path_patching
+    from interp.methods.patching.path_patching import path_patching
 
     return path_patching(model, config.dataset(model), **config.arguments(), seed=config.seed)

@@ -8,14 +8,14 @@ from interp.experiments.base import experiment
 from interp.experiments.on_saes import SAEConfig
 
 if TYPE_CHECKING:
-    from interp.methods.sae_reading import SAEReadingResult
+    from interp.methods.features.sae_reading import SAEReadingResult
     from interp.models.base import Model
 
 
 class SAEFeaturesConfig(SAEConfig):
     """`features` are those to profile (null: the `n` strongest of the prompt, and the best of each label);
     `text` is "demo" (for the demo models), a file or a dataset, of which `sequences` of `length` tokens are
-    read. See `interp.methods.sae_reading`."""
+    read. See `interp.methods.features.sae_reading`."""
 
     prompt: str | list[int] = "When Mary and John went to the store, John gave a drink to"
     features: list[int] | None = None
@@ -27,10 +27,10 @@ class SAEFeaturesConfig(SAEConfig):
     length: int = 128
 
 
-@experiment("sae_features", config=SAEFeaturesConfig, shown_by="interp.figures.sae_features")
+@experiment("sae_features", config=SAEFeaturesConfig, shown_by="interp.figures.views.sae_features")
 def run(config: SAEFeaturesConfig, model: Model) -> SAEReadingResult:
     """Which features are active in a prompt, and what are they about? Contexts, logits, writers, labels."""
-    from interp.methods.sae_reading import sae_reading
+    from interp.methods.features.sae_reading import sae_reading
     from interp.saes.neuronpedia import neuronpedia_id
     from interp.saes.reading import reading_text
     from interp.saes.sources import sae_folder

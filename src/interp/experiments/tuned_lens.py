@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.train_tuned_lens import LensTrainingConfig, trained
 
 if TYPE_CHECKING:
-    from interp.methods.tuned_lens import TunedLensResult
+    from interp.methods.lens.tuned_lens import TunedLensResult
     from interp.models.base import Model
 
 
@@ -23,10 +23,10 @@ class TunedLensConfig(LensTrainingConfig):
     check_lens: bool = True
 
 
-@experiment("tuned_lens", config=TunedLensConfig, shown_by="interp.figures.tuned_lens")
+@experiment("tuned_lens", config=TunedLensConfig, shown_by="interp.figures.views.tuned_lens")
 def run(config: TunedLensConfig, model: Model) -> TunedLensResult:
     """What does each layer say when it is translated first? A plain and a tuned lens side by side."""
-    from interp.methods.tuned_lens import TunedLens, tuned_lens
+    from interp.methods.lens.tuned_lens import TunedLens, tuned_lens
 
     if config.lens is None:
         lens = trained(config, model)[0]

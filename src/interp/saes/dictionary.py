@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError
-from interp.methods.lens_files import unembed_hashes
+from interp.methods.lens.files import unembed_hashes
 from interp.models.base import Model
 from interp.saes.activations import Activation, BatchTopK, JumpReLU
 from interp.sites import SITES, Address

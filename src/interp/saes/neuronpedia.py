@@ -22,7 +22,7 @@ from interp.saes.files import CONFIG
 from interp.sites import Address
 
 if TYPE_CHECKING:
-    from interp.methods.feature_profiles import Context, FeatureProfile, FeatureProfilesResult
+    from interp.methods.features.feature_profiles import Context, FeatureProfile, FeatureProfilesResult
 
 _RES_JB = "jbloom/GPT2-Small-SAEs-Reformatted"
 _SPLITTING = "jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8"

@@ -16,11 +16,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from interp.errors import InputError
-from interp.methods.lens_text import DEMO, demo_text, lens_text
 from interp.models.base import Model
 from interp.progress import report
 from interp.saes.dictionary import SAE, flat
 from interp.saes.metrics import counted
+from interp.text.lens_text import DEMO, demo_text, lens_text
 from interp.tokens import Tokens
 
 _SEED = 10_000  # of the demo text that features are read on, apart from what an SAE was trained on
@@ -70,7 +70,7 @@ def reading_text(
     field: str = "text",
 ) -> ReadingText:
     """Text to read features on: the demo corpus with the labels of its tokens ("demo"), or the beginning of
-    any other source that `interp.methods.lens_text` reads.
+    any other source that `interp.text.lens_text` reads.
 
     The demo text is drawn from seeds that training does not use. Raises `InputError` as `lens_text` does.
     """

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError
-from interp.methods.metrics import MIN_SPAN
+from interp.metrics import MIN_SPAN
 from interp.models.base import Model
 from interp.provenance import Provenance
 from interp.results import Result

@@ -2,7 +2,7 @@
 
 ``path("demo-gpt2")`` is a folder in Hugging Face's format. ``facts()`` and ``people()`` are the ground
 truth: which facts were taught, and which invented people are known, unknown or withheld. Importing this
-package loads neither torch nor transformers. ``python -m interp.zoo.train`` made the models.
+package loads neither torch nor transformers. ``python -m interp.zoo.making.train`` made the models.
 """
 
 from __future__ import annotations
@@ -52,5 +52,7 @@ def path(name: str) -> Path:
         raise ValueError(f"no demo model {name!r}; there are {', '.join(NAMES)}")
     folder = Path(__file__).parent / name
     if not (folder / "model.safetensors").exists():
-        raise FileNotFoundError(f"{folder} has no weights; make them with: python -m interp.zoo.train {name}")
+        raise FileNotFoundError(
+            f"{folder} has no weights; make them with: python -m interp.zoo.making.train {name}"
+        )
     return folder

@@ -1,0 +1,1 @@
+"""Models, questions waiting for them, and answers kept, for all sessions of the app."""

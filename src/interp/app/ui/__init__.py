@@ -1,0 +1,1 @@
+"""Widgets, styles and scripts of the pages."""

@@ -1,0 +1,278 @@
+"""The page Features without its widgets: a prompt's features, and all about the one chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from interp.app.views.questions import LibraryQuestion
+from interp.errors import InputError
+from interp.figures.engine.notation import count, decimal, show_text, show_token
+from interp.figures.engine.view import Bars, Grid, Table
+from interp.figures.views.sae_features import SAYS, prompt_grid
+from interp.zoo import NAMES
+
+if TYPE_CHECKING:
+    from interp.methods.features.feature_labels import LabelFeaturesResult
+    from interp.methods.features.feature_profiles import Context, FeatureProfile, FeatureProfilesResult
+    from interp.methods.features.sae_features import SAEFeaturesResult
+    from interp.methods.features.sae_reading import SAEReadingResult
+    from interp.models.base import Model
+    from interp.saes.reading import FeatureRecord
+
+#: Prompts that the demo models answer, one click each; the first is what the page begins with.
+EXAMPLES: tuple[str, ...] = (
+    "When Mary and John went to the store, John gave a drink to",
+    "The capital of France is",
+    "The trip began in the year 23 and ended in the year",
+)
+#: A published SAE of a model that has none in the package.
+PUBLISHED = {"gpt2": "jbloom/GPT2-Small-SAEs-Reformatted:blocks.8.hook_resid_pre"}
+
+TOP = 10  # features listed of each token
+ROWS = 14  # features in the grid
+SEQUENCES, LENGTH = 128, 128  # of the text that features are read on
+_WRITERS = 8
+_LABELS = 6
+_SHADES = 20
+
+
+def own_sae(model: str) -> str:
+    """The SAE that goes with a model: the one in the package, or a published one."""
+    if model in NAMES:
+        return model
+    if model in PUBLISHED:
+        return PUBLISHED[model]
+    raise InputError(
+        f"No SAE of {model!r} is known here; give a folder that interp run sae_train wrote, or "
+        "org/repo:folder on the hub."
+    )
+
+
+@dataclass(frozen=True)
+class PromptFeatures:
+    """The strongest features of each token of a prompt."""
+
+    sae: str
+    prompt: str
+
+    def __call__(self, model: Model) -> SAEFeaturesResult:
+        from interp.methods.features.sae_features import sae_features
+        from interp.saes.sources import load_sae
+
+        return sae_features(model, load_sae(self.sae, model), self.prompt, top=TOP)
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """What every feature does on a text, and which labels they say; None where the text has no labels."""
+
+    record: FeatureRecord
+    labels: LabelFeaturesResult | None
+    neuronpedia: str | None
+
+    def said(self, feature: int) -> str | None:
+        """The label that a feature says, if it says one at all well."""
+        return None if self.labels is None else self.labels.said(feature, least=SAYS)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All features on a text, gone through once; from then on each of them is there at once."""
+
+    sae: str
+    text: str = "demo"
+
+    def work(self, model: Model) -> int:
+        return SEQUENCES * LENGTH
+
+    def __call__(self, model: Model) -> Read:
+        from interp.methods.features.feature_labels import label_features
+        from interp.saes.neuronpedia import neuronpedia_id
+        from interp.saes.reading import reading_text, record_features
+        from interp.saes.sources import load_sae, sae_folder
+
+        sae = load_sae(self.sae, model)
+        text = reading_text(model, self.text, sequences=SEQUENCES, length=LENGTH)
+        record = record_features(model, sae, text)
+        labels = label_features(model, record) if text.label_names else None
+        return Read(record, labels, neuronpedia_id(sae, self.sae, folder=sae_folder(self.sae)))
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All about some features of what was read. `read` is the answer itself, and the same as long as that is
+    kept."""
+
+    read: Read
+    features: tuple[int, ...]
+
+    def __call__(self, model: Model) -> FeatureProfilesResult:
+        from interp.methods.features.feature_profiles import feature_profiles
+
+        return feature_profiles(model, self.read.record, self.features, neuronpedia=self.read.neuronpedia)
+
+
+def feature_grid(result: SAEFeaturesResult, read: Read) -> Grid:
+    """The strongest features over the tokens of the prompt, with the labels that they say."""
+    return prompt_grid(result, {f: named(f, read) for f in result.strongest(ROWS)}, rows=ROWS)
+
+
+def named(feature: int, read: Read) -> str:
+    """``490 (indirect_object)``, or the number alone."""
+    label = read.said(feature)
+    return str(feature) if label is None else f"{feature} ({label})"
+
+
+def strongest_at(result: SAEFeaturesResult, position: int) -> tuple[tuple[int, float], ...]:
+    """The strongest features of one token, (feature, strength)."""
+    pairs = zip(result.features[position].tolist(), result.values[position].tolist(), strict=True)
+    return tuple((feature, value) for feature, value in pairs if feature >= 0)
+
+
+def told_of(result: SAEFeaturesResult, position: int) -> str:
+    """How many features a token has, and how much of its activation they give."""
+    place = f"Position {position}: {show_token(result.tokens[position])}"
+    if position in result.excluded:
+        return f"{place} is not counted; the SAE was trained without the first position."
+    share = 100 * float(result.explained[position])
+    active = count(int(result.n_active[position]), "active feature")
+    return f"{place}: {share:.0f} % of its activation is in {active}."
+
+
+def first_choice(result: SAEFeaturesResult, read: Read) -> int:
+    """What the page begins with: the last token's strongest feature that says a label, or its strongest."""
+    features = [feature for feature, _ in strongest_at(result, len(result.tokens) - 1)]
+    return next((f for f in features if read.said(f)), features[0] if features else 0)
+
+
+def by_label(read: Read) -> dict[str, int]:
+    """The best feature of each label, the labels said best first."""
+    labels = read.labels
+    if labels is None:
+        return {}
+    order = (-labels.best_scores[:, 0, 2]).argsort(kind="stable")
+    return {labels.labels[i]: int(labels.features[i, 0]) for i in order}
+
+
+# ---- one feature ----
+
+
+def facts(profile: FeatureProfile, n_tokens: int) -> str:
+    """How often and how strongly a feature is active, in a line."""
+    if not profile.n_active:
+        return "Nowhere active in this text."
+    return (
+        f"Active at {100 * profile.density:.2f} % of tokens ({profile.n_active:,} of {n_tokens:,}), up to "
+        f"{decimal(profile.strongest, 1)}."
+    )
+
+
+def label_table(profile: FeatureProfile) -> Table:
+    """How well the feature says its best labels."""
+    rows = tuple(
+        (
+            label.label,
+            *(decimal(v) for v in (label.precision, label.recall)),
+            decimal(label.threshold, 1),
+            *(decimal(v) for v in (label.best_precision, label.best_recall, label.best_f1)),
+        )
+        for label in profile.labels[:_LABELS]
+    )
+    columns = ("label", "P > 0", "R > 0", "from", "P", "R", "F1")
+    return Table(columns, rows, title="Labels: precision (P) and recall (R) on held-out text")
+
+
+def logit_table(profile: FeatureProfile) -> Table:
+    """The logits that the feature raises and lowers directly, where it is strongest."""
+    both = zip(profile.raised, profile.lowered, strict=True)
+    rows = tuple(
+        (show_token(up), f"+{decimal(more)}", show_token(down), decimal(less))
+        for (up, more), (down, less) in both
+    )
+    return Table(("raised", "by", "lowered", "by "), rows, title="Logits, directly, where it is strongest")
+
+
+def writer_bars(profile: FeatureProfile) -> Bars:
+    """What the largest senders give to the feature's pre-activation at its strongest contexts."""
+    largest = sorted(profile.writers, key=lambda part: -abs(part[1]))[:_WRITERS]
+    return Bars(
+        tuple(sender for sender, _ in largest),
+        tuple(value for _, value in largest),
+        unit="pre-activation",
+        title="Written by",
+        note="Means over its four strongest contexts. All senders and the constant sum to the whole.",
+    )
+
+
+def histogram_html(profile: FeatureProfile) -> str:
+    """How strongly it is active, as bars whose heights go by the square root."""
+    largest = max((count for *_, count in profile.histogram), default=0) or 1
+    bars = "".join(
+        f'<i title="{decimal(low)} to {decimal(high)}: {count}" '
+        f'style="height:{100 * (count / largest) ** 0.5:.1f}%"></i>'
+        for low, high, count in profile.histogram
+    )
+    ends = f"<span>0</span><span>strength</span><span>{decimal(profile.strongest, 1)}</span>"
+    return f'<div class="hist">{bars}</div><div class="ends">{ends}</div>'
+
+
+def contexts_html(contexts: tuple[Context, ...], strongest: float) -> str:
+    """Contexts as rows of shaded tokens, the marked one framed; every text escaped."""
+    return "".join(
+        f'<div class="ctx"><b>{decimal(context.values[context.marked], 1)}</b>'
+        f"<p>{_tokens(context, strongest)}</p></div>"
+        for context in contexts
+    )
+
+
+def _tokens(context: Context, strongest: float) -> str:
+    spans = []
+    for i, (token, value) in enumerate(zip(context.tokens, context.values, strict=True)):
+        shade = f"a{max(1, round(_SHADES * value / strongest))}" if value > 0 else ""
+        classes = f"{shade} m" if i == context.marked else shade
+        told = f"{show_token(token)}  {decimal(value)}"
+        spans.append(f'<span class="{classes}" title="{escape(told)}">{escape(show_text(token))}</span>')
+    return "".join(spans)
+
+
+# ---- the same elsewhere ----
+
+
+@dataclass(frozen=True)
+class Whole(LibraryQuestion):
+    """The experiment that reads the same prompt and features."""
+
+    experiment: ClassVar[str] = "sae_features"
+    sae: str
+    prompt: str
+    text: str
+    features: tuple[int, ...]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        read = {"text": self.text, "sequences": SEQUENCES, "length": LENGTH}
+        return {"sae": self.sae, "prompt": self.prompt, "features": list(self.features), **read}
+
+
+def whole(result: SAEFeaturesResult, read: Read, profiles: FeatureProfilesResult) -> SAEReadingResult:
+    """What the experiment gives, of what is there already."""
+    from interp.methods.features.sae_reading import SAEReadingResult
+
+    return SAEReadingResult(
+        provenance=result.provenance, prompt=result, profiles=profiles, labels=read.labels
+    )
+
+
+def program(model: str, question: Whole) -> str:
+    """The same in Python: what is active in the prompt, and the dashboard."""
+    return (
+        f"import interp\n\nmodel = interp.load_model({model!r})\n"
+        f"sae = interp.load_sae({question.sae!r}, model)\n"
+        f"in_prompt = interp.sae_features(model, sae, {question.prompt!r})\n"
+        f"text = interp.reading_text(model, {question.text!r}, sequences={SEQUENCES}, length={LENGTH})\n"
+        "record = interp.record_features(model, sae, text)\n"
+        f"profiles = interp.feature_profiles(model, record, {list(question.features)})\n"
+        'interp.feature_dashboard(profiles, "features.html")\n'
+    )

@@ -1,0 +1,26 @@
+"""Attention patterns as an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interp.experiments.base import ExperimentConfig, experiment
+
+if TYPE_CHECKING:
+    from interp.methods.heads.attention import AttentionPatternsResult
+    from interp.models.base import Model
+
+
+class AttentionConfig(ExperimentConfig):
+    """See `interp.attention_patterns` for what each key means."""
+
+    prompt: str | list[int] = "When John and Mary went to the store, John gave a drink to"
+    heads: list[str | list[int]] | None = None
+
+
+@experiment("attention", config=AttentionConfig, shown_by="interp.figures.views.attention_patterns")
+def run(config: AttentionConfig, model: Model) -> AttentionPatternsResult:
+    """Where do the heads look? Their attention patterns on a prompt."""
+    from interp.methods.heads.attention import attention_patterns
+
+    return attention_patterns(model, config.prompt, heads=config.heads, seed=config.seed)

@@ -1,0 +1,59 @@
+"""Knock-outs of the features that a task rests on, as an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from interp.experiments.base import experiment
+from interp.experiments.on_pairs import PairsConfig
+from interp.experiments.on_saes import SAEConfig
+
+if TYPE_CHECKING:
+    from interp.methods.features.feature_ablation import FeatureAblationResult
+    from interp.models.base import Model
+
+
+class SAEAblationConfig(SAEConfig):
+    """See `interp.ablate_features` for what each key means. `task`, `n`, `options` and `pairs` are those of
+    `PairsConfig`; `others` names other tasks, of as many pairs each; `text` is "demo" (for the demo models)
+    or a text file, of which `sequences` of `length` tokens are read (`interp.reading_text`)."""
+
+    task: str = "indirect_objects"
+    n: int | None = 40
+    options: dict[str, Any] = {}  # noqa: RUF012  # pydantic copies it
+    pairs: Literal["correct", "all"] = "correct"
+    others: list[str] = ["facts"]  # noqa: RUF012
+    text: str = "demo"
+    sequences: int = 32
+    length: int = 128
+    sizes: list[int] = [1, 2, 4, 8, 16, 32]  # noqa: RUF012
+    n_random: int = 3
+    exact: bool | Literal["auto"] = "auto"
+    batch_size: int = 16
+
+
+@experiment("sae_ablation", config=SAEAblationConfig, shown_by="interp.figures.views.feature_ablation")
+def run(config: SAEAblationConfig, model: Model) -> FeatureAblationResult:
+    """What does a task lose without the features that it rests on, and what do others lose?"""
+    from interp.methods.features.feature_ablation import ablate_features
+    from interp.saes.reading import reading_text
+
+    sae = config.dictionary(model)
+    asked: Any = {"n": config.n, "pairs": config.pairs, "seed": config.seed}
+    own = PairsConfig(task=config.task, options=config.options, **asked).dataset(model)
+    others = [PairsConfig(task=task, **asked).dataset(model) for task in config.others]
+    text = reading_text(
+        model, config.text, sequences=config.sequences, length=config.length, seed=config.seed
+    ).sequences
+    return ablate_features(
+        model,
+        sae,
+        own,
+        text,
+        others=others,
+        sizes=config.sizes,
+        n_random=config.n_random,
+        exact=config.exact,
+        batch_size=config.batch_size,
+        seed=config.seed,
+    )

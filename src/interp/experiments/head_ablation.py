@@ -1,0 +1,36 @@
+"""The knock-out of heads on one prompt and on text as an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interp.experiments.base import ExperimentConfig, experiment
+
+if TYPE_CHECKING:
+    from interp.methods.ablation.head_ablation import KnockOutResult
+    from interp.models.base import Model
+
+
+class KnockOutConfig(ExperimentConfig):
+    """See `interp.knock_out` for what each key means."""
+
+    prompt: str | list[int] = "When Mary and John went to the store, John gave a drink to"
+    heads: list[str | list[int]] = ["0.5"]  # noqa: RUF012  # pydantic copies it
+    answer: str | int = " Mary"
+    foil: str | int | None = " John"
+    kinds: list[str] = ["zero", "mean", "resample"]  # noqa: RUF012  # pydantic copies it
+    n_random: int = 3
+    n_reference: int = 12
+    n_donors: int = 2
+    n_texts: int = 2
+    text_length: int = 64
+    copy_length: int = 25
+
+
+@experiment("knock_out", config=KnockOutConfig, shown_by="interp.figures.views.head_ablation")
+def run(config: KnockOutConfig, model: Model) -> KnockOutResult:
+    """What do a prompt and text lose without some heads, and without as many random ones?"""
+    from interp.methods.ablation.head_ablation import knock_out
+
+    own = config.model_dump(exclude=set(ExperimentConfig.model_fields))
+    return knock_out(model, own.pop("prompt"), own.pop("heads"), **own, seed=config.seed)

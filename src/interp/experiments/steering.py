@@ -1,0 +1,41 @@
+"""Steering by a feature of a sparse autoencoder, as an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from interp.experiments.base import experiment
+from interp.experiments.on_saes import SAEConfig
+
+if TYPE_CHECKING:
+    from interp.methods.steering.steering import SteeringResult
+    from interp.models.base import Model
+
+
+class SAESteeringConfig(SAEConfig):
+    """See `interp.steer` for what each key means."""
+
+    prompts: str | list[str] = "The capital of France is"
+    feature: int = 0
+    strengths: list[float] = [-200.0, -100.0, -50.0, 0.0, 50.0, 100.0, 200.0]  # noqa: RUF012  # pydantic copies it
+    op: Literal["add", "set"] = "add"
+    positions: list[int] | None = None
+    track: list[str] = []  # noqa: RUF012
+    n_tokens: int = 12
+    k: int = 5
+
+
+@experiment("sae_steering", config=SAESteeringConfig, shown_by="interp.figures.views.steering")
+def run(config: SAESteeringConfig, model: Model) -> SteeringResult:
+    """What does the model say as a feature of an SAE is added in more and more strength?"""
+    from interp.methods.steering.steering import steer
+
+    arguments = config.model_dump(exclude={*SAEConfig.model_fields, "prompts", "strengths"})
+    return steer(
+        model,
+        config.prompts,
+        config.strengths,
+        sae=config.dictionary(model),
+        **arguments,
+        seed=config.seed,
+    )

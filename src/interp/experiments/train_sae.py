@@ -1,0 +1,105 @@
+"""Training a sparse autoencoder as an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from interp.experiments.base import ExperimentConfig, experiment
+
+if TYPE_CHECKING:
+    from interp.models.base import Model
+    from interp.saes.metrics import SAEQualityResult
+
+
+class SAETrainConfig(ExperimentConfig):
+    """What a dictionary is trained on, and how; see `interp.train_sae` and `interp.saes.training.Recipe`.
+
+    `text` is "demo" (for the demo models), a text, .jsonl or .parquet file, or ``hf:`` and the name of a
+    dataset on the hub; `field` is where a record keeps its text. `training` and `held_out` are numbers of
+    sequences of `length` tokens. The dictionary has `expansion` features for each dimension of the site.
+    `save_to` is a new folder for it, in SAELens's layout and in `save_dtype`; what is kept is measured.
+    """
+
+    site: str = "resid_post"
+    layer: int | None = 4
+    text: str = "demo"
+    field: str = "text"
+    training: int = 4000
+    held_out: int = 64
+    length: int = 128
+    kind: Literal["topk", "batchtopk", "jumprelu", "standard"] = "topk"
+    expansion: int = 8
+    k: int = 32
+    penalty: float = 1e-3
+    steps: int = 2000
+    batch_size: int = 1024
+    buffered: int = 256
+    learning_rate: float = 1e-3
+    warm_up: float = 0.05
+    decay: float = 0.2
+    auxiliary: float = 1 / 32
+    silent_after: int = 100
+    save_to: str | None = None
+    save_dtype: Literal["float32", "float16"] = "float32"
+
+
+_RECIPE = {"kind", "k", "penalty", "steps", "learning_rate", "warm_up", "decay", "auxiliary", "silent_after"}
+
+
+@experiment("sae_train", config=SAETrainConfig, shown_by="interp.figures.views.train_sae")
+def run(config: SAETrainConfig, model: Model) -> SAEQualityResult:
+    """Train a sparse autoencoder, keep it, and measure it on text that it did not see."""
+    import torch
+
+    from interp.saes.dictionary import check_address, width
+    from interp.saes.files import check_new, write_sae
+    from interp.saes.metrics import EXCLUDED, measure_sae
+    from interp.saes.training import LOSSES, Recipe, train_sae
+    from interp.sites import Address
+    from interp.text.lens_text import lens_text
+
+    address = Address(config.site, config.layer)
+    check_address(model, address)
+    if config.save_to is not None:
+        check_new(config.save_to)
+    recipe = Recipe(
+        n_features=config.expansion * width(model, config.site),
+        seed=config.seed,
+        **config.model_dump(include=_RECIPE),
+    )
+    text, held_out = lens_text(
+        model,
+        config.text,
+        training=config.training,
+        held_out=config.held_out,
+        length=config.length,
+        seed=config.seed,
+        field=config.field,
+    )
+    sae, losses = train_sae(
+        model,
+        config.site,
+        config.layer,
+        text,
+        recipe,
+        batch_size=config.batch_size,
+        buffered=config.buffered,
+    )
+    if config.save_to is not None:
+        sae = sae.to(getattr(torch, config.save_dtype))
+    result = measure_sae(
+        model,
+        sae,
+        held_out,
+        described=f"{len(held_out)} held-out sequences of {config.length} tokens of {config.text!r}",
+        losses=losses,
+        loss_names=LOSSES,
+        seed=config.seed,
+    )
+    if config.save_to is not None:
+        made: dict[str, Any] = {
+            **config.model_dump(include=_RECIPE | {"text", "training", "length", "batch_size", "seed"}),
+            "excluded": EXCLUDED,
+        }
+        write_sae(config.save_to, sae, density=result.density, training=made)
+    return result

@@ -1,0 +1,1 @@
+"""The dashboard of the features of a sparse autoencoder, as one page."""

@@ -1,0 +1,150 @@
+"""A dashboard of features as one HTML file: a list to search and sort, and all about the feature chosen.
+
+It loads nothing from elsewhere and works without a network; a link to Neuronpedia, where there is one, is
+only followed when it is clicked. All texts are data that the script sets as text, so that no token can act.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interp.errors import InputError, first_line
+from interp.figures.dashboard.dashboard_parts import DASHBOARD_SCRIPT, DASHBOARD_STYLE
+from interp.figures.engine.html import name, page
+from interp.figures.engine.notation import show_text, show_token
+from interp.figures.views.sae_features import said, strongest_tokens
+
+if TYPE_CHECKING:
+    from interp.methods.features.feature_profiles import (
+        Context,
+        FeatureProfile,
+        FeatureProfilesResult,
+        LabelScore,
+    )
+
+_LABELS = 6  # shown of each feature
+_LEAST = 0.05  # F1 from which on a label is shown
+_WRITERS = 10
+_SHADES = 20
+_SORTS = (
+    ("label", "by label"),
+    ("given", "as given"),
+    ("number", "by number"),
+    ("most", "most active"),
+    ("least", "least active"),
+    ("strongest", "strongest"),
+)
+
+
+def feature_dashboard(profiles: FeatureProfilesResult, path: str | Path) -> None:
+    """Write the dashboard of `profiles` to a file. Raises `InputError` where it cannot be written."""
+    try:
+        Path(path).write_text(dashboard_page(profiles), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"The dashboard cannot be written to {str(path)!r} ({first_line(error)}).") from None
+
+
+def dashboard_page(profiles: FeatureProfilesResult) -> str:
+    """The dashboard as HTML."""
+    about = (
+        f"{show_text(profiles.sae_model)}, {profiles.site}: {profiles.n_features} features, "
+        f"{profiles.activation}. Read on {show_text(profiles.text)}."
+    )
+    sorts = "".join(f'<option value="{value}">{words}</option>' for value, words in _SORTS)
+    body = (
+        '<div id="board"><nav id="side"><header><h1>Features</h1>'
+        f'<p>{name(about)}</p><p id="count"></p><div id="tools">'
+        '<input id="search" type="search" placeholder="number, label or token" aria-label="Search">'
+        f'<select id="sort" aria-label="Sort">{sorts}</select></div></header><div id="list"></div></nav>'
+        '<div id="feature" tabindex="-1"><noscript>The dashboard needs JavaScript.</noscript></div></div>'
+        f'<script type="application/json" id="data">{_embedded(_data(profiles))}</script>'
+    )
+    return page(
+        title=f"Features of {profiles.sae_model}",
+        body=body,
+        style=DASHBOARD_STYLE + strength_shades(),
+        script=DASHBOARD_SCRIPT,
+    )
+
+
+def _data(profiles: FeatureProfilesResult) -> dict[str, Any]:
+    return {
+        "tokens": profiles.n_tokens,
+        "features": [_feature(profiles.of(feature)) for feature in profiles.features],
+        "labelNote": "Precision (P) and recall (R), above 0 and from a threshold chosen on one half of the "
+        "text; all measured on the other half.",
+        "logitNote": "Directly, where it is strongest, less the mean over all tokens; the final norm's scale "
+        "frozen.",
+        "writerNote": "Parts of its pre-activation at its strongest contexts, the mean; the largest of all.",
+        "leftOut": [f"No {part}: {why}" for part, why in profiles.left_out],
+    }
+
+
+def _feature(profile: FeatureProfile) -> dict[str, Any]:
+    writers = sorted(profile.writers, key=lambda part: -abs(part[1]))[:_WRITERS]
+    labels = [
+        (label.label, *map(_short, _scores(label)))
+        for label in profile.labels[:_LABELS]
+        if max(label.f1, label.best_f1) >= _LEAST
+    ]
+    raised, lowered = (
+        [(show_token(token), _short(value)) for token, value in given]
+        for given in (profile.raised, profile.lowered)
+    )
+    says, at = said(profile), strongest_tokens(profile)
+    return {
+        "f": profile.feature,
+        "n": profile.n_active,
+        "density": profile.density,
+        "max": _short(profile.strongest),
+        "says": says,
+        "f1": _short(profile.labels[0].best_f1) if profile.labels else 0,
+        "at": at,
+        "words": " ".join([str(profile.feature), says or "", at, *(token for token, _ in raised)]),
+        "hist": [count for *_, count in profile.histogram],
+        "contexts": [_context(context) for context in profile.contexts],
+        "lower": [_context(context) for context in profile.lower],
+        "raised": raised,
+        "lowered": lowered,
+        "writers": [(sender, _short(value)) for sender, value in writers],
+        "near": [(other, _short(cosine)) for other, cosine in profile.neighbours],
+        "labels": labels,
+        "link": profile.link,
+    }
+
+
+def _scores(label: LabelScore) -> tuple[float, ...]:
+    """The columns of the table of labels."""
+    above = (label.precision, label.recall)
+    return *above, label.threshold, label.best_precision, label.best_recall, label.best_f1
+
+
+def _context(context: Context) -> dict[str, Any]:
+    return {
+        "m": context.marked,
+        "t": [show_text(token) for token in context.tokens],
+        "k": [show_token(token) for token in context.tokens],
+        "v": [_short(value) for value in context.values],
+    }
+
+
+def strength_shades() -> str:
+    """The classes of a token's shade, a1 to a20: fainter on a dark page, so that light text stays legible."""
+    steps = [(i, 0.04 + 0.66 * i / _SHADES, 0.04 + 0.46 * i / _SHADES) for i in range(1, _SHADES + 1)]
+    return "".join(
+        f".a{i}{{background:light-dark(rgb(255 140 0/{light:.2f}),rgb(255 140 0/{dark:.2f}))}}"
+        for i, light, dark in steps
+    )
+
+
+def _short(value: float) -> float:
+    """Four digits, which is more than is drawn."""
+    return float(f"{value:.4g}")
+
+
+def _embedded(data: dict[str, Any]) -> str:
+    """JSON that ends no script element."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

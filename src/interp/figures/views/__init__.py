@@ -1,0 +1,1 @@
+"""One module for each technique: from its result to a view."""

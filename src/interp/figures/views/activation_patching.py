@@ -1,0 +1,268 @@
+"""What a patch sweep shows: the map of recovery, what it is measured between, and how far to trust it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.figures.engine.notation import brief, count, decimal, measured, show_text
+from interp.figures.engine.presented import presented
+from interp.figures.engine.view import Axis, Block, Grid, Scatter, View, Words
+
+if TYPE_CHECKING:
+    from interp.methods.patching.activation_patching import PatchSweepResult
+    from interp.methods.patching.comparison import ComparedSweepResult
+
+_NOTABLE = 0.1  # a change of recovery that is worth a word
+_MOST = 5  # cells named in a sentence
+_LIMIT, _SMALL_LIMIT = 1.5, 0.3  # of recovery, where the colours end; the second where all effects are small
+
+_PLURAL = {"position": "positions", "head": "heads", "neuron": "neurons", "layer": "layers"}
+_CARRIED = {
+    "denoising": "clean activations into the corrupted run",
+    "noising": "corrupted activations into the clean run",
+}
+_SHOWS = {
+    "denoising": "Denoising shows what is sufficient in this context: 1 means that the clean activation of "
+    "this cell alone, in the corrupted run, brings the clean answer back; 0 that it brings back nothing. It "
+    "does not show what is necessary.",
+    "noising": "Noising shows what is necessary in this context: 0 means that the corrupted activation of "
+    "this cell alone, in the clean run, loses the clean answer; 1 that nothing is lost. It does not show "
+    "what is sufficient, and where parts can stand in for each other, none of them looks necessary.",
+}
+_SIGN = {
+    "denoising": ("towards the clean answer", "away from it"),
+    "noising": ("the clean answer is favoured beyond the clean run", "the clean answer is harmed"),
+}
+_MARKS = {
+    "denoising": ((1.0, "as clean: answer brought back"), (0.0, "as corrupted: nothing comes back")),
+    "noising": ((1.0, "as clean: nothing is lost"), (0.0, "as corrupted: answer lost")),
+}
+_PATHS = {
+    "branching": "as branches of one run (path “branching”), which is equal to a forward pass for each cell "
+    "but for rounding",
+    "plain": "by a whole forward pass for each cell (path “plain”)",
+    "gradients": "by gradients (path “gradients”)",
+}
+_METHODS = {
+    "exact": "Each cell was patched and run",
+    "attribution": "An estimate of first order: (donor - base) · gradient at the base run, one backward pass "
+    "for all cells. It misleads where the metric is far from linear in the activation (first layers, "
+    "saturated attention); method 'exact' or compare_exact checks it. Computed",
+    "integrated": "An estimate: (donor - base) · gradient, averaged over {steps} steps from the base's "
+    "embeddings to the donor's. Mostly better than one gradient, and still an estimate; method 'exact' or "
+    "compare_exact checks it. Computed",
+}
+_METRICS = {
+    "prob": "probability of the answer",
+    "kl": "KL divergence (nats) from the clean prediction",
+}
+
+
+def view(result: PatchSweepResult) -> View:
+    """The map, and beside an approximation how it agrees with the exact sweep."""
+    several = len(result.clean) > 1
+    compared = "exact_recovery" in vars(result)
+    return View(
+        title=_title(result),
+        above=(_setting(result), *_baselines(result)),
+        blocks=(
+            Words(_strongest(result), strong=True),
+            _map(result, several),
+            *(_agreement(result) if compared else ()),  # type: ignore[arg-type]
+        ),
+        below=(
+            _SHOWS[result.direction],
+            f"{_METHODS[result.method].format(steps=result.steps)} {_path(result)}.",
+            *(_over_pairs(result) if several else ()),
+            *(
+                (f"All effects are small: the colours end at a change of {_SMALL_LIMIT:g}, not {_LIMIT:g}.",)
+                if _all_small(result)
+                else ()
+            ),
+        ),
+    )
+
+
+figure, table, report = presented(view)
+
+
+# ---- the map ----
+
+
+def _map(result: PatchSweepResult, several: bool) -> Grid:
+    layers, _ = result.recovery.shape
+    spans = (result.clean_values - result.corrupted_values)[:, None, None]
+    metric = (result.corrupted_values[:, None, None] + result.by_pair * spans).mean(0)
+    hover: list[tuple[str, np.ndarray]] = [(f"metric{', mean' if several else ''}", metric)]
+    if several:
+        pairs = zip(result.low.ravel(), result.high.ravel(), strict=True)
+        told = [f"{decimal(low, 3)} to {decimal(high, 3)}" for low, high in pairs]
+        hover.insert(0, ("95 % interval of the mean", np.array(told).reshape(result.low.shape)))
+    if "exact_recovery" in vars(result):
+        hover.append(("exact recovery", result.exact_recovery))  # type: ignore[attr-defined]
+    above, below = _SIGN[result.direction]
+    return Grid(
+        values=result.recovery,
+        rows=Axis.numbers("layer", layers),
+        columns=_columns(result),
+        unit="recovery" if result.method == "exact" else "estimated recovery",
+        centre=_no_effect(result),
+        limit=_SMALL_LIMIT if _all_small(result) else _LIMIT,
+        above=above,
+        below=below,
+        marks=_MARKS[result.direction],
+        hover=tuple(hover),
+        framed=(result.peak,),
+    )
+
+
+def _columns(result: PatchSweepResult) -> Axis:
+    if result.by == "position":
+        return Axis.tokens(result.columns, others=result.corrupted_columns)
+    if result.by == "layer":
+        return Axis.names("", ["whole layer"])
+    return Axis.names(_unit(result), result.columns)
+
+
+def _unit(result: PatchSweepResult) -> str:
+    """What a column is: a head of keys and values may belong to several queries."""
+    return "kv head" if result.by == "head" and result.site in ("k", "v") else result.by
+
+
+def _no_effect(result: PatchSweepResult) -> float:
+    return 0.0 if result.direction == "denoising" else 1.0
+
+
+def _effect(result: PatchSweepResult) -> np.ndarray:
+    """How far each cell's recovery is from no effect."""
+    return np.abs(result.recovery - _no_effect(result))
+
+
+def _all_small(result: PatchSweepResult) -> bool:
+    """Whether the usual colours would show hardly anything; as for single neurons."""
+    return float(_effect(result).max()) < _SMALL_LIMIT / 2
+
+
+# ---- in words ----
+
+
+def _title(result: PatchSweepResult) -> str:
+    answers = set(result.answers)
+    answer = brief(result.answers[0]) if len(answers) == 1 else "the answer"
+    return f"Patching {result.site}: which {_PLURAL[result.by]} carry {answer}?"
+
+
+def _setting(result: PatchSweepResult) -> str:
+    reach = {
+        "position": "one layer and position",
+        "head": f"one {_unit(result)} at all positions",
+        "neuron": "one neuron at all positions",
+        "layer": "one whole layer",
+    }[result.by]
+    carried = _CARRIED[result.direction]
+    return (
+        f"{result.direction.capitalize()} ({carried}) at {result.site}, {reach} at a time; "
+        f"{count(len(result.clean), 'pair')} of prompts. Metric: {_metric(result)}."
+    )
+
+
+def _metric(result: PatchSweepResult) -> str:
+    if result.metric != "logit_diff":
+        return _METRICS.get(result.metric, result.metric)
+    if len(result.answers) == 1 and result.foils:
+        return f"logit({brief(result.answers[0])}) - logit({brief(result.foils[0])})"
+    return "logit(answer) - logit(foil) of each pair"
+
+
+def _baselines(result: PatchSweepResult) -> list[str]:
+    """What recovery is measured between: both runs of the one pair, or the means of several."""
+    lines = []
+    for name, values, prompts in (
+        ("Clean", result.clean_values, result.clean),
+        ("Corrupted", result.corrupted_values, result.corrupted),
+    ):
+        first = _prompt(result, prompts[0])
+        if len(prompts) == 1:
+            lines.append(f"{name}: {measured(values[0])}. {first}")
+        else:
+            spread = f"{measured(values.min())} to {measured(values.max())}"
+            lines.append(f"{name}: {measured(values.mean())} on average ({spread}). First: {first}")
+    return lines
+
+
+def _prompt(result: PatchSweepResult, text: str) -> str:
+    bos = result.provenance.bos
+    return f"“{show_text(text.removeprefix(bos) if bos else text, max_chars=120)}”"
+
+
+def _strongest(result: PatchSweepResult) -> str:
+    """The cells of strongest effect, by name, and how many there are of any note."""
+    effect = _effect(result)
+    order = np.argsort(-effect, axis=None, kind="stable")
+    notable = int((effect >= _NOTABLE).sum())
+    cells = [divmod(int(i), effect.shape[1]) for i in order[: min(max(notable, 1), _MOST)]]
+    named = ", ".join(f"{_name(result, *cell)} ({decimal(float(result.recovery[cell]))})" for cell in cells)
+    estimate = "" if result.method == "exact" else "By the estimate: "
+    if not notable:
+        return f"{estimate}No cell changes the recovery by {_NOTABLE:g} or more; the strongest is {named}."
+    few = f"{notable} of {effect.size} cells change the recovery by {_NOTABLE:g} or more"
+    return f"{estimate}Strongest {_PLURAL[result.by]}: {named}. {few}."
+
+
+def _name(result: PatchSweepResult, layer: int, column: int) -> str:
+    """A cell as the field names it: head 5.1; or layer and token, with the position where it recurs."""
+    if result.by == "position":
+        token = result.columns[column]
+        return f"layer {layer} {brief(token)}" + (f" at {column}" if result.columns.count(token) > 1 else "")
+    return f"layer {layer}" if result.by == "layer" else f"{layer}.{result.columns[column]}"
+
+
+def _path(result: PatchSweepResult) -> str:
+    return " and ".join(_PATHS.get(path, path) for path in result.path.split(" and "))
+
+
+def _over_pairs(result: PatchSweepResult) -> list[str]:
+    """What is averaged, and what an interval of so few pairs is worth."""
+    n = len(result.clean)
+    lines = [
+        f"Cells: the mean over {n} pairs; on hover in the report a 95 % bootstrap interval of it, over pairs"
+        + (", which is too narrow with so few." if n < 10 else ".")
+    ]
+    low, high = (float(bound[result.peak]) for bound in (result.low, result.high))
+    lines.append(f"Framed cell: 95 % interval {decimal(low)} to {decimal(high)}.")
+    if result.by == "position":
+        lines.append("Columns bear the tokens of the first pair; in the others, other words may stand there.")
+    return lines
+
+
+# ---- an approximation beside the exact sweep ----
+
+
+def _agreement(result: ComparedSweepResult) -> list[Block]:
+    layer, column = result.worst_cell
+    estimate, exact = (float(a[layer, column]) for a in (result.recovery, result.exact_recovery))
+    off = np.abs(result.recovery - result.exact_recovery).ravel()
+    labelled = tuple(i for i in np.argsort(-off, kind="stable").tolist()[:5] if off[i] > 0.02)
+    x, y = result.exact_recovery.ravel(), result.recovery.ravel()
+    return [
+        Words(
+            f"Against the exact sweep: rank correlation {decimal(result.rank_correlation)} over all cells; "
+            f"farthest off at {_name(result, layer, column)}: {decimal(estimate)} estimated, "
+            f"{decimal(exact)} exact.",
+            strong=True,
+        ),
+        Scatter(
+            x=tuple(x.tolist()),
+            y=tuple(y.tolist()),
+            labels=tuple(_name(result, r, c) for r, c in np.ndindex(result.recovery.shape)),
+            x_title="exact recovery",
+            y_title="estimated recovery",
+            title="The estimate against the exact sweep, cell by cell",
+            labelled=labelled,
+            diagonal=True,
+            spearman=result.rank_correlation,
+            note="Labelled: the cells farthest from y = x.",
+        ),
+    ]

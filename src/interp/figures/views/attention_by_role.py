@@ -1,0 +1,43 @@
+"""The presentation of attention between roles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interp.figures.engine.notation import count, show_text
+from interp.figures.engine.presented import presented
+from interp.figures.engine.view import View, Words
+from interp.figures.views.head_maps import head_map, strongest_heads
+
+if TYPE_CHECKING:
+    from interp.methods.heads.attention import AttentionByRoleResult
+
+
+def view(result: AttentionByRoleResult) -> View:
+    """A map of heads for each pair of roles."""
+    said, maps = [], []
+    for i, (query, key) in enumerate(result.between):
+        said.append(f"{query} to {key}: {strongest_heads(result.attention[i])}.")
+        maps.append(
+            head_map(
+                result.attention[i],
+                low=result.low[i],
+                high=result.high[i],
+                unit="attention",
+                title=f"From {query} to {key}",
+                above=f"{query} attends to {key}",
+            )
+        )
+    return View(
+        title="Which heads look from where to where?",
+        above=(
+            f"Task: {result.task}, {count(len(result.prompts), f'{result.side} prompt')}; the first: "
+            f"{show_text(result.prompts[0])}",
+            "Attention, from 0 to 1; the mean over prompts, with 95 % bootstrap intervals.",
+        ),
+        blocks=(Words(" ".join(said), strong=True), *maps),
+        below=("Attention says where a head looks, not what it reads there or whether that matters.",),
+    )
+
+
+figure, table, report = presented(view)

@@ -1,0 +1,68 @@
+"""The presentation of attention patterns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.figures.engine.notation import brief, count, decimal, show_prompt
+from interp.figures.engine.presented import presented
+from interp.figures.engine.view import Attention, Table, View, Words
+
+if TYPE_CHECKING:
+    from interp.methods.heads.attention import AttentionPatternsResult
+
+_PATTERNS = 8  # of more heads, those that look at one place the most are drawn
+
+
+def view(result: AttentionPatternsResult) -> View:
+    """The patterns as token-by-token grids, and what each head looks at most from the last position."""
+    drawn = _drawn(result)
+    names = [f"{layer}.{head}" for layer, head in result.heads]
+    said = (
+        f"Drawn: {len(drawn)} of {count(len(names), 'head')}, those whose last position looks the most at "
+        "one place that is neither the first nor itself. Name others to see them."
+        if len(drawn) < len(names)
+        else ""
+    )
+    return View(
+        title="Where do the heads look?",
+        above=(f"Prompt: {show_prompt(result.tokens, bos=result.provenance.bos)}",),
+        blocks=(
+            *([Words(said)] if said else []),
+            Attention(
+                tokens=result.tokens,
+                patterns=tuple((names[i], result.patterns[i].astype(float)) for i in drawn),
+                title="Attention from each token (row) to each token (column)",
+            ),
+            Table(
+                columns=("head", "from the last token, it looks most at", "attention", "at the first token"),
+                rows=tuple(_row(result, i) for i in range(len(names))),
+                title="The last position",
+            ),
+        ),
+        below=(
+            *(["Rows sum to less than 1: a learned sink takes the rest."] if result.sinks else []),
+            "Attention says where a head looks, not what it reads there or whether that matters: ablate it.",
+        ),
+    )
+
+
+def _row(result: AttentionPatternsResult, i: int) -> tuple[str | float, ...]:
+    last = result.patterns[i][-1]
+    at = int(last.argmax())
+    layer, head = result.heads[i]
+    where = f"{brief(result.tokens[at])} (position {at})"
+    return f"{layer}.{head}", where, decimal(float(last[at])), decimal(float(last[0]))
+
+
+def _drawn(result: AttentionPatternsResult) -> list[int]:
+    if len(result.heads) <= _PATTERNS:
+        return list(range(len(result.heads)))
+    between = result.patterns[:, -1, 1:-1]
+    strongest = between.max(-1) if between.shape[-1] else result.patterns[:, -1].max(-1)
+    return sorted(np.argsort(-strongest, kind="stable")[:_PATTERNS].tolist())
+
+
+figure, table, report = presented(view)

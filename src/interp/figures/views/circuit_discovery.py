@@ -1,0 +1,121 @@
+"""What discovery shows: the circuit that was built, as a graph, and the scores that it was built from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.figures.engine.notation import count, decimal, measured
+from interp.figures.engine.presented import presented
+from interp.figures.engine.view import Bars, Block, View, Words
+from interp.figures.views.circuit_words import METRICS, UNITS, drawn, members, on_pairs
+from interp.methods.common.graph import Node
+
+if TYPE_CHECKING:
+    from interp.methods.circuits.circuit_discovery import DiscoveryResult
+
+_NAMED, _LISTED = 4, 25
+_METHODS = {
+    "exact": "Every {level} was patched by itself and run",
+    "eap": "Scores are first-order estimates at the base run (EAP): they mislead where the metric is far "
+    "from linear, as where attention saturates; method 'exact' checks them. Computed",
+    "eap-ig-inputs": "Scores are estimates by gradients over {steps} steps from the base run's input to the "
+    "other's (EAP-IG inputs); method 'exact' checks them. Computed",
+    "eap-ig-activations": "Scores are estimates by gradients over {steps} steps from the base run's "
+    "activations to the other's, each in turn (EAP-IG activations); method 'exact' checks them. Computed",
+}
+_PATHS = {
+    "branching": "as branches of one run",
+    "plain": "by whole forward passes",
+    "gradients": "by gradients",
+}
+_CARRY = {"noising": "corrupted output in the clean run", "denoising": "clean output in the corrupted run"}
+_BUILT = {
+    "greedy": "grown from the logits backwards, the largest score first",
+    "top": "the largest scores",
+}
+
+
+def view(result: DiscoveryResult) -> View:
+    """The circuit as a graph of edges, and the largest scores."""
+    n, what = len(result.members), f"{result.level}s"
+    pruned = result.n - n
+    return View(
+        title="Which circuit carries the answer?",
+        above=(
+            *on_pairs(result),
+            f"Score of {'an edge' if result.level == 'edge' else 'a node'}: what its "
+            f"{_CARRY[result.direction]} changes in the metric. Metric: {METRICS[result.metric]}; "
+            f"{measured(float(result.clean_values.mean()))} clean, "
+            f"{measured(float(result.corrupted_values.mean()))} corrupted, means over pairs.",
+            f"Circuit: {n} of {len(result.names):,} {what}, {_BUILT[result.construction]}"
+            + ("" if result.absolute else ", negative ones last")
+            + (
+                f"; {pruned} of {count(result.n, result.level)} led nowhere and were pruned."
+                if pruned
+                else "."
+            ),
+        ),
+        blocks=(Words(_verdict(result), strong=True), *_graph(result), _bars(result)),
+        below=(
+            f"{_METHODS[result.method].format(level=result.level, steps=result.steps)} "
+            f"{' and '.join(_PATHS[path] for path in result.path.split(' and '))}.",
+            "Negative: patching lowers the metric." + (" So the answer needs it." if _needs(result) else ""),
+            "Scores are of single parts: a circuit is tested by experiment 'circuit', on other pairs.",
+            *(
+                (
+                    "Keys and values are shared by several heads and counted by themselves (a0.h1<v>: the "
+                    "second ones of layer 0); an edge to them is drawn to each head that reads them.",
+                )
+                if result.level == "edge" and result.n_kv_heads < result.n_heads
+                else ()
+            ),
+            "Intervals: 95 %, bootstrap over pairs."
+            if len(result.prompts) > 1
+            else "One pair: there is no interval.",
+        ),
+    )
+
+
+figure, table, report = presented(view)
+
+
+def _needs(result: DiscoveryResult) -> bool:
+    return result.direction == "noising" and result.metric != "kl"
+
+
+def _verdict(result: DiscoveryResult) -> str:
+    if not result.members:
+        return "Nothing leads from the input to the logits: take more."
+    best = [f"{name} ({decimal(score)})" for name, score in result.strongest(_NAMED)]
+    said = f"Largest scores, in {UNITS[result.metric]}: {', '.join(best)}."
+    return said if result.level == "edge" else f"{said} Circuit: {members(result.members)}."
+
+
+def _graph(result: DiscoveryResult) -> list[Block]:
+    if result.level != "edge" or not result.members:
+        return []
+    scores = result.by_name()
+    edges, weights = [], []
+    for name in result.members:
+        sender, _, receiver = name.partition("->")
+        node = Node.parse(receiver)
+        for reader in result.graph.sender_of(node) or (node,):
+            edges.append(f"{sender}->{replace(reader, part=node.part)}")
+            weights.append(scores[name])
+    return [drawn(edges, weights, "The circuit", unit=UNITS[result.metric])]
+
+
+def _bars(result: DiscoveryResult) -> Bars:
+    chosen = np.argsort(-np.abs(result.scores), kind="stable")[:_LISTED].tolist()
+    return Bars(
+        labels=tuple(result.names[i] for i in chosen),
+        values=tuple(result.scores[chosen].tolist()),
+        unit=UNITS[result.metric],
+        title=f"The {len(chosen)} largest scores of all {len(result.names):,} {result.level}s",
+        low=tuple(result.low[chosen].tolist()),
+        high=tuple(result.high[chosen].tolist()),
+        note=f"Also {result.level}s that are not in the circuit.",
+    )

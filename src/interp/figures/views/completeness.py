@@ -1,0 +1,97 @@
+"""What taking a circuit apart shows: where circuit and model break alike, and which members matter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.figures.engine.notation import measured
+from interp.figures.engine.presented import presented
+from interp.figures.engine.view import Bars, Scatter, Table, View, Words
+from interp.figures.views.circuit_words import ABLATIONS, METRICS, UNITS, members, on_pairs
+
+if TYPE_CHECKING:
+    from interp.methods.circuits.completeness import CircuitPartsResult
+
+_LABELLED = 6
+
+
+def view(result: CircuitPartsResult) -> View:
+    """The scatter of completeness, its table, and the bars of minimality."""
+    kept = " The input and MLPs are never ablated." if result.kept else ""
+    return View(
+        title="Does the circuit have all that it needs, and nothing else?",
+        above=(
+            *on_pairs(result),
+            f"Circuit of {len(result.circuit)} {result.level}s: {members(result.circuit)}.",
+            f"Ablated parts are replaced by {ABLATIONS[result.ablation]} ({result.ablation} ablation).{kept} "
+            f"Metric: mean {METRICS[result.metric]}; full model {measured(result.full_value)}, empty circuit "
+            f"{measured(result.empty_value)}.",
+        ),
+        blocks=(
+            Words(_verdict(result), strong=True),
+            _completeness(result),
+            _parts(result),
+            _members(result),
+        ),
+        below=(
+            "Complete: without any part K, circuit and model give the same, so that points lie on the line. "
+            "Below it, the circuit lacks what the model falls back on.",
+            "Minimal: for each member there is some K without which leaving the member out changes much. "
+            "More tries can only raise this, and the worst incompleteness; compare by the same tries.",
+        ),
+    )
+
+
+figure, table, report = presented(view)
+
+
+def _verdict(result: CircuitPartsResult) -> str:
+    worst, least = int(result.incompleteness.argmax()), int(result.minimality.argmin())
+    unit = UNITS[result.metric]
+    return (
+        f"Worst incompleteness {measured(result.incompleteness[worst])} {unit} (without "
+        f"{result.parts[worst]}). The member that matters least is {result.circuit[least]}, "
+        f"{measured(result.minimality[least])} {unit}."
+    )
+
+
+def _completeness(result: CircuitPartsResult) -> Scatter:
+    order = np.argsort(-result.incompleteness, kind="stable")[:_LABELLED]
+    return Scatter(
+        x=tuple(result.model_without.tolist()),
+        y=tuple(result.circuit_without.tolist()),
+        labels=result.parts,
+        x_title="model without K",
+        y_title="circuit without K",
+        title=f"Completeness: {METRICS[result.metric]}",
+        labelled=tuple(int(i) for i in order),
+        diagonal=True,
+    )
+
+
+def _parts(result: CircuitPartsResult) -> Table:
+    rows = zip(
+        result.parts,
+        (members(part) for part in result.part_members),
+        result.model_without.tolist(),
+        result.circuit_without.tolist(),
+        result.incompleteness.tolist(),
+        strict=True,
+    )
+    columns = ("K", "members", "model without K", "circuit without K", "incompleteness")
+    return Table(columns, tuple(rows), title="The parts that were tried")
+
+
+def _members(result: CircuitPartsResult) -> Bars:
+    labels = [
+        name if part == "nothing" else f"{name} (K: {part})"
+        for name, part in zip(result.circuit, result.minimality_part, strict=True)
+    ]
+    return Bars(
+        labels=tuple(labels),
+        values=tuple(result.minimality.tolist()),
+        unit=UNITS[result.metric],
+        title="Minimality: what leaving out each member changes, at most over K",
+    )

@@ -1,0 +1,142 @@
+"""The presentation of a contrast of two prompts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.figures.engine.notation import brief, probability, show_prompt, show_token
+from interp.figures.engine.presented import presented
+from interp.figures.engine.view import Axis, Grid, Lines, Series, Table, View, Words
+
+if TYPE_CHECKING:
+    from interp.methods.lens.contrast import ContrastResult
+
+_NAMES = ("first", "second")
+
+
+def view(result: ContrastResult) -> View:
+    """Who is ahead at each layer, the two traces, and all numbers."""
+    target, competitor = brief(result.target), brief(result.competitor)
+    prompts = (show_prompt(tokens, bos=result.provenance.bos) for tokens in result.tokens)
+    differ = (
+        " | ".join(show_token(token) for token in tokens[start:stop]) or "nothing"
+        for tokens, (start, stop) in zip(result.tokens, result.differing, strict=True)
+    )
+    return View(
+        title=f"Where do the two prompts part: {target} or {competitor}?",
+        above=(
+            *(f"{name.capitalize()} prompt: {text}" for name, text in zip(_NAMES, prompts, strict=True)),
+            f"They differ in: {' / '.join(differ)}.",
+            f"A token is ahead where its logit is {result.margin:g} or more above the other's, read by the "
+            f"{result.lens} lens at {_where(result)}.",
+        ),
+        blocks=(
+            Words(verdict(result), strong=True),
+            _marks(result),
+            traces(result),
+            *(_table(result, prompt) for prompt in range(2)),
+        ),
+        below=(
+            "At early layers the lens may read what the model does not mean: look at the probabilities too.",
+        ),
+    )
+
+
+def _where(result: ContrastResult) -> str:
+    if result.position == -1:
+        return "the last position"
+    read = (show_token(tokens[result.position]) for tokens in result.tokens)
+    return f"position {result.position} ({' / '.join(read)})"
+
+
+def verdict(result: ContrastResult) -> str:
+    """Where the prompts part and who takes over, in a few sentences."""
+    parting = result.parting
+    said = (
+        "At the end both prompts have the same mark."
+        if parting is None
+        else f"Their marks differ {_from(result, parting)} on."
+    )
+    for name, marks, column in zip(_NAMES, result.marks, result.hand_offs, strict=True):
+        end = int(marks[-1])
+        if end == 0:
+            said += f" In the {name}, neither is ahead at the end."
+            continue
+        leader = brief(result.target if end > 0 else result.competitor)
+        when = (
+            f"is ahead {_from(result, 0)} on" if column is None else f"takes over {_from(result, column)} on"
+        )
+        said += f" In the {name}, {leader} {when}."
+    return said
+
+
+def _from(result: ContrastResult, column: int) -> str:
+    layer = result.layers[column]
+    return "from the embedding" if layer == "embed" else f"from layer {layer}"
+
+
+def _marks(result: ContrastResult) -> Grid:
+    names = np.array(["neither", brief(result.target), brief(result.competitor)])  # by mark: 0, 1, -1
+    tops = np.array([[show_token(token) for token in row] for row in result.top_tokens])
+    hand_offs = tuple((row, c) for row, c in enumerate(result.hand_offs) if c is not None)
+    return Grid(
+        values=result.ahead,
+        rows=Axis.names("prompt", _NAMES),
+        columns=Axis.names("after layer", result.layers),
+        unit="logits",
+        title=f"Who is ahead: logit({brief(result.target)}) - logit({brief(result.competitor)})",
+        above=f"{brief(result.target)} is ahead",
+        below=f"{brief(result.competitor)} is ahead",
+        hover=(("ahead", names[result.marks]), ("top", tops)),
+        framed=hand_offs,
+        framed_means="the hand-off to the token that leads at the end",
+        texts=names[result.marks],
+        down=True,
+    )
+
+
+def traces(result: ContrastResult) -> Lines:
+    """By how much the target is ahead at each layer of both prompts."""
+    x = tuple(float(i) for i in range(len(result.layers)))
+    target, competitor = brief(result.target), brief(result.competitor)
+    return Lines(
+        series=tuple(
+            Series(f"{name} prompt", x, tuple(row.tolist()))
+            for name, row in zip(_NAMES, result.ahead, strict=True)
+        ),
+        x_title="after layer",
+        y_title=f"logit({target}) - logit({competitor})",
+        title="The two traces",
+        ticks=tuple(zip(x, result.layers, strict=True)),
+        levels=((result.margin, f"{target} ahead"), (-result.margin, f"{competitor} ahead")),
+        note="Between the levels neither is ahead.",
+    )
+
+
+def _table(result: ContrastResult, prompt: int) -> Table:
+    """What the lens reads of one prompt; the layers of the parting and of its hand-off stand out."""
+    target, competitor = brief(result.target), brief(result.competitor)
+    names = {0: "neither", 1: target, -1: competitor}
+    rows = tuple(
+        (
+            layer,
+            show_token(result.top_tokens[prompt][i], max_chars=14),
+            probability(float(result.top_probs[prompt, i])),
+            probability(float(result.target_prob[prompt, i])),
+            probability(float(result.competitor_prob[prompt, i])),
+            names[int(result.marks[prompt, i])],
+        )
+        for i, layer in enumerate(result.layers)
+    )
+    changes = {c for c in (result.hand_offs[prompt], result.parting) if c is not None}
+    return Table(
+        ("after layer", "would say", "prob", f"p({target})", f"p({competitor})", "ahead"),
+        rows,
+        title=f"The {_NAMES[prompt]} prompt",
+        strong=tuple(sorted(changes)),
+    )
+
+
+figure, table, report = presented(view)

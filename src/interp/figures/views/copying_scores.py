@@ -1,0 +1,53 @@
+"""The presentation of copying scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interp.figures.engine.notation import count, show_text
+from interp.figures.engine.presented import presented
+from interp.figures.engine.view import View, Words
+from interp.figures.views.head_maps import head_map, strongest_heads
+
+if TYPE_CHECKING:
+    from interp.methods.heads.copying_scores import CopyingScoresResult
+
+
+def view(result: CopyingScoresResult) -> View:
+    """A map of heads for each sign of what they write."""
+    return View(
+        title="Which heads copy the name that they look at?",
+        above=(
+            f"Task: {result.task}, {count(len(result.prompts), 'prompt')}; the tokens of "
+            f"{', '.join(result.roles)}. The first prompt: {show_text(result.prompts[0])}",
+            f"Score: the share of names that are among the {result.k} likeliest tokens if the head attends "
+            "to the name alone, with 95 % bootstrap intervals over prompts.",
+        ),
+        blocks=(
+            Words(
+                f"Highest: {strongest_heads(result.copying)}. With the sign turned round: "
+                f"{strongest_heads(result.negative)}.",
+                strong=True,
+            ),
+            head_map(
+                result.copying,
+                low=result.copying_low,
+                high=result.copying_high,
+                unit="share of names",
+                title="Copying score",
+                above="makes the name it looks at likely",
+            ),
+            head_map(
+                result.negative,
+                low=result.negative_low,
+                high=result.negative_high,
+                unit="share of names",
+                title="Negative copying score",
+                above="makes the name it looks at unlikely",
+            ),
+        ),
+        below=("It is what a head would write if it looked there; whether it does is another question.",),
+    )
+
+
+figure, table, report = presented(view)

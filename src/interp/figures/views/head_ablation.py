@@ -1,0 +1,125 @@
+"""The presentation of a knock-out of heads: before, after, and beside random heads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.figures.engine.notation import brief, count, decimal, probability, show_prompt
+from interp.figures.engine.presented import presented
+from interp.figures.engine.view import Bars, Table, View, Words
+
+if TYPE_CHECKING:
+    from interp.methods.ablation.head_ablation import KnockOutResult
+
+_LOSSES = {
+    "prompt_loss": "the loss on the prompt",
+    "text_loss": "the loss on text",
+    "copy_loss": "the loss on copied random tokens",
+}
+
+
+def view(result: KnockOutResult) -> View:
+    """The verdict, all numbers, and the metric and the losses as bars."""
+    return View(
+        title=f"What does the model lose without {_heads(result)}?",
+        above=(
+            f"Prompt: {show_prompt(result.tokens, bos=result.provenance.bos)}",
+            f"The heads are taken out together, at all positions. Means are over {result.n_reference} "
+            "sequences of simple English, and the outputs resampled are those of "
+            f"{count(result.n_donors, 'sequence')} of it. Losses: nats a token; on {result.n_texts} other "
+            f"sequences of {result.text_length} tokens, and on the second copy of {result.copy_length} "
+            f"random tokens, of {count(result.n_texts, 'sequence')}.",
+        ),
+        blocks=(Words(verdict(result), strong=True), table_of(result), *bars(result)),
+        below=(
+            "A small change does not mean that the heads do nothing: others may take over.",
+            f"Random heads: {count(len(result.random_heads), 'draw')} of as many, from all heads.",
+        ),
+    )
+
+
+def verdict(result: KnockOutResult) -> str:
+    """The metric before and after, in a sentence."""
+    write = _write(result, 0)
+    after = ", ".join(
+        f"{write(v)} ({kind})" for kind, v in zip(result.kinds, result.after[:, 0], strict=True)
+    )
+    others = result.random[:, :, 0].mean(1)
+    beside = ", ".join(f"{write(v)} ({kind})" for kind, v in zip(result.kinds, others, strict=True))
+    return (
+        f"{_name(result, 0)}: {write(result.before[0])} before; without {_heads(result)}: {after}; without "
+        f"random heads: {beside}."
+    )
+
+
+def table_of(result: KnockOutResult) -> Table:
+    """Each measure before, without the heads, and without random ones: mean and range of the draws."""
+    columns = [column for kind in result.kinds for column in (kind, f"{kind}, random heads")]
+    return Table(
+        ("", "before", *columns),
+        tuple(
+            (
+                _name(result, m),
+                _write(result, m)(result.before[m]),
+                *(text for kind in range(len(result.kinds)) for text in _cells(result, kind, m)),
+            )
+            for m in range(len(result.measures))
+        ),
+        title=f"Before, without {_heads(result)}, and without as many random heads (mean, and least to most)",
+    )
+
+
+def bars(result: KnockOutResult) -> tuple[Bars, ...]:
+    """By how much the metric and each loss change, beside random heads."""
+    return tuple(_bars(result, m) for m in range(len(result.measures)))
+
+
+def _bars(result: KnockOutResult, m: int) -> Bars:
+    picked = result.change[:, m]  # [kind]
+    draws = result.random[:, :, m] - result.before[m]  # [kind, draw]
+
+    def alternating(of_random: np.ndarray) -> tuple[float, ...]:
+        return tuple(np.stack([picked, of_random], axis=1).ravel().tolist())
+
+    return Bars(
+        labels=tuple(f"{kind}{of}" for kind in result.kinds for of in ("", ", random heads")),
+        values=alternating(draws.mean(1)),
+        low=alternating(draws.min(1)),
+        high=alternating(draws.max(1)),
+        unit="change",
+        title=f"Change of {_name(result, m)}",
+        note="Of random heads: the mean, and the least and the most of the draws.",
+    )
+
+
+def _cells(result: KnockOutResult, kind: int, m: int) -> tuple[str, str]:
+    write, draws = _write(result, m), result.random[kind, :, m]
+    return write(
+        result.after[kind, m]
+    ), f"{write(draws.mean())} ({write(draws.min())} to {write(draws.max())})"
+
+
+def _write(result: KnockOutResult, m: int) -> Callable[[float], str]:
+    return probability if result.measures[m] == "prob" else decimal
+
+
+def _name(result: KnockOutResult, m: int) -> str:
+    if result.measures[m] == "logit_diff":
+        return f"logit({brief(result.answer)}) - logit({brief(str(result.foil))})"
+    if result.measures[m] == "prob":
+        return f"the probability of {brief(result.answer)}"
+    return _LOSSES[result.measures[m]]
+
+
+def _heads(result: KnockOutResult) -> str:
+    """``head 5.1``, ``heads 5.1 and 2.4``; how many where they are more than six."""
+    names = [f"{layer}.{head}" for layer, head in result.heads]
+    if len(names) > 6:
+        return f"{len(names)} heads"
+    return f"head {names[0]}" if len(names) == 1 else f"heads {', '.join(names[:-1])} and {names[-1]}"
+
+
+figure, table, report = presented(view)

@@ -1,0 +1,53 @@
+"""What the presentations of heads share: a [layer x head] map, and the strongest heads in words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from interp.figures.engine.notation import decimal
+from interp.figures.engine.view import Axis, Grid
+
+_NAMED = 4
+_FRAMED = 3
+
+
+def head_map(
+    values: np.ndarray,
+    *,
+    low: np.ndarray,
+    high: np.ndarray,
+    unit: str,
+    title: str,
+    above: str,
+    below: str = "",
+    signed: bool = False,
+    limit: float | None = 1.0,
+    least: float = 0.0,
+) -> Grid:
+    """Values [layer, head] with their intervals on hover; from 0 upwards, or centred on 0 where `signed`.
+    The strongest are framed, where they are above `least`."""
+    layers, heads = values.shape
+    return Grid(
+        values=values,
+        rows=Axis.numbers("layer", layers),
+        columns=Axis.numbers("head", heads),
+        unit=unit,
+        title=title,
+        centre=0.0 if signed else None,
+        limit=limit,
+        above=above,
+        below=below,
+        hover=(("from", low), ("to", high)),
+        framed=tuple(at for at in _strongest(values)[:_FRAMED] if abs(values[at]) > least),
+        framed_means="the strongest",
+    )
+
+
+def strongest_heads(values: np.ndarray, n: int = _NAMED) -> str:
+    """``5.1 (0.93), 2.0 (0.41)``: the heads with the largest values [layer, head]."""
+    return ", ".join(f"{a}.{b} ({decimal(values[a, b])})" for a, b in _strongest(values)[:n])
+
+
+def _strongest(values: np.ndarray) -> list[tuple[int, int]]:
+    order = np.argsort(-np.abs(values), axis=None, kind="stable")
+    return [(int(a), int(b)) for a, b in zip(*np.unravel_index(order, values.shape), strict=True)]

@@ -1,0 +1,273 @@
+"""The analysis of indirect objects as an argument: what each step shows, and what it rests on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.figures.engine.notation import brief, count, decimal, measured, show_text
+from interp.figures.engine.presented import presented
+from interp.figures.engine.view import Block, Table, View, Words
+from interp.figures.views.head_maps import head_map, strongest_heads
+from interp.methods.studies.ioi import PUBLISHED, PUBLISHED_HEADS
+
+if TYPE_CHECKING:
+    from interp.methods.studies.ioi import IOIResult
+
+_RESTS_ON = {
+    "name mover": "lowers the difference when its direct effect is taken away; looks from END to IO; copies",
+    "negative name mover": "raises it; looks from END to IO; copies with the sign turned round",
+    "other direct": "acts on the logits, but does not pass the movers' tests",
+    "S-inhibition": "acts on the queries of those that act on the logits; looks from END to S2",
+    "induction": "acts on what S-inhibition heads read at S2; looks from S2 to S1+1",
+    "duplicate token": "acts on what S-inhibition heads read at S2; looks from S2 to S1",
+    "previous token": "acts on the induction heads' keys at S1+1; looks from S1+1 to S1",
+    "other total": "has a total effect, through other heads, and is in none of the classes",
+}
+_LISTED = 8  # heads in the table of those that act on the logits
+_SIGN = {"above": "the difference rises when the head is corrupted", "below": "it falls: the head is needed"}
+
+
+def view(result: IOIResult) -> View:
+    """Baseline, effects, classes, knock-outs and faithfulness, in the order in which they follow."""
+    found = {name: heads for name, heads in result.classes if heads}
+    return View(
+        title="Indirect objects: who received it, and which heads know?",
+        above=(
+            f"{count(len(result.prompts), 'prompt')}; the first: {show_text(result.prompts[0])}",
+            "Metric: logit(IO) - logit(S). Corrupted prompts have three other names in place of IO, S and S "
+            "(p_ABC). Intervals: 95 %, bootstrap over prompts.",
+            f"A head acts where it changes the metric by {100 * result.least:g} % of its clean mean, and "
+            f"looks somewhere with {100 * result.attends:g} % of its attention.",
+        ),
+        blocks=(
+            *_baseline(result),
+            *_effects(result),
+            *_looking(result),
+            *_chain(result),
+            Words("Classes: " + _sentence(found), strong=True),
+            _classes(result),
+            *_without(result),
+        ),
+        below=(
+            "Thresholds make classes of what comes in degrees: the maps say how near the others are. Heads "
+            "that act only when others are gone (backup name movers) are not looked for.",
+        ),
+    )
+
+
+def _baseline(result: IOIResult) -> list[Block]:
+    clean = result.clean_values
+    share = f"{100 * (clean > 0).mean():.1f} %"
+    rows: list[tuple[str | float, ...]] = [
+        ("mean logit(IO) - logit(S)", measured(clean.mean()), decimal(PUBLISHED["logit_diff"])),
+        ("IO above S", share, f"{100 * PUBLISHED['accuracy']:.1f} %"),
+        ("mean probability of IO", decimal(result.clean_probs.mean()), decimal(PUBLISHED["prob"])),
+        ("the same difference in p_ABC", measured(result.corrupted_values.mean()), ""),
+    ]
+    swaps = zip(result.swap_prompts, result.swap_answers, result.swap_values, strict=True)
+    rows += [
+        (f"{show_text(prompt)} ({brief(answer)})", measured(value), "") for prompt, answer, value in swaps
+    ]
+    verdict = (
+        "whichever name is the subject, so it does not just prefer a name"
+        if (result.swap_values > 0).all()
+        else "but not with both roles of the swapped names: it prefers one of them"
+    )
+    return [
+        Words(f"Step 1. The model puts IO above S in {share} of the prompts, {verdict}.", strong=True),
+        Table(("", "here", "GPT-2 small, Wang et al."), tuple(rows), title="Baseline"),
+    ]
+
+
+def _effects(result: IOIResult) -> list[Block]:
+    total, direct = result.map("total"), result.map("direct")
+    limit = float(max(abs(total).max(), abs(direct).max()))
+    return [
+        Words(
+            f"Step 2. Corrupting one head at a time: the largest total effects are {strongest_heads(total)}; "
+            f"the largest direct effects on the logits: {strongest_heads(direct)}. A large total effect "
+            "without a direct one means that other heads read it. Direct is without other heads, but through "
+            "MLPs; attribution is without either, so that where it is small, MLPs turn what the head says "
+            "into the answer.",
+            strong=True,
+        ),
+        _map(result, "total", "Total effect of each head", limit),
+        _map(result, "direct", "Direct effect on the logits (path patching, MLPs recomputed)", limit),
+        _map(result, "attribution", "Direct logit attribution: what each head adds to the difference", None),
+    ]
+
+
+def _looking(result: IOIResult) -> list[Block]:
+    looked = ("END to IO", "END to S2", "S2 to S1", "S2 to S1+1", "S1+1 to S1")
+    return [
+        Words(
+            "Step 3. Where the heads look, and whether they copy what they see: from END to IO "
+            f"{strongest_heads(result.map('END to IO'))}; to S2 {strongest_heads(result.map('END to S2'))}.",
+            strong=True,
+        ),
+        *(_share(result, name, f"Attention from {name}", "it looks there") for name in looked),
+        _share(result, "copying", "Copying score", "the name is among the likeliest tokens"),
+        _share(result, "negative copying", "Copying score, sign turned round", "it suppresses the name"),
+        _on_the_logits(result),
+    ]
+
+
+def _on_the_logits(result: IOIResult) -> Table:
+    """The heads of the largest direct effects: where they look from END, and what they write of a name."""
+    direct = result.map("direct")
+    order = np.argsort(-np.abs(direct), axis=None, kind="stable")[:_LISTED].tolist()
+    names = ("direct", "END to IO", "END to S1", "END to S2", "copying", "negative copying")
+    rows = []
+    for layer, head in (divmod(i, direct.shape[1]) for i in order):
+        rows.append((f"{layer}.{head}", *(decimal(result.map(name)[layer, head]) for name in names)))
+    columns = ("head", "direct effect", "looks at IO", "at S1", "at S2", "copies a name", "suppresses it")
+    return Table(columns, tuple(rows), title=f"The {len(rows)} heads of the largest direct effects, together")
+
+
+def _chain(result: IOIResult) -> list[Block]:
+    steps = {
+        "on movers' queries": "Step 4. What tells the heads that act on the logits where to look: heads that "
+        "act on their queries at END",
+        "on S-inhibition values": "Step 5. What tells S-inhibition heads that S was said twice: heads that "
+        "act on what they read at S2",
+        "on induction keys": "What the induction heads' keys at S1+1 rest on",
+    }
+    size = result.least * result.clean_values.mean()
+    blocks: list[Block] = []
+    for name, words in steps.items():
+        if name not in result.maps:
+            continue
+        effect = result.map(name)
+        if not effect.any():
+            blocks.append(Words(f"{words}: none, there is no head before them.", strong=True))
+            continue
+        largest = strongest_heads(effect)
+        if (np.abs(effect) < size).all():
+            largest = f"none that acts (largest: {largest})"
+        blocks.append(Words(f"{words}: {largest}.", strong=True))
+        blocks.append(_map(result, name, f"Effect of each head {name}", None))
+    if "on S-inhibition values" not in result.maps:
+        blocks.append(Words("No S-inhibition head is found, so there is none to follow back (step 5)."))
+    return blocks
+
+
+def _classes(result: IOIResult) -> Table:
+    return Table(
+        ("class", "heads here", "GPT-2 small, Wang et al.", "what it rests on"),
+        tuple(
+            (name, ", ".join(heads) or "none", ", ".join(PUBLISHED_HEADS.get(name, ())), _RESTS_ON[name])
+            for name, heads in result.classes
+        ),
+        title="Classes of heads, by the paper's own tests",
+    )
+
+
+def _without(result: IOIResult) -> list[Block]:
+    return [
+        Words(
+            f"Step 6. Without these heads, the model falls to {decimal(result.after[-1])} of "
+            f"{decimal(result.clean_values.mean())} logits; they alone, with all MLPs, keep "
+            f"{decimal(result.faithful[-1])} of the difference. {_agreement(result)}",
+            strong=True,
+        ),
+        _knock_outs(result),
+        _alone(result),
+        Words(
+            "Knocked out heads, and in a circuit all other heads, are set to their mean over the corrupted "
+            "prompts of the same template. A circuit's faithfulness is the share of the difference between "
+            "the whole model (1) and the model without any head's work (0) that it keeps; the gap is what it "
+            "lacks, or has too much, in logits."
+        ),
+    ]
+
+
+def _knock_outs(result: IOIResult) -> Table:
+    """The metric before, and without each class of heads."""
+    before = float(result.clean_values.mean())
+    heads = dict(result.classes)
+    every = sum(len(names) for names in heads.values())
+    rows: list[tuple[str, ...]] = [("nothing: the whole model", "", decimal(before), "", "", "")]
+    for name, after, low, high in zip(
+        result.knocked_out, result.after, result.change_low, result.change_high, strict=True
+    ):
+        of_class = name in heads
+        rows.append(
+            (
+                f"{name} heads" if of_class else name,
+                str(len(heads[name]) if of_class else every),
+                decimal(after),
+                decimal(after - before),
+                f"{decimal(low)} to {decimal(high)}",
+                f"{100 * (after - before) / before:+.0f} %",
+            )
+        )
+    columns = ("knocked out", "heads", "logit(IO) - logit(S)", "change (logits)", "interval", "change")
+    return Table(columns, tuple(rows), title="Knock-outs: what the model loses without each class")
+
+
+def _alone(result: IOIResult) -> Table:
+    """The circuits that were found, beside as many random heads, and the paper's."""
+    rows: list[tuple[str, ...]] = []
+    for i, heads in enumerate(result.circuits):
+        is_last = i == len(result.circuits) - 1
+        random = result.random[i]
+        rows.append(
+            (
+                "all heads that act" if is_last else "the paper's classes",
+                str(len(heads)),
+                decimal(result.faithful[i]),
+                f"{decimal(result.faithful_low[i])} to {decimal(result.faithful_high[i])}",
+                decimal(result.gap[i]),
+                f"{decimal(random.min())} to {decimal(random.max())} ({len(random)} draws)"
+                if random.size
+                else "",
+            )
+        )
+    published = (decimal(PUBLISHED["faithfulness"]), "", decimal(PUBLISHED["gap"]), "")
+    rows.append(("GPT-2 small, Wang et al.", "26", *published))
+    columns = ("circuit", "heads", "faithfulness", "interval", "gap (logits)", "as many random heads")
+    return Table(columns, tuple(rows), title="Circuits alone: what they keep when all other heads are gone")
+
+
+def _agreement(result: IOIResult) -> str:
+    """Whether the model does the task as GPT-2 small does."""
+    missing = [name for name in PUBLISHED_HEADS if not result.heads(name)]
+    if not missing:
+        return "Every class of the paper has heads here."
+    if len(missing) == len(PUBLISHED_HEADS):
+        return "None of the paper's classes has a head here: this model does the task in another way."
+    return f"Of the paper's classes, these stay empty here: {', '.join(missing)}."
+
+
+def _sentence(found: dict[str, tuple[str, ...]]) -> str:
+    return "; ".join(f"{name} {', '.join(heads)}" for name, heads in found.items()) + "."
+
+
+def _map(result: IOIResult, name: str, title: str, limit: float | None) -> Block:
+    i = result.maps.index(name)
+    words = _SIGN
+    if name == "attribution":
+        words = {"above": "adds to IO over S", "below": "adds to S over IO"}
+    return head_map(
+        result.values[i],
+        low=result.low[i],
+        high=result.high[i],
+        unit="logits",
+        title=title,
+        signed=True,
+        limit=limit,
+        above=words["above"],
+        below=words["below"],
+    )
+
+
+def _share(result: IOIResult, name: str, title: str, above: str) -> Block:
+    i = result.maps.index(name)
+    return head_map(
+        result.values[i], low=result.low[i], high=result.high[i], unit="share", title=title, above=above
+    )
+
+
+figure, table, report = presented(view)

@@ -1,0 +1,103 @@
+"""What steering does: the tracked tokens and the divergence by strength, and what is said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interp.figures.engine.notation import brief, count, decimal, measured, probability, show_text
+from interp.figures.engine.presented import presented
+from interp.figures.engine.view import Block, Lines, Series, Table, View, Words
+
+if TYPE_CHECKING:
+    from interp.methods.steering.steering import SteeringResult
+
+_TOP = 3
+_OPS = {"add": "added, times the strength,", "set": "set to the strength"}
+
+
+def view(result: SteeringResult) -> View:
+    """The curves, and a table of each prompt."""
+    blocks: list[Block] = [Words(_verdict(result), strong=True)]
+    if result.tracked:
+        blocks.append(_tracked(result))
+    blocks.append(_divergence(result))
+    blocks += [_table(result, i) for i in range(len(result.prompts))]
+    own = ""
+    if result.activation is not None:
+        own = f" Its own strongest activation in the {count(len(result.prompts), 'prompt')}: "
+        own += ", ".join(map(measured, result.activation)) + "."
+    what = f"{result.what[0].upper()}{result.what[1:]}"
+    return View(
+        title="What does the model say when it is steered?",
+        above=(f"{show_text(what)}, at {result.site}, {_OPS[result.op]} {result.where}.{own}",),
+        blocks=tuple(blocks),
+        below=(
+            "KL: of the steered next-token prediction from the unsteered one. A great strength breaks what "
+            "is said, whatever the direction.",
+        ),
+    )
+
+
+figure, table, report = presented(view)
+
+
+def _verdict(result: SteeringResult) -> str:
+    return "; ".join(_change(result, prompt) for prompt in range(len(result.prompts))) + "."
+
+
+def _change(result: SteeringResult, prompt: int) -> str:
+    """At which strengths, the smallest of either sign, another next token is the likeliest."""
+    before, after = result.top_before[prompt], [rows[0] for rows in result.top[prompt]]
+    changes = []
+    for sign in (-1, 1):
+        of_sign = [s for s, strength in enumerate(result.strengths) if strength * sign > 0]
+        by_size = sorted(of_sign, key=lambda s: abs(result.strengths[s]))
+        at = next((s for s in by_size if after[s] != before), None)
+        if at is not None:
+            changes.append(f"{brief(after[at])} at {measured(result.strengths[at])}")
+    named = f"{show_text(result.prompts[prompt], max_chars=60)}: {brief(before)}"
+    return f"{named} becomes {' and '.join(changes)}" if changes else f"{named} at every strength"
+
+
+def _tracked(result: SteeringResult) -> Lines:
+    means = result.probabilities.mean(0)  # [strength, tracked]
+    return Lines(
+        series=tuple(
+            Series(brief(token), result.strengths, tuple(means[:, i].tolist()))
+            for i, token in enumerate(result.tracked)
+        ),
+        x_title="strength",
+        y_title="probability of the next token",
+        title="The tracked tokens" + _mean(result),
+    )
+
+
+def _divergence(result: SteeringResult) -> Lines:
+    return Lines(
+        series=(Series("KL", result.strengths, tuple(result.kl.mean(0).tolist())),),
+        x_title="strength",
+        y_title="KL(unsteered || steered), nats",
+        title="How far the prediction is from the unsteered one" + _mean(result),
+    )
+
+
+def _mean(result: SteeringResult) -> str:
+    return f", mean of {count(len(result.prompts), 'prompt')}" if len(result.prompts) > 1 else ""
+
+
+def _table(result: SteeringResult, prompt: int) -> Table:
+    rows: list[tuple[str, ...]] = [("not steered", "", "", show_text(result.said_before[prompt]))]
+    for s, strength in enumerate(result.strengths):
+        top = ", ".join(
+            f"{brief(token)} {probability(p)}"
+            for token, p in zip(
+                result.top[prompt][s][:_TOP], result.top_probabilities[prompt, s].tolist(), strict=False
+            )
+        )
+        said = show_text(result.said[prompt][s])
+        rows.append((measured(strength), top, decimal(result.kl[prompt, s]), said))
+    return Table(
+        ("strength", "next token", "KL", "goes on"),
+        tuple(rows),
+        title=f"After {show_text(result.prompts[prompt], max_chars=80)}",
+    )

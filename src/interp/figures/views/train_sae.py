@@ -1,0 +1,126 @@
+"""The presentation of how good a sparse autoencoder is, and of its training."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interp.figures.engine.notation import count, decimal, measured, show_text
+from interp.figures.engine.presented import presented
+from interp.figures.engine.view import Bars, Block, Lines, Series, Table, View, Words
+
+if TYPE_CHECKING:
+    from interp.saes.metrics import SAEQualityResult
+
+_POINTS = 24  # of a training curve
+_BINS = 12
+
+
+def view(result: SAEQualityResult) -> View:
+    """The metrics, how often features are active, and the curves of the training where there was one."""
+    blocks: list[Block] = [Words(_verdict(result), strong=True), _metrics(result), _densities(result)]
+    if result.losses is not None:
+        blocks += _curves(result, result.losses)
+    return View(
+        title="How well does a sparse autoencoder stand for the activations?",
+        above=(
+            f"{result.n_features} features ({result.activation}) of {result.site}, trained for "
+            f"{show_text(result.sae_model)}.",
+            f"Measured on {show_text(result.text)}: {count(result.n_tokens, 'token')}, without "
+            f"{result.excluded}.",
+        ),
+        blocks=tuple(blocks),
+        below=(
+            *_better(result),
+            "Good numbers say that the dictionary stands for the activations, not that each feature means "
+            "something, nor that the model uses it.",
+        ),
+    )
+
+
+def _verdict(result: SAEQualityResult) -> str:
+    return (
+        f"{decimal(result.l0, 1)} of {result.n_features} features at a token explain "
+        f"{_percent(result.explained_variance)} of the variance; the model that reads their sum in place of "
+        f"the activation predicts the next token at {measured(result.ce_sae)} nats, as it is at "
+        f"{measured(result.ce_clean)}; {_percent(result.dead)} of the features are dead."
+    )
+
+
+def _better(result: SAEQualityResult) -> list[str]:
+    if result.ce_sae >= result.ce_clean:
+        return []
+    return ["CE recovered above 1: the model predicts this text better through the dictionary than without."]
+
+
+def _metrics(result: SAEQualityResult) -> Table:
+    rows = (
+        ("L0", measured(result.l0), "features above 0 at a token, mean"),
+        (
+            "explained variance",
+            decimal(result.explained_variance, 4),
+            "1 - error / variance, both summed over tokens (1 - FVU)",
+        ),
+        (
+            "explained variance per token",
+            decimal(result.explained_variance_per_token, 4),
+            "the mean over tokens of 1 - error / squared distance from the mean",
+        ),
+        (
+            "CE recovered, against zeros",
+            decimal(result.recovered_from_zero, 4),
+            f"nats: clean {measured(result.ce_clean)}, SAE {measured(result.ce_sae)}, zeros "
+            f"{measured(result.ce_zero)}",
+        ),
+        (
+            "CE recovered, against the mean",
+            decimal(result.recovered_from_mean, 4),
+            f"the mean activation in place of zeros: {measured(result.ce_mean)} nats",
+        ),
+        (
+            "dead",
+            _percent(result.dead),
+            f"{count(int((result.density == 0).sum()), 'feature')} never active on this text",
+        ),
+    )
+    return Table(("metric", "value", "what it is"), rows, title="Metrics")
+
+
+def _densities(result: SAEQualityResult) -> Bars:
+    from interp.saes.metrics import density_histogram  # the result is here, so torch is loaded
+
+    edges, counts = density_histogram(result.density, bins=_BINS)
+    return Bars(
+        labels=tuple(f"{10**low:.1e} to {10**high:.1e}" for low, high in pairwise(edges)),
+        values=tuple(counts.astype(float).tolist()),
+        unit="features",
+        title="How often features are active: the share of tokens, on a logarithmic scale",
+        note="Features that are dead on this text are left out.",
+    )
+
+
+def _curves(result: SAEQualityResult, losses: np.ndarray) -> list[Block]:
+    """Each part of the loss, as means over equal stretches of steps; without those that never changed."""
+    chunks = np.array_split(np.arange(len(losses)), min(_POINTS, len(losses)))
+    x = tuple(float(chunk[-1] + 1) for chunk in chunks)
+    means = np.stack([losses[chunk].mean(0) for chunk in chunks])  # [point, part]
+    return [
+        Lines(
+            series=(Series(name, x, tuple(values.tolist())),),
+            x_title="step",
+            y_title=name,
+            title=f"Training: {name}",
+            note="Each point is the mean over the steps since the one before.",
+        )
+        for name, values in zip(result.loss_names, means.T, strict=True)
+        if np.ptp(values) > 0
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{decimal(100 * share, 1)} %"
+
+
+figure, table, report = presented(view)

@@ -1,0 +1,1 @@
+"""Circuits: discovery, faithfulness, completeness and minimality, and the files they are kept in."""

@@ -1,0 +1,120 @@
+"""Finding a circuit: score every edge or node, and build a circuit from the largest scores.
+
+As in EAP-IG (Hanna et al. 2024, https://arxiv.org/abs/2403.17806, sec. 3 and its package):
+
+- ``top``: the n edges (or nodes) of the largest scores. Many of them may lead nowhere.
+- ``greedy``: from the logits backwards. Of all edges into what the circuit has so far, the one of the largest
+  score joins, until there are n; with the first edge from a sender, all edges into it become candidates. So
+  every edge reaches the logits. Over edges alone.
+
+Then edges without a path from the input or to the logits are pruned, so that a circuit may have fewer than n.
+
+Scores of single edges add up to what a set of them does in a linear model alone. Where heads step in for
+each other, each by itself matters little and is missed. A circuit is to be measured (`interp.faithfulness`),
+on other pairs than those that it was found on.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from interp.errors import InputError, check_choice
+from interp.methods.attribution.edge_attribution import ScoresResult, edge_scores, node_scores
+from interp.methods.common.circuit import LEVELS, Circuit
+from interp.methods.common.graph import Level
+from interp.models.base import Model
+
+if TYPE_CHECKING:
+    from interp.tasks.base import PairDataset
+
+Construction = Literal["greedy", "top"]
+CONSTRUCTIONS: tuple[str, ...] = ("greedy", "top")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DiscoveryResult(ScoresResult):
+    """The scores of all edges or nodes, and the circuit that was built from them."""
+
+    kind: ClassVar[str] = "discovery"
+    construction: str
+    n: int  # how many edges or nodes were taken, before pruning
+    absolute: bool
+    members: tuple[str, ...]  # of the circuit, in the graph's order
+
+    @property
+    def circuit(self) -> Circuit:
+        """The circuit as a value, with the scores of all edges or nodes."""
+        return replace(self.scored, members=frozenset(self.members))
+
+
+def discover(
+    model: Model,
+    dataset: PairDataset,
+    *,
+    n: int,
+    level: Level = "edge",
+    construction: Construction = "greedy",
+    absolute: bool = True,
+    **scoring: Any,
+) -> DiscoveryResult:
+    """Find a circuit of `n` edges or nodes (fewer where some lead nowhere) on a dataset of pairs.
+
+    Args:
+        level: ``edge`` or ``node``; at the level of nodes, the construction is ``top``.
+        construction: ``greedy`` or ``top``.
+        absolute: take scores by their size, whatever their sign; else the highest.
+        scoring: the arguments of `interp.edge_scores` (`method`, `direction`, `metric`, `steps`, ...).
+
+    Raises:
+        InputError: an unknown choice, or more edges or nodes than there are; and what `interp.edge_scores`
+            raises.
+    """
+    for kind, value, valid in (("level", level, LEVELS), ("construction", construction, CONSTRUCTIONS)):
+        check_choice(kind, value, valid)
+    if level == "node" and construction == "greedy":
+        raise InputError("Circuits of nodes have no edges to follow from the logits; use construction='top'.")
+    scores = (edge_scores if level == "edge" else node_scores)(model, dataset, **scoring)
+    build = greedy if construction == "greedy" else Circuit.top
+    circuit = build(scores.scored, n, absolute=absolute).pruned()
+    return DiscoveryResult(
+        **{f.name: getattr(scores, f.name) for f in fields(scores)},
+        construction=construction,
+        n=n,
+        absolute=absolute,
+        members=circuit.names,
+    )
+
+
+def greedy(scored: Circuit, n: int, *, absolute: bool = True) -> Circuit:
+    """The circuit of `n` edges that grows from the logits backwards, by the scores of `scored`.
+
+    Edges of equal score join in the order of the graph. Raises `InputError` where there are fewer scores than
+    `n`.
+    """
+    graph, chosen = scored.graph, set[str]()
+    if not 0 <= n <= len(scored.scores):
+        raise InputError(f"There are {len(scored.scores)} scores of edges, so there is no circuit of {n}.")
+    into: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        into.setdefault(edge.split("->")[1], []).append(edge)
+    order = {edge: i for i, edge in enumerate(graph.edges)}
+    candidates: list[tuple[float, int, str]] = []
+
+    def open_up(receiver: str) -> None:
+        for edge in into[receiver]:
+            score = scored.scores[edge]
+            heapq.heappush(candidates, (-abs(score) if absolute else -score, order[edge], edge))
+
+    open_up("logits")
+    reached = {"input"}
+    while len(chosen) < n:
+        _, _, edge = heapq.heappop(candidates)
+        chosen.add(edge)
+        sender = edge.split("->")[0]
+        if sender not in reached:
+            reached.add(sender)
+            for receiver in graph.receivers_of(graph.sender_nodes[graph.sender_index[sender]]):
+                open_up(str(receiver))
+    return replace(scored, members=frozenset(chosen))

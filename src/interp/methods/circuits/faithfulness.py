@@ -1,0 +1,214 @@
+"""Does a circuit do what the model does? Faithfulness, beside random circuits and other kinds of ablation.
+
+m is the metric's mean over pairs, with all but a circuit ablated (`interp.methods.circuits.runs`). M is the
+whole model, C the circuit; in the empty circuit nothing is left (at the level of nodes: the input alone).
+
+- *Faithfulness*, of MIB (Mueller et al. 2025, https://arxiv.org/abs/2504.13151):
+  ``(m(C) - m(empty)) / (m(M) - m(empty))``, a ratio of means; 1 for M, 0 for nothing; it can lie outside.
+- *Gap*, the faithfulness of Wang et al. 2022 (https://arxiv.org/abs/2211.00593): ``|E[m(M) - m(C)]|``, in the
+  metric's unit; 0 is best. They also report ``m(C) / m(M)`` (`share`), which depends on what 0 means for the
+  metric.
+
+When it misleads: figures change with the ablation (Miller et al. 2024, https://arxiv.org/abs/2407.08734), so
+others stand beside. A large random circuit is faithful, too: what counts is the distance to random ones of
+the same size. Circuits that were found on the same pairs look better than they are. And a faithful circuit
+may still lack parts that the model falls back on, and hold parts that do nothing: see
+`interp.methods.circuits.completeness`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from interp.errors import DegeneratePairError, InputError, NonFiniteError
+from interp.methods.circuits.runs import ABLATIONS, Ablation, circuit_values
+from interp.methods.common.bootstrap import resampled_means
+from interp.methods.common.circuit import Circuit
+from interp.metrics import DESCRIPTION, MIN_SPAN, MetricKind
+from interp.models.base import Exact, Model
+from interp.provenance import Provenance
+from interp.results import Result
+from interp.tasks.base import PairDataset, described
+
+BASELINES = ("full", "empty", "circuit")  # the first of the runs
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FaithfulnessResult(Result):
+    """How a circuit does, beside the full model, the empty circuit and random circuits of the same size.
+
+    Arrays over runs are in the order of `runs`: full, empty, circuit, random 0, random 1, ... Those over
+    ablations begin with the one that was asked for. Intervals are 95 %, by the bootstrap over pairs.
+    """
+
+    kind: ClassVar[str] = "faithfulness"
+    task: str
+    level: str
+    metric: str
+    circuit: tuple[str, ...]  # its members, in the graph's order, without `kept`
+    scores: Float[np.ndarray, member]  # of its members; empty where they have none
+    n_candidates: int  # of how many nodes or edges
+    kept: tuple[str, ...]  # nodes that are never ablated, besides the input
+    prompts: tuple[str, ...]
+    answers: tuple[str, ...]
+    foils: tuple[str, ...]
+    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
+    ablations: tuple[str, ...]
+    runs: tuple[str, ...]
+    values: Float[np.ndarray, "ablation run pair"]  # the metric
+    faithfulness: Float[np.ndarray, "ablation run"]
+    faithfulness_low: Float[np.ndarray, "ablation run"]
+    faithfulness_high: Float[np.ndarray, "ablation run"]
+    gap: Float[np.ndarray, "ablation run"]
+    gap_low: Float[np.ndarray, "ablation run"]
+    gap_high: Float[np.ndarray, "ablation run"]
+    left_out: tuple[tuple[str, str], ...]  # (ablation, why it is not here)
+
+    @property
+    def random_faithfulness(self) -> Float[np.ndarray, "ablation seed"]:
+        return self.faithfulness[:, len(BASELINES) :]
+
+    @property
+    def share(self) -> Float[np.ndarray, ablation]:
+        """m(C) / m(M), as Wang et al. report it. Raises `DegeneratePairError` where m(M) is nearly 0."""
+        full, circuit = self.values[:, 0].mean(-1), self.values[:, 2].mean(-1)
+        if (np.abs(full) < MIN_SPAN[self.metric]).any():
+            raise DegeneratePairError("The full model's metric is nearly 0, so nothing is a share of it.")
+        return circuit / full
+
+
+def faithfulness(
+    model: Model,
+    dataset: PairDataset,
+    circuit: Circuit,
+    *,
+    ablation: Ablation = "resample",
+    compare: Sequence[Ablation] | Literal["all"] = "all",
+    metric: MetricKind = "logit_diff",
+    keep_mlps: bool = False,
+    n_random: int = 5,
+    batch_size: int = 64,
+    exact: Exact = "auto",
+    seed: int = 0,
+) -> FaithfulnessResult:
+    """Measure how much of a behaviour a circuit carries by itself.
+
+    Args:
+        circuit: of nodes or of edges; see `interp.Circuit.of` and `interp.read_circuit`.
+        ablation: ``resample``, ``mean``, ``mean_by_position``, ``mean_by_template`` or ``zero``; see
+            `interp.methods.ablation.ablation`. The corrupted prompts are the reference.
+        compare: further kinds of ablation to show beside it. ``all`` takes those that can be had, and records
+            the others in ``left_out``; one that is named and cannot be had is an error.
+        metric: ``logit_diff``, ``prob`` or ``kl``.
+        keep_mlps: never ablate MLPs (as Wang et al. do); for circuits of nodes.
+        n_random: random circuits of the same size.
+        batch_size, exact: see `interp.methods.circuits.runs.circuit_values`.
+        seed: of the random circuits and the bootstrap.
+
+    Raises:
+        InputError: an unknown choice, a circuit of another model, means that these prompts do not have.
+        DegeneratePairError: full and empty circuit hardly differ, so faithfulness would divide by nothing.
+        SiteError: the backend cannot reach q, k, v, which circuits of edges need.
+    """
+    if n_random < 0:
+        raise InputError(f"n_random must be 0 or more; got {n_random}.")
+    circuit, pool, kept = with_kept(circuit, keep_mlps)
+    randoms = [circuit.random(seed + i, among=pool) for i in range(n_random)]
+    circuits = [circuit.full, circuit.empty.union(kept), circuit, *randoms]
+    values: list[np.ndarray] = []
+    left_out: list[tuple[str, str]] = []
+    others = ABLATIONS if compare == "all" else compare
+    wanted = (ablation, *(kind for kind in others if kind != ablation))
+    for kind in wanted:
+        try:
+            found = circuit_values(
+                model, dataset, circuits, ablation=kind, metric=metric, batch_size=batch_size, exact=exact
+            )
+            check_full_and_empty(found[0], found[1], metric, kind)
+        except (InputError, DegeneratePairError) as error:
+            if kind == ablation or compare != "all":
+                raise
+            left_out.append((kind, str(error)))
+        else:
+            values.append(found)
+    measured = np.stack(values)  # [ablation, run, pair]
+    members = tuple(name for name in circuit.names if name not in set(kept))
+    scored = all(name in circuit.scores for name in members)
+    unavailable = [kind for kind, _ in left_out]
+    return FaithfulnessResult(
+        provenance=Provenance.of(model, seed=seed),
+        **measured_on(model, dataset, circuit, metric),
+        circuit=members,
+        scores=np.array([circuit.scores[name] for name in members if scored], dtype=float),
+        n_candidates=len(pool),
+        kept=kept,
+        ablations=tuple(kind for kind in wanted if kind not in unavailable),
+        runs=(*BASELINES, *(f"random {i}" for i in range(n_random))),
+        values=measured,
+        **_intervals(measured, seed),
+        left_out=tuple(left_out),
+    )
+
+
+def ratio(values: np.ndarray, full: np.ndarray, empty: np.ndarray) -> np.ndarray:
+    """Faithfulness of mean values, by MIB's definition."""
+    return (values - empty) / (full - empty)
+
+
+def _intervals(values: Float[np.ndarray, "ablation run pair"], seed: int) -> dict[str, Any]:
+    """Faithfulness and gap of each run, with their intervals."""
+    means = values.mean(-1)  # [ablation, run]
+    drawn = resampled_means(np.moveaxis(values, -1, 0), seed)  # [resample, ablation, run]
+    fields = {}
+    for name, of in (
+        ("faithfulness", lambda x: ratio(x, x[..., :1], x[..., 1:2])),
+        ("gap", lambda x: np.abs(x[..., :1] - x)),
+    ):
+        fields[name] = of(means)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low, high = np.percentile(of(drawn), [2.5, 97.5], axis=0)
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise DegeneratePairError(
+                "Among some of these pairs, full and empty circuit do not differ at all, so that there is no "
+                "interval; give more pairs, or those that the model gets right."
+            )
+        fields |= {f"{name}_low": low, f"{name}_high": high}
+    return fields
+
+
+# ---- what measures of circuits share ----
+
+
+def with_kept(circuit: Circuit, keep_mlps: bool) -> tuple[Circuit, tuple[str, ...], tuple[str, ...]]:
+    """The circuit, with all MLPs where they are kept; what else may be in a circuit; and what is kept."""
+    if keep_mlps and circuit.level == "edge":
+        raise InputError(
+            "keep_mlps is for circuits of nodes; a circuit of edges names the edges of MLPs itself."
+        )
+    kept = tuple(name for name in circuit.candidates if keep_mlps and name.startswith("m"))
+    pool = tuple(name for name in circuit.candidates if name not in set(kept))
+    return circuit.union(kept), pool, kept
+
+
+def check_full_and_empty(full: np.ndarray, empty: np.ndarray, metric: str, ablation: str) -> None:
+    """Raise `DegeneratePairError` where faithfulness would divide by nearly nothing, `NonFiniteError` for
+    NaN."""
+    values = float(full.mean()), float(empty.mean())
+    if not np.isfinite(values).all():
+        raise NonFiniteError("The model's logits are NaN or infinite on these prompts; check its weights.")
+    if abs(values[0] - values[1]) < MIN_SPAN[metric]:
+        raise DegeneratePairError(
+            f"The full and the empty circuit hardly differ by {ablation} ablation: {DESCRIPTION[metric]} is "
+            f"{values[0]:.4g} and {values[1]:.4g} on average, less than {MIN_SPAN[metric]} apart, so "
+            "faithfulness would divide by nearly nothing; choose another corruption, ablation or metric."
+        )
+
+
+def measured_on(model: Model, dataset: PairDataset, circuit: Circuit, metric: str) -> dict[str, Any]:
+    """What was measured, in the fields that results about circuits have."""
+    return {**described(model, dataset), "level": circuit.level, "metric": metric}

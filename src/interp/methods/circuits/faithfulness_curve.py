@@ -1,0 +1,192 @@
+"""How large must a circuit be? Faithfulness by size, with CPR and CMD of the MIB benchmark.
+
+Mueller et al. 2025, https://arxiv.org/abs/2504.13151, by the definitions of its evaluation code
+(`evaluate_area_under_curve` of its circuit track):
+
+1. Of n scored edges (or nodes), the top ``int(fraction * n)`` make a circuit, for each of the fractions .001,
+   .002, .005, .01, .02, .05, .1, .2, .5 and 1; what no path from input to logits takes is pruned.
+2. Its faithfulness is ``(m(C) - m(empty)) / (m(M) - m(empty))``, m being means over pairs. The whole graph
+   scores 1.
+3. *CPR* (circuit performance ratio, higher is better) is the area under faithfulness over the fractions, by
+   trapezoids; *CMD* (circuit-model distance, lower is better; 0 is best) that under ``|1 - faithfulness|``.
+
+The x axis is the nominal fraction, not the number of edges that pruning leaves (which `edges_left` has), and
+it is linear. The area begins at .001 and is divided by nothing, so that a perfect curve has CPR .999, and the
+half between .5 and 1 weighs half. CPR rewards circuits that do better than the model; CMD does not.
+
+At the level of nodes, MIB counts and ablates in the same way; here the input belongs to every circuit and is
+not counted. Where keys and values are grouped, MIB counts an edge for each query head; here a group's edge
+counts once.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from interp.errors import InputError
+from interp.methods.circuits.faithfulness import check_full_and_empty, measured_on, ratio
+from interp.methods.circuits.runs import Ablation, circuit_values
+from interp.methods.common.bootstrap import resampled_means
+from interp.methods.common.circuit import Circuit
+from interp.metrics import MetricKind
+from interp.models.base import Exact, Model
+from interp.provenance import Provenance
+from interp.results import Result
+
+if TYPE_CHECKING:
+    from interp.tasks.base import PairDataset
+
+FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SizeCurveResult(Result):
+    """Faithfulness of circuits of growing size, and of as large ones by random scores.
+
+    Intervals are 95 %, by the bootstrap over pairs.
+    """
+
+    kind: ClassVar[str] = "size_curve"
+    task: str
+    level: str
+    metric: str
+    ablation: str
+    construction: str  # the name of `build`: top | greedy | ...
+    absolute: bool  # whether scores count by their size alone
+    prompts: tuple[str, ...]
+    answers: tuple[str, ...]
+    foils: tuple[str, ...]
+    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
+    n_scored: int  # edges or nodes
+    fractions: Float[np.ndarray, size]
+    sizes: tuple[int, ...]  # int(fraction * n_scored)
+    edges_left: tuple[int, ...]  # after pruning; of nodes, the edges between them
+    full_values: Float[np.ndarray, pair]
+    empty_values: Float[np.ndarray, pair]
+    values: Float[np.ndarray, "size pair"]  # the metric
+    faithfulness: Float[np.ndarray, size]
+    low: Float[np.ndarray, size]
+    high: Float[np.ndarray, size]
+    cpr: float
+    cpr_interval: tuple[float, float]
+    cmd: float
+    cmd_interval: tuple[float, float]
+    random_faithfulness: Float[np.ndarray, "seed size"]
+    random_cpr: Float[np.ndarray, seed]
+    random_cmd: Float[np.ndarray, seed]
+
+
+def size_curve(
+    model: Model,
+    dataset: PairDataset,
+    scored: Circuit,
+    *,
+    build: Callable[..., Circuit] = Circuit.top,
+    absolute: bool = True,
+    fractions: Sequence[float] = FRACTIONS,
+    n_random: int = 3,
+    ablation: Ablation = "resample",
+    metric: MetricKind = "logit_diff",
+    batch_size: int = 64,
+    exact: Exact = "auto",
+    seed: int = 0,
+) -> SizeCurveResult:
+    """Measure the circuits that scores make, from small to large.
+
+    Args:
+        scored: a circuit with scores; its own members do not matter here.
+        build: ``build(scored, n, absolute=...)`` makes the circuit of `n` edges or nodes: those of the top
+            scores, or some other way, such as greedily from the logits.
+        absolute: take the scores that are largest in size; else the highest.
+        fractions: growing, the last one 1. CPR and CMD compare with MIB's for the default ones alone.
+        n_random: random orders of the edges or nodes, each of which makes a curve.
+        ablation, metric, batch_size, exact: see `interp.faithfulness`.
+        seed: of the random orders and the bootstrap.
+
+    Raises:
+        InputError: no scores, fractions that do not grow to 1, and the reasons of `interp.faithfulness`.
+        DegeneratePairError: full and empty circuit hardly differ.
+    """
+    if not scored.scores:
+        raise InputError(
+            "The circuit has no scores, so there is no order in which to take its edges or nodes."
+        )
+    if list(fractions) != sorted(set(fractions)) or not fractions or fractions[0] < 0 or fractions[-1] != 1:
+        raise InputError(f"The fractions must grow from 0 or more to 1; got {list(fractions)}.")
+    if n_random < 0:
+        raise InputError(f"n_random must be 0 or more; got {n_random}.")
+    sizes = tuple(int(fraction * len(scored.scores)) for fraction in fractions)
+    orders = [scored, *(_shuffled(scored, seed + i) for i in range(n_random))]
+    circuits = [build(order, size, absolute=absolute).pruned() for order in orders for size in sizes]
+    found = circuit_values(
+        model,
+        dataset,
+        [scored.full, scored.empty, *circuits],
+        ablation=ablation,
+        metric=metric,
+        batch_size=batch_size,
+        exact=exact,
+    )
+    check_full_and_empty(found[0], found[1], metric, ablation)
+    means = found.mean(-1)
+    curves = ratio(means[2:], means[0], means[1]).reshape(len(orders), len(sizes))
+    drawn = resampled_means(found[: 2 + len(sizes)].T, seed)  # [resample, circuit]
+    resampled = ratio(drawn[:, 2:], drawn[:, :1], drawn[:, 1:2])  # [resample, size]
+    low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
+    areas = [area(fractions, curve) for curve in (curves, resampled)]
+    cpr, cmd = areas[0]
+    left = [one if one.level == "edge" else one.as_edges().pruned() for one in circuits[: len(sizes)]]
+    return SizeCurveResult(
+        provenance=Provenance.of(model, seed=seed),
+        **measured_on(model, dataset, scored, metric),
+        ablation=ablation,
+        construction=build.__name__,
+        absolute=absolute,
+        n_scored=len(scored.scores),
+        fractions=np.array(fractions, dtype=float),
+        sizes=sizes,
+        edges_left=tuple(len(circuit) for circuit in left),
+        full_values=found[0],
+        empty_values=found[1],
+        values=found[2 : 2 + len(sizes)],
+        faithfulness=curves[0],
+        low=low,
+        high=high,
+        cpr=float(cpr[0]),
+        cpr_interval=_interval(areas[1][0]),
+        cmd=float(cmd[0]),
+        cmd_interval=_interval(areas[1][1]),
+        random_faithfulness=curves[1:],
+        random_cpr=cpr[1:],
+        random_cmd=cmd[1:],
+    )
+
+
+def area(
+    fractions: Sequence[float], faithfulness: Float[np.ndarray, "... size"]
+) -> tuple[Float[np.ndarray, ...], Float[np.ndarray, ...]]:
+    """CPR and CMD: the areas under faithfulness and under its distance from 1, by trapezoids."""
+    return _trapezoids(faithfulness, fractions), _trapezoids(np.abs(1 - faithfulness), fractions)
+
+
+def _trapezoids(y: np.ndarray, x: Sequence[float]) -> np.ndarray:
+    return (np.diff(x) * (y[..., 1:] + y[..., :-1]) / 2).sum(-1)
+
+
+def _shuffled(scored: Circuit, seed: int) -> Circuit:
+    """The same scores, dealt out anew."""
+    names = [name for name in scored.candidates if name in scored.scores]
+    dealt = list(scored.scores.values())
+    random.Random(f"random scores {seed}").shuffle(dealt)
+    return replace(scored, scores=dict(zip(names, dealt, strict=True)))
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)

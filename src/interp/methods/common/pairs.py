@@ -1,0 +1,59 @@
+"""A clean and a corrupted prompt: aligned, answered by a token each, and far enough apart to measure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from interp.errors import DegeneratePairError, InputError, NonFiniteError
+from interp.metrics import DESCRIPTION, MIN_SPAN, MetricKind
+from interp.models.base import Model
+from interp.tokens import Tokens, differing_positions
+
+Direction = Literal["denoising", "noising"]
+DIRECTIONS: tuple[str, ...] = ("denoising", "noising")
+
+
+def answer_ids(
+    model: Model, answer: str | int, foil: str | int | None, metric: MetricKind
+) -> tuple[int, int | None]:
+    """The ids of an answer and its foil. `InputError` where one is not exactly one token, where the metric
+    needs a foil and there is none, and where both are the same."""
+    answer_id = model.to_single_token(answer)
+    foil_id = None if foil is None else model.to_single_token(foil)
+    if metric == "logit_diff" and foil_id is None:
+        raise InputError(
+            "The metric logit_diff needs a foil, the answer to the corrupted prompt; or use 'prob'."
+        )
+    if answer_id == foil_id:
+        raise InputError(
+            "The answer and the foil are the same token; the foil is what the corrupted prompt says."
+        )
+    return answer_id, foil_id
+
+
+def differences(model: Model, clean: Tokens, corrupted: Tokens) -> list[int]:
+    """The positions at which two prompts differ. `InputError` where they do not align or are the same."""
+    a, b = clean.row(0), corrupted.row(0)
+    return differing_positions(a, b, names=("|".join(model.labels(a)), "|".join(model.labels(b))))
+
+
+def check_span(clean_value: float, corrupted_value: float, metric: str, *, of: str = "") -> None:
+    """Raise `DegeneratePairError` where recovery would divide by nearly nothing, and `NonFiniteError` for NaN
+    or infinity. `of` says which pair it is, where there are several."""
+    if not np.isfinite([clean_value, corrupted_value]).all():
+        raise NonFiniteError("The model's logits are NaN or infinite on these prompts; check its weights.")
+    if abs(clean_value - corrupted_value) < MIN_SPAN[metric]:
+        raise DegeneratePairError(
+            f"The clean and the corrupted run{of} hardly differ: {DESCRIPTION[metric]} is {clean_value:.4g} "
+            f"and {corrupted_value:.4g}, less than {MIN_SPAN[metric]} apart, so recovery would divide by "
+            "nearly nothing; choose a corruption that changes the answer, or another metric."
+        )
+
+
+def strongest(recovery: np.ndarray, direction: str) -> tuple[int, int]:
+    """(layer, column) of the strongest effect: highest recovery denoising, lowest noising."""
+    flat = recovery.argmax() if direction == "denoising" else recovery.argmin()
+    layer, column = np.unravel_index(flat, recovery.shape)
+    return int(layer), int(column)

@@ -1,0 +1,161 @@
+"""Who writes a feature, and which logits it writes: both exact, on one run, with every norm's scale frozen.
+
+Writers. What a feature of the residual stream reads is linear in what each part of the model wrote:
+
+    pre-activation = sum over senders (their output @ the encoder's direction) + constant
+
+The senders are those of `interp.methods.common.graph` that wrote before the site: the input, heads (``z @
+W_O``) and MLPs. The constant has the attention biases and the SAE's own biases. Where the SAE normalises its
+input, mean and size are those of this run. Of a dictionary of attn_out or z, the senders are the heads of its
+layer. Where attention's output is normalised before it is added (`Architecture.post_norms`), a head has no
+output of its own, and whole attention layers (``a3``) take the heads' place.
+
+Logits. What the feature adds to the residual stream here (its strength times its decoder direction), through
+the final norm with its scale frozen at this run's (as in `interp.direct_logit_attribution`) and the
+unembedding, less the mean over the vocabulary: what moves all logits alike moves no prediction. These are
+direct effects; what later layers make of the feature is not in them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.errors import SiteError
+from interp.methods.attribution.direct_logit_attribution import before_cap, frozen_readout
+from interp.methods.common.graph import head_outputs
+from interp.models.base import Cache, Model, SiteSpec
+from interp.saes.dictionary import EPS, SAE, flat
+from interp.sites import Address
+from interp.tokens import Tokens
+
+_STREAM = ("resid_pre", "resid_mid", "resid_post")
+_ADDED = (*_STREAM, "attn_out", "mlp_out")  # what is, or is added to, the residual stream
+
+
+@dataclass(frozen=True, eq=False)
+class Writers:
+    """What each sender, and all that is constant, gives to a feature's pre-activation."""
+
+    names: tuple[str, ...]  # at last "constant"
+    parts: Float[Tensor, sender]  # float64, on the CPU
+
+
+def check_writers(model: Model, address: Address) -> None:
+    """Raise `SiteError` where the senders of a site cannot be told apart."""
+    if address.site not in (*_STREAM, "attn_out", "z"):
+        raise SiteError(
+            f"Senders write to the residual stream, attn_out and z; those of a feature of {address} are not "
+            "told apart."
+        )
+    if address.site == "attn_out" and model.arch.post_norms:
+        raise SiteError(
+            f"{model.identity.name} normalises what attention writes before it is added, so the part of one "
+            f"head in {address} is not what it writes alone."
+        )
+    for site in {site for site, _ in writer_sites(model, address)}:
+        model.check_site(site)
+
+
+def writer_sites(model: Model, address: Address) -> list[tuple[str, int]]:
+    """The sites that a cache must hold for `feature_writers`, beside the SAE's own."""
+    layer = address.layer or 0
+    if address.site not in _STREAM:
+        return [("z", layer)]
+    heads = "attn_out" if model.arch.post_norms else "z"
+    whole = [(site, before) for before in range(layer) for site in (heads, "mlp_out")]
+    own = {"resid_pre": [], "resid_mid": [(heads, layer)], "resid_post": [(heads, layer), ("mlp_out", layer)]}
+    return [("resid_pre", 0), *whole, *own[address.site]]
+
+
+def feature_writers(model: Model, sae: SAE, feature: int, cache: Cache, position: int) -> Writers:
+    """The parts of a feature's pre-activation at a position of a run (row 0 of `cache`)."""
+    address = sae.address
+    names, outputs = _written(model, address, cache, position)  # [sender, d_in]
+    x = flat(address.site, cache[address])[0, position].double().cpu()
+    direction = sae.W_enc[:, feature].double().cpu()
+    middle, size = sae.coordinates(x)
+    if sae.normalise == "layer_norm":  # the mean that is taken off is a sum over senders, too
+        outputs, size = outputs - outputs.mean(-1, keepdim=True), size + EPS
+    parts = outputs @ direction / size
+    b_dec = sae.b_dec.double().cpu() if sae.apply_b_dec_to_input else torch.zeros_like(x)
+    whole = ((x - middle) / size - b_dec) @ direction + sae.b_enc[feature].double().cpu()
+    return Writers((*names, "constant"), torch.cat([parts, whole - parts.sum(0, keepdim=True)]))
+
+
+def _written(
+    model: Model, address: Address, cache: Cache, at: int
+) -> tuple[list[str], Float[Tensor, "sender d_in"]]:
+    """What each sender wrote at a position, in the coordinates of the site."""
+    if address.site == "z":
+        z = cache[address][0, at].double().cpu()  # [head, d_head]
+        apart = torch.block_diag(*z[:, None])  # [head, head * d_head]: each head's own entries, else 0
+        return [f"a{address.layer}.h{h}" for h in range(len(z))], apart
+    names, outputs = [], []
+    for site, layer in writer_sites(model, address):
+        own = cache[site, layer][0, at : at + 1]
+        if site == "z":
+            outputs.append(head_outputs(own, model.W_O(layer))[:, 0])  # [head, d_model]
+            names += [f"a{layer}.h{h}" for h in range(own.shape[1])]
+        else:
+            outputs.append(own)
+            names.append({"resid_pre": "input", "attn_out": f"a{layer}", "mlp_out": f"m{layer}"}[site])
+    return names, torch.cat([out.double().cpu() for out in outputs])
+
+
+def check_logits(model: Model, address: Address) -> None:
+    """Raise `SiteError` where a feature does not write to the residual stream directly."""
+    if address.site not in (*_ADDED, "z", "mlp_act"):
+        raise SiteError(f"A feature of {address} writes to no logit directly.")
+    if address.site in ("z", "mlp_act") and model.arch.post_norms:
+        raise SiteError(
+            f"{model.identity.name} normalises what attention and MLP write before it is added, so a feature "
+            f"of {address} adds nothing by itself."
+        )
+
+
+def feature_logits(
+    model: Model, sae: SAE, feature: int, cache: Cache, position: int
+) -> Float[Tensor, d_vocab]:
+    """What a feature adds to each logit at a position of a run, less the mean over the vocabulary.
+
+    `cache` (row 0) must hold the SAE's site and the last ``resid_post``. Raises `DecompositionError` where
+    the final norm cannot be decomposed in this precision.
+    """
+    address = sae.address
+    x = flat(address.site, cache[address])[0, position].float()
+    features = sae.encode(x)
+    only = torch.zeros_like(features)
+    only[feature] = features[feature]
+    written = _to_stream(model, address, sae.decode(only, x) - sae.decode(torch.zeros_like(only), x))
+    # A norm divides a linear map by a scale: up to one factor, this is what any stream gains by `written`.
+    cap = model.arch.logit_soft_cap
+    zero = torch.zeros_like(written)
+    read, nothing = (before_cap(model.unembed(v).double().cpu(), cap) for v in (written, zero))
+    gained = read - nothing  # [d_vocab]
+    token = int(gained.abs().argmax())
+    last = cache["resid_post", model.arch.n_layers - 1][0, position]
+    readout = frozen_readout(model, last, cache.logits[0, position], token)
+    factor = float(written.double().cpu() @ readout.direction) / float(gained[token])
+    return (gained - gained.mean()) * factor
+
+
+def _to_stream(model: Model, address: Address, written: Float[Tensor, d_in]) -> Float[Tensor, d_model]:
+    """What a change of the site's activation adds to the residual stream directly."""
+    layer = address.layer or 0
+    if address.site == "z":
+        return written @ model.W_O(layer).to(written).flatten(0, 1)
+    if address.site == "mlp_act":
+        return written @ model.W_out(layer).to(written)
+    return written
+
+
+def run_for(model: Model, sae: SAE, ids: list[int], *, writers: bool) -> Cache:
+    """One run of a context with all that the two functions need."""
+    sites: list[SiteSpec] = [sae.address, ("resid_post", model.arch.n_layers - 1)]
+    return model.run_with_cache(
+        Tokens.pad([ids]), [*sites, *(writer_sites(model, sae.address) if writers else [])]
+    )

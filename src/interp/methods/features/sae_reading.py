@@ -1,0 +1,60 @@
+"""The features of a prompt, what they are about, and which features say which label, in one result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from interp.errors import InputError
+from interp.methods.features.feature_labels import LabelFeaturesResult, label_features
+from interp.methods.features.feature_profiles import FeatureProfilesResult, feature_profiles
+from interp.methods.features.sae_features import SAEFeaturesResult, sae_features
+from interp.models.base import Model
+from interp.provenance import Provenance
+from interp.results import Result
+from interp.saes.dictionary import SAE
+from interp.saes.reading import ReadingText, record_features
+from interp.tokens import Prompt
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SAEReadingResult(Result):
+    """What an SAE says of a prompt, and what its features are about."""
+
+    kind: ClassVar[str] = "sae_reading"
+    prompt: SAEFeaturesResult
+    profiles: FeatureProfilesResult
+    labels: LabelFeaturesResult | None  # None: the text has no labels
+
+
+def sae_reading(
+    model: Model,
+    sae: SAE,
+    prompt: Prompt,
+    text: ReadingText,
+    *,
+    features: Sequence[int] | None = None,
+    n: int = 20,
+    top: int = 10,
+    neuronpedia: str | None = None,
+    seed: int = 0,
+) -> SAEReadingResult:
+    """Read a prompt and the features in it with an SAE.
+
+    `features` are those to profile; None: the `n` strongest of the prompt, and the best of each label where
+    the text has labels. `top` is how many are listed of each token. Raises what `interp.sae_features` and
+    `interp.feature_profiles` raise.
+    """
+    if n < 0:
+        raise InputError(f"n, how many features of the prompt to profile, must not be negative; got {n}.")
+    in_prompt = sae_features(model, sae, prompt, top=top, seed=seed)
+    record = record_features(model, sae, text)
+    labels = label_features(model, record, seed=seed) if text.label_names else None
+    if features is None:
+        best = () if labels is None else labels.features[:, 0].tolist()
+        features = [*in_prompt.strongest(n), *best]
+    profiles = feature_profiles(model, record, features, neuronpedia=neuronpedia, seed=seed)
+    return SAEReadingResult(
+        provenance=Provenance.of(model, seed=seed), prompt=in_prompt, profiles=profiles, labels=labels
+    )

@@ -1,0 +1,371 @@
+"""Activation patching over a dataset of pairs: every layer by position, head, neuron or as a whole.
+
+Two runs of a pair, clean and corrupted; a *donor* activation is carried over into the *base* run (denoising:
+clean into corrupted; noising: corrupted into clean), and
+
+    recovery = (patched - corrupted) / (clean - corrupted)
+
+of the metric, per cell; never clipped. Over several pairs, the mean, with a bootstrap interval over pairs.
+
+Three methods:
+
+- ``exact``: one patched run a cell, computed as branches of one base run (`interp.models.branching`).
+- ``attribution``: attribution patching (Nanda 2023; Syed et al. 2023, https://arxiv.org/abs/2310.10348):
+  the first-order estimate ``(donor - base) . d metric / d activation`` at the base run, one backward pass
+  for all cells. It misleads where the metric is far from linear in the activation: at the first layers, and
+  where attention or a softmax saturates.
+- ``integrated``: the gradient averaged over ``steps`` runs whose token embeddings go from the base to the
+  donor (EAP-IG inputs, Hanna et al. 2024, https://arxiv.org/abs/2403.17806).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.errors import InputError, check_choice
+from interp.methods.common.bootstrap import bootstrap_interval
+from interp.methods.common.correlation import spearman
+from interp.methods.common.pairs import DIRECTIONS, Direction, answer_ids, check_span, differences, strongest
+from interp.metrics import DESCRIPTION, MetricKind, metric_readout
+from interp.models.base import Exact, Model
+from interp.progress import report
+from interp.provenance import Provenance
+from interp.readout import Readout
+from interp.results import Result
+from interp.resume import kept
+from interp.sites import SITES, Edit, find_site
+from interp.tokens import Prompt, Tokens
+
+By = Literal["position", "head", "neuron", "layer"]
+Method = Literal["exact", "attribution", "integrated"]
+BY: tuple[str, ...] = ("position", "head", "neuron", "layer")
+METHODS: tuple[str, ...] = ("exact", "attribution", "integrated")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PatchSweepResult(Result):
+    """Recovery of each cell, [layer, column]: the mean over pairs, its interval, and that of each pair."""
+
+    kind: ClassVar[str] = "patch_sweep"
+    site: str
+    by: str
+    direction: str
+    method: str
+    steps: int  # of integrated gradients; 0 elsewhere
+    metric: str
+    path: str  # branching | plain | gradients
+    columns: tuple[str, ...]  # tokens of the first pair's clean prompt, or numbers of heads or neurons
+    corrupted_columns: tuple[str, ...] = ()  # by position: tokens of the first pair's corrupted prompt
+    clean: tuple[str, ...]  # the prompts, as text of their tokens
+    corrupted: tuple[str, ...]
+    answers: tuple[str, ...]
+    foils: tuple[str, ...] | None
+    clean_values: Float[np.ndarray, pair]  # the metric, unpatched
+    corrupted_values: Float[np.ndarray, pair]
+    recovery: Float[np.ndarray, "layer column"]
+    low: Float[np.ndarray, "layer column"]  # 95 % bootstrap interval over pairs; the mean itself for one pair
+    high: Float[np.ndarray, "layer column"]
+    by_pair: Float[np.ndarray, "pair layer column"]
+
+    @property
+    def peak(self) -> tuple[int, int]:
+        """(layer, column) of the strongest effect: highest recovery denoising, lowest noising."""
+        return strongest(self.recovery, self.direction)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """One pair, ready: its tokens, its answers, and both unpatched values."""
+
+    clean: Tokens
+    corrupted: Tokens
+    metric: str
+    measure: Readout
+    clean_value: float
+    corrupted_value: float
+    answer: int
+    foil: int | None
+
+    @property
+    def span(self) -> float:
+        return self.clean_value - self.corrupted_value
+
+
+def patch_sweep(
+    model: Model,
+    *,
+    clean: Prompt | Sequence[Prompt],
+    corrupted: Prompt | Sequence[Prompt],
+    answer: str | int | Sequence[str | int],
+    foil: str | int | Sequence[str | int] | None = None,
+    site: str = "resid_pre",
+    by: By = "position",
+    direction: Direction = "denoising",
+    metric: MetricKind | None = None,
+    method: Method = "exact",
+    steps: int = 8,
+    exact: Exact = "auto",
+    batch_size: int = 64,
+    seed: int = 0,
+) -> PatchSweepResult:
+    """Patch every cell of a site between clean and corrupted runs.
+
+    Args:
+        clean, corrupted: a prompt each (text or token ids), or as many of both; the two of a pair have the
+            same number of tokens.
+        answer, foil: of each pair, or one for all; exactly one token each. Without a foil the metric is
+            the answer's probability.
+        site: any site in every layer; ``by="head"`` needs one with heads.
+        by: ``position`` (a cell is a layer and position; pairs must then be of one length), ``head`` or
+            ``neuron`` (an entry of the last axis), at all positions; or ``layer``, all of it.
+        direction: ``denoising`` or ``noising``; see `interp.causal_tracing` for what each shows.
+        metric: ``logit_diff``, ``prob`` or ``kl``.
+        method: ``exact``, ``attribution`` or ``integrated`` (with `steps`).
+        exact: see `interp.Model.sweep`; the result records in ``path`` how it was computed.
+        seed: of the bootstrap.
+
+    Within `interp.resume.resuming`, pairs that were swept before it was stopped are not swept again.
+
+    Raises:
+        InputError: prompts that do not align, lists of different lengths, an unknown choice.
+        DegeneratePairError: a pair whose clean and corrupted values hardly differ.
+    """
+    metric = metric or ("prob" if foil is None else "logit_diff")
+    _check_choices(model, site, by, direction, metric, method, steps)
+    pairs = _pairs(model, clean, corrupted, answer, foil, metric)
+    if by == "position" and len({pair.clean.lengths[0] for pair in pairs}) > 1:
+        raise InputError(
+            "The pairs have different numbers of tokens, so their positions cannot be averaged; "
+            "take pairs of one length, or by='head' or 'layer'."
+        )
+    steps = {"exact": 0, "attribution": 1}.get(method, steps)
+    paths: set[str] = set()
+    by_pair = []
+    for index, pair in enumerate(pairs):
+        report("pairs", index, len(pairs))
+        values, path = _swept(model, pair, site, by, direction, steps, exact, batch_size)
+        by_pair.append((values - pair.corrupted_value) / pair.span)
+        paths.add(path)
+    report("pairs", len(pairs), len(pairs))
+    stacked = np.stack(by_pair)  # [pair, layer, column]
+    low, high = bootstrap_interval(stacked, seed)
+    texts = [tuple("".join(model.labels(t.row(0))) for t in (p.clean, p.corrupted)) for p in pairs]
+    first, other = (model.labels(tokens.row(0)) for tokens in (pairs[0].clean, pairs[0].corrupted))
+    return PatchSweepResult(
+        provenance=Provenance.of(model, seed=seed),
+        site=site,
+        by=by,
+        direction=direction,
+        method=method,
+        steps=steps if method == "integrated" else 0,
+        metric=metric,
+        path=" and ".join(sorted(paths)),
+        columns=tuple(first) if by == "position" else tuple(map(str, range(stacked.shape[-1]))),
+        corrupted_columns=tuple(other) if by == "position" else (),
+        clean=tuple(a for a, _ in texts),
+        corrupted=tuple(b for _, b in texts),
+        answers=tuple(model.labels([pair.answer])[0] for pair in pairs),
+        foils=None if foil is None else tuple(model.labels([cast(int, p.foil)])[0] for p in pairs),
+        clean_values=np.array([pair.clean_value for pair in pairs]),
+        corrupted_values=np.array([pair.corrupted_value for pair in pairs]),
+        recovery=stacked.mean(0),
+        low=low,
+        high=high,
+        by_pair=stacked,
+    )
+
+
+# ---- what is asked ----
+
+
+def _check_choices(
+    model: Model, site: str, by: str, direction: str, metric: str, method: str, steps: int
+) -> None:
+    for kind, value, valid in (
+        ("grouping", by, BY),
+        ("direction", direction, DIRECTIONS),
+        ("metric", metric, tuple(DESCRIPTION)),
+        ("method", method, METHODS),
+    ):
+        check_choice(kind, value, valid)
+    model.check_site(site)
+    if not find_site(site).per_layer:
+        raise InputError(f"Site {site!r} belongs to no layer; sweep 'resid_pre' instead.")
+    if by == "head" and not SITES[site].per_head:
+        heads = ", ".join(name for name, s in SITES.items() if s.per_head)
+        raise InputError(f"Site {site!r} has no heads; by='head' takes one of {heads}.")
+    if by == "neuron" and SITES[site].per_head:
+        raise InputError(f"by='neuron' takes a site without heads, such as 'mlp_act', not {site!r}.")
+    if steps < 1:
+        raise InputError(f"steps must be at least 1; got {steps}.")
+
+
+def _pairs(
+    model: Model, clean: Any, corrupted: Any, answer: Any, foil: Any, metric: MetricKind
+) -> list[_Pair]:
+    cleans, corrupteds = (_one_by_one(model.to_tokens(given)) for given in (clean, corrupted))
+    if len(cleans) != len(corrupteds):
+        raise InputError(f"There are {len(cleans)} clean prompts and {len(corrupteds)} corrupted ones.")
+    answers, foils = (_for_each(given, len(cleans)) for given in (answer, foil))
+    found = []
+    for a, b, right, wrong in zip(cleans, corrupteds, answers, foils, strict=True):
+        differences(model, a, b)
+        answer_id, foil_id = answer_ids(model, right, wrong, metric)
+        clean_logits, corrupted_logits = model.forward(a), model.forward(b)
+        measure = metric_readout(metric, answer=answer_id, foil=foil_id, clean_logits=clean_logits)
+        values = float(measure(clean_logits)[0]), float(measure(corrupted_logits)[0])
+        texts = ["".join(model.labels(tokens.row(0))) for tokens in (a, b)]
+        check_span(*values, metric, of=f" of {texts[0]!r} and {texts[1]!r}" if len(cleans) > 1 else "")
+        found.append(_Pair(a, b, metric, measure, *values, answer_id, foil_id))
+    return found
+
+
+def _one_by_one(tokens: Tokens) -> list[Tokens]:
+    return [Tokens.pad([tokens.row(row)]) for row in range(len(tokens))]
+
+
+def _for_each(given: Any, n: int) -> list[Any]:
+    """An answer for each pair: the one that was given for all, or as many as there are pairs."""
+    several = [given] * n if given is None or isinstance(given, str | int) else list(given)
+    if len(several) != n:
+        raise InputError(
+            f"There are {n} pairs and {len(several)} answers; give one for each, or one for all."
+        )
+    return several
+
+
+# ---- the methods ----
+
+
+def _swept(
+    model: Model, pair: _Pair, site: str, by: str, direction: str, steps: int, exact: Exact, batch_size: int
+) -> tuple[np.ndarray, str]:
+    """The metric after each patch, [layer, column], and how it was computed; kept where a sweep can be
+    resumed. Exact with 0 steps, else by gradients. The unpatched values stand for the model's weights."""
+    question = {
+        "model": model.identity.to_dict(),
+        "clean": pair.clean.row(0),
+        "corrupted": pair.corrupted.row(0),
+        "unpatched": [pair.metric, pair.answer, pair.foil, pair.clean_value, pair.corrupted_value],
+        "sweep": [site, by, direction, steps, str(exact)],
+    }
+
+    def make() -> dict[str, np.ndarray]:
+        if steps:
+            values, path = _by_gradients(model, pair, site, by, direction, steps), "gradients"
+        else:
+            values, path = _exact(model, pair, site, by, direction, exact, batch_size)
+        return {"values": values.numpy(), "path": np.array(path)}
+
+    found = kept(question, make)
+    return found["values"], str(found["path"])
+
+
+def _exact(
+    model: Model, pair: _Pair, site: str, by: str, direction: str, exact: Exact, batch_size: int
+) -> tuple[Tensor, str]:
+    """The metric after each patch, [layer, column], and how the runs were computed."""
+    base, donor = _base_and_donor(pair, direction)
+    cache = model.run_with_cache(donor, [site])
+    layers = range(model.arch.n_layers)
+    if by == "neuron":
+        own = model.run_with_cache(base, [site])
+        edits = [edit for n in layers for edit in _neurons(site, n, own[site, n], cache[site, n])]
+    else:
+        edits = [edit for n in layers for edit in _cells(site, by, n, cache[site, n])]
+    branches = [[edit] for edit in edits]
+    swept = model.sweep(base, branches, pair.measure, batch_size=batch_size, exact=exact)
+    return swept.values.view(len(layers), -1), swept.path
+
+
+def _cells(site: str, by: str, layer: int, value: Tensor) -> list[Edit]:
+    """The patches of one layer; `value` is the donor's activation, [1, pos, (head,) width] or the pattern."""
+    pattern = site == "pattern"  # [1, head, query, key]
+    if by == "layer":
+        return [Edit.set(site, layer, value=value)]
+    if by == "head":
+        n_heads = value.shape[1] if pattern else value.shape[2]
+        heads = [value[:, h : h + 1] if pattern else value[:, :, h : h + 1] for h in range(n_heads)]
+        return [Edit.set(site, layer, value=one, heads=h) for h, one in enumerate(heads)]
+    n_pos = value.shape[2] if pattern else value.shape[1]
+    at = [value[:, :, p : p + 1] if pattern else value[:, p : p + 1] for p in range(n_pos)]
+    return [Edit.set(site, layer, value=one, positions=p) for p, one in enumerate(at)]
+
+
+def _neurons(site: str, layer: int, own: Tensor, donor: Tensor) -> list[Edit]:
+    """One patch for each entry of the last axis; all others keep what the base run has there."""
+    edits = []
+    for neuron in range(own.shape[-1]):
+        value = own.clone()
+        value[..., neuron] = donor[..., neuron]
+        edits.append(Edit.set(site, layer, value=value))
+    return edits
+
+
+def _by_gradients(model: Model, pair: _Pair, site: str, by: str, direction: str, steps: int) -> Tensor:
+    """The first-order estimate of the metric after each patch, [layer, column]."""
+    base, donor = _base_and_donor(pair, direction)
+    ours, theirs = (model.run_with_cache(tokens, [site, "embed"]) for tokens in (base, donor))
+    total: list[Tensor] = []
+    for step in range(steps):
+        share = 0.0 if steps == 1 else (step + 0.5) / steps  # midpoints; a single step stands at the base
+        mixed = ours["embed"] + share * (theirs["embed"] - ours["embed"])
+        edits = [Edit.set("embed", value=mixed)] if share else []
+        gradients = model.gradients(base, [site], pair.measure, edits)
+        total = [g if not total else total[i] + g for i, g in enumerate(gradients)]
+    value = float(pair.measure(ours.logits)[0])
+    estimates = []
+    for layer, gradient in enumerate(total):
+        change = (theirs[site, layer] - ours[site, layer]).double().cpu() * gradient.double().cpu() / steps
+        estimates.append(value + _summed(change[0], site, by))
+    return torch.stack(estimates)
+
+
+def _summed(change: Tensor, site: str, by: str) -> Tensor:
+    """The estimated change of each column: summed over all axes but that of the columns."""
+    axes = list(SITES[site].axes[1:])  # without the batch
+    if by == "layer":
+        return change.sum()[None]
+    column = {"position": "query" if site == "pattern" else "pos", "neuron": axes[-1]}.get(by)
+    keep = (
+        axes.index(column)
+        if column
+        else next(i for i, axis in enumerate(axes) if "head" in axis and "d_" not in axis)
+    )
+    return change.sum([i for i in range(change.ndim) if i != keep])
+
+
+def _base_and_donor(pair: _Pair, direction: str) -> tuple[Tokens, Tokens]:
+    return (pair.corrupted, pair.clean) if direction == "denoising" else (pair.clean, pair.corrupted)
+
+
+# ---- against each other ----
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How an approximate sweep compares with the exact one."""
+
+    rank_correlation: float  # Spearman's, over all cells
+    worst_cell: tuple[int, int]  # (layer, column) at which they differ most
+    worst_difference: float  # of recovery, there
+
+
+def compare(approximate: PatchSweepResult, exact: PatchSweepResult) -> Agreement:
+    """An approximate sweep against the exact one of the same question. InputError where they differ in it."""
+    same = ("site", "by", "direction", "metric", "clean", "corrupted", "answers", "foils")
+    if different := [name for name in same if getattr(approximate, name) != getattr(exact, name)]:
+        raise InputError(
+            f"The two sweeps differ in {', '.join(different)}; compare two of the same question."
+        )
+    off = np.abs(approximate.recovery - exact.recovery)
+    layer, column = np.unravel_index(off.argmax(), off.shape)
+    correlation = spearman(approximate.recovery.ravel(), exact.recovery.ravel())
+    return Agreement(correlation, (int(layer), int(column)), float(off.max()))

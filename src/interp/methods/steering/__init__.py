@@ -1,0 +1,1 @@
+"""What a model says with a direction added to its activations."""

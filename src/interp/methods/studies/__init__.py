@@ -1,0 +1,1 @@
+"""Whole analyses made of several methods: indirect object identification (IOI)."""

@@ -1,0 +1,94 @@
+"""The text that a lens or a dictionary is trained and measured on, as sequences of equal length."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from interp.errors import InputError
+from interp.models.base import Model
+from interp.text.sources import documents
+from interp.tokens import encode
+
+DEMO = "demo"  # the text that the demo models learned from
+
+
+def lens_text(
+    model: Model,
+    source: str,
+    *,
+    training: int,
+    held_out: int,
+    length: int = 128,
+    seed: int = 0,
+    field: str = "text",
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Sequences of token ids to train on, and others to measure on, each of `length` ids, the BOS included.
+
+    `source` is "demo", text from the generator that the demo models learned from (the two parts are drawn
+    from different seeds, so that a fact of one may occur in the other), or anything that
+    `interp.text.sources` reads: what follows on the text to train on is held out. Documents are
+    joined by the tokenizer's end-of-text token, where it has one, and cut into sequences. Raises `InputError`
+    for "demo" with a model that has another tokenizer, for a source that cannot be read, and where there is
+    too little text.
+    """
+    if training < 1 or held_out < 1 or length < 2:
+        raise InputError(
+            "Give at least one sequence to train on and one to measure on, of two tokens or more."
+        )
+    if model.tokenizer is None:
+        raise InputError("This model has no tokenizer, so there is no text for a lens; load it with one.")
+    if model.arch.n_ctx is not None and length > model.arch.n_ctx:
+        raise InputError(
+            f"The model reads at most {model.arch.n_ctx} tokens; give a shorter length than {length}."
+        )
+    if source == DEMO:
+        drawn = ((training, 2 * seed), (held_out, 2 * seed + 1))
+        first, second = ([ids for ids, _ in demo_text(model, n, length, own)] for n, own in drawn)
+        return first, second
+    sequences = list(islice(_cut(model, documents(source, field), length), training + held_out))
+    if len(sequences) < training + held_out:
+        raise InputError(
+            f"{source!r} has {len(sequences)} sequences of {length} tokens, but {training + held_out} were "
+            "asked for; give a longer file, or ask for fewer."
+        )
+    return sequences[:training], sequences[training:]
+
+
+def demo_text(model: Model, count: int, length: int, seed: int) -> list[tuple[list[int], list[str]]]:
+    """Sequences of the text that the demo models learned from, with the label of each token.
+
+    Raises `InputError` for a model that has another tokenizer.
+    """
+    from interp import zoo
+
+    tokenizer: Any = model.tokenizer
+    file = zoo.path(zoo.NAMES[0]) / "tokenizer.json"  # both demo models have the same
+    vocabulary = json.loads(file.read_text(encoding="utf-8"))["model"]["vocab"]
+    if not vocabulary.items() <= tokenizer.get_vocab().items():
+        raise InputError(
+            f"The text of the demo models is not what {model.identity.name} learned; give a text file of the"
+            " kind that it reads."
+        )
+    drawn = zoo.sequences(
+        tokenizer=tokenizer.backend_tokenizer, seed=seed, length=length, bos=model.bos_id is not None
+    )
+    return list(islice(drawn, count))
+
+
+def _cut(model: Model, texts: Iterable[str], length: int) -> Iterator[list[int]]:
+    """Sequences of `length` ids, the BOS included, of documents one after the other."""
+    assert model.tokenizer is not None
+    bos = [] if model.bos_id is None else [model.bos_id]
+    step = length - len(bos)
+    end: int | None = getattr(model.tokenizer, "eos_token_id", None)
+    held: list[int] = []
+    for number, text in enumerate(texts):
+        between = [end] if number and end is not None else []
+        held += between + encode(model.tokenizer, text)
+        whole = len(held) // step * step
+        for start in range(0, whole, step):
+            yield bos + held[start : start + step]
+        held = held[whole:]

@@ -1,0 +1,1 @@
+"""The programs that made what the zoo holds: models, cards, measured heads."""
