@@ -22,7 +22,7 @@ from tables import put
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import interp
-from interp.methods.attribution.edge_attribution import edge_scores
+from interp.methods.attribution.edge_attribution import edge_attribution
 from interp.methods.common.correlation import spearman
 from interp.methods.common.graph import Graph
 from interp.tasks.base import Pair, PairDataset
@@ -58,7 +58,7 @@ def main() -> None:
     exact = None
     for method, steps in (("exact", 5), ("eap", 5), ("eap-ig-inputs", 5), ("eap-ig-activations", 5)):
         start = time.perf_counter()
-        found = edge_scores(model, dataset, method=method, steps=steps)  # type: ignore[arg-type]
+        found = edge_attribution(model, dataset, method=method, steps=steps)  # type: ignore[arg-type]
         seconds = time.perf_counter() - start
         if exact is None:
             exact, forward = found, forward + forwards()

@@ -35,14 +35,14 @@ METHODS: dict[str, dict[str, Any]] = {
 
 def rows(title: str, model: interp.Model, pair: dict[str, Any]) -> list[str]:
     """One line a method."""
-    exact = interp.patch_sweep(model, **pair)
+    exact = interp.activation_patching(model, **pair)
     lines = []
     for name, options in METHODS.items():
         method: Any = name.split(",")[0]
         seconds = []
         for _ in range(3):
             start = time.perf_counter()
-            found = interp.patch_sweep(model, **pair, method=method, **options)
+            found = interp.activation_patching(model, **pair, method=method, **options)
             seconds.append(time.perf_counter() - start)
         off = compare(found, exact)
         layer, column = off.worst_cell

@@ -63,7 +63,8 @@ EDGE_SCORES: dict[Any, str] = {  # here, and in EAP-IG's attribute.py
 SIZES = (20, 100, 500, 1500)  # of the circuits
 INPUT = ("hook_embed", "blocks.0.hook_resid_pre")  # what EAP-IG calls the input, and what it is here
 
-#: A function of `transformer_lens.patching`, and the arguments of `interp.patch_sweep` that ask the same.
+#: A function of `transformer_lens.patching`, and the arguments of `interp.activation_patching` that ask the
+#: same.
 PATCHING: dict[str, dict[str, Any]] = {
     "get_act_patch_resid_pre": {"site": "resid_pre"},
     "get_act_patch_resid_mid": {"site": "resid_mid"},
@@ -165,9 +166,11 @@ def _patching(s: Setting, name: str, options: dict[str, Any]) -> Row:
             given: dict[str, Any] = {**prompts, **answers, **options, "direction": direction}
             unpatched = 0.0 if direction == "denoising" else 1.0
             theirs = _their_recovery(s, pair, name, direction)
-            values.append((theirs - unpatched, interp.patch_sweep(s.model, **given).recovery - unpatched))
+            values.append(
+                (theirs - unpatched, interp.activation_patching(s.model, **given).recovery - unpatched)
+            )
     by = options.get("by", "position")
-    return Row.of(f"`{name}`", f"`patch_sweep(site={options['site']!r}, by={by!r})`", values)
+    return Row.of(f"`{name}`", f"`activation_patching(site={options['site']!r}, by={by!r})`", values)
 
 
 def _their_recovery(s: Setting, pair: Pair, name: str, direction: str) -> np.ndarray:
@@ -327,7 +330,7 @@ def _edge_scores(s: Setting, eap: SimpleNamespace) -> list[Row]:
     found: dict[str, list[tuple[Any, Any]]] = {}
     for pair in s.pairs:
         ours = {
-            method: interp.edge_scores(s.model, alone(pair), method=method, steps=STEPS).scores
+            method: interp.edge_attribution(s.model, alone(pair), method=method, steps=STEPS).scores
             for method in EDGE_SCORES
         }
         theirs = _their_scores(s, eap, pair, "get_scores_eap")
@@ -345,7 +348,7 @@ def _edge_scores(s: Setting, eap: SimpleNamespace) -> list[Row]:
         method, _, how = key.partition(", ")
         how = how or (f"{STEPS} steps" if "ig" in method else "")
         theirs_name = f"`{EDGE_SCORES[method]}`" + (f", {how}" if how else "")
-        rows.append(Row.of(theirs_name, f"`edge_scores(method={method!r})`", values))
+        rows.append(Row.of(theirs_name, f"`edge_attribution(method={method!r})`", values))
     return rows
 
 
@@ -355,7 +358,7 @@ def _circuits(s: Setting, eap: SimpleNamespace) -> list[Row]:
     values: dict[str, list[tuple[Any, Any]]] = {"patching": [], "zero": [], "zero, positions": []}
     for pair in s.pairs:
         dataset = alone(pair)
-        scored = interp.edge_scores(s.model, dataset, method="eap").scored
+        scored = interp.edge_attribution(s.model, dataset, method="eap").scored
         graph = eap.Graph.from_model(s.hooked)
         for name, score in scored.scores.items():
             graph.edges[name].score = score

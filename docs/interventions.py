@@ -69,7 +69,7 @@ def steering() -> None:
             direction *= sae.W_dec[FEATURES[0]].norm() / direction.norm()
             ways[f"random direction {seed}"] = {"direction": direction, "at": sae.address}
         for name, way in ways.items():
-            found = interp.steer(model, prompts, STRENGTHS, track=[UNKNOWN], n_tokens=0, **way)
+            found = interp.steering(model, prompts, STRENGTHS, track=[UNKNOWN], n_tokens=0, **way)
             said = [sum(rows[s][0] == UNKNOWN for rows in found.top) for s in range(len(STRENGTHS))]
             cells = zip(STRENGTHS, found.probabilities[..., 0].mean(0), said, found.kl.mean(0), strict=True)
             own = "" if found.activation is None else f", active at {np.mean(found.activation):.0f}"

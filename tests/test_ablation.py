@@ -14,7 +14,7 @@ from compiled import indirect_object_model, induction_model
 from conftest import run
 from interp import Edit
 from interp.errors import InputError, SiteError
-from interp.methods.ablation.ablation import KINDS, AblationResult, ablate
+from interp.methods.ablation.ablation import KINDS, AblationResult, ablation
 from interp.methods.common.components import Component, find_sets
 from interp.results import read_result
 from interp.tasks.base import Pair, PairDataset
@@ -60,7 +60,7 @@ def logit_diff(model: interp.Model, pair: Pair, edits: list[Edit], prompt: tuple
 def test_planted_heads_and_no_others_matter(make: Any, family: Family) -> None:
     truth, model = planted(make, family)
     # Mean over two templates: in each, prompts of many fillers and names.
-    result = ablate(model, as_dataset(truth, 12), kinds=("zero", "mean", "resample"))
+    result = ablation(model, as_dataset(truth, 12), kinds=("zero", "mean", "resample"))
     heads = np.array(list(truth.heads.values()))
     n_heads = model.arch.n_heads
     matters = np.zeros(len(result.sets), dtype=bool)
@@ -78,7 +78,7 @@ def test_planted_heads_and_no_others_matter(make: Any, family: Family) -> None:
 def test_sets_of_planted_heads(family: Family) -> None:
     """Without both movers nothing is left, while without the mover alone the negative one remains."""
     truth, model = planted(indirect_object_model, family)
-    result = ablate(model, as_dataset(truth, 6), ["2.1", "2.3", ["2.1", "2.3"]], kinds="zero")
+    result = ablation(model, as_dataset(truth, 6), ["2.1", "2.3", ["2.1", "2.3"]], kinds="zero")
     mover, negative, both = result.after[0] / result.before
     assert mover == pytest.approx(-1 / 3, abs=0.02)  # -0.25 of 1 - 0.25
     assert negative == pytest.approx(4 / 3, abs=0.02)
@@ -94,7 +94,7 @@ def test_nothing_and_everything(load: Any, own: PairDataset, name: str) -> None:
     model = load(name)
     layers = range(model.arch.n_layers)
     everything = ["input", *(f"a{n}" for n in layers), *(f"m{n}" for n in layers)]
-    result = ablate(model, own, [[], everything, " + ".join(everything[1:])], kinds=("zero", "resample"))
+    result = ablation(model, own, [[], everything, " + ".join(everything[1:])], kinds=("zero", "resample"))
     np.testing.assert_array_equal(result.after_by_prompt[:, 0], [result.before_by_prompt] * 2)
     corrupted = [logit_diff(model, pair, [], pair.corrupted) for pair in own]
     np.testing.assert_allclose(result.after_by_prompt[1, 1], corrupted, atol=1e-4)
@@ -108,7 +108,7 @@ def test_nothing_and_everything(load: Any, own: PairDataset, name: str) -> None:
 @pytest.mark.parametrize("name", TINY)
 def test_a_layer_ablated_to_zero_is_skipped(load: Any, own: PairDataset, name: str) -> None:
     model = load(name)
-    result = ablate(model, own[:2], ["l1", "l0 + l1"], kinds="zero")
+    result = ablation(model, own[:2], ["l1", "l0 + l1"], kinds="zero")
     for i, pair in enumerate(own[:2]):
         stream = model.run_with_cache([pair.clean], [("resid_pre", 0), ("resid_pre", 1)])
         skipped = logit_diff(model, pair, [Edit.set("resid_post", 1, value=stream["resid_pre", 1])])
@@ -125,7 +125,7 @@ def test_a_layer_ablated_to_zero_is_skipped(load: Any, own: PairDataset, name: s
 def test_means_by_hand(load: Any, own: PairDataset, name: str, reference: str) -> None:
     model = load(name)
     what = ["a1.h2", "m0@END", "m1.n5"]
-    result = ablate(model, own, what, kinds=("mean", "mean_by_template"), reference=reference)  # type: ignore[arg-type]
+    result = ablation(model, own, what, kinds=("mean", "mean_by_template"), reference=reference)  # type: ignore[arg-type]
     z, out, act = [], [], []
     for pair in own:
         cache = model.run_with_cache([getattr(pair, reference)], [("z", 1), ("mlp_out", 0), ("mlp_act", 1)])
@@ -158,17 +158,17 @@ def test_means_by_hand(load: Any, own: PairDataset, name: str, reference: str) -
 def test_mean_by_position_is_that_of_one_template(load: Any, own: PairDataset) -> None:
     model = load("tiny-gpt2")
     same = own.where(length=7)
-    result = ablate(model, same, "heads", kinds=("mean_by_position", "mean_by_template", "mean"))
+    result = ablation(model, same, "heads", kinds=("mean_by_position", "mean_by_template", "mean"))
     np.testing.assert_allclose(result.after[0], result.after[1], atol=1e-6)
     assert not np.allclose(result.after[0], result.after[2], atol=1e-6)
     with pytest.raises(InputError, match="5, 7 tokens"):
-        ablate(model, own, "heads", kinds="mean_by_position")
+        ablation(model, own, "heads", kinds="mean_by_position")
 
 
 @pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-qwen3"])
 def test_resampling_from_the_own_corrupted_prompt(load: Any, own: PairDataset, name: str) -> None:
     model = load(name)
-    result = ablate(model, own[:3], ["a1.h0", "m1@S", "input@S", "m0.n3"], kinds="resample")
+    result = ablation(model, own[:3], ["a1.h0", "m1@S", "input@S", "m0.n3"], kinds="resample")
     for i, pair in enumerate(own[:3]):
         sites = [("z", 1), ("mlp_out", 1), ("resid_pre", 0), ("mlp_act", 0)]
         other = model.run_with_cache([pair.corrupted], sites)
@@ -188,7 +188,7 @@ def test_resampling_from_other_clean_prompts(load: Any, own: PairDataset) -> Non
     """Everything replaced by that of another prompt: the values are another prompt's, each once a length."""
     model = load("tiny-gpt2")
     everything = ["input", *(f"{kind}{n}" for n in range(model.arch.n_layers) for kind in "am")]
-    result = ablate(model, own, [everything], kinds="resample", reference="clean", seed=3)
+    result = ablation(model, own, [everything], kinds="resample", reference="clean", seed=3)
     values = [logit_diff(model, pair, []) for pair in own]
     for length in (5, 7):
         rows = [i for i, pair in enumerate(own) if len(pair) == length]
@@ -196,19 +196,19 @@ def test_resampling_from_other_clean_prompts(load: Any, own: PairDataset) -> Non
         np.testing.assert_allclose(sorted(after), sorted(values[i] for i in rows), atol=1e-4)
         assert all(abs(a - values[i]) > 1e-3 for a, i in zip(after, rows, strict=True))
     with pytest.raises(InputError, match="no other clean prompt of 7 tokens"):
-        ablate(model, own[:2], "heads", kinds="resample", reference="clean")
+        ablation(model, own[:2], "heads", kinds="resample", reference="clean")
 
 
 def test_noise_is_seeded_and_of_the_activations_size(load: Any, own: PairDataset) -> None:
     model = load("tiny-gpt2")
-    alone = ablate(model, own, ["m1"], kinds="noise", seed=5)
-    beside = ablate(model, own, ["a0.h1", "m1"], kinds=("zero", "noise"), seed=5)
+    alone = ablation(model, own, ["m1"], kinds="noise", seed=5)
+    beside = ablation(model, own, ["a0.h1", "m1"], kinds=("zero", "noise"), seed=5)
     np.testing.assert_allclose(alone.after_by_prompt[0, 0], beside.after_by_prompt[1, 1], atol=1e-5)
-    other = ablate(model, own, ["m1"], kinds="noise", seed=6)
+    other = ablation(model, own, ["m1"], kinds="noise", seed=6)
     assert not np.allclose(alone.after, other.after)
     # Noise in what the logits read: its spread is what the standard deviations give.
     many = PairDataset(name="own", pairs=own.pairs * 60)
-    spread = ablate(model, many, ["m1.n4"], kinds="noise").after_by_prompt[0, 0]
+    spread = ablation(model, many, ["m1.n4"], kinds="noise").after_by_prompt[0, 0]
     outs = torch.cat([model.run_with_cache([p.corrupted], [("mlp_act", 1)])["mlp_act", 1][0] for p in own])
     std = float(outs[:, 4].std(unbiased=False))
     for i, pair in enumerate(own):
@@ -230,7 +230,7 @@ def test_neurons_in_a_set_leave_the_others_free(load: Any, own: PairDataset) -> 
     """A neuron behind a head that is knocked out too: the other neurons answer to what the head did."""
     model = load("tiny-gpt2")
     pair = own[0]
-    result = ablate(model, own[:1], ["a0.h1 + m0.n2 + m0.n7"], kinds="zero")
+    result = ablation(model, own[:1], ["a0.h1 + m0.n2 + m0.n7"], kinds="zero")
     head = Edit.zero("z", 0, heads=1)
     act = model.run_with_cache([pair.clean], [("mlp_act", 0)], [head])["mlp_act", 0].clone()
     act[..., [2, 7]] = 0
@@ -243,7 +243,7 @@ def test_branches_give_what_plain_passes_do(load: Any, own: PairDataset, name: s
     model = load(name)
     what = ["heads", "layers", "positions", "a0@END + m1.n3 + 1.1"]
     kinds = tuple(k for k in KINDS if k != "mean_by_position")
-    fast, plain = (ablate(model, own[:4], what, kinds=kinds, exact=e) for e in ("auto", True))
+    fast, plain = (ablation(model, own[:4], what, kinds=kinds, exact=e) for e in ("auto", True))
     assert (fast.path, plain.path) == ("branching", "plain")
     np.testing.assert_allclose(fast.after_by_prompt, plain.after_by_prompt, atol=1e-4)
     np.testing.assert_allclose(fast.change, (fast.after - fast.before), atol=1e-12)
@@ -252,7 +252,7 @@ def test_branches_give_what_plain_passes_do(load: Any, own: PairDataset, name: s
 @pytest.mark.parametrize("metric", ["prob", "kl"])
 def test_other_metrics(load: Any, own: PairDataset, metric: str) -> None:
     model = load("tiny-gpt2")
-    result = ablate(model, own[:2], ["m1"], kinds="zero", metric=metric)  # type: ignore[arg-type]
+    result = ablation(model, own[:2], ["m1"], kinds="zero", metric=metric)  # type: ignore[arg-type]
     for i, pair in enumerate(own[:2]):
         clean, without = (
             model.forward([pair.clean], edits)[0, -1].double().log_softmax(-1)
@@ -292,12 +292,12 @@ def test_what_is_refused(load: Any, own: PairDataset) -> None:
         "a0+a1", [], ["a0.h1", "0.1"], [["a0", "a0"]], [["l0", "m0"]], [["a0.h1", "a0.h1@END"]], [[3]],
     ):  # fmt: skip
         with pytest.raises(InputError):
-            ablate(model, own, wrong)  # type: ignore[arg-type]
+            ablation(model, own, wrong)  # type: ignore[arg-type]
     for options in ({"kinds": "zeros"}, {"kinds": []}, {"kinds": ["zero", "zero"]}, {"reference": "none"}):
         with pytest.raises(InputError):
-            ablate(model, own, **options)  # type: ignore[arg-type]
+            ablation(model, own, **options)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="alone of the template"):
-        ablate(model, own[:2], kinds="mean_by_template")
+        ablation(model, own[:2], kinds="mean_by_template")
     with pytest.raises(InputError, match="no roles"):
         find_sets(model, "positions", ())
 
@@ -307,7 +307,7 @@ def test_nnsight_ablates_too(load: Any) -> None:
     ours, theirs = load("demo-gpt2"), load("demo-gpt2", "nnsight")
     dataset = indirect_objects(ours, n=2)
     what = ["a0.h5", "m2", "l3", "m1.n7", "input@S2"]
-    a, b = (ablate(m, dataset, what, kinds=("zero", "mean", "resample")) for m in (ours, theirs))
+    a, b = (ablation(m, dataset, what, kinds=("zero", "mean", "resample")) for m in (ours, theirs))
     np.testing.assert_allclose(a.after, b.after, atol=1e-3)
 
 
@@ -318,8 +318,8 @@ def test_a_model_without_one_mlp_says_so() -> None:
     pair = Pair(clean=(5, 6, 7), corrupted=(5, 6, 8), answer=1, foil=2)
     dataset = PairDataset(name="own", pairs=(pair,))
     with pytest.raises(SiteError, match="mixture of experts"):
-        ablate(model, dataset, "m0.neurons")
-    assert ablate(model, dataset, "mlps", kinds="zero").after.shape == (1, model.arch.n_layers)
+        ablation(model, dataset, "m0.neurons")
+    assert ablation(model, dataset, "mlps", kinds="zero").after.shape == (1, model.arch.n_layers)
 
 
 # ---- the demo models, and the command line ----
@@ -328,7 +328,7 @@ def test_a_model_without_one_mlp_says_so() -> None:
 def test_kinds_disagree_on_a_demo_model(load: Any) -> None:
     """demo-gpt2 needs what head 0.0 always writes, while what that says of a prompt hardly counts."""
     model = load("demo-gpt2")
-    result = ablate(model, indirect_objects(model, n=6), ["a0.h0", "a0.h5"])
+    result = ablation(model, indirect_objects(model, n=6), ["a0.h0", "a0.h5"])
     zero, resample = result.changes("zero"), result.changes("resample")
     assert zero["a0.h0"] < -3 < -1 < resample["a0.h0"]
     assert zero["a0.h5"] < -3 > resample["a0.h5"]

@@ -22,7 +22,7 @@ needs_streamlit = pytest.mark.skipif(
 )
 EXAMPLE = circuit_map.EXAMPLES[0][1]
 HEADS = ("0.5", "3.1")
-KNOCK_OUT = circuit_map.KnockOut(EXAMPLE["prompt"], HEADS, " Mary", " John")
+KNOCK_OUT = circuit_map.HeadAblation(EXAMPLE["prompt"], HEADS, " Mary", " John")
 
 
 def test_a_click_picks_a_head_and_another_leaves_it():
@@ -86,7 +86,7 @@ def test_the_circuit_file_reads_back_and_runs(load, name, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     words = shlex.split(circuit_map.circuit_command(name))
     assert run(*words[1:], "--set", "n=4", "--set", "n_random=1", "--tag", "t") == 0, capsys.readouterr().err
-    assert (tmp_path / "outputs" / "circuit" / "t" / "result.json").exists()
+    assert (tmp_path / "outputs" / "faithfulness" / "t" / "result.json").exists()
 
 
 def test_heads_of_other_circuits_are_found(load):
@@ -131,7 +131,7 @@ def test_an_empty_circuit_has_nothing_to_pick(load):
 def test_the_examples_are_answered(load, name, example):
     model, values = load(name), example[1]
     probs = model.forward(values["prompt"])[0, -1].softmax(-1)
-    asked = circuit_map.KnockOut.typed(**values)
+    asked = circuit_map.HeadAblation.typed(**values)
     assert float(probs[model.to_single_token(asked.answer)]) > 0.9
     assert model.to_single_token(asked.foil)
     find_heads(model.arch, circuit_map.picked(values["heads"]))
@@ -160,7 +160,7 @@ def test_the_page_shows_maps_and_what_is_lost(app, model):
     assert not app.error
     assert "Induction (spread evenly" in texts(app)
     assert "What does the model lose without head 0.5?" in texts(app)
-    assert f"interp run knock_out --model {model}" in texts(app)
+    assert f"interp run head_ablation --model {model}" in texts(app)
     app.text_input(key="heads").set_value("0.2,3.1").run()
     assert not app.error
     assert "heads 0.2 and 3.1" in texts(app)

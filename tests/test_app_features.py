@@ -161,7 +161,7 @@ def same(one, other):
 def test_the_sae_that_goes_with_a_model():
     assert features.own_sae("demo-qwen3") == "demo-qwen3"
     assert features.own_sae("gpt2").startswith("jbloom/")
-    with pytest.raises(InputError, match="sae_train"):
+    with pytest.raises(InputError, match="train_sae"):
         features.own_sae("somewhere/else")
 
 

@@ -40,7 +40,7 @@ def test_the_map_and_what_the_three_runs_say(app, model, part):
     shown = said(app)
     assert f"Recovery at {trace.PARTS[part][0]}, by layer and" in shown
     assert "they differ at position" in shown
-    assert f"interp run patch_sweep --model {model}" in shown
+    assert f"interp run activation_patching --model {model}" in shown
     for heading in ("clean says", "corrupted says", "patched says"):
         assert heading in shown
 

@@ -19,7 +19,7 @@ from browser import FRANCE, JAPAN, box, cell, choose, lens, recovery, settled
 from interp.app.views import circuit_map, contrast, explore, features, trace
 from interp.figures.engine.notation import probability, show_token
 from interp.figures.views import contrast as presentation
-from interp.figures.views import head_ablation as knock_out
+from interp.figures.views import head_ablation as head_ablation
 
 DEMOS = ["demo-gpt2", "demo-qwen3"]
 
@@ -135,8 +135,8 @@ def test_heads_are_picked_ablated_and_taken_along(visit, expect, load, tmp_path)
     expect(picked).to_have_value("2.3,2.4,2.5")
     scores.get_by_role("gridcell", name=re.compile("layer 2, head 4,")).click()
     expect(picked).to_have_value("2.3,2.5")
-    question = circuit_map.KnockOut(" Mary Tom Paul Anna Mary Tom Paul", ("2.3", "2.5"), " Anna", " Tom")
-    said = knock_out.verdict(question(load("demo-gpt2")))
+    question = circuit_map.HeadAblation(" Mary Tom Paul Anna Mary Tom Paul", ("2.3", "2.5"), " Anna", " Tom")
+    said = head_ablation.verdict(question(load("demo-gpt2")))
     expect(page.get_by_text(said)).to_be_visible()
     for name in ("Head 2.3", "Head 2.5"):
         expect(page.get_by_role("grid", name=name)).to_have_count(1)

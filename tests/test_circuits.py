@@ -14,9 +14,9 @@ from conftest import run
 from edges_by_hand import exact_effects
 from interp.errors import DegeneratePairError, InputError, SiteError
 from interp.methods.attribution.patching_vs_attribution import patching_vs_attribution
-from interp.methods.circuits.completeness import circuit_parts
+from interp.methods.circuits.completeness import completeness
 from interp.methods.circuits.faithfulness import faithfulness
-from interp.methods.circuits.faithfulness_curve import FRACTIONS, area, size_curve
+from interp.methods.circuits.faithfulness_curve import FRACTIONS, area, faithfulness_curve
 from interp.methods.circuits.files import read_circuit, write_circuit
 from interp.methods.circuits.runs import ABLATIONS, circuit_values
 from interp.methods.common.circuit import Circuit
@@ -217,7 +217,7 @@ def test_a_planted_circuit_is_faithful_and_random_ones_are_not(case, level):
 def test_a_planted_circuit_is_complete_and_minimal_and_a_larger_one_is_not_minimal(case, level):
     model, pairs, nodes, edges = case
     circuit = nodes if level == "node" else edges
-    result = circuit_parts(model, pairs[:3], circuit, n_random=2, n_greedy=1)
+    result = completeness(model, pairs[:3], circuit, n_random=2, n_greedy=1)
     span = result.full_value - result.empty_value
     assert result.incompleteness.max() < 0.02 * span
     assert result.minimality.min() > 0.2 * span
@@ -225,7 +225,7 @@ def test_a_planted_circuit_is_complete_and_minimal_and_a_larger_one_is_not_minim
     if level == "edge":
         return
     useless = next(name for name in circuit.candidates if name[0] == "a" and name not in circuit.members)
-    larger = circuit_parts(model, pairs[:3], circuit.union([useless]), n_random=0, n_greedy=0)
+    larger = completeness(model, pairs[:3], circuit.union([useless]), n_random=0, n_greedy=0)
     scores = dict(zip(larger.circuit, larger.minimality, strict=True))
     assert scores[useless] < 0.01 * span
 
@@ -237,12 +237,12 @@ def test_an_incomplete_circuit_is_found_out():
     pairs = planted_pairs(planted, 4)
     heads = [place for name, place in planted.heads.items() if name != "negative_mover"]
     groups = {"mover": [planted.heads["name_mover"]]}
-    result = circuit_parts(model, pairs, Circuit.of(model, heads), groups=groups, n_random=0, n_greedy=0)
+    result = completeness(model, pairs, Circuit.of(model, heads), groups=groups, n_random=0, n_greedy=0)
     assert result.parts == ("nothing", "mover")
     span = result.full_value - result.empty_value
     assert result.incompleteness[1] > 0.1 * span
     with pytest.raises(InputError, match="not in the circuit"):
-        circuit_parts(model, pairs, Circuit.of(model, heads), groups={"x": ["0.1"]})
+        completeness(model, pairs, Circuit.of(model, heads), groups={"x": ["0.1"]})
 
 
 def test_kinds_of_ablation_stand_side_by_side(case):
@@ -295,7 +295,7 @@ def test_planted_scores_give_a_curve_that_reaches_one_with_the_planted_circuit(c
     scores = {name: 1.0 if name in circuit.members else 0.0 for name in circuit.candidates}
     scored = Circuit.of(model, [], level=level, scores=scores)
     share = (len(circuit) + 0.5) / len(circuit.candidates)
-    result = size_curve(model, pairs[:3], scored, fractions=(0.0, share, 1.0), n_random=3)
+    result = faithfulness_curve(model, pairs[:3], scored, fractions=(0.0, share, 1.0), n_random=3)
     assert result.sizes == (0, len(circuit), len(circuit.candidates))
     assert result.faithfulness == pytest.approx([0, 1, 1], abs=0.01)
     assert result.faithfulness[-1] == 1
@@ -312,7 +312,7 @@ def test_sizes_are_counted_as_mib_counts_them(load):
     model = load("tiny-gpt2")
     names = Circuit.of(model, [], level="edge").candidates
     scored = Circuit.of(model, [], level="edge", scores={n: float(i) for i, n in enumerate(names)})
-    result = size_curve(model, some_pairs(model), scored, n_random=0)
+    result = faithfulness_curve(model, some_pairs(model), scored, n_random=0)
     assert result.sizes == tuple(int(fraction * len(names)) for fraction in FRACTIONS)
     assert result.faithfulness[-1] == 1
     assert result.construction == "top"
@@ -320,13 +320,13 @@ def test_sizes_are_counted_as_mib_counts_them(load):
     def lowest(scored: Circuit, n: int, *, absolute: bool) -> Circuit:
         return scored.full.without(scored.top(len(names) - n, absolute=absolute).members)
 
-    other = size_curve(model, some_pairs(model), scored, build=lowest, n_random=0)
+    other = faithfulness_curve(model, some_pairs(model), scored, build=lowest, n_random=0)
     assert other.construction == "lowest"
     assert other.faithfulness[-2] != result.faithfulness[-2]
     with pytest.raises(InputError, match="no scores"):
-        size_curve(model, some_pairs(model), Circuit.of(model, []))
+        faithfulness_curve(model, some_pairs(model), Circuit.of(model, []))
     with pytest.raises(InputError, match="must grow"):
-        size_curve(model, some_pairs(model), scored, fractions=(0.5, 0.1, 1))
+        faithfulness_curve(model, some_pairs(model), scored, fractions=(0.5, 0.1, 1))
 
 
 def test_the_top_of_scores():
@@ -552,11 +552,11 @@ def test_experiments_run_from_the_command_line(load, tmp_path):
     write_circuit(scored, tmp_path / "edges.json", model)
     few = ("--set", "n=3", "--out", tmp_path, "--tag", "a")
     file = ("--set", f"circuit={tmp_path / 'edges.json'}")
-    assert run("run", "circuit", "--set", "n_random=1", *few) == 0
-    assert run("run", "circuit_parts", "--set", "n_random=1", "--set", "n_greedy=0", *few) == 0
-    assert run("run", "size_curve", *file, "--set", "n_random=1", *few) == 0
+    assert run("run", "faithfulness", "--set", "n_random=1", *few) == 0
+    assert run("run", "completeness", "--set", "n_random=1", "--set", "n_greedy=0", *few) == 0
+    assert run("run", "faithfulness_curve", *file, "--set", "n_random=1", *few) == 0
     assert run("run", "patching_vs_attribution", *few) == 0
-    for name in ("circuit", "circuit_parts", "size_curve", "patching_vs_attribution"):
+    for name in ("faithfulness", "completeness", "faithfulness_curve", "patching_vs_attribution"):
         assert (tmp_path / name / "a" / "result.json").exists()
         assert list((tmp_path / name / "a").glob("*.html"))
 

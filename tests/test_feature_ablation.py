@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from interp import ablate_features, feature_edit, make_dataset
+from interp import feature_ablation, feature_edit, make_dataset
 from interp.errors import InputError
 from interp.methods.features.feature_ablation import NEAREST, _as_active
 from interp.results import read_result
@@ -31,7 +31,9 @@ def without(model, sae, ids, features):
 def test_every_number_is_that_of_plain_runs(asked):
     model, sae, text = asked
     dataset, other = make_dataset("facts", model, n=6), make_dataset("indirect_objects", model, n=2)
-    found = ablate_features(model, sae, dataset, text, others=[other], sizes=[1, 3], n_random=2, batch_size=2)
+    found = feature_ablation(
+        model, sae, dataset, text, others=[other], sizes=[1, 3], n_random=2, batch_size=2
+    )
     assert (found.tasks, found.sizes) == (("facts", "indirect_objects"), (0, 1, 3))
     assert (found.n_chosen_on, found.n_prompts) == (3, (3, 2))
     for size, k in enumerate(found.sizes):
@@ -57,7 +59,7 @@ def test_every_number_is_that_of_plain_runs(asked):
 def test_the_chosen_are_those_that_the_task_loses_most_without(asked):
     model, sae, text = asked
     dataset = make_dataset("facts", model, n=2)
-    found = ablate_features(model, sae, dataset, text, sizes=[2], n_random=1)
+    found = feature_ablation(model, sae, dataset, text, sizes=[2], n_random=1)
     by_half = []
     for pair in dataset:
         alone = []
@@ -91,4 +93,4 @@ def test_what_cannot_be_asked_is_refused(asked):
         (dataset, [[1, 2, 3], [1, 2, 3, 4]], {}, "one length"),
     ):
         with pytest.raises(InputError, match=said):
-            ablate_features(model, sae, data, given, **options)
+            feature_ablation(model, sae, data, given, **options)

@@ -306,7 +306,7 @@ def test_what_the_heads_of_the_demo_models_do(load: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "keys"),
     [
-        ("attention", ["heads=[[4,2],[1,1]]"]),
+        ("attention_patterns", ["heads=[[4,2],[1,1]]"]),
         ("attention_by_role", ["n=4"]),
         ("head_scores", ["n=2", "length=6"]),
         ("copying_scores", ["n=4"]),

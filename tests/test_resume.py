@@ -16,7 +16,7 @@ import pytest
 
 import interp
 from interp.errors import RunError
-from interp.methods.patching import activation_patching as patch_sweep
+from interp.methods.patching import activation_patching as activation_patching
 from interp.models.base import Model
 
 Load = Callable[..., Model]
@@ -32,7 +32,7 @@ PAIRS: dict[str, Any] = {
 def stopped_after(n: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let exact sweeps be interrupted at the n-th; the list grows by one for each that began."""
     begun: list[int] = []
-    real = patch_sweep._exact
+    real = activation_patching._exact
 
     def exact(*arguments: Any) -> Any:
         begun.append(len(begun))
@@ -40,7 +40,7 @@ def stopped_after(n: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(patch_sweep, "_exact", exact)
+    monkeypatch.setattr(activation_patching, "_exact", exact)
     return begun
 
 
@@ -48,18 +48,18 @@ def test_it_goes_on_from_where_it_was_stopped(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load("demo-gpt2")
-    whole = interp.patch_sweep(model, **PAIRS)
+    whole = interp.activation_patching(model, **PAIRS)
     with monkeypatch.context() as patched, interp.resuming(tmp_path / "parts"):
         stopped_after(2, patched)
         with pytest.raises(KeyboardInterrupt):
-            interp.patch_sweep(model, **PAIRS)
+            interp.activation_patching(model, **PAIRS)
     with monkeypatch.context() as patched, interp.resuming(tmp_path / "parts"):
         begun = stopped_after(9, patched)
-        found = interp.patch_sweep(model, **PAIRS)
+        found = interp.activation_patching(model, **PAIRS)
         assert len(begun) == 1, "two of the three pairs were there"
         assert found.path == "branching"
         np.testing.assert_array_equal(found.by_pair, whole.by_pair)
-        interp.patch_sweep(model, **PAIRS, direction="noising")
+        interp.activation_patching(model, **PAIRS, direction="noising")
         assert len(begun) == 4, "another question"
     assert not list((tmp_path / "parts").glob("*.unfinished"))
 
@@ -70,10 +70,10 @@ def test_other_weights_are_another_question(load: Load, tmp_path: Path) -> None:
 
     model = interp.load_model("demo-gpt2", device="cpu")
     with interp.resuming(tmp_path):
-        before = interp.patch_sweep(model, **PAIRS)
+        before = interp.activation_patching(model, **PAIRS)
         with torch.no_grad():
             model.hf_model.transformer.h[3].ln_2.weight.mul_(0.9)  # type: ignore[union-attr, operator]
-        after = interp.patch_sweep(model, **PAIRS)
+        after = interp.activation_patching(model, **PAIRS)
     assert len(list(tmp_path.glob("*.npz"))) == 6
     assert np.abs(before.by_pair - after.by_pair).max() > 1e-3
 
@@ -81,17 +81,17 @@ def test_other_weights_are_another_question(load: Load, tmp_path: Path) -> None:
 def test_a_damaged_part_is_computed_again(load: Load, tmp_path: Path) -> None:
     model = load("demo-gpt2")
     with interp.resuming(tmp_path):
-        before = interp.patch_sweep(model, **PAIRS)
+        before = interp.activation_patching(model, **PAIRS)
         for part in tmp_path.glob("*.npz"):
             part.write_bytes(part.read_bytes()[:50])
-        after = interp.patch_sweep(model, **PAIRS)
+        after = interp.activation_patching(model, **PAIRS)
     np.testing.assert_array_equal(before.by_pair, after.by_pair)
 
 
 def test_a_place_that_cannot_be_written_is_said(load: Load, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with interp.resuming(tmp_path / "file" / "parts"), pytest.raises(RunError, match="choose another"):
-        interp.patch_sweep(load("demo-gpt2"), **PAIRS)
+        interp.activation_patching(load("demo-gpt2"), **PAIRS)
 
 
 def test_ctrl_c_on_the_command_line_and_the_same_again(tmp_path: Path) -> None:
@@ -108,8 +108,18 @@ def test_ctrl_c_on_the_command_line_and_the_same_again(tmp_path: Path) -> None:
         "self_check": False,
     }
     (tmp_path / "many.yaml").write_text(json.dumps(config))
-    command = [sys.executable, "-m", "interp", "run", "patch_sweep", "--config", "many.yaml", "--tag", "many"]
-    parts = tmp_path / "outputs" / "patch_sweep" / ".many.parts"
+    command = [
+        sys.executable,
+        "-m",
+        "interp",
+        "run",
+        "activation_patching",
+        "--config",
+        "many.yaml",
+        "--tag",
+        "many",
+    ]
+    parts = tmp_path / "outputs" / "activation_patching" / ".many.parts"
 
     def heed() -> None:  # where the tests run in the background, Ctrl-C is ignored, which is inherited
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -25,28 +25,35 @@ MODELS = ["demo-gpt2", "demo-qwen3"]
 #: reads an SAE is given one (tests/test_feature_reading.py).
 SMALL = {
     "ablation": ["n=4"],
-    "attention": [],
+    "attention_patterns": [],
     "attention_by_role": ["n=4"],
-    "circuit": ["n=4", "n_random=1", 'compare=["mean"]'],
-    "circuit_parts": ["n=4", 'circuit=["a0","m0"]', "n_random=1", "n_greedy=0", 'groups={"first":["a0.h5"]}'],
+    "faithfulness": ["n=4", "n_random=1", 'compare=["mean"]'],
+    "completeness": ["n=4", 'circuit=["a0","m0"]', "n_random=1", "n_greedy=0", 'groups={"first":["a0.h5"]}'],
     "contrast": [],
     "copying_scores": ["n=4"],
     "direct_logit_attribution": [],
-    "discovery": ["n=2", "method=eap", "n_members=20"],
+    "circuit_discovery": ["n=2", "method=eap", "n_members=20"],
     "head_scores": ["n=2"],
-    "knock_out": ["n_random=1", "n_reference=2", "n_texts=1"],
+    "head_ablation": ["n_random=1", "n_reference=2", "n_texts=1"],
     "ioi": [
         "n=8",
         'templates=["Then, [A] and [B] went to the [PLACE]. [S] gave a [OBJECT] to"]',
         "n_random=1",
     ],
-    "patch_sweep": [],
+    "activation_patching": [],
     "patching_vs_attribution": ["n=4"],
     "path_patching": ["n=2"],
-    "sae_train": ["training=8", "held_out=2", "length=64", "steps=4", "batch_size=128", "expansion=1"],
-    "size_curve": ["n=2", "method=eap", "n_random=1", "options={}"],
+    "train_sae": ["training=8", "held_out=2", "length=64", "steps=4", "batch_size=128", "expansion=1"],
+    "faithfulness_curve": ["n=2", "method=eap", "n_random=1", "options={}"],
 }
-TRAINED = {"train_tuned_lens", "tuned_lens", "sae_ablation", "sae_effects", "sae_features", "sae_steering"}
+TRAINED = {
+    "train_tuned_lens",
+    "tuned_lens",
+    "feature_ablation",
+    "feature_effects",
+    "sae_features",
+    "steering",
+}
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*/*.yaml"))
 
 

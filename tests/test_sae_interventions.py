@@ -14,16 +14,16 @@ from test_saes import make
 
 #: Each experiment, made small.
 SMALL = {
-    "sae_ablation": [
+    "feature_ablation": [
         ["n=4", "sizes=[1,3]", "sequences=2", "length=16"],
         ["task=facts", "n=4", "others=[]", "sizes=[2]", "n_random=1", "sequences=2", "length=16"],
     ],
-    "sae_effects": [
+    "feature_effects": [
         ["steps=1"],
         ["task=facts", "n=3", "steps=1", 'roles=["subject","END"]'],
         ["change=noising", "corrupted=The capital of Japan is", "steps=1"],
     ],
-    "sae_steering": [
+    "steering": [
         ["n_tokens=2", "strengths=[-10.0,0.0,10.0]", 'track=[" Paris"]'],
         [
             'prompts=["The capital of Japan is","Oh my"]',
@@ -63,7 +63,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(sae_folder, tmp_path, caps
     for setting, said in (
         (f"sae={tmp_path / 'none'}", "no SAE"),
         ("model=demo-qwen3", "another unembedding"),
-        ("feature=40", "no feature 40") if name == "sae_steering" else ("task=fact", "did you mean 'facts'"),
+        ("feature=40", "no feature 40") if name == "steering" else ("task=fact", "did you mean 'facts'"),
     ):
         given = [f"sae={sae_folder}", setting]
         arguments = [part for one in given for part in ("--set", one)]

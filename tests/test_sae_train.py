@@ -33,15 +33,15 @@ SMALL = ("training=24", "held_out=4", "length=64", "batch_size=128", "expansion=
 STORIES = ["The capital of France is Paris. " * 9, "The capital of Italy is Rome. " * 9]
 
 
-def sae_train(tmp_path: Path, *settings: str, tag: str = "x") -> int:
+def train_sae(tmp_path: Path, *settings: str, tag: str = "x") -> int:
     arguments = ["--set", *SMALL, *settings, "--tag", tag, "--out", tmp_path]
-    return run("run", "sae_train", *arguments)
+    return run("run", "train_sae", *arguments)
 
 
 def test_what_is_kept_is_what_was_measured(load, tmp_path):
     folder = tmp_path / "sae"
-    assert sae_train(tmp_path, "steps=30", f"save_to={folder}", "save_dtype=float16") == 0
-    result = read_run(tmp_path / "sae_train" / "x").result
+    assert train_sae(tmp_path, "steps=30", f"save_to={folder}", "save_dtype=float16") == 0
+    result = read_run(tmp_path / "train_sae" / "x").result
     assert result.explained_variance > 0.3
     assert result.excluded == "the first position of each sequence and padding"
     assert result.losses.shape == (30, len(result.loss_names))
@@ -57,10 +57,10 @@ def test_what_is_kept_is_what_was_measured(load, tmp_path):
 
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
     settings = ("steps=60", "silent_after=5", f"save_to={tmp_path / 'sae'}")
-    command = [sys.executable, "-m", "interp", "run", "sae_train", "--set", *SMALL, *settings]
+    command = [sys.executable, "-m", "interp", "run", "train_sae", "--set", *SMALL, *settings]
     command += ["--tag", "x", "--out", str(tmp_path)]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    parts = tmp_path / "sae_train" / ".x.parts"
+    parts = tmp_path / "train_sae" / ".x.parts"
     while len(list(parts.glob("*.npz"))) < 3:
         assert killed.poll() is None, "it ended before it could be killed"
         time.sleep(0.005)
@@ -77,7 +77,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
                 break  # removed at the end
         time.sleep(0.01)
     assert again.returncode == 0, again.communicate()
-    assert sae_train(tmp_path, "steps=60", "silent_after=5", f"save_to={tmp_path / 'whole'}", tag="y") == 0
+    assert train_sae(tmp_path, "steps=60", "silent_after=5", f"save_to={tmp_path / 'whole'}", tag="y") == 0
     names = ("sae_weights.safetensors", "sparsity.safetensors", "cfg.json")
     for name in names:
         assert (tmp_path / "sae" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
@@ -107,10 +107,10 @@ def test_what_is_refused_in_a_sentence(tmp_path, capsys, settings, words):
     (tmp_path / "list.jsonl").write_text("[1]\n")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "cfg.json").write_text("{}")
-    assert sae_train(tmp_path, *(setting.format(tmp_path) for setting in settings)) == 2
+    assert train_sae(tmp_path, *(setting.format(tmp_path) for setting in settings)) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert words in said
-    assert not (tmp_path / "sae_train" / "x").exists()
+    assert not (tmp_path / "train_sae" / "x").exists()
 
 
 def test_text_of_every_kind_of_file_is_the_same(load, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from interp import feature_edit, steer
+from interp import feature_edit, steering
 from interp.errors import EditError, InputError, SiteError
 from interp.results import read_result
 from interp.saes.activations import Standard
@@ -23,7 +23,7 @@ def test_every_strength_is_a_run_of_its_own(load, op, positions):
     model = load("demo-qwen3")
     sae = make(model, "resid_post", 2, activation=Standard())
     asked = {"sae": sae, "feature": 7, "op": op, "positions": positions}
-    found = steer(model, PROMPTS, STRENGTHS, **asked, track=[" Paris", " store"], n_tokens=3, k=4)
+    found = steering(model, PROMPTS, STRENGTHS, **asked, track=[" Paris", " store"], n_tokens=3, k=4)
     for i, prompt in enumerate(PROMPTS):
         ids = model.to_tokens(prompt).row(0)
         plain = model.forward(prompt)[0, -1].double()
@@ -56,8 +56,8 @@ def test_a_feature_is_a_direction_where_nothing_is_normalised(load):
     """Adding to a feature adds its direction, on any backend."""
     model = load("demo-gpt2")
     sae = make(model, "resid_post", 2, activation=Standard())
-    a = steer(model, PROMPTS, STRENGTHS, sae=sae, feature=7, n_tokens=2)
-    b = steer(model, PROMPTS, STRENGTHS, direction=sae.W_dec[7], at=Address("resid_post", 2), n_tokens=2)
+    a = steering(model, PROMPTS, STRENGTHS, sae=sae, feature=7, n_tokens=2)
+    b = steering(model, PROMPTS, STRENGTHS, direction=sae.W_dec[7], at=Address("resid_post", 2), n_tokens=2)
     np.testing.assert_allclose(a.top_probabilities, b.top_probabilities, rtol=1e-3)
     assert (a.said, a.top) == (b.said, b.top)
     assert a.activation is not None
@@ -88,15 +88,15 @@ def test_what_cannot_be_steered_is_refused(load):
         ([1.0], {**by, "track": [" Paris is"]}, "token"),
     ):
         with pytest.raises(InputError, match=said):
-            steer(model, PROMPTS, strengths, **asked)
+            steering(model, PROMPTS, strengths, **asked)
     with pytest.raises(InputError, match="two tokens"):
-        steer(model, [[5]], [1.0], **by)
+        steering(model, [[5]], [1.0], **by)
     with pytest.raises(EditError, match="no feature 40"):
-        steer(model, PROMPTS, [1.0], sae=sae, feature=40)
+        steering(model, PROMPTS, [1.0], sae=sae, feature=40)
     with pytest.raises(EditError, match="broadcast"):
-        steer(model, PROMPTS, [1.0], direction=torch.ones(3), at=Address("resid_post", 2))
+        steering(model, PROMPTS, [1.0], direction=torch.ones(3), at=Address("resid_post", 2))
     for positions in ([9], [-9]):
         with pytest.raises(SiteError, match="out of range"):
-            steer(model, PROMPTS, [1.0], **by, positions=positions)
+            steering(model, PROMPTS, [1.0], **by, positions=positions)
     with pytest.raises(InputError, match="another unembedding"):
-        steer(load("demo-qwen3"), PROMPTS, [1.0], **by)
+        steering(load("demo-qwen3"), PROMPTS, [1.0], **by)

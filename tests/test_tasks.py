@@ -136,7 +136,7 @@ def test_every_pair_aligns_and_is_answered_by_the_demo_models(task: str, model: 
 
 def test_a_dataset_goes_into_a_sweep_as_it_is(model: Model) -> None:
     dataset = indirect_objects(model, n=2, corruption="swapped_subject", order="ABBA")
-    swept = interp.patch_sweep(
+    swept = interp.activation_patching(
         model,
         clean=dataset.clean,
         corrupted=dataset.corrupted,

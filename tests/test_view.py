@@ -42,7 +42,7 @@ from interp.figures.engine.view_figure import chart, figure_of
 from interp.figures.engine.view_html import fragment
 from interp.figures.engine.view_terminal import renderable
 from interp.figures.views import activation_patching as sweep_figures
-from interp.methods.patching.activation_patching import PatchSweepResult
+from interp.methods.patching.activation_patching import ActivationPatchingResult
 from interp.methods.patching.comparison import ComparedSweepResult
 from interp.results import read_result
 from interp.runs import read_run
@@ -434,7 +434,7 @@ def test_what_does_not_fit_together_is_refused(build, says):
 # --- the patch sweep ---
 
 
-def sweep(n_pairs: int = 1, shape: tuple[int, int] = (6, 6), **changes) -> PatchSweepResult:
+def sweep(n_pairs: int = 1, shape: tuple[int, int] = (6, 6), **changes) -> ActivationPatchingResult:
     by_pair = np.random.default_rng(n_pairs).normal(0.1, 0.2, (n_pairs, *shape))
     fields = {
         "provenance": PROVENANCE, "site": "z", "by": "head", "direction": "denoising", "method": "exact",
@@ -446,10 +446,10 @@ def sweep(n_pairs: int = 1, shape: tuple[int, int] = (6, 6), **changes) -> Patch
         "recovery": by_pair.mean(0), "low": by_pair.mean(0) - 0.05,
         "high": by_pair.mean(0) + 0.05, "by_pair": by_pair,
     }  # fmt: skip
-    return PatchSweepResult(**{**fields, **changes})
+    return ActivationPatchingResult(**{**fields, **changes})
 
 
-def told(result: PatchSweepResult, width: int = 100) -> str:
+def told(result: ActivationPatchingResult, width: int = 100) -> str:
     out = io.StringIO()
     Console(width=width, file=out, force_terminal=False).print(sweep_figures.table(result))
     return " ".join(out.getvalue().split())
@@ -522,32 +522,32 @@ def test_an_approximation_is_shown_beside_the_exact_sweep():
 )  # fmt: skip
 def test_a_run_from_the_command_line(tmp_path, capsys, arguments):
     sets = [part for text in arguments for part in ("--set", text)]
-    assert run("run", "patch_sweep", "--tag", "t", "--out", tmp_path, *sets) == 0
-    folder = tmp_path / "patch_sweep" / "t"
+    assert run("run", "activation_patching", "--tag", "t", "--out", tmp_path, *sets) == 0
+    folder = tmp_path / "activation_patching" / "t"
     assert {f.name for f in folder.iterdir()} == {
         "result.json",
         "config.yaml",
-        "patch_sweep.png",
+        "activation_patching.png",
         "report.html",
     }
     assert (folder / "report.html").stat().st_size < 500_000
-    picture = (folder / "patch_sweep.png").read_bytes()
+    picture = (folder / "activation_patching.png").read_bytes()
     assert run("show", folder, "--redraw") == 0
-    assert (folder / "patch_sweep.png").read_bytes() == picture
-    assert isinstance(read_run(folder).result, PatchSweepResult)
+    assert (folder / "activation_patching.png").read_bytes() == picture
+    assert isinstance(read_run(folder).result, ActivationPatchingResult)
     assert "Patching" in capsys.readouterr().out
 
 
 def test_an_exact_sweep_has_nothing_to_be_compared_with(tmp_path, capsys):
     arguments = ("--set", "compare_exact=true", "--out", tmp_path)
-    assert run("run", "patch_sweep", *arguments) == 2
+    assert run("run", "activation_patching", *arguments) == 2
     assert "attribution" in capsys.readouterr().err
 
 
 def test_a_run_is_shown_in_a_fresh_process(tmp_path):
     """In which no method has been imported, so that no kind of result is known yet."""
-    assert run("run", "patch_sweep", "--tag", "t", "--out", tmp_path) == 0
-    command = [sys.executable, "-m", "interp", "show", str(tmp_path / "patch_sweep" / "t")]
+    assert run("run", "activation_patching", "--tag", "t", "--out", tmp_path) == 0
+    command = [sys.executable, "-m", "interp", "show", str(tmp_path / "activation_patching" / "t")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "Patching" in done.stdout

@@ -4,6 +4,7 @@ The names below load on first use, so that ``import interp`` stays light (neithe
 transformers is imported until something needs them).
 """
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,8 @@ _HOME = {
     "write_sae": "interp.saes.files",
     "feature_edit": "interp.saes.edits",
     "feature_effects": "interp.methods.features.feature_effects",
-    "ablate_features": "interp.methods.features.feature_ablation",
-    "steer": "interp.methods.steering.steering",
+    "feature_ablation": "interp.methods.features.feature_ablation",
+    "steering": "interp.methods.steering.steering",
     "ioi": "interp.methods.studies.ioi",
     "Address": "interp.sites",
     "Edit": "interp.sites",
@@ -44,31 +45,31 @@ _HOME = {
     "load_model": "interp.models.registry",
     "logit_lens": "interp.methods.lens.logit_lens",
     "causal_tracing": "interp.methods.patching.causal_tracing",
-    "patch_sweep": "interp.methods.patching.activation_patching",
+    "activation_patching": "interp.methods.patching.activation_patching",
     "direct_logit_attribution": "interp.methods.attribution.direct_logit_attribution",
     "contrast": "interp.methods.lens.contrast",
     "TunedLens": "interp.methods.lens.tuned_lens",
     "tuned_lens": "interp.methods.lens.tuned_lens",
     "train_tuned_lens": "interp.methods.lens.train_tuned_lens",
     "measure_lens": "interp.methods.lens.train_tuned_lens",
-    "ablate": "interp.methods.ablation.ablation",
+    "ablation": "interp.methods.ablation.ablation",
     "attention_by_role": "interp.methods.heads.attention",
     "attention_patterns": "interp.methods.heads.attention",
     "copying_scores": "interp.methods.heads.copying_scores",
     "head_scores": "interp.methods.heads.head_scores",
-    "knock_out": "interp.methods.ablation.head_ablation",
+    "head_ablation": "interp.methods.ablation.head_ablation",
     "Circuit": "interp.methods.common.circuit",
     "read_circuit": "interp.methods.circuits.files",
     "write_circuit": "interp.methods.circuits.files",
     "faithfulness": "interp.methods.circuits.faithfulness",
-    "circuit_parts": "interp.methods.circuits.completeness",
-    "size_curve": "interp.methods.circuits.faithfulness_curve",
+    "completeness": "interp.methods.circuits.completeness",
+    "faithfulness_curve": "interp.methods.circuits.faithfulness_curve",
     "patching_vs_attribution": "interp.methods.attribution.patching_vs_attribution",
     "Graph": "interp.methods.common.graph",
-    "edge_scores": "interp.methods.attribution.edge_attribution",
-    "node_scores": "interp.methods.attribution.edge_attribution",
+    "edge_attribution": "interp.methods.attribution.edge_attribution",
+    "node_attribution": "interp.methods.attribution.edge_attribution",
     "path_patching": "interp.methods.patching.path_patching",
-    "discover": "interp.methods.circuits.circuit_discovery",
+    "circuit_discovery": "interp.methods.circuits.circuit_discovery",
     "InterpError": "interp.errors",
 }
 
@@ -89,26 +90,28 @@ __all__ = [
     "Tokens",
     "TunedLens",
     "__version__",
-    "ablate",
-    "ablate_features",
+    "ablation",
+    "activation_patching",
     "attention_by_role",
     "attention_patterns",
     "causal_tracing",
-    "circuit_parts",
+    "circuit_discovery",
+    "completeness",
     "contrast",
     "copying_scores",
     "direct_logit_attribution",
-    "discover",
-    "edge_scores",
+    "edge_attribution",
     "faithfulness",
+    "faithfulness_curve",
+    "feature_ablation",
     "feature_dashboard",
     "feature_edit",
     "feature_effects",
     "feature_profiles",
+    "head_ablation",
     "head_scores",
     "inspect_dataset",
     "ioi",
-    "knock_out",
     "label_features",
     "load_model",
     "load_sae",
@@ -116,8 +119,7 @@ __all__ = [
     "make_dataset",
     "measure_lens",
     "measure_sae",
-    "node_scores",
-    "patch_sweep",
+    "node_attribution",
     "patching_vs_attribution",
     "path_patching",
     "read_circuit",
@@ -126,8 +128,7 @@ __all__ = [
     "record_features",
     "resuming",
     "sae_features",
-    "size_curve",
-    "steer",
+    "steering",
     "train_sae",
     "train_tuned_lens",
     "tuned_lens",
@@ -139,19 +140,19 @@ __all__ = [
 if TYPE_CHECKING:
     from interp.errors import InterpError
     from interp.figures.dashboard.feature_dashboard import feature_dashboard
-    from interp.methods.ablation.ablation import ablate
-    from interp.methods.ablation.head_ablation import knock_out
+    from interp.methods.ablation.ablation import ablation
+    from interp.methods.ablation.head_ablation import head_ablation
     from interp.methods.attribution.direct_logit_attribution import direct_logit_attribution
-    from interp.methods.attribution.edge_attribution import edge_scores, node_scores
+    from interp.methods.attribution.edge_attribution import edge_attribution, node_attribution
     from interp.methods.attribution.patching_vs_attribution import patching_vs_attribution
-    from interp.methods.circuits.circuit_discovery import discover
-    from interp.methods.circuits.completeness import circuit_parts
+    from interp.methods.circuits.circuit_discovery import circuit_discovery
+    from interp.methods.circuits.completeness import completeness
     from interp.methods.circuits.faithfulness import faithfulness
-    from interp.methods.circuits.faithfulness_curve import size_curve
+    from interp.methods.circuits.faithfulness_curve import faithfulness_curve
     from interp.methods.circuits.files import read_circuit, write_circuit
     from interp.methods.common.circuit import Circuit
     from interp.methods.common.graph import Graph
-    from interp.methods.features.feature_ablation import ablate_features
+    from interp.methods.features.feature_ablation import feature_ablation
     from interp.methods.features.feature_effects import feature_effects
     from interp.methods.features.feature_labels import label_features
     from interp.methods.features.feature_profiles import feature_profiles
@@ -163,10 +164,10 @@ if TYPE_CHECKING:
     from interp.methods.lens.logit_lens import logit_lens
     from interp.methods.lens.train_tuned_lens import measure_lens, train_tuned_lens
     from interp.methods.lens.tuned_lens import TunedLens, tuned_lens
-    from interp.methods.patching.activation_patching import patch_sweep
+    from interp.methods.patching.activation_patching import activation_patching
     from interp.methods.patching.causal_tracing import causal_tracing
     from interp.methods.patching.path_patching import path_patching
-    from interp.methods.steering.steering import steer
+    from interp.methods.steering.steering import steering
     from interp.methods.studies.ioi import ioi
     from interp.models.base import Model
     from interp.models.layouts import Layout
@@ -188,7 +189,28 @@ if TYPE_CHECKING:
     from interp.tokens import Tokens
 
 
+#: What functions were called, and what they are called now.
+_FORMER_NAMES = {
+    "ablate": "ablation",
+    "ablate_features": "feature_ablation",
+    "circuit_parts": "completeness",
+    "discover": "circuit_discovery",
+    "edge_scores": "edge_attribution",
+    "knock_out": "head_ablation",
+    "node_scores": "node_attribution",
+    "patch_sweep": "activation_patching",
+    "size_curve": "faithfulness_curve",
+    "steer": "steering",
+}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _FORMER_NAMES:
+        from interp.errors import InterpDeprecation
+
+        now = _FORMER_NAMES[name]
+        warnings.warn(f"interp.{name} is called interp.{now} now.", InterpDeprecation, stacklevel=2)
+        name = now
     if name not in _HOME:
         raise AttributeError(f"module 'interp' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

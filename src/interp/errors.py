@@ -12,6 +12,10 @@ class InterpError(Exception):
     """Base of all errors whose message is meant for the user."""
 
 
+class InterpDeprecation(FutureWarning):
+    """A name of this library that is called otherwise now; the old one still works."""
+
+
 class InputError(InterpError):
     """A prompt, an answer or a pair of prompts that cannot be used as given."""
 

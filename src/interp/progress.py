@@ -3,7 +3,7 @@
 Work calls `report`; the command line, or another front end, listens to what happens in its own thread:
 
     with listening(lambda task, done, total: ...):
-        interp.patch_sweep(...)
+        interp.activation_patching(...)
 
 Work that measures something on the way, such as a loss, says so by `report_values`.
 """

@@ -3,7 +3,7 @@
 A method asks for each part of its work through `kept`; a front end says where the parts go:
 
     with resuming("outputs/.my-sweep.parts"):
-        interp.patch_sweep(...)  # stopped, and called again: pairs that are there are not computed again
+        interp.activation_patching(...)  # stopped, and called again: no pair is computed twice
 
 Without `resuming` nothing is kept. A part is found again by the whole question that it answers, so that parts
 of another question (another model, prompt or option) are never taken for it.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AblationConfig(PairsConfig):
-    """See `interp.ablate` for what each key means."""
+    """See `interp.ablation` for what each key means."""
 
     what: str | list[str | list[str]] = "heads"
     kinds: list[str] = ["zero", "mean", "resample"]  # noqa: RUF012  # pydantic copies it
@@ -23,9 +23,9 @@ class AblationConfig(PairsConfig):
     batch_size: int = 64
 
 
-@experiment("ablation", config=AblationConfig, shown_by="interp.figures.views.ablation")
+@experiment("ablation", config=AblationConfig)
 def run(config: AblationConfig, model: Model) -> AblationResult:
     """What does the model lose without a head, an MLP, a layer, or a set of them?"""
-    from interp.methods.ablation.ablation import ablate
+    from interp.methods.ablation.ablation import ablation
 
-    return ablate(model, config.dataset(model), **config.arguments(), seed=config.seed)
+    return ablation(model, config.dataset(model), **config.arguments(), seed=config.seed)

@@ -10,7 +10,7 @@ from interp.experiments.base import ExperimentConfig, experiment
 from interp.experiments.on_pairs import PairsConfig
 
 if TYPE_CHECKING:
-    from interp.methods.patching.activation_patching import PatchSweepResult
+    from interp.methods.patching.activation_patching import ActivationPatchingResult
     from interp.models.base import Model
 
 Prompts: TypeAlias = (
@@ -19,10 +19,10 @@ Prompts: TypeAlias = (
 Answers: TypeAlias = str | int | list[str] | list[int]
 
 
-class PatchSweepConfig(ExperimentConfig):
-    """See `interp.patch_sweep` for what each key means; `compare_exact` sets the exact sweep beside an
-    approximation. With a `task` (and its `n`, `options` and `pairs`, see `PairsConfig`) the pairs are those
-    of a dataset, instead of clean, corrupted, answer and foil."""
+class ActivationPatchingConfig(ExperimentConfig):
+    """See `interp.activation_patching` for what each key means; `compare_exact` sets the exact sweep beside
+    an approximation. With a `task` (and its `n`, `options` and `pairs`, see `PairsConfig`) the pairs are
+    those of a dataset, instead of clean, corrupted, answer and foil."""
 
     clean: Prompts | None = "The capital of France is"
     corrupted: Prompts | None = "The capital of Japan is"
@@ -54,10 +54,10 @@ class PatchSweepConfig(ExperimentConfig):
         return values
 
 
-@experiment("patch_sweep", config=PatchSweepConfig, shown_by="interp.figures.views.activation_patching")
-def run(config: PatchSweepConfig, model: Model) -> PatchSweepResult:
+@experiment("activation_patching", config=ActivationPatchingConfig)
+def run(config: ActivationPatchingConfig, model: Model) -> ActivationPatchingResult:
     """Which positions, heads, neurons or layers carry the answer? Patch each, over a pair or many."""
-    from interp.methods.patching.activation_patching import patch_sweep
+    from interp.methods.patching.activation_patching import activation_patching
     from interp.methods.patching.comparison import compared_sweep
 
     arguments = config.model_dump(
@@ -70,5 +70,5 @@ def run(config: PatchSweepConfig, model: Model) -> PatchSweepResult:
         found = wanted.dataset(model)
         arguments |= {"clean": found.clean, "corrupted": found.corrupted}
         arguments |= {"answer": found.answers, "foil": found.foils}
-    sweep = compared_sweep if config.compare_exact else patch_sweep
+    sweep = compared_sweep if config.compare_exact else activation_patching
     return sweep(model, **arguments, seed=config.seed)

@@ -20,9 +20,7 @@ class AttentionByRoleConfig(PairsConfig):
     side: Literal["clean", "corrupted"] = "clean"
 
 
-@experiment(
-    "attention_by_role", config=AttentionByRoleConfig, shown_by="interp.figures.views.attention_by_role"
-)
+@experiment("attention_by_role", config=AttentionByRoleConfig)
 def run(config: AttentionByRoleConfig, model: Model) -> AttentionByRoleResult:
     """Which heads look from END to IO, or from any role to another, over a dataset?"""
     from interp.methods.heads.attention import attention_by_role

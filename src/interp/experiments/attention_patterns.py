@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from interp.models.base import Model
 
 
-class AttentionConfig(ExperimentConfig):
+class AttentionPatternsConfig(ExperimentConfig):
     """See `interp.attention_patterns` for what each key means."""
 
     prompt: str | list[int] = "When John and Mary went to the store, John gave a drink to"
     heads: list[str | list[int]] | None = None
 
 
-@experiment("attention", config=AttentionConfig, shown_by="interp.figures.views.attention_patterns")
-def run(config: AttentionConfig, model: Model) -> AttentionPatternsResult:
+@experiment("attention_patterns", config=AttentionPatternsConfig)
+def run(config: AttentionPatternsConfig, model: Model) -> AttentionPatternsResult:
     """Where do the heads look? Their attention patterns on a prompt."""
     from interp.methods.heads.attention import attention_patterns
 

@@ -5,27 +5,29 @@ Adding one is one file in this folder:
     class MyConfig(ExperimentConfig):
         prompt: str = "The capital of France is"
 
-    @experiment("my_experiment", config=MyConfig, shown_by="interp.figures.my_experiment")
+    @experiment("my_experiment", config=MyConfig)
     def run(config: MyConfig, model: Model) -> MyResult:
         '''One line that `interp experiments` prints.'''
         return my_method(model, config.prompt)
 
-The module named by `shown_by` has ``figure(result)``, ``table(result)`` and ``report(result)``;
-without one, a run keeps its numbers and draws nothing.
+The module of the same name in `interp.figures.views` presents its results: it has ``figure(result)``,
+``table(result)`` and ``report(result)``. Without one, a run keeps its numbers and draws nothing.
 """
 
 from __future__ import annotations
 
 import pkgutil
 import reprlib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from interp.errors import ConfigError, nearest
+from interp.errors import ConfigError, InterpDeprecation, nearest
 
 if TYPE_CHECKING:
     from interp.models.base import Model
@@ -86,17 +88,38 @@ class Experiment:
 
 _EXPERIMENTS: dict[str, Experiment] = {}
 
+#: What experiments were called, and what they are called now.
+FORMER_NAMES: dict[str, str] = {
+    "patch_sweep": "activation_patching",
+    "attention": "attention_patterns",
+    "circuit": "faithfulness",
+    "circuit_parts": "completeness",
+    "discovery": "circuit_discovery",
+    "knock_out": "head_ablation",
+    "sae_ablation": "feature_ablation",
+    "sae_effects": "feature_effects",
+    "sae_steering": "steering",
+    "sae_train": "train_sae",
+    "size_curve": "faithfulness_curve",
+}
+
 
 def experiment(
     name: str, *, config: type[ExperimentConfig], shown_by: str | None = None
 ) -> Callable[[Callable[[Any, Model], Result]], Callable[[Any, Model], Result]]:
-    """Register a function as the experiment `name`; the first line of its docstring says what it does."""
+    """Register a function as the experiment `name`; the first line of its docstring says what it does.
+
+    `shown_by` names the module that presents its results, where it is not the one of its name in
+    `interp.figures.views`.
+    """
 
     def register(run: Callable[[Any, Model], Result]) -> Callable[[Any, Model], Result]:
         if name in _EXPERIMENTS:
             raise ConfigError(f"There is an experiment {name!r} already; choose another name.")
         about = (run.__doc__ or "").strip().split("\n")[0]
-        _EXPERIMENTS[name] = Experiment(name, about, config, run, shown_by)
+        view = f"interp.figures.views.{name}"
+        shown = shown_by or (view if find_spec(view) else None)
+        _EXPERIMENTS[name] = Experiment(name, about, config, run, shown)
         return run
 
     return register
@@ -112,8 +135,14 @@ def all_experiments() -> dict[str, Experiment]:
 
 
 def find_experiment(name: str) -> Experiment:
-    """The experiment of this name; `ConfigError` with the nearest valid name otherwise."""
+    """The experiment of this name; `ConfigError` with the nearest valid name otherwise. A former name is
+    understood, with an `InterpDeprecation`."""
     experiments = all_experiments()
+    if name in FORMER_NAMES and name not in experiments:
+        warnings.warn(
+            f"The experiment {name!r} is called {FORMER_NAMES[name]!r} now.", InterpDeprecation, stacklevel=2
+        )
+        name = FORMER_NAMES[name]
     if name not in experiments:
         raise ConfigError(f"Unknown experiment {name!r}; {nearest(name, experiments)}")
     return experiments[name]

@@ -30,7 +30,7 @@ class CausalTracingConfig(ExperimentConfig):
     exact: bool | Literal["auto"] = "auto"
 
 
-@experiment("causal_tracing", config=CausalTracingConfig, shown_by="interp.figures.views.causal_tracing")
+@experiment("causal_tracing", config=CausalTracingConfig)
 def run(config: CausalTracingConfig, model: Model) -> CausalTracingResult:
     """Where does the answer live? Patch every layer and position between a clean and a corrupted run."""
     from interp.methods.patching.causal_tracing import causal_tracing

@@ -8,12 +8,12 @@ from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
 
 if TYPE_CHECKING:
-    from interp.methods.circuits.circuit_discovery import DiscoveryResult
+    from interp.methods.circuits.circuit_discovery import CircuitDiscoveryResult
     from interp.models.base import Model
 
 
-class DiscoveryConfig(PairsConfig):
-    """See `interp.discover` and `interp.edge_scores` for what each key means."""
+class CircuitDiscoveryConfig(PairsConfig):
+    """See `interp.circuit_discovery` and `interp.edge_attribution` for what each key means."""
 
     n_members: int = 50  # edges or nodes of the circuit, before pruning
     level: Literal["edge", "node"] = "edge"
@@ -27,10 +27,10 @@ class DiscoveryConfig(PairsConfig):
     batch_size: int = 64
 
 
-@experiment("discovery", config=DiscoveryConfig, shown_by="interp.figures.views.circuit_discovery")
-def run(config: DiscoveryConfig, model: Model) -> DiscoveryResult:
+@experiment("circuit_discovery", config=CircuitDiscoveryConfig)
+def run(config: CircuitDiscoveryConfig, model: Model) -> CircuitDiscoveryResult:
     """Which edges or nodes make up the circuit of a behaviour? Score all of them, and build it."""
-    from interp.methods.circuits.circuit_discovery import discover
+    from interp.methods.circuits.circuit_discovery import circuit_discovery
 
     arguments = config.arguments("n_members")
-    return discover(model, config.dataset(model), n=config.n_members, **arguments, seed=config.seed)
+    return circuit_discovery(model, config.dataset(model), n=config.n_members, **arguments, seed=config.seed)

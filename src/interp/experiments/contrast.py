@@ -23,7 +23,7 @@ class ContrastConfig(ExperimentConfig):
     lens: str | None = None
 
 
-@experiment("contrast", config=ContrastConfig, shown_by="interp.figures.views.contrast")
+@experiment("contrast", config=ContrastConfig)
 def run(config: ContrastConfig, model: Model) -> ContrastResult:
     """Where do two prompts part? Their lens traces side by side, and who is ahead at each layer."""
     from interp.methods.lens.contrast import contrast

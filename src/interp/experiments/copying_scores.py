@@ -20,7 +20,7 @@ class CopyingScoresConfig(PairsConfig):
     k: int = 5
 
 
-@experiment("copying_scores", config=CopyingScoresConfig, shown_by="interp.figures.views.copying_scores")
+@experiment("copying_scores", config=CopyingScoresConfig)
 def run(config: CopyingScoresConfig, model: Model) -> CopyingScoresResult:
     """Which heads copy the name that they look at (the name movers' test)?"""
     from interp.methods.heads.copying_scores import copying_scores

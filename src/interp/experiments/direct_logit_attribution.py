@@ -22,11 +22,7 @@ class DirectLogitAttributionConfig(ExperimentConfig):
     k: int = 10
 
 
-@experiment(
-    "direct_logit_attribution",
-    config=DirectLogitAttributionConfig,
-    shown_by="interp.figures.views.direct_logit_attribution",
-)
+@experiment("direct_logit_attribution", config=DirectLogitAttributionConfig)
 def run(config: DirectLogitAttributionConfig, model: Model) -> DirectLogitAttributionResult:
     """Which parts of the model write the answer? Its logit as a sum over heads, MLPs and the rest."""
     from interp.methods.attribution.direct_logit_attribution import direct_logit_attribution

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from interp.models.base import Model
 
 
-class SAEAblationConfig(SAEConfig):
-    """See `interp.ablate_features` for what each key means. `task`, `n`, `options` and `pairs` are those of
+class FeatureAblationConfig(SAEConfig):
+    """See `interp.feature_ablation` for what each key means. `task`, `n`, `options` and `pairs` are those of
     `PairsConfig`; `others` names other tasks, of as many pairs each; `text` is "demo" (for the demo models)
     or a text file, of which `sequences` of `length` tokens are read (`interp.reading_text`)."""
 
@@ -32,10 +32,10 @@ class SAEAblationConfig(SAEConfig):
     batch_size: int = 16
 
 
-@experiment("sae_ablation", config=SAEAblationConfig, shown_by="interp.figures.views.feature_ablation")
-def run(config: SAEAblationConfig, model: Model) -> FeatureAblationResult:
+@experiment("feature_ablation", config=FeatureAblationConfig)
+def run(config: FeatureAblationConfig, model: Model) -> FeatureAblationResult:
     """What does a task lose without the features that it rests on, and what do others lose?"""
-    from interp.methods.features.feature_ablation import ablate_features
+    from interp.methods.features.feature_ablation import feature_ablation
     from interp.saes.reading import reading_text
 
     sae = config.dictionary(model)
@@ -45,7 +45,7 @@ def run(config: SAEAblationConfig, model: Model) -> FeatureAblationResult:
     text = reading_text(
         model, config.text, sequences=config.sequences, length=config.length, seed=config.seed
     ).sequences
-    return ablate_features(
+    return feature_ablation(
         model,
         sae,
         own,

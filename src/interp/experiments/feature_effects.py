@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from interp.models.base import Model
 
 
-class SAEEffectsConfig(SAEConfig):
+class FeatureEffectsConfig(SAEConfig):
     """See `interp.feature_effects` for what each key means. With a `task` (and its `n`, `options` and
     `pairs`, see `PairsConfig`) the prompts are those of a dataset, instead of prompt, answer, foil and
     corrupted."""
@@ -48,8 +48,8 @@ class SAEEffectsConfig(SAEConfig):
         return values
 
 
-@experiment("sae_effects", config=SAEEffectsConfig, shown_by="interp.figures.views.feature_effects")
-def run(config: SAEEffectsConfig, model: Model) -> FeatureEffectsResult:
+@experiment("feature_effects", config=FeatureEffectsConfig)
+def run(config: FeatureEffectsConfig, model: Model) -> FeatureEffectsResult:
     """Which features of an SAE carry the answer? Change each alone, over a prompt or a dataset."""
     from interp.methods.features.feature_effects import feature_effects
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.ablation.head_ablation import KnockOutResult
+    from interp.methods.ablation.head_ablation import HeadAblationResult
     from interp.models.base import Model
 
 
-class KnockOutConfig(ExperimentConfig):
-    """See `interp.knock_out` for what each key means."""
+class HeadAblationConfig(ExperimentConfig):
+    """See `interp.head_ablation` for what each key means."""
 
     prompt: str | list[int] = "When Mary and John went to the store, John gave a drink to"
     heads: list[str | list[int]] = ["0.5"]  # noqa: RUF012  # pydantic copies it
@@ -27,10 +27,10 @@ class KnockOutConfig(ExperimentConfig):
     copy_length: int = 25
 
 
-@experiment("knock_out", config=KnockOutConfig, shown_by="interp.figures.views.head_ablation")
-def run(config: KnockOutConfig, model: Model) -> KnockOutResult:
+@experiment("head_ablation", config=HeadAblationConfig)
+def run(config: HeadAblationConfig, model: Model) -> HeadAblationResult:
     """What do a prompt and text lose without some heads, and without as many random ones?"""
-    from interp.methods.ablation.head_ablation import knock_out
+    from interp.methods.ablation.head_ablation import head_ablation
 
     own = config.model_dump(exclude=set(ExperimentConfig.model_fields))
-    return knock_out(model, own.pop("prompt"), own.pop("heads"), **own, seed=config.seed)
+    return head_ablation(model, own.pop("prompt"), own.pop("heads"), **own, seed=config.seed)

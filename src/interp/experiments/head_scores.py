@@ -18,7 +18,7 @@ class HeadScoresConfig(ExperimentConfig):
     length: int = 25
 
 
-@experiment("head_scores", config=HeadScoresConfig, shown_by="interp.figures.views.head_scores")
+@experiment("head_scores", config=HeadScoresConfig)
 def run(config: HeadScoresConfig, model: Model) -> HeadScoresResult:
     """Which heads are previous-token, duplicate-token and induction heads?"""
     from interp.methods.heads.head_scores import head_scores

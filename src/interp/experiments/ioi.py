@@ -24,7 +24,7 @@ class IOIConfig(ExperimentConfig):
     batch_size: int = 64
 
 
-@experiment("ioi", config=IOIConfig, shown_by="interp.figures.views.ioi")
+@experiment("ioi", config=IOIConfig)
 def run(config: IOIConfig, model: Model) -> IOIResult:
     """Which heads find the indirect object, and how? Wang et al.'s analysis, step by step, on any model."""
     from interp.methods.studies.ioi import ioi

@@ -21,7 +21,7 @@ class LogitLensConfig(ExperimentConfig):
     k: int = 5
 
 
-@experiment("logit_lens", config=LogitLensConfig, shown_by="interp.figures.views.logit_lens")
+@experiment("logit_lens", config=LogitLensConfig)
 def run(config: LogitLensConfig, model: Model) -> LogitLensResult:
     """At which layer does the answer form? The prediction read off after every layer."""
     from interp.methods.lens.logit_lens import logit_lens

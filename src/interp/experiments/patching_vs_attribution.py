@@ -22,11 +22,7 @@ class PatchingVsAttributionConfig(PairsConfig):
     exact: bool | Literal["auto"] = "auto"
 
 
-@experiment(
-    "patching_vs_attribution",
-    config=PatchingVsAttributionConfig,
-    shown_by="interp.figures.views.patching_vs_attribution",
-)
+@experiment("patching_vs_attribution", config=PatchingVsAttributionConfig)
 def run(config: PatchingVsAttributionConfig, model: Model) -> PatchingVsAttributionResult:
     """Do patching and attribution find the same heads? Every head by both, and where they disagree."""
     from interp.methods.attribution.patching_vs_attribution import patching_vs_attribution

@@ -25,7 +25,7 @@ class PathPatchingConfig(PairsConfig):
     batch_size: int = 64
 
 
-@experiment("path_patching", config=PathPatchingConfig, shown_by="interp.figures.views.path_patching")
+@experiment("path_patching", config=PathPatchingConfig)
 def run(config: PathPatchingConfig, model: Model) -> PathPatchingResult:
     """Which heads act on the logits, or on other heads, directly? With all else frozen."""
     from interp.methods.patching.path_patching import path_patching

@@ -27,7 +27,7 @@ class SAEFeaturesConfig(SAEConfig):
     length: int = 128
 
 
-@experiment("sae_features", config=SAEFeaturesConfig, shown_by="interp.figures.views.sae_features")
+@experiment("sae_features", config=SAEFeaturesConfig)
 def run(config: SAEFeaturesConfig, model: Model) -> SAEReadingResult:
     """Which features are active in a prompt, and what are they about? Contexts, logits, writers, labels."""
     from interp.methods.features.sae_reading import sae_reading

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from interp.models.base import Model
 
 
-class SAESteeringConfig(SAEConfig):
-    """See `interp.steer` for what each key means."""
+class SteeringConfig(SAEConfig):
+    """See `interp.steering` for what each key means."""
 
     prompts: str | list[str] = "The capital of France is"
     feature: int = 0
@@ -25,13 +25,13 @@ class SAESteeringConfig(SAEConfig):
     k: int = 5
 
 
-@experiment("sae_steering", config=SAESteeringConfig, shown_by="interp.figures.views.steering")
-def run(config: SAESteeringConfig, model: Model) -> SteeringResult:
+@experiment("steering", config=SteeringConfig)
+def run(config: SteeringConfig, model: Model) -> SteeringResult:
     """What does the model say as a feature of an SAE is added in more and more strength?"""
-    from interp.methods.steering.steering import steer
+    from interp.methods.steering.steering import steering
 
     arguments = config.model_dump(exclude={*SAEConfig.model_fields, "prompts", "strengths"})
-    return steer(
+    return steering(
         model,
         config.prompts,
         config.strengths,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from interp.saes.metrics import SAEQualityResult
 
 
-class SAETrainConfig(ExperimentConfig):
+class TrainSAEConfig(ExperimentConfig):
     """What a dictionary is trained on, and how; see `interp.train_sae` and `interp.saes.training.Recipe`.
 
     `text` is "demo" (for the demo models), a text, .jsonl or .parquet file, or ``hf:`` and the name of a
@@ -46,8 +46,8 @@ class SAETrainConfig(ExperimentConfig):
 _RECIPE = {"kind", "k", "penalty", "steps", "learning_rate", "warm_up", "decay", "auxiliary", "silent_after"}
 
 
-@experiment("sae_train", config=SAETrainConfig, shown_by="interp.figures.views.train_sae")
-def run(config: SAETrainConfig, model: Model) -> SAEQualityResult:
+@experiment("train_sae", config=TrainSAEConfig)
+def run(config: TrainSAEConfig, model: Model) -> SAEQualityResult:
     """Train a sparse autoencoder, keep it, and measure it on text that it did not see."""
     import torch
 

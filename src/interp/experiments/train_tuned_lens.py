@@ -37,7 +37,7 @@ class TrainTunedLensConfig(LensTrainingConfig):
     pickled: bool = False
 
 
-@experiment("train_tuned_lens", config=TrainTunedLensConfig, shown_by="interp.figures.views.train_tuned_lens")
+@experiment("train_tuned_lens", config=TrainTunedLensConfig)
 def run(config: TrainTunedLensConfig, model: Model) -> LensQualityResult:
     """Train a tuned lens, keep it, and measure it beside the plain one on text that it did not see."""
     from interp.methods.lens.train_tuned_lens import measure_lens

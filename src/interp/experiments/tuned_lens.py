@@ -23,7 +23,7 @@ class TunedLensConfig(LensTrainingConfig):
     check_lens: bool = True
 
 
-@experiment("tuned_lens", config=TunedLensConfig, shown_by="interp.figures.views.tuned_lens")
+@experiment("tuned_lens", config=TunedLensConfig)
 def run(config: TunedLensConfig, model: Model) -> TunedLensResult:
     """What does each layer say when it is translated first? A plain and a tuned lens side by side."""
     from interp.methods.lens.tuned_lens import TunedLens, tuned_lens

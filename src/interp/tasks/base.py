@@ -64,8 +64,8 @@ class Dropped:
 
 @dataclass(frozen=True, kw_only=True)
 class PairDataset:
-    """Pairs of one task: ``patch_sweep(model, clean=ds.clean, corrupted=ds.corrupted, answer=ds.answers,
-    foil=ds.foils)``.
+    """Pairs of one task: ``activation_patching(model, clean=ds.clean, corrupted=ds.corrupted,
+    answer=ds.answers, foil=ds.foils)``.
 
     `made` says how: the options, the seed, and the model and BOS that the ids are for; all of it fit for
     JSON. `dropped` says what was left out and why. Raises `InputError` where there is no pair.

@@ -9,7 +9,7 @@ from interp.app.ui.model_choice import model_choice
 from interp.app.views import circuit_map
 from interp.figures.engine.notation import count
 from interp.figures.views import head_ablation as presentation
-from interp.methods.ablation.head_ablation import KnockOutResult
+from interp.methods.ablation.head_ablation import HeadAblationResult
 
 _PENDING = "circuit-file-given"
 
@@ -32,7 +32,7 @@ def page() -> None:
         foil = widgets.text("Foil (empty: the answer's probability)", "foil")
     widgets.examples(circuit_map.EXAMPLES)
     heads = circuit_map.picked(written)
-    asked = circuit_map.KnockOut.typed(prompt=prompt, heads=written, answer=answer, foil=foil)
+    asked = circuit_map.HeadAblation.typed(prompt=prompt, heads=written, answer=answer, foil=foil)
     with widgets.sentences():
         _scores(model, heads)
     if not heads:
@@ -43,7 +43,7 @@ def page() -> None:
             with widgets.sentences():
                 _patterns(model, circuit_map.Patterns(prompt, heads))
             with widgets.sentences():
-                _knock_out(model, asked)
+                _head_ablation(model, asked)
     with widgets.sentences():
         _circuit(model, heads)
 
@@ -68,8 +68,8 @@ def _scores(model: str, heads: tuple[str, ...]) -> None:
     )
 
 
-def _knock_out(model: str, question: circuit_map.KnockOut) -> None:
-    result: KnockOutResult = widgets.store().ask(model, question)
+def _head_ablation(model: str, question: circuit_map.HeadAblation) -> None:
+    result: HeadAblationResult = widgets.store().ask(model, question)
     view = presentation.view(result)
     with widgets.title(view.title, key="knock-out"):
         widgets.take_along(model, question, result)

@@ -101,7 +101,7 @@ class Patterns(LibraryQuestion):
     """The attention of the picked heads on the prompt."""
 
     function: ClassVar[str] = "attention_patterns"
-    experiment: ClassVar[str] = "attention"
+    experiment: ClassVar[str] = "attention_patterns"
     prompt: str
     heads: tuple[str, ...]
 
@@ -111,24 +111,25 @@ class Patterns(LibraryQuestion):
 
 
 @dataclass(frozen=True)
-class KnockOut(LibraryQuestion):
+class HeadAblation(LibraryQuestion):
     """The prompt and text without the picked heads, and without as many random ones."""
 
-    function: ClassVar[str] = "knock_out"
-    experiment: ClassVar[str] = "knock_out"
+    function: ClassVar[str] = "head_ablation"
+    experiment: ClassVar[str] = "head_ablation"
     prompt: str
     heads: tuple[str, ...]
     answer: str
     foil: str | None
 
     @classmethod
-    def typed(cls, *, prompt: str, heads: str, answer: str, foil: str) -> KnockOut:
+    def typed(cls, *, prompt: str, heads: str, answer: str, foil: str) -> HeadAblation:
         """As a person writes it: heads in a line, tokens with visible spaces, no foil where it is empty."""
         return cls(prompt, picked(heads), read_token(answer), read_token(foil) or None)
 
     def work(self, model: Model) -> float:
-        """About how many tokens go through the whole model, with the numbers of texts that `interp.knock_out`
-        has by itself: the reference, and half of each branch, as one begins at its first head."""
+        """About how many tokens go through the whole model, with the numbers of texts that
+        `interp.head_ablation` has by itself: the reference, and half of each branch, as one begins at its
+        first head."""
         prompt = model.to_tokens(self.prompt).lengths[0]
         return 12 * max(prompt, 64) + (prompt + 2 * (64 + 51)) * (1 + 4 * 4 / 2)
 
@@ -189,7 +190,7 @@ def pattern_grids(result: AttentionPatternsResult) -> list[Grid]:
 
 def circuit_command(model: str) -> str:
     """The command that measures the downloaded circuit."""
-    words = ["interp", "run", "circuit", "--model", model, "--set", f"circuit={FILE}"]
+    words = ["interp", "run", "faithfulness", "--model", model, "--set", f"circuit={FILE}"]
     return shlex.join([*words, "--set", "keep_mlps=true"])
 
 

@@ -71,7 +71,7 @@ class Pattern(LibraryQuestion):
     """The attention of some heads, by default of all: (layer, head)."""
 
     function: ClassVar[str] = "attention_patterns"
-    experiment: ClassVar[str] = "attention"
+    experiment: ClassVar[str] = "attention_patterns"
     prompt: str
     heads: tuple[tuple[int, int], ...]
 

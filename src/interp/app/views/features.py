@@ -45,7 +45,7 @@ def own_sae(model: str) -> str:
     if model in PUBLISHED:
         return PUBLISHED[model]
     raise InputError(
-        f"No SAE of {model!r} is known here; give a folder that interp run sae_train wrote, or "
+        f"No SAE of {model!r} is known here; give a folder that interp run train_sae wrote, or "
         "org/repo:folder on the hub."
     )
 

@@ -19,7 +19,7 @@ from interp.tokens import differing_positions
 if TYPE_CHECKING:
     import torch
 
-    from interp.methods.patching.activation_patching import PatchSweepResult
+    from interp.methods.patching.activation_patching import ActivationPatchingResult
     from interp.models.base import Model
 
 Part = Literal["resid", "attention", "MLP", "head"]
@@ -56,8 +56,8 @@ EXAMPLES: dict[str, dict[str, str]] = {
 class Sweep(LibraryQuestion):
     """Each cell's activation carried from one run into the other, by itself, exactly."""
 
-    function: ClassVar[str] = "patch_sweep"
-    experiment: ClassVar[str] = "patch_sweep"
+    function: ClassVar[str] = "activation_patching"
+    experiment: ClassVar[str] = "activation_patching"
     clean: str
     corrupted: str
     answer: str | int
@@ -216,7 +216,7 @@ def _escaped(token: str | None) -> str:
 # ---- what is shown ----
 
 
-def recovery_grid(result: PatchSweepResult) -> Grid:
+def recovery_grid(result: ActivationPatchingResult) -> Grid:
     """The map of recovery, as the figures draw it."""
     from interp.figures.views.activation_patching import view
 
@@ -224,7 +224,7 @@ def recovery_grid(result: PatchSweepResult) -> Grid:
     return replace(grid, title=f"Recovery at {result.site}, by layer and {result.by}")
 
 
-def metric_table(result: PatchSweepResult, runs: tuple[Run, ...], cell: tuple[int, int]) -> Table:
+def metric_table(result: ActivationPatchingResult, runs: tuple[Run, ...], cell: tuple[int, int]) -> Table:
     """The metric, and the probabilities that it is made of, in the three runs; and the cell's recovery."""
     clean, corrupted = float(result.clean_values[0]), float(result.corrupted_values[0])
     recovery = float(result.recovery[cell])
@@ -249,7 +249,7 @@ def said_table(runs: tuple[Run, ...]) -> Table:
     return Table(columns, tuple(rows))
 
 
-def place_in_words(result: PatchSweepResult, direction: Direction, cell: tuple[int, int]) -> str:
+def place_in_words(result: ActivationPatchingResult, direction: Direction, cell: tuple[int, int]) -> str:
     """Which cell is patched, from which run into which."""
     layer, column = cell
     into = DIRECTIONS[direction]
@@ -262,7 +262,7 @@ def place_in_words(result: PatchSweepResult, direction: Direction, cell: tuple[i
     return f"{where}: from the {source} run into the {into} one"
 
 
-def _metric(result: PatchSweepResult) -> str:
+def _metric(result: ActivationPatchingResult) -> str:
     if result.foils is None:
         return f"probability of {show_token(result.answers[0])}, the metric"
     return f"logit({show_token(result.answers[0])}) - logit({show_token(result.foils[0])}), the metric"

@@ -11,7 +11,7 @@ from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Axis, Block, Grid, Scatter, View, Words
 
 if TYPE_CHECKING:
-    from interp.methods.patching.activation_patching import PatchSweepResult
+    from interp.methods.patching.activation_patching import ActivationPatchingResult
     from interp.methods.patching.comparison import ComparedSweepResult
 
 _NOTABLE = 0.1  # a change of recovery that is worth a word
@@ -60,7 +60,7 @@ _METRICS = {
 }
 
 
-def view(result: PatchSweepResult) -> View:
+def view(result: ActivationPatchingResult) -> View:
     """The map, and beside an approximation how it agrees with the exact sweep."""
     several = len(result.clean) > 1
     compared = "exact_recovery" in vars(result)
@@ -91,7 +91,7 @@ figure, table, report = presented(view)
 # ---- the map ----
 
 
-def _map(result: PatchSweepResult, several: bool) -> Grid:
+def _map(result: ActivationPatchingResult, several: bool) -> Grid:
     layers, _ = result.recovery.shape
     spans = (result.clean_values - result.corrupted_values)[:, None, None]
     metric = (result.corrupted_values[:, None, None] + result.by_pair * spans).mean(0)
@@ -118,7 +118,7 @@ def _map(result: PatchSweepResult, several: bool) -> Grid:
     )
 
 
-def _columns(result: PatchSweepResult) -> Axis:
+def _columns(result: ActivationPatchingResult) -> Axis:
     if result.by == "position":
         return Axis.tokens(result.columns, others=result.corrupted_columns)
     if result.by == "layer":
@@ -126,21 +126,21 @@ def _columns(result: PatchSweepResult) -> Axis:
     return Axis.names(_unit(result), result.columns)
 
 
-def _unit(result: PatchSweepResult) -> str:
+def _unit(result: ActivationPatchingResult) -> str:
     """What a column is: a head of keys and values may belong to several queries."""
     return "kv head" if result.by == "head" and result.site in ("k", "v") else result.by
 
 
-def _no_effect(result: PatchSweepResult) -> float:
+def _no_effect(result: ActivationPatchingResult) -> float:
     return 0.0 if result.direction == "denoising" else 1.0
 
 
-def _effect(result: PatchSweepResult) -> np.ndarray:
+def _effect(result: ActivationPatchingResult) -> np.ndarray:
     """How far each cell's recovery is from no effect."""
     return np.abs(result.recovery - _no_effect(result))
 
 
-def _all_small(result: PatchSweepResult) -> bool:
+def _all_small(result: ActivationPatchingResult) -> bool:
     """Whether the usual colours would show hardly anything; as for single neurons."""
     return float(_effect(result).max()) < _SMALL_LIMIT / 2
 
@@ -148,13 +148,13 @@ def _all_small(result: PatchSweepResult) -> bool:
 # ---- in words ----
 
 
-def _title(result: PatchSweepResult) -> str:
+def _title(result: ActivationPatchingResult) -> str:
     answers = set(result.answers)
     answer = brief(result.answers[0]) if len(answers) == 1 else "the answer"
     return f"Patching {result.site}: which {_PLURAL[result.by]} carry {answer}?"
 
 
-def _setting(result: PatchSweepResult) -> str:
+def _setting(result: ActivationPatchingResult) -> str:
     reach = {
         "position": "one layer and position",
         "head": f"one {_unit(result)} at all positions",
@@ -168,7 +168,7 @@ def _setting(result: PatchSweepResult) -> str:
     )
 
 
-def _metric(result: PatchSweepResult) -> str:
+def _metric(result: ActivationPatchingResult) -> str:
     if result.metric != "logit_diff":
         return _METRICS.get(result.metric, result.metric)
     if len(result.answers) == 1 and result.foils:
@@ -176,7 +176,7 @@ def _metric(result: PatchSweepResult) -> str:
     return "logit(answer) - logit(foil) of each pair"
 
 
-def _baselines(result: PatchSweepResult) -> list[str]:
+def _baselines(result: ActivationPatchingResult) -> list[str]:
     """What recovery is measured between: both runs of the one pair, or the means of several."""
     lines = []
     for name, values, prompts in (
@@ -192,12 +192,12 @@ def _baselines(result: PatchSweepResult) -> list[str]:
     return lines
 
 
-def _prompt(result: PatchSweepResult, text: str) -> str:
+def _prompt(result: ActivationPatchingResult, text: str) -> str:
     bos = result.provenance.bos
     return f"“{show_text(text.removeprefix(bos) if bos else text, max_chars=120)}”"
 
 
-def _strongest(result: PatchSweepResult) -> str:
+def _strongest(result: ActivationPatchingResult) -> str:
     """The cells of strongest effect, by name, and how many there are of any note."""
     effect = _effect(result)
     order = np.argsort(-effect, axis=None, kind="stable")
@@ -211,7 +211,7 @@ def _strongest(result: PatchSweepResult) -> str:
     return f"{estimate}Strongest {_PLURAL[result.by]}: {named}. {few}."
 
 
-def _name(result: PatchSweepResult, layer: int, column: int) -> str:
+def _name(result: ActivationPatchingResult, layer: int, column: int) -> str:
     """A cell as the field names it: head 5.1; or layer and token, with the position where it recurs."""
     if result.by == "position":
         token = result.columns[column]
@@ -219,11 +219,11 @@ def _name(result: PatchSweepResult, layer: int, column: int) -> str:
     return f"layer {layer}" if result.by == "layer" else f"{layer}.{result.columns[column]}"
 
 
-def _path(result: PatchSweepResult) -> str:
+def _path(result: ActivationPatchingResult) -> str:
     return " and ".join(_PATHS.get(path, path) for path in result.path.split(" and "))
 
 
-def _over_pairs(result: PatchSweepResult) -> list[str]:
+def _over_pairs(result: ActivationPatchingResult) -> list[str]:
     """What is averaged, and what an interval of so few pairs is worth."""
     n = len(result.clean)
     lines = [

@@ -14,7 +14,7 @@ from interp.figures.views.circuit_words import METRICS, UNITS, drawn, members, o
 from interp.methods.common.graph import Node
 
 if TYPE_CHECKING:
-    from interp.methods.circuits.circuit_discovery import DiscoveryResult
+    from interp.methods.circuits.circuit_discovery import CircuitDiscoveryResult
 
 _NAMED, _LISTED = 4, 25
 _METHODS = {
@@ -38,7 +38,7 @@ _BUILT = {
 }
 
 
-def view(result: DiscoveryResult) -> View:
+def view(result: CircuitDiscoveryResult) -> View:
     """The circuit as a graph of edges, and the largest scores."""
     n, what = len(result.members), f"{result.level}s"
     pruned = result.n - n
@@ -82,11 +82,11 @@ def view(result: DiscoveryResult) -> View:
 figure, table, report = presented(view)
 
 
-def _needs(result: DiscoveryResult) -> bool:
+def _needs(result: CircuitDiscoveryResult) -> bool:
     return result.direction == "noising" and result.metric != "kl"
 
 
-def _verdict(result: DiscoveryResult) -> str:
+def _verdict(result: CircuitDiscoveryResult) -> str:
     if not result.members:
         return "Nothing leads from the input to the logits: take more."
     best = [f"{name} ({decimal(score)})" for name, score in result.strongest(_NAMED)]
@@ -94,7 +94,7 @@ def _verdict(result: DiscoveryResult) -> str:
     return said if result.level == "edge" else f"{said} Circuit: {members(result.members)}."
 
 
-def _graph(result: DiscoveryResult) -> list[Block]:
+def _graph(result: CircuitDiscoveryResult) -> list[Block]:
     if result.level != "edge" or not result.members:
         return []
     scores = result.by_name()
@@ -108,7 +108,7 @@ def _graph(result: DiscoveryResult) -> list[Block]:
     return [drawn(edges, weights, "The circuit", unit=UNITS[result.metric])]
 
 
-def _bars(result: DiscoveryResult) -> Bars:
+def _bars(result: CircuitDiscoveryResult) -> Bars:
     chosen = np.argsort(-np.abs(result.scores), kind="stable")[:_LISTED].tolist()
     return Bars(
         labels=tuple(result.names[i] for i in chosen),

@@ -11,14 +11,14 @@ from interp.figures.engine.view import Edge, Graph, Node
 
 if TYPE_CHECKING:
     from interp.methods.attribution.patching_vs_attribution import PatchingVsAttributionResult
-    from interp.methods.circuits.circuit_discovery import DiscoveryResult
-    from interp.methods.circuits.completeness import CircuitPartsResult
+    from interp.methods.circuits.circuit_discovery import CircuitDiscoveryResult
+    from interp.methods.circuits.completeness import CompletenessResult
     from interp.methods.circuits.faithfulness import FaithfulnessResult
-    from interp.methods.circuits.faithfulness_curve import SizeCurveResult
+    from interp.methods.circuits.faithfulness_curve import FaithfulnessCurveResult
     from interp.methods.patching.path_patching import PathPatchingResult
 
-    CircuitResult = FaithfulnessResult | CircuitPartsResult | SizeCurveResult
-    PairsResult = CircuitResult | PatchingVsAttributionResult | DiscoveryResult | PathPatchingResult
+    CircuitResult = FaithfulnessResult | CompletenessResult | FaithfulnessCurveResult
+    PairsResult = CircuitResult | PatchingVsAttributionResult | CircuitDiscoveryResult | PathPatchingResult
 
 METRICS = {
     "logit_diff": "logit(answer) - logit(foil)",

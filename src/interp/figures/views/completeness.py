@@ -12,12 +12,12 @@ from interp.figures.engine.view import Bars, Scatter, Table, View, Words
 from interp.figures.views.circuit_words import ABLATIONS, METRICS, UNITS, members, on_pairs
 
 if TYPE_CHECKING:
-    from interp.methods.circuits.completeness import CircuitPartsResult
+    from interp.methods.circuits.completeness import CompletenessResult
 
 _LABELLED = 6
 
 
-def view(result: CircuitPartsResult) -> View:
+def view(result: CompletenessResult) -> View:
     """The scatter of completeness, its table, and the bars of minimality."""
     kept = " The input and MLPs are never ablated." if result.kept else ""
     return View(
@@ -47,7 +47,7 @@ def view(result: CircuitPartsResult) -> View:
 figure, table, report = presented(view)
 
 
-def _verdict(result: CircuitPartsResult) -> str:
+def _verdict(result: CompletenessResult) -> str:
     worst, least = int(result.incompleteness.argmax()), int(result.minimality.argmin())
     unit = UNITS[result.metric]
     return (
@@ -57,7 +57,7 @@ def _verdict(result: CircuitPartsResult) -> str:
     )
 
 
-def _completeness(result: CircuitPartsResult) -> Scatter:
+def _completeness(result: CompletenessResult) -> Scatter:
     order = np.argsort(-result.incompleteness, kind="stable")[:_LABELLED]
     return Scatter(
         x=tuple(result.model_without.tolist()),
@@ -71,7 +71,7 @@ def _completeness(result: CircuitPartsResult) -> Scatter:
     )
 
 
-def _parts(result: CircuitPartsResult) -> Table:
+def _parts(result: CompletenessResult) -> Table:
     rows = zip(
         result.parts,
         (members(part) for part in result.part_members),
@@ -84,7 +84,7 @@ def _parts(result: CircuitPartsResult) -> Table:
     return Table(columns, tuple(rows), title="The parts that were tried")
 
 
-def _members(result: CircuitPartsResult) -> Bars:
+def _members(result: CompletenessResult) -> Bars:
     labels = [
         name if part == "nothing" else f"{name} (K: {part})"
         for name, part in zip(result.circuit, result.minimality_part, strict=True)

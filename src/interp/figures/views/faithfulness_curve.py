@@ -10,10 +10,10 @@ from interp.figures.engine.view import Lines, Series, Table, View, Words
 from interp.figures.views.circuit_words import ABLATIONS, METRICS, interval, on_pairs
 
 if TYPE_CHECKING:
-    from interp.methods.circuits.faithfulness_curve import SizeCurveResult
+    from interp.methods.circuits.faithfulness_curve import FaithfulnessCurveResult
 
 
-def view(result: SizeCurveResult) -> View:
+def view(result: FaithfulnessCurveResult) -> View:
     """The curve with its interval, the random ones, and all sizes."""
     by = "largest" if result.absolute else "highest"
     return View(
@@ -37,7 +37,7 @@ def view(result: SizeCurveResult) -> View:
 figure, table, report = presented(view)
 
 
-def _verdict(result: SizeCurveResult) -> str:
+def _verdict(result: FaithfulnessCurveResult) -> str:
     def beside(values: list[float]) -> str:
         return f"; random orders {decimal(min(values))} to {decimal(max(values))}" if values else ""
 
@@ -47,7 +47,7 @@ def _verdict(result: SizeCurveResult) -> str:
     )
 
 
-def _curve(result: SizeCurveResult) -> Lines:
+def _curve(result: FaithfulnessCurveResult) -> Lines:
     x = result.fractions.tolist()
     shown = slice(1 if x[0] == 0 else 0, None)  # a logarithmic axis has no 0
 
@@ -72,7 +72,7 @@ def _curve(result: SizeCurveResult) -> Lines:
     )
 
 
-def _sizes(result: SizeCurveResult) -> Table:
+def _sizes(result: FaithfulnessCurveResult) -> Table:
     rows = zip(
         (f"{share:g}" for share in result.fractions.tolist()),
         map(float, result.sizes),

@@ -19,7 +19,7 @@ _ROWS = 20  # features of the grid
 _LISTED = 15
 _POINTS = 400  # of a scatter
 _CHANGES = {
-    "ablate": "set to 0",
+    "ablation": "set to 0",
     "noising": "set, in the clean run, to what it is in the corrupted run",
     "denoising": "set, in the corrupted run, to what it is in the clean run",
 }

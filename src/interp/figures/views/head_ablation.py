@@ -12,7 +12,7 @@ from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Bars, Table, View, Words
 
 if TYPE_CHECKING:
-    from interp.methods.ablation.head_ablation import KnockOutResult
+    from interp.methods.ablation.head_ablation import HeadAblationResult
 
 _LOSSES = {
     "prompt_loss": "the loss on the prompt",
@@ -21,7 +21,7 @@ _LOSSES = {
 }
 
 
-def view(result: KnockOutResult) -> View:
+def view(result: HeadAblationResult) -> View:
     """The verdict, all numbers, and the metric and the losses as bars."""
     return View(
         title=f"What does the model lose without {_heads(result)}?",
@@ -41,7 +41,7 @@ def view(result: KnockOutResult) -> View:
     )
 
 
-def verdict(result: KnockOutResult) -> str:
+def verdict(result: HeadAblationResult) -> str:
     """The metric before and after, in a sentence."""
     write = _write(result, 0)
     after = ", ".join(
@@ -55,7 +55,7 @@ def verdict(result: KnockOutResult) -> str:
     )
 
 
-def table_of(result: KnockOutResult) -> Table:
+def table_of(result: HeadAblationResult) -> Table:
     """Each measure before, without the heads, and without random ones: mean and range of the draws."""
     columns = [column for kind in result.kinds for column in (kind, f"{kind}, random heads")]
     return Table(
@@ -72,12 +72,12 @@ def table_of(result: KnockOutResult) -> Table:
     )
 
 
-def bars(result: KnockOutResult) -> tuple[Bars, ...]:
+def bars(result: HeadAblationResult) -> tuple[Bars, ...]:
     """By how much the metric and each loss change, beside random heads."""
     return tuple(_bars(result, m) for m in range(len(result.measures)))
 
 
-def _bars(result: KnockOutResult, m: int) -> Bars:
+def _bars(result: HeadAblationResult, m: int) -> Bars:
     picked = result.change[:, m]  # [kind]
     draws = result.random[:, :, m] - result.before[m]  # [kind, draw]
 
@@ -95,18 +95,18 @@ def _bars(result: KnockOutResult, m: int) -> Bars:
     )
 
 
-def _cells(result: KnockOutResult, kind: int, m: int) -> tuple[str, str]:
+def _cells(result: HeadAblationResult, kind: int, m: int) -> tuple[str, str]:
     write, draws = _write(result, m), result.random[kind, :, m]
     return write(
         result.after[kind, m]
     ), f"{write(draws.mean())} ({write(draws.min())} to {write(draws.max())})"
 
 
-def _write(result: KnockOutResult, m: int) -> Callable[[float], str]:
+def _write(result: HeadAblationResult, m: int) -> Callable[[float], str]:
     return probability if result.measures[m] == "prob" else decimal
 
 
-def _name(result: KnockOutResult, m: int) -> str:
+def _name(result: HeadAblationResult, m: int) -> str:
     if result.measures[m] == "logit_diff":
         return f"logit({brief(result.answer)}) - logit({brief(str(result.foil))})"
     if result.measures[m] == "prob":
@@ -114,7 +114,7 @@ def _name(result: KnockOutResult, m: int) -> str:
     return _LOSSES[result.measures[m]]
 
 
-def _heads(result: KnockOutResult) -> str:
+def _heads(result: HeadAblationResult) -> str:
     """``head 5.1``, ``heads 5.1 and 2.4``; how many where they are more than six."""
     names = [f"{layer}.{head}" for layer, head in result.heads]
     if len(names) > 6:

@@ -94,7 +94,7 @@ class AblationResult(Result):
         )
 
 
-def ablate(
+def ablation(
     model: Model,
     dataset: PairDataset,
     what: str | Sequence[str | Sequence[str]] = "heads",

@@ -11,7 +11,7 @@ the loss on other text, and the loss on the second copy of random tokens said tw
 happens without as many heads drawn at random from all of the model's.
 
 The reference and the other text are simple English (`interp.tasks.plain_text`). For means over the prompts
-of a task, and for intervals over many prompts, use `interp.ablate`.
+of a task, and for intervals over many prompts, use `interp.ablation`.
 
 When it misleads: as any ablation, see `interp.methods.ablation.ablation`. It is one prompt; the texts are
 few, so that a loss says how much, not how surely. And heads can matter on text for what they do not do on
@@ -49,14 +49,14 @@ LOSSES: tuple[str, ...] = ("prompt_loss", "text_loss", "copy_loss")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class KnockOutResult(Result):
+class HeadAblationResult(Result):
     """What is measured before, without the heads, and without as many random ones.
 
     The first of `measures` is ``logit_diff``, or ``prob`` where there is no foil; the others are losses in
     nats a token: of the prompt, of text, and of the second copy of random tokens.
     """
 
-    kind: ClassVar[str] = "knock_out"
+    kind: ClassVar[str] = "head_ablation"
     tokens: tuple[str, ...]
     heads: tuple[tuple[int, int], ...]
     answer: str
@@ -80,7 +80,7 @@ class KnockOutResult(Result):
         return self.after - self.before
 
 
-def knock_out(
+def head_ablation(
     model: Model,
     prompt: Prompt,
     heads: Sequence[str | Sequence[int]],
@@ -95,7 +95,7 @@ def knock_out(
     text_length: int = 64,
     copy_length: int = 25,
     seed: int = 0,
-) -> KnockOutResult:
+) -> HeadAblationResult:
     """Take heads out, all together, and see what moves on a prompt and on text.
 
     Args:
@@ -161,7 +161,7 @@ def knock_out(
     columns = [on_prompt[0], *(torch.stack(of).mean(0)[:, None] for of in on_texts)]
     values = torch.cat(columns, dim=1).numpy()  # [branch, measure]
     after = _by_kind(values[1:], len(sets), kinds, n_donors)  # [set, kind, measure]
-    return KnockOutResult(
+    return HeadAblationResult(
         provenance=Provenance.of(model, seed=seed),
         tokens=tuple(model.labels(tokens.row(0))),
         heads=chosen,

@@ -123,7 +123,7 @@ class ScoresResult(Result):
         return [(self.names[i], float(self.scores[i])) for i in order]
 
 
-def edge_scores(
+def edge_attribution(
     model: Model,
     dataset: PairDataset,
     *,
@@ -166,7 +166,7 @@ def edge_scores(
     return _over_pairs(model, dataset, graph, "edge", score, method, steps, direction, metric, exact, seed)
 
 
-def node_scores(
+def node_attribution(
     model: Model,
     dataset: PairDataset,
     *,
@@ -179,7 +179,7 @@ def node_scores(
     seed: int = 0,
 ) -> ScoresResult:
     """Score every head, every MLP and the input, each patched as a whole, on any architecture; else as
-    `edge_scores`."""
+    `edge_attribution`."""
     graph = Graph.of(model, level="node")
 
     def score(runs: SenderRuns) -> tuple[np.ndarray, str]:

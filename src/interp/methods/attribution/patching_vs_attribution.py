@@ -1,7 +1,7 @@
 """Do two ways of telling which heads matter agree? Exact patching against attribution, head by head.
 
-Exact patching of a head's z (`interp.patch_sweep`) says what the head does in all, directly and through later
-heads. On the other side stands one of:
+Exact patching of a head's z (`interp.activation_patching`) says what the head does in all, directly and
+through later heads. On the other side stands one of:
 
 - ``direct``: direct logit attribution of the clean run (`interp.direct_logit_attribution`): what the head
   writes straight into the logit difference, with the final norm's scale.
@@ -31,7 +31,7 @@ from interp.methods.attribution.direct_logit_attribution import direct_logit_att
 from interp.methods.common.bootstrap import bootstrap_interval
 from interp.methods.common.correlation import pearson, ranks, spearman
 from interp.methods.common.pairs import Direction
-from interp.methods.patching.activation_patching import PatchSweepResult, patch_sweep
+from interp.methods.patching.activation_patching import ActivationPatchingResult, activation_patching
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
 from interp.results import Result
@@ -104,7 +104,7 @@ def patching_vs_attribution(
     Args:
         attribution: ``direct``, ``attribution`` or ``integrated`` (with `steps`); see above.
         direction: of patching (and of attribution patching): ``denoising`` or ``noising``.
-        batch_size, exact: see `interp.patch_sweep`.
+        batch_size, exact: see `interp.activation_patching`.
         seed: of the bootstrap.
 
     Raises:
@@ -125,7 +125,7 @@ def patching_vs_attribution(
         "metric": "logit_diff",
         "seed": seed,
     }
-    swept = patch_sweep(model, **asked, batch_size=batch_size, exact=exact)
+    swept = activation_patching(model, **asked, batch_size=batch_size, exact=exact)
     patched = _effects(swept)  # [pair, layer, head]
     if attribution == "direct":
         views: Sequence[Literal["head"]] = ("head",)
@@ -135,7 +135,7 @@ def patching_vs_attribution(
         assert found.by_head_each is not None  # it was asked for by name
         attributed = found.by_head_each
     else:
-        attributed = _effects(patch_sweep(model, **asked, method=attribution, steps=steps))
+        attributed = _effects(activation_patching(model, **asked, method=attribution, steps=steps))
     x, y = attributed.mean(0), patched.mean(0)
     patching_low, patching_high = bootstrap_interval(patched, seed)
     attribution_low, attribution_high = bootstrap_interval(attributed, seed)
@@ -159,7 +159,7 @@ def patching_vs_attribution(
     )
 
 
-def _effects(swept: PatchSweepResult) -> Float[np.ndarray, "pair layer head"]:
+def _effects(swept: ActivationPatchingResult) -> Float[np.ndarray, "pair layer head"]:
     """What patching each head changes, in logits: recovery, or what it lacks, times the pair's span."""
     span = (swept.clean_values - swept.corrupted_values)[:, None, None]
     return (swept.by_pair if swept.direction == "denoising" else 1 - swept.by_pair) * span

@@ -21,7 +21,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from interp.errors import InputError, check_choice
-from interp.methods.attribution.edge_attribution import ScoresResult, edge_scores, node_scores
+from interp.methods.attribution.edge_attribution import ScoresResult, edge_attribution, node_attribution
 from interp.methods.common.circuit import LEVELS, Circuit
 from interp.methods.common.graph import Level
 from interp.models.base import Model
@@ -34,10 +34,10 @@ CONSTRUCTIONS: tuple[str, ...] = ("greedy", "top")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class DiscoveryResult(ScoresResult):
+class CircuitDiscoveryResult(ScoresResult):
     """The scores of all edges or nodes, and the circuit that was built from them."""
 
-    kind: ClassVar[str] = "discovery"
+    kind: ClassVar[str] = "circuit_discovery"
     construction: str
     n: int  # how many edges or nodes were taken, before pruning
     absolute: bool
@@ -49,7 +49,7 @@ class DiscoveryResult(ScoresResult):
         return replace(self.scored, members=frozenset(self.members))
 
 
-def discover(
+def circuit_discovery(
     model: Model,
     dataset: PairDataset,
     *,
@@ -58,27 +58,27 @@ def discover(
     construction: Construction = "greedy",
     absolute: bool = True,
     **scoring: Any,
-) -> DiscoveryResult:
+) -> CircuitDiscoveryResult:
     """Find a circuit of `n` edges or nodes (fewer where some lead nowhere) on a dataset of pairs.
 
     Args:
         level: ``edge`` or ``node``; at the level of nodes, the construction is ``top``.
         construction: ``greedy`` or ``top``.
         absolute: take scores by their size, whatever their sign; else the highest.
-        scoring: the arguments of `interp.edge_scores` (`method`, `direction`, `metric`, `steps`, ...).
+        scoring: the arguments of `interp.edge_attribution` (`method`, `direction`, `metric`, `steps`, ...).
 
     Raises:
-        InputError: an unknown choice, or more edges or nodes than there are; and what `interp.edge_scores`
-            raises.
+        InputError: an unknown choice, or more edges or nodes than there are; and what
+            `interp.edge_attribution` raises.
     """
     for kind, value, valid in (("level", level, LEVELS), ("construction", construction, CONSTRUCTIONS)):
         check_choice(kind, value, valid)
     if level == "node" and construction == "greedy":
         raise InputError("Circuits of nodes have no edges to follow from the logits; use construction='top'.")
-    scores = (edge_scores if level == "edge" else node_scores)(model, dataset, **scoring)
+    scores = (edge_attribution if level == "edge" else node_attribution)(model, dataset, **scoring)
     build = greedy if construction == "greedy" else Circuit.top
     circuit = build(scores.scored, n, absolute=absolute).pruned()
-    return DiscoveryResult(
+    return CircuitDiscoveryResult(
         **{f.name: getattr(scores, f.name) for f in fields(scores)},
         construction=construction,
         n=n,

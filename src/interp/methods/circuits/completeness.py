@@ -43,10 +43,10 @@ MOST_MEMBERS = 100  # of a circuit that is taken apart without being asked twice
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CircuitPartsResult(Result):
+class CompletenessResult(Result):
     """What is left of the metric without parts of a circuit, and without the same parts of the model."""
 
-    kind: ClassVar[str] = "circuit_parts"
+    kind: ClassVar[str] = "completeness"
     task: str
     level: str
     metric: str
@@ -73,7 +73,7 @@ class CircuitPartsResult(Result):
         return np.abs(self.circuit_without - self.model_without)
 
 
-def circuit_parts(
+def completeness(
     model: Model,
     dataset: PairDataset,
     circuit: Circuit,
@@ -88,7 +88,7 @@ def circuit_parts(
     batch_size: int = 64,
     exact: Exact = "auto",
     seed: int = 0,
-) -> CircuitPartsResult:
+) -> CompletenessResult:
     """Measure completeness and minimality of a circuit.
 
     Args:
@@ -135,7 +135,7 @@ def circuit_parts(
     )  # [member, K]; 0 where v is in K
     found_greedily = _greedy(circuit, members, n_greedy, lambda circuits: values(circuits).mean(-1))
     names = list(parts)
-    return CircuitPartsResult(
+    return CompletenessResult(
         provenance=Provenance.of(model, seed=seed),
         **measured_on(model, dataset, circuit, metric),
         ablation=ablation,

@@ -46,13 +46,13 @@ FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class SizeCurveResult(Result):
+class FaithfulnessCurveResult(Result):
     """Faithfulness of circuits of growing size, and of as large ones by random scores.
 
     Intervals are 95 %, by the bootstrap over pairs.
     """
 
-    kind: ClassVar[str] = "size_curve"
+    kind: ClassVar[str] = "faithfulness_curve"
     task: str
     level: str
     metric: str
@@ -82,7 +82,7 @@ class SizeCurveResult(Result):
     random_cmd: Float[np.ndarray, seed]
 
 
-def size_curve(
+def faithfulness_curve(
     model: Model,
     dataset: PairDataset,
     scored: Circuit,
@@ -96,7 +96,7 @@ def size_curve(
     batch_size: int = 64,
     exact: Exact = "auto",
     seed: int = 0,
-) -> SizeCurveResult:
+) -> FaithfulnessCurveResult:
     """Measure the circuits that scores make, from small to large.
 
     Args:
@@ -142,7 +142,7 @@ def size_curve(
     areas = [area(fractions, curve) for curve in (curves, resampled)]
     cpr, cmd = areas[0]
     left = [one if one.level == "edge" else one.as_edges().pruned() for one in circuits[: len(sizes)]]
-    return SizeCurveResult(
+    return FaithfulnessCurveResult(
         provenance=Provenance.of(model, seed=seed),
         **measured_on(model, dataset, scored, metric),
         ablation=ablation,

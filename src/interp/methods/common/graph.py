@@ -91,8 +91,8 @@ class Graph:
         if arch.post_norms and level == "edge":
             raise InputError(
                 f"{model.identity.name} normalises what attention writes before it is added, so its heads "
-                "have no outputs of their own to send along edges; patch nodes instead (interp.patch_sweep "
-                "with site='z')."
+                "have no outputs of their own to send along edges; patch nodes instead "
+                "(interp.activation_patching with site='z')."
             )
         return cls(
             n_layers=arch.n_layers,

@@ -73,7 +73,7 @@ class FeatureAblationResult(Result):
     loss_change_high: Float[np.ndarray, "set size"]
 
 
-def ablate_features(
+def feature_ablation(
     model: Model,
     sae: SAE,
     dataset: PairDataset,

@@ -50,10 +50,10 @@ METHODS: tuple[str, ...] = ("exact", "attribution", "integrated")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class PatchSweepResult(Result):
+class ActivationPatchingResult(Result):
     """Recovery of each cell, [layer, column]: the mean over pairs, its interval, and that of each pair."""
 
-    kind: ClassVar[str] = "patch_sweep"
+    kind: ClassVar[str] = "activation_patching"
     site: str
     by: str
     direction: str
@@ -98,7 +98,7 @@ class _Pair:
         return self.clean_value - self.corrupted_value
 
 
-def patch_sweep(
+def activation_patching(
     model: Model,
     *,
     clean: Prompt | Sequence[Prompt],
@@ -114,7 +114,7 @@ def patch_sweep(
     exact: Exact = "auto",
     batch_size: int = 64,
     seed: int = 0,
-) -> PatchSweepResult:
+) -> ActivationPatchingResult:
     """Patch every cell of a site between clean and corrupted runs.
 
     Args:
@@ -158,7 +158,7 @@ def patch_sweep(
     low, high = bootstrap_interval(stacked, seed)
     texts = [tuple("".join(model.labels(t.row(0))) for t in (p.clean, p.corrupted)) for p in pairs]
     first, other = (model.labels(tokens.row(0)) for tokens in (pairs[0].clean, pairs[0].corrupted))
-    return PatchSweepResult(
+    return ActivationPatchingResult(
         provenance=Provenance.of(model, seed=seed),
         site=site,
         by=by,
@@ -358,7 +358,7 @@ class Agreement:
     worst_difference: float  # of recovery, there
 
 
-def compare(approximate: PatchSweepResult, exact: PatchSweepResult) -> Agreement:
+def compare(approximate: ActivationPatchingResult, exact: ActivationPatchingResult) -> Agreement:
     """An approximate sweep against the exact one of the same question. InputError where they differ in it."""
     same = ("site", "by", "direction", "metric", "clean", "corrupted", "answers", "foils")
     if different := [name for name in same if getattr(approximate, name) != getattr(exact, name)]:

@@ -14,15 +14,15 @@ import numpy as np
 from jaxtyping import Float
 
 from interp.errors import InputError
-from interp.methods.patching.activation_patching import PatchSweepResult, compare, patch_sweep
+from interp.methods.patching.activation_patching import ActivationPatchingResult, activation_patching, compare
 from interp.models.base import Model
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ComparedSweepResult(PatchSweepResult):
+class ComparedSweepResult(ActivationPatchingResult):
     """An approximate sweep (its own fields), and the exact one beside it."""
 
-    kind: ClassVar[str] = "compared_patch_sweep"
+    kind: ClassVar[str] = "compared_activation_patching"
     exact_recovery: Float[np.ndarray, "layer column"]
     exact_path: str  # branching | plain
     rank_correlation: float  # Spearman's, over all cells
@@ -31,21 +31,21 @@ class ComparedSweepResult(PatchSweepResult):
 
 
 def compared_sweep(model: Model, **arguments: Any) -> ComparedSweepResult:
-    """`interp.patch_sweep` by gradients, with the exact sweep of the same question beside it.
+    """`interp.activation_patching` by gradients, with the exact sweep of the same question beside it.
 
     Args:
-        arguments: those of `interp.patch_sweep`, with a `method` that is not ``exact``.
+        arguments: those of `interp.activation_patching`, with a `method` that is not ``exact``.
 
     Raises:
-        InputError: the method is exact already; and whatever `interp.patch_sweep` raises.
+        InputError: the method is exact already; and whatever `interp.activation_patching` raises.
     """
     if arguments.get("method", "exact") == "exact":
         raise InputError(
             "compare_exact sets an approximation beside the exact sweep, and this sweep is exact; "
             "set method to 'attribution' or 'integrated'."
         )
-    exact = patch_sweep(model, **arguments | {"method": "exact"})
-    approximate = patch_sweep(model, **arguments)
+    exact = activation_patching(model, **arguments | {"method": "exact"})
+    approximate = activation_patching(model, **arguments)
     agreement = compare(approximate, exact)
     return ComparedSweepResult(
         **{f.name: getattr(approximate, f.name) for f in fields(approximate)},

@@ -58,7 +58,7 @@ class SteeringResult(Result):
     said_before: tuple[str, ...]
 
 
-def steer(
+def steering(
     model: Model,
     prompts: Prompt | Sequence[Prompt],
     strengths: Sequence[float],

@@ -36,7 +36,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interp.errors import InputError
-from interp.methods.ablation.ablation import ablate
+from interp.methods.ablation.ablation import ablation
 from interp.methods.attribution.direct_logit_attribution import direct_logit_attribution
 from interp.methods.circuits.faithfulness import faithfulness
 from interp.methods.common.circuit import Circuit
@@ -217,11 +217,11 @@ def ioi(
     report("steps", 4, 6)
     sets = {name: heads for name, heads in classes.items() if heads}
     if not sets:
-        raise InputError("No head acts; look at the maps of a patch_sweep, or lower `least`.")
+        raise InputError("No head acts; look at the maps of a activation_patching, or lower `least`.")
     every = [head for heads in sets.values() for head in heads]
     if len(sets) > 1:
         sets["all of them"] = every
-    lost = ablate(
+    lost = ablation(
         model,
         dataset,
         [[_node(head) for head in heads] for heads in sets.values()],

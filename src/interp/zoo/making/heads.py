@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from interp.methods.ablation.ablation import ablate
+from interp.methods.ablation.ablation import ablation
 from interp.methods.common.heads import head_name
 from interp.methods.heads.head_scores import head_scores
 from interp.methods.studies.ioi import ioi
@@ -75,7 +75,7 @@ def _copying(model: Model, looks: dict[str, Any], seed: int) -> dict[str, Any]:
     singles = [(layer, head) for layer in range(model.arch.n_layers) for head in range(model.arch.n_heads)]
     alike = {name: tuple(looks[name]) for name in ("previous_token", "induction", "two_after") if looks[name]}
     sets = [[_node(head_name(head))] for head in singles] + [[*map(_node, heads)] for heads in alike.values()]
-    found = ablate(model, dataset, sets, kinds="resample", seed=seed)
+    found = ablation(model, dataset, sets, kinds="resample", seed=seed)
     after = found.after[0]
     return {
         "prompts": len(found.prompts),
@@ -96,7 +96,7 @@ def _indirect_objects(model: Model, seed: int) -> dict[str, Any]:
     heads = [divmod(int(i), total.shape[1]) for i in order]
     maps = ("total", "direct", "END to IO", "END to S1", "END to S2", "copying", "negative copying")
     dataset = indirect_objects(model, n=60, corruption="abc", seed=seed)
-    lost = ablate(model, dataset, [[_node(head_name(head))] for head in heads], kinds=KINDS, seed=seed)
+    lost = ablation(model, dataset, [[_node(head_name(head))] for head in heads], kinds=KINDS, seed=seed)
     return {
         "prompts": len(found.prompts),
         "logit_diff": _round(found.clean_values.mean()),

@@ -1,6 +1,6 @@
 """Measures the sparse autoencoder that comes with a demo model, and writes its card (``README.md``).
 
-    interp run sae_train --config configs/sae_train/demo-gpt2.yaml --set save_to=src/interp/zoo/demo-gpt2/sae
+    interp run train_sae --config configs/train_sae/demo-gpt2.yaml --set save_to=src/interp/zoo/demo-gpt2/sae
     python -m interp.zoo.making.sae_card demo-gpt2
 
 What is measured are the stored weights, on text from a seed that the training did not draw from. The figures
@@ -67,7 +67,7 @@ library_name: saelens
 
 # A sparse autoencoder for {name}
 
-{config["d_sae"]} features of the residual stream at {hook} of {name}, the demo model beside it, in SAELens's layout and {config["dtype"]}. At this layer the answer of a fact and the indirect object are mostly at the last position already (`interp run patch_sweep` shows it), and one more layer reads them.
+{config["d_sae"]} features of the residual stream at {hook} of {name}, the demo model beside it, in SAELens's layout and {config["dtype"]}. At this layer the answer of a fact and the indirect object are mostly at the last position already (`interp run activation_patching` shows it), and one more layer reads them.
 
     sae = interp.load_sae("{name}", interp.load_model("{name}"))
 
@@ -90,7 +90,7 @@ Measured on the stored weights by `interp.measure_sae`, on {quality["n_tokens"]}
 
 ## How it was made
 
-    interp run sae_train --config configs/sae_train/{name}.yaml
+    interp run train_sae --config configs/train_sae/{name}.yaml
 
 {_kind(made)}, {made["steps"]} steps of {made["batch_size"]} tokens, Adam at {made["learning_rate"]:g} with warm-up over {100 * made["warm_up"]:g} % of the steps and decay over the last {100 * made["decay"]:g} %, an auxiliary loss of weight {made["auxiliary"]:g} on features that were silent for {made["silent_after"]} steps, seed {made["seed"]}. The text is drawn anew from the generator of what the model itself learned from: {made["training"]} sequences of {made["length"]} tokens.
 
