@@ -23,8 +23,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 import interp
 from interp.methods.attribution.edge_attribution import edge_attribution
-from interp.methods.common.correlation import spearman
 from interp.methods.common.graph import Graph
+from interp.methods.common.statistics import spearman
 from interp.tasks.base import Pair, PairDataset
 
 N_POS = 15

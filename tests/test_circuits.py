@@ -20,8 +20,8 @@ from interp.methods.circuits.faithfulness_curve import FRACTIONS, area, faithful
 from interp.methods.circuits.files import read_circuit, write_circuit
 from interp.methods.circuits.runs import ABLATIONS, circuit_values
 from interp.methods.common.circuit import Circuit
-from interp.methods.common.correlation import pearson, ranks, spearman
 from interp.methods.common.graph import Graph
+from interp.methods.common.statistics import pearson, ranks, spearman
 from interp.readout import Readout
 from interp.results import read_result
 from interp.tasks.base import Pair, PairDataset

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError
+from interp.metrics import MetricKind
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,3 +101,17 @@ def widened(x: Tensor) -> Tensor:
 
 def _several(given: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(map(index, given)) if isinstance(given, Iterable) else (index(given),)
+
+
+def metric_readout(
+    kind: MetricKind, *, answer: int, foil: int | None, clean_logits: Float[Tensor, "row pos d_vocab"]
+) -> Readout:
+    """The readout [row] of a metric at the last position: ``logit_diff`` is logit(answer) - logit(foil),
+    ``prob`` the answer's probability, ``kl`` the divergence KL(clean || run) in nats from the prediction of
+    the clean run, of which these are the logits."""
+    if kind == "logit_diff":
+        assert foil is not None
+        return Readout.logit_diff(answer, foil)
+    if kind == "prob":
+        return Readout.prob(answer)
+    return Readout.kl(clean_logits[0, -1:])

@@ -1,85 +1,176 @@
-"""Typed results: frozen, full of numbers and labels, exact on the way to JSON and back.
+"""Typed results: frozen, full of numbers and labels, equal after the way to JSON and back.
 
-A result holds no figure and no path, but may hold other results. A figure is drawn from it, also much later
+A result holds no figure and no path, but may hold other results and smaller values: an `Estimate` is a mean
+with its interval, `Pairs` are the prompts that it was measured on. A figure is drawn from it, also much later
 and without a model.
+
+What a stored value may hold, in fields and tuples: arrays, stored values, text, numbers, booleans, None,
+tuples of such, and mappings from text to such.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from jaxtyping import Float
 
 from interp.errors import NonFiniteError, RunError, nearest
 from interp.provenance import Provenance
 
-_KINDS: dict[str, type[Result]] = {}
+_KINDS: dict[str, type[Stored]] = {}
+_ARRAY = {"dtype", "shape", "values"}  # the keys of an array, as written
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Result:
-    """Base of all results. A subclass sets `kind`, by which it is found again when read from disk."""
+class Stored:
+    """Base of what is written to JSON and read back equal: frozen dataclasses, each of its own `kind`."""
 
     kind: ClassVar[str]
-    provenance: Provenance
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _KINDS[cls.kind] = cls
+        if "kind" in vars(cls):
+            _KINDS[cls.kind] = cls
 
     def __post_init__(self) -> None:
-        for f in dataclasses.fields(self):
-            value = getattr(self, f.name)
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
             if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
                 raise NonFiniteError(
-                    f"The result's {f.name} holds NaN or infinity; check the model's weights."
+                    f"The result's {field.name} holds NaN or infinity; check the model's weights."
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and texts; floats survive JSON exactly."""
-        fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
-        return {"kind": self.kind, **fields}
+        """JSON values; numbers, dtypes and shapes survive exactly."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        return {"kind": self.kind, **{field.name: encoded(getattr(self, field.name)) for field in fields}}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """The result that `to_dict` wrote."""
-        values = {k: v for k, v in data.items() if k != "kind"}
-        for f in dataclasses.fields(cls):
-            if f.name == "provenance":
-                values[f.name] = Provenance(**values[f.name])
-            elif isinstance(values[f.name], dict) and "kind" in values[f.name]:
-                values[f.name] = read_result(values[f.name])
-            elif "ndarray" in str(f.type):
-                values[f.name] = None if values[f.name] is None else np.asarray(values[f.name])
-            elif str(f.type).startswith("tuple"):
-                values[f.name] = _tuples(values[f.name])
-        return cls(**values)
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The value that `to_dict` wrote."""
+        return cls(**{name: decoded(value) for name, value in data.items() if name != "kind"})
+
+    def equals(self, other: object) -> bool:
+        """Whether `other` is of the same kind and holds the same, to the last bit, dtypes and shapes too."""
+        return isinstance(other, Stored) and json.dumps(self.to_dict()) == json.dumps(other.to_dict())
 
 
-def read_result(data: dict[str, Any]) -> Result:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Estimate(Stored):
+    """A mean over prompts, with its interval, and what it is the mean of.
+
+    Made by `interp.methods.common.statistics.estimate`. Of a single prompt, both ends of the interval are its
+    own value: the interval then says nothing.
+    """
+
+    kind: ClassVar[str] = "estimate"
+    mean: Float[np.ndarray, "*cell"]
+    low: Float[np.ndarray, "*cell"]  # the 95 % interval over prompts
+    high: Float[np.ndarray, "*cell"]
+    each: Float[np.ndarray, " prompt *cell"]
+
+    def __getitem__(self, cell: Any) -> Estimate:
+        """The estimate of one cell, or of a part of them."""
+        cells = cell if isinstance(cell, tuple) else (cell,)
+        parts = {"mean": self.mean[cells], "low": self.low[cells], "high": self.high[cells]}
+        return Estimate(**{k: np.asarray(v) for k, v in parts.items()}, each=self.each[(slice(None), *cells)])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the cells, as of `mean`."""
+        return self.mean.shape
+
+
+@dataclass(frozen=True)
+class Dropped(Stored):
+    """Something that did not get into a dataset, and why."""
+
+    kind: ClassVar[str] = "dropped"
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pairs(Stored):
+    """The pairs that a result was measured on, as text of their tokens."""
+
+    kind: ClassVar[str] = "pairs"
+    task: str | None  # None: the pairs were given one by one
+    prompts: tuple[str, ...]  # the clean ones
+    corrupted: tuple[str, ...]
+    answers: tuple[str, ...]
+    foils: tuple[str, ...] | None
+    dropped: tuple[Dropped, ...] = ()  # of the dataset
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Result(Stored):
+    """Base of all results. A subclass sets `kind`, by which it is found again when read from disk."""
+
+    provenance: Provenance
+
+
+def kind_of(name: str) -> type[Stored]:
+    """The class of a kind of stored value; `KeyError` where there is none."""
+    return _KINDS[name]
+
+
+def read_result(data: Mapping[str, Any]) -> Result:
     """The typed result of a dictionary that `Result.to_dict` wrote; `RunError` where it is none."""
-    kind = data.get("kind", "")
-    if kind not in _KINDS:
-        raise RunError(f"Unknown kind of result {kind!r}; {nearest(kind, _KINDS)}")
+    kind = str(data.get("kind", ""))
+    found = _KINDS.get(kind)
+    if found is None or not issubclass(found, Result):
+        results = [name for name, cls in _KINDS.items() if issubclass(cls, Result)]
+        raise RunError(f"Unknown kind of result {kind!r}; {nearest(kind, results)}")
     try:
-        return _KINDS[kind].from_dict(data)
+        return found.from_dict(data)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"This {kind} result is damaged or of another version ({error}); run it again."
         ) from None
 
 
-def _plain(value: Any) -> Any:
+# ---- JSON values ----
+
+
+def encoded(value: Any) -> Any:
+    """A value as JSON. `TypeError` for what a stored value does not hold."""
     if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, Provenance | Result):
+        return {"dtype": str(value.dtype), "shape": list(value.shape), "values": value.tolist()}
+    if isinstance(value, Stored):
         return value.to_dict()
+    if isinstance(value, Provenance):
+        return {"kind": "provenance", **value.to_dict()}
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value
+        return [encoded(item) for item in value]
+    if isinstance(value, Mapping):
+        if "kind" in value or value.keys() == _ARRAY or not all(isinstance(key, str) for key in value):
+            raise TypeError(f"This mapping could not be told from a stored value: {dict(value)}.")
+        return {key: encoded(item) for key, item in value.items()}
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise TypeError(f"A result does not hold a {type(value).__name__}; make it a tuple, an array or a value.")
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+def decoded(value: Any) -> Any:
+    """The value that `encoded` wrote."""
+    if isinstance(value, list):
+        return tuple(decoded(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == _ARRAY:
+        return np.array(value["values"], dtype=value["dtype"]).reshape(value["shape"])
+    if "kind" not in value:
+        return {key: decoded(item) for key, item in value.items()}
+    if value["kind"] == "provenance":
+        return Provenance(**{name: item for name, item in value.items() if name != "kind"})
+    if value["kind"] not in _KINDS:
+        raise ValueError(f"unknown kind {value['kind']!r}")
+    return _KINDS[value["kind"]].from_dict(value)

@@ -22,11 +22,12 @@ from typing import Any
 
 from interp.configs import write_config
 from interp.errors import ConfigError, RunError
-from interp.experiments.base import Experiment, ExperimentConfig, find_experiment
+from interp.experiments.base import Experiment, ExperimentConfig, current_name, find_experiment
+from interp.format_1 import upgraded
 from interp.results import Result, read_result
 from interp.resume import resuming
 
-FORMAT = 1
+FORMAT = 2
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
@@ -150,20 +151,29 @@ def read_run(path: Path) -> Run:
         ) from None
     except (OSError, ValueError) as error:
         raise RunError(f"{str(file)!r} cannot be read ({error}); run it again.") from None
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
+    if not isinstance(record, dict) or record.get("format") not in (1, FORMAT):
         raise RunError(f"{str(file)!r} is not a result that this version reads; run it again.")
     if missing := {"experiment", "config", "result"} - record.keys():
         raise RunError(f"{str(file)!r} lacks its {', '.join(sorted(missing))}; run it again.")
     if not isinstance(record["config"], dict) or not isinstance(record["result"], dict):
         raise RunError(f"{str(file)!r} is damaged: its config or its result is no mapping; run it again.")
     try:
-        experiment = find_experiment(str(record["experiment"]))
+        experiment = find_experiment(current_name(str(record["experiment"])))
     except ConfigError as error:
         raise RunError(f"{str(file)!r} cannot be shown: {error}") from None
     if experiment.presentation is None:
         raise RunError(f"The experiment {experiment.name!r} has no presentation; read {str(file)!r} instead.")
     _know_all_results()
-    return Run(path, experiment, record["config"], read_result(record["result"]))
+    return Run(path, experiment, record["config"], _result(record, file))
+
+
+def _result(record: dict[str, Any], file: Path) -> Result:
+    if record["format"] == FORMAT:
+        return read_result(record["result"])
+    try:
+        return read_result(upgraded(record["result"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"The result in {str(file)!r} is damaged ({error!r}); run it again.") from None
 
 
 def _know_all_results() -> None:

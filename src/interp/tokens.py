@@ -22,7 +22,7 @@ from interp.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Prompt = str | Sequence[int] | Int[Tensor, "pos"]
+Prompt = str | Sequence[int] | Int[Tensor, " pos"]
 Bos = Literal["auto", True, False]
 
 

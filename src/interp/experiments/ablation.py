@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
+from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
     from interp.methods.ablation.ablation import AblationResult
@@ -18,7 +19,7 @@ class AblationConfig(PairsConfig):
     what: str | list[str | list[str]] = "heads"
     kinds: list[str] = ["zero", "mean", "resample"]  # noqa: RUF012  # pydantic copies it
     reference: Literal["corrupted", "clean"] = "corrupted"
-    metric: Literal["logit_diff", "prob", "kl"] = "logit_diff"
+    metric: MetricKind = "logit_diff"
     exact: bool | Literal["auto"] = "auto"
     batch_size: int = 64
 

@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from interp.experiments.base import ExperimentConfig, experiment
 from interp.experiments.on_pairs import PairsConfig
+from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
     from interp.methods.patching.activation_patching import ActivationPatchingResult
@@ -31,7 +32,7 @@ class ActivationPatchingConfig(ExperimentConfig):
     site: str = "resid_pre"
     by: Literal["position", "head", "neuron", "layer"] = "position"
     direction: Literal["denoising", "noising"] = "denoising"
-    metric: Literal["logit_diff", "prob", "kl"] | None = None
+    metric: MetricKind | None = None
     method: Literal["exact", "attribution", "integrated"] = "exact"
     steps: int = 8
     exact: bool | Literal["auto"] = "auto"

@@ -134,15 +134,18 @@ def all_experiments() -> dict[str, Experiment]:
     return dict(_EXPERIMENTS)
 
 
+def current_name(name: str) -> str:
+    """What an experiment is called now, of a name that may be a former one."""
+    return FORMER_NAMES.get(name, name)
+
+
 def find_experiment(name: str) -> Experiment:
     """The experiment of this name; `ConfigError` with the nearest valid name otherwise. A former name is
     understood, with an `InterpDeprecation`."""
     experiments = all_experiments()
-    if name in FORMER_NAMES and name not in experiments:
-        warnings.warn(
-            f"The experiment {name!r} is called {FORMER_NAMES[name]!r} now.", InterpDeprecation, stacklevel=2
-        )
-        name = FORMER_NAMES[name]
+    if name not in experiments and (now := current_name(name)) != name:
+        warnings.warn(f"The experiment {name!r} is called {now!r} now.", InterpDeprecation, stacklevel=2)
+        name = now
     if name not in experiments:
         raise ConfigError(f"Unknown experiment {name!r}; {nearest(name, experiments)}")
     return experiments[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from interp.experiments.base import ExperimentConfig, experiment
+from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
     from interp.methods.patching.causal_tracing import CausalTracingResult
@@ -25,7 +26,7 @@ class CausalTracingConfig(ExperimentConfig):
     subject: str | list[int] | None = None
     sigma: float = 3.0
     samples: int = 10
-    metric: Literal["logit_diff", "prob", "kl"] | None = None
+    metric: MetricKind | None = None
     batch_size: int = 64
     exact: bool | Literal["auto"] = "auto"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
+from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
     from interp.methods.circuits.circuit_discovery import CircuitDiscoveryResult
@@ -22,7 +23,7 @@ class CircuitDiscoveryConfig(PairsConfig):
     method: Literal["exact", "eap", "eap-ig-inputs", "eap-ig-activations"] = "exact"
     steps: int = 5
     direction: Literal["denoising", "noising"] = "noising"
-    metric: Literal["logit_diff", "prob", "kl"] = "logit_diff"
+    metric: MetricKind = "logit_diff"
     exact: bool | Literal["auto"] = "auto"
     batch_size: int = 64
 

@@ -9,6 +9,7 @@ from pydantic import model_validator
 from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
 from interp.experiments.on_saes import SAEConfig
+from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
     from interp.methods.features.feature_effects import FeatureEffectsResult
@@ -26,7 +27,7 @@ class FeatureEffectsConfig(SAEConfig):
     corrupted: str | list[int] | None = None
     change: Literal["ablate", "noising", "denoising"] = "ablate"
     roles: list[str] | None = None
-    metric: Literal["logit_diff", "prob", "kl"] | None = None
+    metric: MetricKind | None = None
     steps: int = 8
     exact: bool | Literal["auto"] = "auto"
     batch_size: int = 64

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from interp.experiments.on_pairs import PairsConfig
+from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
     from interp.methods.common.circuit import Circuit
     from interp.models.base import Model
 
 AblationName = Literal["resample", "mean", "mean_by_position", "mean_by_template", "zero"]
-MetricName = Literal["logit_diff", "prob", "kl"]
 
 #: Keys of a circuit's configuration that are not arguments of the method.
 OWN = ("circuit", "level", "grouped")
@@ -25,7 +25,7 @@ class CircuitConfig(PairsConfig):
     level: Literal["node", "edge"] | None = None
     grouped: Literal["refuse", "any", "all"] = "refuse"
     ablation: AblationName = "resample"
-    metric: MetricName = "logit_diff"
+    metric: MetricKind = "logit_diff"
     batch_size: int = 64
     exact: bool | Literal["auto"] = "auto"
 

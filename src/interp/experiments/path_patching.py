@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
+from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
     from interp.methods.patching.path_patching import PathPatchingResult
@@ -20,7 +21,7 @@ class PathPatchingConfig(PairsConfig):
     direction: Literal["denoising", "noising"] = "noising"
     mlps: Literal["frozen", "recomputed"] = "frozen"
     role: str | None = None
-    metric: Literal["logit_diff", "prob", "kl"] = "logit_diff"
+    metric: MetricKind = "logit_diff"
     exact: bool | Literal["auto"] = "auto"
     batch_size: int = 64
 

@@ -432,7 +432,7 @@ class Model(ABC):
         """The id of an answer that is exactly one token; `InputError` otherwise."""
         return single_token(answer, tokenizer=self.tokenizer, d_vocab=self.arch.d_vocab)
 
-    def labels(self, ids: Sequence[int] | Int[Tensor, pos]) -> list[str]:
+    def labels(self, ids: Sequence[int] | Int[Tensor, " pos"]) -> list[str]:
         """The text of each token by itself."""
         return labels(self.tokenizer, [int(i) for i in ids])
 

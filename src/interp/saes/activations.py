@@ -76,7 +76,7 @@ class JumpReLU:
     """
 
     kind: ClassVar[str] = "jumprelu"
-    threshold: Float[Tensor, feature]
+    threshold: Float[Tensor, " feature"]
 
     def __call__(self, pre: Float[Tensor, "*any feature"]) -> Float[Tensor, "*any feature"]:
         return pre.relu() * (pre > self.threshold.to(pre))

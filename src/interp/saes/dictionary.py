@@ -41,9 +41,9 @@ class SAE:
     """
 
     W_enc: Float[Tensor, "d_in feature"]
-    b_enc: Float[Tensor, feature]
+    b_enc: Float[Tensor, " feature"]
     W_dec: Float[Tensor, "feature d_in"]
-    b_dec: Float[Tensor, d_in]
+    b_dec: Float[Tensor, " d_in"]
     activation: Activation
     address: Address  # the site and layer that it is for
     model: str

@@ -51,7 +51,7 @@ def write_sae(
     folder: str | Path,
     sae: SAE,
     *,
-    density: Float[np.ndarray, feature] | None = None,
+    density: Float[np.ndarray, " feature"] | None = None,
     training: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a dictionary to a new folder, in SAELens's layout since version 6 and in the dtype that it has.
@@ -138,7 +138,7 @@ def read_sae(folder: str | Path, model: Model, *, scale: float | None = None, ch
     return sae
 
 
-def read_density(folder: str | Path) -> Float[np.ndarray, feature] | None:
+def read_density(folder: str | Path) -> Float[np.ndarray, " feature"] | None:
     """The share of tokens at which each feature is active, as it was measured where the SAE was trained; None
     where the folder does not say. `InputError` where it cannot be read."""
     file = Path(folder) / SPARSITY

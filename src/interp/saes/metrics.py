@@ -59,7 +59,7 @@ class SAEQualityResult(Result):
     ce_sae: float
     ce_zero: float
     ce_mean: float
-    density: Float[np.ndarray, feature]
+    density: Float[np.ndarray, " feature"]
     losses: Float[np.ndarray, "step part"] | None = None  # of the training; None for an SAE that was loaded
     loss_names: tuple[str, ...] = ()
 
@@ -103,19 +103,19 @@ def ce_recovered(*, clean: float, sae: float, ablated: float) -> float:
     return (ablated - sae) / (ablated - clean)
 
 
-def density(features: Float[Tensor, "token feature"]) -> Float[Tensor, feature]:
+def density(features: Float[Tensor, "token feature"]) -> Float[Tensor, " feature"]:
     """The share of tokens at which each feature is above 0."""
     return (features > 0).double().mean(0)
 
 
-def dead_share(density: Float[np.ndarray, feature]) -> float:
+def dead_share(density: Float[np.ndarray, " feature"]) -> float:
     """The share of features that are never above 0."""
     return float((density == 0).mean())
 
 
 def density_histogram(
-    density: Float[np.ndarray, feature], *, bins: int = 20
-) -> tuple[Float[np.ndarray, edge], np.ndarray]:
+    density: Float[np.ndarray, " feature"], *, bins: int = 20
+) -> tuple[Float[np.ndarray, " edge"], np.ndarray]:
     """The edges in log10 of the density, from the lowest (-1 or below) to 0, and how many features lie
     between each two, without dead ones."""
     alive = np.log10(density[density > 0])
@@ -125,7 +125,7 @@ def density_histogram(
 
 def feature_cosine(
     directions: Float[Tensor, "feature d_in"], others: Float[Tensor, "other d_in"]
-) -> Float[Tensor, feature]:
+) -> Float[Tensor, " feature"]:
     """Of each of `directions`, the largest cosine with any of `others`."""
     a, b = (torch.nn.functional.normalize(w.double(), dim=-1) for w in (directions, others))
     return (a @ b.T).amax(-1)

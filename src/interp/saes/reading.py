@@ -103,13 +103,12 @@ class FeatureRecord:
 
     text: ReadingText
     sae: SAE
-    counted: Bool[np.ndarray, token]  # not the first of a sequence
-    starts: Int[
-        np.ndarray, sequence + 1
-    ]  # where each sequence begins among the tokens; at last, their number
-    bounds: Int[np.ndarray, feature + 1]
-    tokens: Int[np.ndarray, entry]
-    values: Float[np.ndarray, entry]
+    counted: Bool[np.ndarray, " token"]  # not the first of a sequence
+    #: Where each sequence begins among the tokens; at last, their number.
+    starts: Int[np.ndarray, " sequence+1"]
+    bounds: Int[np.ndarray, " feature+1"]
+    tokens: Int[np.ndarray, " entry"]
+    values: Float[np.ndarray, " entry"]
 
     @property
     def n_features(self) -> int:
@@ -120,16 +119,16 @@ class FeatureRecord:
         return int(self.counted.sum())
 
     @property
-    def n_active(self) -> Int[np.ndarray, feature]:
+    def n_active(self) -> Int[np.ndarray, " feature"]:
         """At how many tokens each feature is above 0."""
         return np.diff(self.bounds)
 
     @cached_property
-    def features(self) -> Int[np.ndarray, entry]:
+    def features(self) -> Int[np.ndarray, " entry"]:
         """The feature of each entry."""
         return np.repeat(np.arange(self.n_features), self.n_active)
 
-    def of(self, feature: int) -> tuple[Int[np.ndarray, active], Float[np.ndarray, active]]:
+    def of(self, feature: int) -> tuple[Int[np.ndarray, " active"], Float[np.ndarray, " active"]]:
         """Where a feature is above 0, and how strong, the strongest first. `InputError` where there is no
         such feature."""
         check_features(self.n_features, [feature])

@@ -89,9 +89,9 @@ class Weights:
     """What a training found, in units of the activations."""
 
     W_enc: Float[Tensor, "d_in feature"]
-    b_enc: Float[Tensor, feature]
+    b_enc: Float[Tensor, " feature"]
     W_dec: Float[Tensor, "feature d_in"]
-    b_dec: Float[Tensor, d_in]
+    b_dec: Float[Tensor, " d_in"]
     activation: Activation
 
 
@@ -166,7 +166,7 @@ def train(
     return trainer.weights(scale), np.concatenate(losses)
 
 
-def geometric_median(x: Float[Tensor, "token d_in"], *, iterations: int = 100) -> Float[Tensor, d_in]:
+def geometric_median(x: Float[Tensor, "token d_in"], *, iterations: int = 100) -> Float[Tensor, " d_in"]:
     """The point with the smallest sum of distances from all tokens (Weiszfeld's algorithm)."""
     median = x.mean(0)
     for _ in range(iterations):
@@ -319,7 +319,7 @@ class _Dense:
     values: Float[Tensor, "batch feature"]
 
     @property
-    def fired(self) -> Bool[Tensor, feature]:
+    def fired(self) -> Bool[Tensor, " feature"]:
         """Which are active at any token."""
         return self.values.detach().amax(0) > 0
 
@@ -342,7 +342,7 @@ class _Sparse:
     n: int
 
     @property
-    def fired(self) -> Bool[Tensor, feature]:
+    def fired(self) -> Bool[Tensor, " feature"]:
         return torch.bincount(self.where[self.values > 0], minlength=self.n) > 0
 
     @property

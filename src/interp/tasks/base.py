@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, overload
 
 from interp.errors import InputError, nearest
+from interp.results import Dropped, Pairs
 from interp.tokens import Prompt, differing_positions
 
 if TYPE_CHECKING:
@@ -52,14 +53,6 @@ class Pair:
     def __len__(self) -> int:
         """The number of tokens of either prompt."""
         return len(self.clean)
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """Something that did not get into a dataset, and why."""
-
-    what: str
-    why: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +212,22 @@ def check_count(n: Any, *, of: str = "n", least: int = 1) -> None:
 
 def _nearest(name: str, valid: Iterable[str]) -> str:
     return nearest(name, valid) if list(valid) else "they have no such labels."
+
+
+def pairs_in_words(model: Model, dataset: PairDataset) -> Pairs:
+    """The pairs of a dataset as text, for a result."""
+
+    def texts(prompts: Sequence[Sequence[int]]) -> tuple[str, ...]:
+        return tuple("".join(model.labels(ids)) for ids in prompts)
+
+    return Pairs(
+        task=dataset.name,
+        prompts=texts(dataset.clean),
+        corrupted=texts(dataset.corrupted),
+        answers=tuple(model.labels(dataset.answers)),
+        foils=tuple(model.labels(dataset.foils)),
+        dropped=dataset.dropped,
+    )
 
 
 def described(model: Model, dataset: PairDataset) -> dict[str, Any]:

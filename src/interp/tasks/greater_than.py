@@ -75,7 +75,7 @@ def greater_than(model: Model, *, n: int = 50, prompts: str = "held_out", seed: 
 
 def prob_diff(
     model: Model, dataset: PairDataset, logits: Float[Tensor, "pair d_vocab"]
-) -> Float[Tensor, pair]:
+) -> Float[Tensor, " pair"]:
     """The paper's metric of each pair, in float64: the probability of all years later than the clean start,
     less that of all others from 10 to 99. From -1 to 1; what goes to other tokens counts for neither."""
     ids = torch.tensor(_year_ids(model))  # [year]

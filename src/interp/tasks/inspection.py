@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError
-from interp.metrics import MIN_SPAN
+from interp.metrics import METRICS
 from interp.models.base import Model
 from interp.provenance import Provenance
 from interp.results import Result
@@ -42,10 +42,10 @@ class Inspection(Result):
     templates: tuple[str, ...]
     lengths: tuple[int, ...]  # in tokens
     dropped: tuple[tuple[str, str], ...]  # what, and why
-    clean_logit_diff: Float[np.ndarray, pair]
-    corrupted_logit_diff: Float[np.ndarray, pair]
-    clean_prob: Float[np.ndarray, pair]  # of the answer
-    corrupted_prob: Float[np.ndarray, pair]
+    clean_logit_diff: Float[np.ndarray, " pair"]
+    corrupted_logit_diff: Float[np.ndarray, " pair"]
+    clean_prob: Float[np.ndarray, " pair"]  # of the answer
+    corrupted_prob: Float[np.ndarray, " pair"]
 
     @property
     def clean_accuracy(self) -> float:
@@ -57,7 +57,7 @@ class Inspection(Result):
         """The share of pairs whose corrupted prompt still puts the answer above the foil."""
         return float((self.corrupted_logit_diff > 0).mean())
 
-    def failures(self, *, min_span: float = MIN_SPAN["logit_diff"]) -> dict[int, str]:
+    def failures(self, *, min_span: float = METRICS["logit_diff"].min_span) -> dict[int, str]:
         """The pairs that a method can say nothing about, by index, each with the reason: those whose clean
         prompt does not put the answer above the foil, and those whose two logit differences are less than
         `min_span` apart, so that recovery would divide by nearly nothing."""
@@ -114,7 +114,7 @@ def inspect_dataset(model: Model, dataset: PairDataset, *, batch_size: int = 32)
 
 
 def drop_failures(
-    dataset: PairDataset, inspection: Inspection, *, min_span: float = MIN_SPAN["logit_diff"]
+    dataset: PairDataset, inspection: Inspection, *, min_span: float = METRICS["logit_diff"].min_span
 ) -> PairDataset:
     """The dataset less the pairs of `Inspection.failures`, which join `PairDataset.dropped`.
 

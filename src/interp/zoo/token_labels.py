@@ -63,7 +63,7 @@ def token_labels(texts: Sequence[str], labels: Sequence[str]) -> Bool[np.ndarray
     return np.stack([answers[name] for name in QUESTIONS])
 
 
-def _said_before(texts: Sequence[str], labels: Sequence[str]) -> Bool[np.ndarray, token]:
+def _said_before(texts: Sequence[str], labels: Sequence[str]) -> Bool[np.ndarray, " token"]:
     again: list[bool] = []
     said: set[str] = set()
     for text, label in zip(texts, labels, strict=True):

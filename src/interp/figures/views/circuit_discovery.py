@@ -10,8 +10,9 @@ import numpy as np
 from interp.figures.engine.notation import count, decimal, measured
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Bars, Block, View, Words
-from interp.figures.views.circuit_words import METRICS, UNITS, drawn, members, on_pairs
+from interp.figures.views.circuit_words import drawn, members, on_pairs
 from interp.methods.common.graph import Node
+from interp.metrics import METRICS
 
 if TYPE_CHECKING:
     from interp.methods.circuits.circuit_discovery import CircuitDiscoveryResult
@@ -47,7 +48,8 @@ def view(result: CircuitDiscoveryResult) -> View:
         above=(
             *on_pairs(result),
             f"Score of {'an edge' if result.level == 'edge' else 'a node'}: what its "
-            f"{_CARRY[result.direction]} changes in the metric. Metric: {METRICS[result.metric]}; "
+            f"{_CARRY[result.direction]} changes in the metric. Metric: "
+            f"{METRICS[result.metric].description}; "
             f"{measured(float(result.clean_values.mean()))} clean, "
             f"{measured(float(result.corrupted_values.mean()))} corrupted, means over pairs.",
             f"Circuit: {n} of {len(result.names):,} {what}, {_BUILT[result.construction]}"
@@ -90,7 +92,7 @@ def _verdict(result: CircuitDiscoveryResult) -> str:
     if not result.members:
         return "Nothing leads from the input to the logits: take more."
     best = [f"{name} ({decimal(score)})" for name, score in result.strongest(_NAMED)]
-    said = f"Largest scores, in {UNITS[result.metric]}: {', '.join(best)}."
+    said = f"Largest scores, in {METRICS[result.metric].unit}: {', '.join(best)}."
     return said if result.level == "edge" else f"{said} Circuit: {members(result.members)}."
 
 
@@ -105,7 +107,7 @@ def _graph(result: CircuitDiscoveryResult) -> list[Block]:
         for reader in result.graph.sender_of(node) or (node,):
             edges.append(f"{sender}->{replace(reader, part=node.part)}")
             weights.append(scores[name])
-    return [drawn(edges, weights, "The circuit", unit=UNITS[result.metric])]
+    return [drawn(edges, weights, "The circuit", unit=METRICS[result.metric].unit)]
 
 
 def _bars(result: CircuitDiscoveryResult) -> Bars:
@@ -113,7 +115,7 @@ def _bars(result: CircuitDiscoveryResult) -> Bars:
     return Bars(
         labels=tuple(result.names[i] for i in chosen),
         values=tuple(result.scores[chosen].tolist()),
-        unit=UNITS[result.metric],
+        unit=METRICS[result.metric].unit,
         title=f"The {len(chosen)} largest scores of all {len(result.names):,} {result.level}s",
         low=tuple(result.low[chosen].tolist()),
         high=tuple(result.high[chosen].tolist()),

@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     CircuitResult = FaithfulnessResult | CompletenessResult | FaithfulnessCurveResult
     PairsResult = CircuitResult | PatchingVsAttributionResult | CircuitDiscoveryResult | PathPatchingResult
 
-METRICS = {
-    "logit_diff": "logit(answer) - logit(foil)",
-    "prob": "probability of the answer",
-    "kl": "KL divergence (nats) from the clean prediction",
-}
-UNITS = {"logit_diff": "logits", "prob": "probability", "kl": "nats"}
 ABLATIONS = {
     "resample": "what is there in the corrupted run",
     "mean": "their mean over corrupted prompts and positions",

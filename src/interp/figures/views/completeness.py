@@ -9,7 +9,8 @@ import numpy as np
 from interp.figures.engine.notation import measured
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Bars, Scatter, Table, View, Words
-from interp.figures.views.circuit_words import ABLATIONS, METRICS, UNITS, members, on_pairs
+from interp.figures.views.circuit_words import ABLATIONS, members, on_pairs
+from interp.metrics import METRICS
 
 if TYPE_CHECKING:
     from interp.methods.circuits.completeness import CompletenessResult
@@ -26,8 +27,8 @@ def view(result: CompletenessResult) -> View:
             *on_pairs(result),
             f"Circuit of {len(result.circuit)} {result.level}s: {members(result.circuit)}.",
             f"Ablated parts are replaced by {ABLATIONS[result.ablation]} ({result.ablation} ablation).{kept} "
-            f"Metric: mean {METRICS[result.metric]}; full model {measured(result.full_value)}, empty circuit "
-            f"{measured(result.empty_value)}.",
+            f"Metric: mean {METRICS[result.metric].description}; full model {measured(result.full_value)}, "
+            f"empty circuit {measured(result.empty_value)}.",
         ),
         blocks=(
             Words(_verdict(result), strong=True),
@@ -49,7 +50,7 @@ figure, table, report = presented(view)
 
 def _verdict(result: CompletenessResult) -> str:
     worst, least = int(result.incompleteness.argmax()), int(result.minimality.argmin())
-    unit = UNITS[result.metric]
+    unit = METRICS[result.metric].unit
     return (
         f"Worst incompleteness {measured(result.incompleteness[worst])} {unit} (without "
         f"{result.parts[worst]}). The member that matters least is {result.circuit[least]}, "
@@ -65,7 +66,7 @@ def _completeness(result: CompletenessResult) -> Scatter:
         labels=result.parts,
         x_title="model without K",
         y_title="circuit without K",
-        title=f"Completeness: {METRICS[result.metric]}",
+        title=f"Completeness: {METRICS[result.metric].description}",
         labelled=tuple(int(i) for i in order),
         diagonal=True,
     )
@@ -92,6 +93,6 @@ def _members(result: CompletenessResult) -> Bars:
     return Bars(
         labels=tuple(labels),
         values=tuple(result.minimality.tolist()),
-        unit=UNITS[result.metric],
+        unit=METRICS[result.metric].unit,
         title="Minimality: what leaving out each member changes, at most over K",
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from interp.figures.engine.notation import decimal, show_text
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Bars, Block, Table, View, Words
-from interp.figures.views.circuit_words import ABLATIONS, METRICS, UNITS, drawn, interval, members, on_pairs
+from interp.figures.views.circuit_words import ABLATIONS, drawn, interval, members, on_pairs
+from interp.metrics import METRICS
 
 if TYPE_CHECKING:
     from interp.methods.circuits.faithfulness import FaithfulnessResult
@@ -33,13 +34,13 @@ def view(result: FaithfulnessResult) -> View:
             f"Circuit: {len(result.circuit)} of {result.n_candidates} {what}: "
             f"{members(result.circuit, most=30 if result.level == 'node' else 8)}.",
             f"All other {what} {replaced} {ABLATIONS[result.ablations[0]]} ({result.ablations[0]} "
-            f"ablation).{kept} Metric: {METRICS[result.metric]}.",
+            f"ablation).{kept} Metric: {METRICS[result.metric].description}.",
         ),
         blocks=tuple(blocks),
         below=(
             "Faithfulness is (m(circuit) - m(empty)) / (m(full) - m(empty)) of means: 1 as the full "
             "model, 0 as the empty circuit; it may lie outside. The gap is |mean of m(full) - m(circuit)|, "
-            f"in {UNITS[result.metric]}; 0 is best. Intervals: 95 %, bootstrap over pairs.",
+            f"in {METRICS[result.metric].unit}; 0 is best. Intervals: 95 %, bootstrap over pairs.",
             "Random circuits have the same size"
             + ("." if result.level == "edge" else ", in heads and MLPs."),
             "A circuit that was found on these pairs looks better than it is.",
@@ -67,7 +68,7 @@ def _verdict(result: FaithfulnessResult) -> str:
         if len(spread) > 1
         else ""
     )
-    return f"{said}{beside}. Gap: {decimal(result.gap[0, 2])} {UNITS[result.metric]}.{kinds}"
+    return f"{said}{beside}. Gap: {decimal(result.gap[0, 2])} {METRICS[result.metric].unit}.{kinds}"
 
 
 def _interval(result: FaithfulnessResult, ablation: int, run: int) -> tuple[float, float]:

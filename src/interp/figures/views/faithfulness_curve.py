@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from interp.figures.engine.notation import decimal
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Lines, Series, Table, View, Words
-from interp.figures.views.circuit_words import ABLATIONS, METRICS, interval, on_pairs
+from interp.figures.views.circuit_words import ABLATIONS, interval, on_pairs
+from interp.metrics import METRICS
 
 if TYPE_CHECKING:
     from interp.methods.circuits.faithfulness_curve import FaithfulnessCurveResult
@@ -22,7 +23,8 @@ def view(result: FaithfulnessCurveResult) -> View:
             *on_pairs(result),
             f"The {by} scores of {result.n_scored} {result.level}s first "
             f"({result.construction}); all else is replaced by "
-            f"{ABLATIONS[result.ablation]} ({result.ablation} ablation). Metric: {METRICS[result.metric]}.",
+            f"{ABLATIONS[result.ablation]} ({result.ablation} ablation). "
+            f"Metric: {METRICS[result.metric].description}.",
         ),
         blocks=(Words(_verdict(result), strong=True), _curve(result), _sizes(result)),
         below=(

@@ -9,7 +9,8 @@ import numpy as np
 from interp.figures.engine.notation import brief, count, decimal, measured, probability, show_text
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Axis, Grid, Scatter, Table, View, Words
-from interp.figures.views.circuit_words import METRICS, UNITS, interval
+from interp.figures.views.circuit_words import interval
+from interp.metrics import METRICS
 
 if TYPE_CHECKING:
     from interp.methods.features.feature_effects import FeatureEffectsResult
@@ -19,7 +20,7 @@ _ROWS = 20  # features of the grid
 _LISTED = 15
 _POINTS = 400  # of a scatter
 _CHANGES = {
-    "ablation": "set to 0",
+    "ablate": "set to 0",
     "noising": "set, in the clean run, to what it is in the corrupted run",
     "denoising": "set, in the corrupted run, to what it is in the clean run",
 }
@@ -38,7 +39,7 @@ def view(result: FeatureEffectsResult) -> View:
             *_setting(result),
             f"Features: {result.n_features} of an SAE at {result.site} of {show_text(result.sae_model)}, "
             f"each alone {_CHANGES[result.change]}. Left out: {result.excluded}.",
-            f"Metric: {METRICS[result.metric]}.",
+            f"Metric: {METRICS[result.metric].description}.",
         ),
         blocks=(
             Words(_verdict(result), strong=True),
@@ -77,8 +78,8 @@ def _verdict(result: FeatureEffectsResult) -> str:
     kinds = zip(_ESTIMATES.values(), result.pearson, result.spearman, strict=True)
     agreement = "; ".join(f"{name}: Pearson {_or_none(p)}, Spearman {_or_none(s)}" for name, p, s in kinds)
     return (
-        f"The strongest, in {UNITS[result.metric]}: {named}. Estimates against the exact effects, over "
-        f"{count(len(result.exact), 'cell')}: {agreement}."
+        f"The strongest, in {METRICS[result.metric].unit}: {named}. Estimates against the exact effects, "
+        f"over {count(len(result.exact), 'cell')}: {agreement}."
     )
 
 
@@ -111,7 +112,7 @@ def _grid(result: FeatureEffectsResult) -> Grid:
         values=arrays["mean"],
         rows=Axis.names("feature", list(rows)),
         columns=Axis.tokens(result.places) if one else Axis.names("role", result.places),
-        unit=UNITS[result.metric],
+        unit=METRICS[result.metric].unit,
         title=f"Exact effects{shown}",
         above="the metric rises",
         below="the metric falls",
@@ -139,7 +140,7 @@ def _table(result: FeatureEffectsResult) -> Table:
     return Table(
         (*columns, "attribution", "integrated"),
         tuple(rows),
-        title=f"The strongest, in {UNITS[result.metric]}",
+        title=f"The strongest, in {METRICS[result.metric].unit}",
     )
 
 
@@ -159,8 +160,8 @@ def _scatter(result: FeatureEffectsResult, which: int, values: np.ndarray) -> Sc
         x=tuple(values[chosen].tolist()),
         y=tuple(result.mean[chosen].tolist()),
         labels=tuple(_name(result, i) for i in chosen),
-        x_title=f"{name} ({UNITS[result.metric]})",
-        y_title=f"exact ({UNITS[result.metric]})",
+        x_title=f"{name} ({METRICS[result.metric].unit})",
+        y_title=f"exact ({METRICS[result.metric].unit})",
         title=f"Exact effects against {name}",
         labelled=tuple(range(min(_NAMED, len(chosen)))),
         diagonal=True,

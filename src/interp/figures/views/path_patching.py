@@ -9,7 +9,8 @@ import numpy as np
 from interp.figures.engine.notation import decimal, measured
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Axis, Block, Grid, Table, View, Words
-from interp.figures.views.circuit_words import METRICS, UNITS, interval, members, on_pairs
+from interp.figures.views.circuit_words import interval, members, on_pairs
+from interp.metrics import METRICS
 
 if TYPE_CHECKING:
     from interp.methods.patching.path_patching import PathPatchingResult
@@ -40,7 +41,8 @@ def view(result: PathPatchingResult) -> View:
             *on_pairs(result),
             f"Receivers: {members(result.receivers)}" + (f", at {result.role}." if result.role else "."),
             f"{_RUNS[result.direction]}. {_MLPS[result.mlps]}",
-            f"Metric: {METRICS[result.metric]}; {measured(float(result.clean_values.mean()))} clean, "
+            f"Metric: {METRICS[result.metric].description}; "
+            f"{measured(float(result.clean_values.mean()))} clean, "
             f"{measured(float(result.corrupted_values.mean()))} corrupted, means over pairs.",
         ),
         blocks=(Words(_verdict(result), strong=True), *_maps(result), _table(result)),
@@ -75,7 +77,7 @@ def _verdict(result: PathPatchingResult) -> str:
         for i in strongest
         if result.direct[i]
     ]
-    return f"Strongest direct effects, in {UNITS[result.metric]}: {', '.join(said)}."
+    return f"Strongest direct effects, in {METRICS[result.metric].unit}: {', '.join(said)}."
 
 
 def _maps(result: PathPatchingResult) -> list[Block]:
@@ -99,7 +101,7 @@ def _maps(result: PathPatchingResult) -> list[Block]:
                 values=values,
                 rows=Axis.numbers("layer", result.n_layers),
                 columns=Axis.numbers("head", result.n_heads),
-                unit=UNITS[result.metric],
+                unit=METRICS[result.metric].unit,
                 title=title,
                 above=above,
                 below=below,
@@ -124,4 +126,4 @@ def _table(result: PathPatchingResult) -> Table:
             )
         )
     columns = ("sender", "direct", "interval", "total", "interval")
-    return Table(columns, tuple(rows), title=f"The strongest senders, in {UNITS[result.metric]}")
+    return Table(columns, tuple(rows), title=f"The strongest senders, in {METRICS[result.metric].unit}")

@@ -37,13 +37,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, check_choice
-from interp.methods.common.bootstrap import bootstrap_interval
 from interp.methods.common.components import Component, find_sets, set_name
-from interp.metrics import DESCRIPTION, MetricKind, metric_readout
+from interp.methods.common.statistics import bootstrap_interval
+from interp.metrics import METRICS, MetricKind
 from interp.models.base import Cache, Exact, Model
 from interp.progress import report
 from interp.provenance import Provenance
-from interp.readout import Readout
+from interp.readout import Readout, metric_readout
 from interp.results import Result
 from interp.sites import SITES, Edit
 from interp.tasks.base import Pair, PairDataset
@@ -78,7 +78,7 @@ class AblationResult(Result):
     change: Float[np.ndarray, "kind set"]
     change_low: Float[np.ndarray, "kind set"]
     change_high: Float[np.ndarray, "kind set"]
-    before_by_prompt: Float[np.ndarray, prompt]
+    before_by_prompt: Float[np.ndarray, " prompt"]
     after_by_prompt: Float[np.ndarray, "kind set prompt"]
 
     def changes(self, kind: str) -> dict[str, float]:
@@ -132,7 +132,7 @@ def ablation(
     if not kinds or len(set(kinds)) != len(kinds):
         raise InputError("Name at least one kind of ablation, and each once.")
     check_choice("reference", reference, ("corrupted", "clean"))
-    check_choice("metric", metric, DESCRIPTION)
+    check_choice("metric", metric, METRICS)
     sets = find_sets(model, what, dataset.roles)
     for role in {c.where for one in sets for c in one if isinstance(c.where, str)}:
         dataset.positions(role)  # refused where not every prompt has it

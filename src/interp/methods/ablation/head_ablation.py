@@ -63,7 +63,7 @@ class HeadAblationResult(Result):
     foil: str | None
     kinds: tuple[str, ...]
     measures: tuple[str, ...]
-    before: Float[np.ndarray, measure]
+    before: Float[np.ndarray, " measure"]
     after: Float[np.ndarray, "kind measure"]
     random_heads: tuple[tuple[tuple[int, int], ...], ...]  # of each draw
     random: Float[np.ndarray, "kind draw measure"]

@@ -30,7 +30,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import DecompositionError, InputError, SiteError, nearest
-from interp.methods.common.bootstrap import bootstrap_interval
+from interp.methods.common.statistics import bootstrap_interval
 from interp.models.base import Cache, Model
 from interp.progress import report
 from interp.provenance import Provenance
@@ -59,31 +59,31 @@ class DirectLogitAttributionResult(Result):
     answers: tuple[str, ...]
     foils: tuple[str, ...] | None
     soft_cap: float | None  # of the model's logits; what is decomposed here is before it
-    logits: Float[np.ndarray, prompt]  # what is decomposed: logit(answer), less logit(foil)
+    logits: Float[np.ndarray, " prompt"]  # what is decomposed: logit(answer), less logit(foil)
     components: tuple[str, ...]  # "embed", "pos_embed", "L0 attn", "L0 mlp", ..., "constant"
-    by_component: Float[np.ndarray, component]
-    by_component_low: Float[np.ndarray, component]
-    by_component_high: Float[np.ndarray, component]
+    by_component: Float[np.ndarray, " component"]
+    by_component_low: Float[np.ndarray, " component"]
+    by_component_high: Float[np.ndarray, " component"]
     by_component_each: Float[np.ndarray, "prompt component"]
     states: tuple[str, ...]  # "embed", "0", "1", ...
-    accumulated: Float[np.ndarray, state]  # the constant and all parts up to this state
-    accumulated_low: Float[np.ndarray, state]
-    accumulated_high: Float[np.ndarray, state]
+    accumulated: Float[np.ndarray, " state"]  # the constant and all parts up to this state
+    accumulated_low: Float[np.ndarray, " state"]
+    accumulated_high: Float[np.ndarray, " state"]
     by_head: Float[np.ndarray, "layer head"] | None
     by_head_low: Float[np.ndarray, "layer head"] | None
     by_head_high: Float[np.ndarray, "layer head"] | None
     by_head_each: Float[np.ndarray, "prompt layer head"] | None
-    attn_bias: Float[np.ndarray, layer] | None  # what attention adds beside its heads
+    attn_bias: Float[np.ndarray, " layer"] | None  # what attention adds beside its heads
     by_source: Float[np.ndarray, "layer head position"] | None  # a head's part, by what it attended to
     neurons: tuple[tuple[int, int], ...]  # (layer, neuron), the largest part first
-    by_neuron: Float[np.ndarray, neuron] | None
-    by_neuron_low: Float[np.ndarray, neuron] | None
-    by_neuron_high: Float[np.ndarray, neuron] | None
-    other_neurons: Float[np.ndarray, layer] | None  # the sum of a layer's neurons that are not listed
-    mlp_bias: Float[np.ndarray, layer] | None  # what an MLP adds beside its neurons
+    by_neuron: Float[np.ndarray, " neuron"] | None
+    by_neuron_low: Float[np.ndarray, " neuron"] | None
+    by_neuron_high: Float[np.ndarray, " neuron"] | None
+    other_neurons: Float[np.ndarray, " layer"] | None  # the sum of a layer's neurons that are not listed
+    mlp_bias: Float[np.ndarray, " layer"] | None  # what an MLP adds beside its neurons
     left_out: tuple[tuple[str, str], ...]  # (view, why it is not here)
 
-    def by_layer(self, part: Literal["attn", "mlp"]) -> Float[np.ndarray, layer]:
+    def by_layer(self, part: Literal["attn", "mlp"]) -> Float[np.ndarray, " layer"]:
         """The parts of all attention or all MLP layers."""
         wanted = [i for i, name in enumerate(self.components) if name.endswith(f" {part}")]
         return self.by_component[wanted]
@@ -97,7 +97,7 @@ class FrozenReadout:
     give.
     """
 
-    direction: Float[Tensor, d_model]  # float64, on the CPU
+    direction: Float[Tensor, " d_model"]  # float64, on the CPU
     constant: float
     value: float
 
@@ -108,12 +108,12 @@ class _Parts:
 
     value: float
     components: dict[str, float]
-    accumulated: Float[np.ndarray, state]
+    accumulated: Float[np.ndarray, " state"]
     heads: Float[Tensor, "layer head"] | None
-    attn_bias: Float[Tensor, layer] | None
+    attn_bias: Float[Tensor, " layer"] | None
     sources: Float[Tensor, "layer head position"] | None
     neurons: Float[Tensor, "layer d_mlp"] | None
-    mlp_bias: Float[Tensor, layer] | None
+    mlp_bias: Float[Tensor, " layer"] | None
 
 
 def direct_logit_attribution(
@@ -304,8 +304,8 @@ def _decompose(
 
 def frozen_readout(
     model: Model,
-    resid: Float[Tensor, d_model],
-    logits: Float[Tensor, d_vocab],
+    resid: Float[Tensor, " d_model"],
+    logits: Float[Tensor, " d_vocab"],
     answer: int,
     foil: int | None = None,
 ) -> FrozenReadout:

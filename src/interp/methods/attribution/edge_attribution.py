@@ -40,11 +40,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, check_choice
-from interp.methods.common.bootstrap import bootstrap_interval
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph, Level, Node
 from interp.methods.common.pairs import Direction
 from interp.methods.common.sender_runs import SenderRuns, check_question, check_spans, sender_runs
+from interp.methods.common.statistics import bootstrap_interval
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.progress import report
@@ -77,16 +77,16 @@ class ScoresResult(Result):
     n_kv_heads: int
     parallel_attention: bool
     names: tuple[str, ...]  # of the edges or nodes, in the order of the graph
-    scores: Float[np.ndarray, component]
-    low: Float[np.ndarray, component]  # 95 % bootstrap interval over pairs; the mean itself for one pair
-    high: Float[np.ndarray, component]
+    scores: Float[np.ndarray, " component"]
+    low: Float[np.ndarray, " component"]  # 95 % bootstrap interval over pairs; the mean itself for one pair
+    high: Float[np.ndarray, " component"]
     prompts: tuple[str, ...]  # the clean ones, as text of their tokens
     corrupted: tuple[str, ...]
     answers: tuple[str, ...]
     foils: tuple[str, ...]
     dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
-    clean_values: Float[np.ndarray, pair]  # the metric, unpatched
-    corrupted_values: Float[np.ndarray, pair]
+    clean_values: Float[np.ndarray, " pair"]  # the metric, unpatched
+    corrupted_values: Float[np.ndarray, " pair"]
 
     @cached_property
     def graph(self) -> Graph:
@@ -256,7 +256,7 @@ def _over_pairs(
 
 def _exact_edges(
     graph: Graph, runs: SenderRuns, exact: Exact, batch_size: int
-) -> tuple[Float[np.ndarray, edge], str]:
+) -> tuple[Float[np.ndarray, " edge"], str]:
     """The score of every edge of one pair, and how the runs were computed.
 
     An edge that carries the same in both runs, or of which the receiver's activation does not change, bit for
@@ -332,7 +332,7 @@ def _edits(
 
 def _exact_nodes(
     graph: Graph, runs: SenderRuns, exact: Exact, batch_size: int
-) -> tuple[Float[np.ndarray, node], str]:
+) -> tuple[Float[np.ndarray, " node"], str]:
     """The score of every node of one pair, and how the runs were computed."""
     branches: list[list[Edit]] = [[]]
     for node in graph.sender_nodes:
@@ -365,7 +365,9 @@ def _between(runs: SenderRuns, method: Method, steps: int) -> list[list[Edit]]:
     ]
 
 
-def _edges_by_gradients(graph: Graph, runs: SenderRuns, between: list[list[Edit]]) -> Float[np.ndarray, edge]:
+def _edges_by_gradients(
+    graph: Graph, runs: SenderRuns, between: list[list[Edit]]
+) -> Float[np.ndarray, " edge"]:
     """The estimated score of every edge of one pair."""
     total = torch.zeros_like(runs.delta[:1]).repeat(len(graph.receivers), 1, 1)
     for edits in between:
@@ -419,7 +421,9 @@ def _one_head_a_row(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
     return weights
 
 
-def _nodes_by_gradients(graph: Graph, runs: SenderRuns, between: list[list[Edit]]) -> Float[np.ndarray, node]:
+def _nodes_by_gradients(
+    graph: Graph, runs: SenderRuns, between: list[list[Edit]]
+) -> Float[np.ndarray, " node"]:
     """The estimated score of every node of one pair."""
     places = list(dict.fromkeys(node.written for node in graph.sender_nodes))
     total = [torch.zeros_like(runs.cache[place]) for place in places]

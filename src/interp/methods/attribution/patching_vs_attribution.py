@@ -28,9 +28,8 @@ from jaxtyping import Float
 
 from interp.errors import InputError, nearest
 from interp.methods.attribution.direct_logit_attribution import direct_logit_attribution
-from interp.methods.common.bootstrap import bootstrap_interval
-from interp.methods.common.correlation import pearson, ranks, spearman
 from interp.methods.common.pairs import Direction
+from interp.methods.common.statistics import bootstrap_interval, pearson, ranks, spearman
 from interp.methods.patching.activation_patching import ActivationPatchingResult, activation_patching
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance

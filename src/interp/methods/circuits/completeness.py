@@ -61,14 +61,14 @@ class CompletenessResult(Result):
     empty_value: float
     parts: tuple[str, ...]  # K: "nothing", names of groups, "random 0", ..., "greedy 1", ...
     part_members: tuple[tuple[str, ...], ...]
-    circuit_without: Float[np.ndarray, part]  # m(C without K)
-    model_without: Float[np.ndarray, part]  # m(M without K)
-    minimality: Float[np.ndarray, member]  # of each of `circuit`, the largest over K
+    circuit_without: Float[np.ndarray, " part"]  # m(C without K)
+    model_without: Float[np.ndarray, " part"]  # m(M without K)
+    minimality: Float[np.ndarray, " member"]  # of each of `circuit`, the largest over K
     minimality_part: tuple[str, ...]  # the K by which it is
-    minimality_alone: Float[np.ndarray, member]  # with nothing as K
+    minimality_alone: Float[np.ndarray, " member"]  # with nothing as K
 
     @property
-    def incompleteness(self) -> Float[np.ndarray, part]:
+    def incompleteness(self) -> Float[np.ndarray, " part"]:
         """|m(C without K) - m(M without K)| for each K, in the metric's unit."""
         return np.abs(self.circuit_without - self.model_without)
 

@@ -27,9 +27,9 @@ from jaxtyping import Float
 
 from interp.errors import DegeneratePairError, InputError, NonFiniteError
 from interp.methods.circuits.runs import ABLATIONS, Ablation, circuit_values
-from interp.methods.common.bootstrap import resampled_means
 from interp.methods.common.circuit import Circuit
-from interp.metrics import DESCRIPTION, MIN_SPAN, MetricKind
+from interp.methods.common.statistics import resampled_means
+from interp.metrics import METRICS, MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
 from interp.results import Result
@@ -51,7 +51,7 @@ class FaithfulnessResult(Result):
     level: str
     metric: str
     circuit: tuple[str, ...]  # its members, in the graph's order, without `kept`
-    scores: Float[np.ndarray, member]  # of its members; empty where they have none
+    scores: Float[np.ndarray, " member"]  # of its members; empty where they have none
     n_candidates: int  # of how many nodes or edges
     kept: tuple[str, ...]  # nodes that are never ablated, besides the input
     prompts: tuple[str, ...]
@@ -74,10 +74,10 @@ class FaithfulnessResult(Result):
         return self.faithfulness[:, len(BASELINES) :]
 
     @property
-    def share(self) -> Float[np.ndarray, ablation]:
+    def share(self) -> Float[np.ndarray, " ablation"]:
         """m(C) / m(M), as Wang et al. report it. Raises `DegeneratePairError` where m(M) is nearly 0."""
         full, circuit = self.values[:, 0].mean(-1), self.values[:, 2].mean(-1)
-        if (np.abs(full) < MIN_SPAN[self.metric]).any():
+        if (np.abs(full) < METRICS[self.metric].min_span).any():
             raise DegeneratePairError("The full model's metric is nearly 0, so nothing is a share of it.")
         return circuit / full
 
@@ -201,10 +201,11 @@ def check_full_and_empty(full: np.ndarray, empty: np.ndarray, metric: str, ablat
     values = float(full.mean()), float(empty.mean())
     if not np.isfinite(values).all():
         raise NonFiniteError("The model's logits are NaN or infinite on these prompts; check its weights.")
-    if abs(values[0] - values[1]) < MIN_SPAN[metric]:
+    if abs(values[0] - values[1]) < METRICS[metric].min_span:
         raise DegeneratePairError(
-            f"The full and the empty circuit hardly differ by {ablation} ablation: {DESCRIPTION[metric]} is "
-            f"{values[0]:.4g} and {values[1]:.4g} on average, less than {MIN_SPAN[metric]} apart, so "
+            f"The full and the empty circuit hardly differ by {ablation} ablation: "
+            f"{METRICS[metric].description} is "
+            f"{values[0]:.4g} and {values[1]:.4g} on average, less than {METRICS[metric].min_span} apart, so "
             "faithfulness would divide by nearly nothing; choose another corruption, ablation or metric."
         )
 

@@ -32,8 +32,8 @@ from jaxtyping import Float
 from interp.errors import InputError
 from interp.methods.circuits.faithfulness import check_full_and_empty, measured_on, ratio
 from interp.methods.circuits.runs import Ablation, circuit_values
-from interp.methods.common.bootstrap import resampled_means
 from interp.methods.common.circuit import Circuit
+from interp.methods.common.statistics import resampled_means
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
@@ -64,22 +64,22 @@ class FaithfulnessCurveResult(Result):
     foils: tuple[str, ...]
     dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
     n_scored: int  # edges or nodes
-    fractions: Float[np.ndarray, size]
+    fractions: Float[np.ndarray, " size"]
     sizes: tuple[int, ...]  # int(fraction * n_scored)
     edges_left: tuple[int, ...]  # after pruning; of nodes, the edges between them
-    full_values: Float[np.ndarray, pair]
-    empty_values: Float[np.ndarray, pair]
+    full_values: Float[np.ndarray, " pair"]
+    empty_values: Float[np.ndarray, " pair"]
     values: Float[np.ndarray, "size pair"]  # the metric
-    faithfulness: Float[np.ndarray, size]
-    low: Float[np.ndarray, size]
-    high: Float[np.ndarray, size]
+    faithfulness: Float[np.ndarray, " size"]
+    low: Float[np.ndarray, " size"]
+    high: Float[np.ndarray, " size"]
     cpr: float
     cpr_interval: tuple[float, float]
     cmd: float
     cmd_interval: tuple[float, float]
     random_faithfulness: Float[np.ndarray, "seed size"]
-    random_cpr: Float[np.ndarray, seed]
-    random_cmd: Float[np.ndarray, seed]
+    random_cpr: Float[np.ndarray, " seed"]
+    random_cmd: Float[np.ndarray, " seed"]
 
 
 def faithfulness_curve(

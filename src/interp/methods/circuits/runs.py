@@ -34,11 +34,11 @@ from interp.errors import DecompositionError, InputError, nearest
 from interp.methods.ablation.ablation import Donors
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph, head_outputs, sender_outputs, sender_sites
-from interp.metrics import MetricKind, metric_readout
+from interp.metrics import MetricKind
 from interp.models.base import Cache, Exact, Model
 from interp.models.self_check import ROUNDING
 from interp.progress import report
-from interp.readout import Readout
+from interp.readout import Readout, metric_readout
 from interp.sites import Edit
 from interp.tokens import Tokens
 

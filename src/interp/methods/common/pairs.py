@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from interp.errors import DegeneratePairError, InputError, NonFiniteError
-from interp.metrics import DESCRIPTION, MIN_SPAN, MetricKind
+from interp.metrics import METRICS, MetricKind
 from interp.models.base import Model
 from interp.tokens import Tokens, differing_positions
 
@@ -44,11 +44,11 @@ def check_span(clean_value: float, corrupted_value: float, metric: str, *, of: s
     or infinity. `of` says which pair it is, where there are several."""
     if not np.isfinite([clean_value, corrupted_value]).all():
         raise NonFiniteError("The model's logits are NaN or infinite on these prompts; check its weights.")
-    if abs(clean_value - corrupted_value) < MIN_SPAN[metric]:
+    if abs(clean_value - corrupted_value) < (least := METRICS[metric].min_span):
         raise DegeneratePairError(
-            f"The clean and the corrupted run{of} hardly differ: {DESCRIPTION[metric]} is {clean_value:.4g} "
-            f"and {corrupted_value:.4g}, less than {MIN_SPAN[metric]} apart, so recovery would divide by "
-            "nearly nothing; choose a corruption that changes the answer, or another metric."
+            f"The clean and the corrupted run{of} hardly differ: {METRICS[metric].description} is "
+            f"{clean_value:.4g} and {corrupted_value:.4g}, less than {least} apart, so recovery would divide "
+            "by nearly nothing; choose a corruption that changes the answer, or another metric."
         )
 
 

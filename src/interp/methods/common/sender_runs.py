@@ -18,9 +18,9 @@ from torch import Tensor
 from interp.errors import check_choice
 from interp.methods.common.graph import sender_outputs, sender_sites
 from interp.methods.common.pairs import DIRECTIONS, Direction, check_span
-from interp.metrics import DESCRIPTION, MetricKind, metric_readout
+from interp.metrics import METRICS, MetricKind
 from interp.models.base import Cache, Model
-from interp.readout import Readout
+from interp.readout import Readout, metric_readout
 from interp.sites import Edit
 from interp.tasks.base import Pair
 from interp.tokens import Tokens
@@ -119,7 +119,7 @@ def sender_runs(model: Model, pair: Pair, *, direction: Direction, metric: Metri
 def check_question(direction: str, metric: str) -> None:
     """`InputError` for an unknown direction or metric."""
     check_choice("direction", direction, DIRECTIONS)
-    check_choice("metric", metric, DESCRIPTION)
+    check_choice("metric", metric, METRICS)
 
 
 def check_spans(clean: Iterable[float], corrupted: Iterable[float], metric: str) -> None:

@@ -28,7 +28,7 @@ import torch
 from jaxtyping import Float
 
 from interp.errors import InputError
-from interp.methods.common.bootstrap import bootstrap_interval
+from interp.methods.common.statistics import bootstrap_interval
 from interp.methods.features.feature_effects import feature_effects
 from interp.models.base import Exact, Model
 from interp.progress import report
@@ -62,7 +62,7 @@ class FeatureAblationResult(Result):
     site: str
     n_features: int
     chosen: tuple[int, ...]
-    effects: Float[np.ndarray, chosen]  # of each alone, where they were chosen; logits
+    effects: Float[np.ndarray, " chosen"]  # of each alone, where they were chosen; logits
     sizes: tuple[int, ...]  # of the sets; 0 first
     logit_diff: Float[np.ndarray, "task set size"]
     logit_diff_low: Float[np.ndarray, "task set size"]
@@ -156,7 +156,7 @@ def feature_ablation(
 
 def _chosen(
     model: Model, sae: SAE, dataset: PairDataset, n: int, exact: Exact, seed: int
-) -> tuple[list[int], Float[np.ndarray, chosen], Float[np.ndarray, feature]]:
+) -> tuple[list[int], Float[np.ndarray, " chosen"], Float[np.ndarray, " feature"]]:
     """The `n` features that the task loses most without, their effects, and how active every one is there."""
     everywhere = replace(
         dataset,
@@ -173,7 +173,7 @@ def _chosen(
     return found.cell_feature[order].tolist(), found.mean[order], activity
 
 
-def _as_active(chosen: Sequence[int], activity: Float[np.ndarray, feature], seed: str) -> list[int]:
+def _as_active(chosen: Sequence[int], activity: Float[np.ndarray, " feature"], seed: str) -> list[int]:
     """For each of the chosen features another one, most nearly as active."""
     rng = random.Random(seed)
     free = [feature for feature in np.flatnonzero(activity).tolist() if feature not in chosen]
@@ -225,7 +225,7 @@ def _losses(
     return np.stack(found)
 
 
-def _with_none(values: Float[np.ndarray, one_and_sets], n_draws: int) -> Float[np.ndarray, "draw size"]:
+def _with_none(values: Float[np.ndarray, " one_and_sets"], n_draws: int) -> Float[np.ndarray, "draw size"]:
     """The value without any set, the same for every draw, before those of its sets."""
     each = values[1:].reshape(n_draws, -1)
     return np.concatenate([np.full((n_draws, 1), values[0]), each], axis=1)

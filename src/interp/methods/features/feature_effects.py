@@ -43,14 +43,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.errors import InputError, check_choice
-from interp.methods.common.bootstrap import bootstrap_interval
-from interp.methods.common.correlation import pearson, spearman
 from interp.methods.common.pairs import answer_ids
-from interp.metrics import DESCRIPTION, MetricKind, metric_readout
+from interp.methods.common.statistics import bootstrap_interval, pearson, spearman
+from interp.metrics import METRICS, MetricKind
 from interp.models.base import Exact, Model
 from interp.progress import report
 from interp.provenance import Provenance
-from interp.readout import Readout
+from interp.readout import Readout, metric_readout
 from interp.results import Result
 from interp.resume import kept
 from interp.saes.activations import JumpReLU
@@ -86,22 +85,22 @@ class FeatureEffectsResult(Result):
     foils: tuple[str, ...] | None
     dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
     places: tuple[str, ...]  # roles; tokens, where there is one prompt
-    before: Float[np.ndarray, prompt]  # the metric of the run as it is
-    entry_prompt: Int[np.ndarray, entry]
-    entry_place: Int[np.ndarray, entry]
-    entry_feature: Int[np.ndarray, entry]
-    activation: Float[np.ndarray, entry]  # in the run as it is; the strongest of the place
-    exact: Float[np.ndarray, entry]
-    attribution: Float[np.ndarray, entry]
-    integrated: Float[np.ndarray, entry]
-    cell_place: Int[np.ndarray, cell]
-    cell_feature: Int[np.ndarray, cell]
-    share: Float[np.ndarray, cell]  # of the prompts in which the cell changes
-    mean: Float[np.ndarray, cell]  # of the exact effect, over all prompts
-    low: Float[np.ndarray, cell]  # 95 % bootstrap interval over prompts; the mean itself for one prompt
-    high: Float[np.ndarray, cell]
-    mean_attribution: Float[np.ndarray, cell]
-    mean_integrated: Float[np.ndarray, cell]
+    before: Float[np.ndarray, " prompt"]  # the metric of the run as it is
+    entry_prompt: Int[np.ndarray, " entry"]
+    entry_place: Int[np.ndarray, " entry"]
+    entry_feature: Int[np.ndarray, " entry"]
+    activation: Float[np.ndarray, " entry"]  # in the run as it is; the strongest of the place
+    exact: Float[np.ndarray, " entry"]
+    attribution: Float[np.ndarray, " entry"]
+    integrated: Float[np.ndarray, " entry"]
+    cell_place: Int[np.ndarray, " cell"]
+    cell_feature: Int[np.ndarray, " cell"]
+    share: Float[np.ndarray, " cell"]  # of the prompts in which the cell changes
+    mean: Float[np.ndarray, " cell"]  # of the exact effect, over all prompts
+    low: Float[np.ndarray, " cell"]  # 95 % bootstrap interval over prompts; the mean itself for one prompt
+    high: Float[np.ndarray, " cell"]
+    mean_attribution: Float[np.ndarray, " cell"]
+    mean_integrated: Float[np.ndarray, " cell"]
     pearson: tuple[float | None, ...]  # with the exact effect, over entries, of each of `ESTIMATES`
     spearman: tuple[float | None, ...]  # None: one of the two is the same throughout
 
@@ -172,7 +171,7 @@ def feature_effects(
     sae.check_fits(model)
     check_choice("change", change, CHANGES)
     if metric is not None:
-        check_choice("metric", metric, DESCRIPTION)
+        check_choice("metric", metric, METRICS)
     if steps < 1:
         raise InputError(f"steps must be at least 1; got {steps}.")
     if isinstance(data, PairDataset):

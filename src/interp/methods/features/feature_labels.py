@@ -46,13 +46,13 @@ class LabelFeaturesResult(Result):
     sae_model: str
     site: str
     labels: tuple[str, ...]
-    n_with_label: Int[np.ndarray, label]  # tokens of the held-out half
+    n_with_label: Int[np.ndarray, " label"]  # tokens of the held-out half
     features: Int[np.ndarray, "label rank"]
     thresholds: Float[np.ndarray, "label rank"]
     scores: Float[np.ndarray, "label rank measure"]
     best_scores: Float[np.ndarray, "label rank measure"]
-    label_of: Int[np.ndarray, feature]  # what every feature says best: its place in `labels`
-    f1_of: Float[np.ndarray, feature]  # and how well, at its threshold for that label
+    label_of: Int[np.ndarray, " feature"]  # what every feature says best: its place in `labels`
+    f1_of: Float[np.ndarray, " feature"]  # and how well, at its threshold for that label
     left_out: tuple[tuple[str, str], ...]  # (label, why it has no feature here)
 
     def said(self, feature: int, *, least: float) -> str | None:
@@ -64,8 +64,8 @@ class LabelFeaturesResult(Result):
 class LabelScores:
     """How well every feature says one label."""
 
-    chosen: Float[np.ndarray, feature]  # F1 at the threshold, on the half on which that was chosen
-    thresholds: Float[np.ndarray, feature]
+    chosen: Float[np.ndarray, " feature"]  # F1 at the threshold, on the half on which that was chosen
+    thresholds: Float[np.ndarray, " feature"]
     scores: Float[np.ndarray, "feature measure"]  # above 0, held out
     best_scores: Float[np.ndarray, "feature measure"]  # at the threshold, held out
 
@@ -116,7 +116,7 @@ def label_features(
     )
 
 
-def halves(record: FeatureRecord) -> tuple[Bool[np.ndarray, token], Bool[np.ndarray, token]]:
+def halves(record: FeatureRecord) -> tuple[Bool[np.ndarray, " token"], Bool[np.ndarray, " token"]]:
     """The counted tokens of the first and of the second half of the sequences. `InputError` where there is
     only one sequence."""
     n = len(record.text.sequences)
@@ -128,7 +128,7 @@ def halves(record: FeatureRecord) -> tuple[Bool[np.ndarray, token], Bool[np.ndar
     return first & record.counted, ~first & record.counted
 
 
-def label_scores(record: FeatureRecord, has: Bool[np.ndarray, token]) -> LabelScores:
+def label_scores(record: FeatureRecord, has: Bool[np.ndarray, " token"]) -> LabelScores:
     """How well every feature says the label that is where `has` is true."""
     choose, held_out = halves(record)
     thresholds, chosen = _best_thresholds(record, has, choose)
@@ -142,7 +142,7 @@ def label_scores(record: FeatureRecord, has: Bool[np.ndarray, token]) -> LabelSc
 
 
 def _scores(
-    record: FeatureRecord, has: np.ndarray, where: np.ndarray, above: Bool[np.ndarray, entry]
+    record: FeatureRecord, has: np.ndarray, where: np.ndarray, above: Bool[np.ndarray, " entry"]
 ) -> Float[np.ndarray, "feature measure"]:
     """Precision, recall and F1 over the tokens of `where`, of the entries that say yes."""
     said = above & where[record.tokens]
@@ -157,7 +157,7 @@ def _scores(
 
 def _best_thresholds(
     record: FeatureRecord, has: np.ndarray, where: np.ndarray
-) -> tuple[Float[np.ndarray, feature], Float[np.ndarray, feature]]:
+) -> tuple[Float[np.ndarray, " feature"], Float[np.ndarray, " feature"]]:
     """Of each feature the threshold (what reaches it counts) with the best F1 over `where`, and that F1.
 
     The record has its entries by feature and falling strength; with each taken in, the F1 of its feature

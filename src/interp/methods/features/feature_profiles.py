@@ -108,8 +108,8 @@ class FeatureProfilesResult(Result):
     n_features: int  # of the SAE
     neuronpedia: str | None  # the SAE's id there, such as gpt2-small/8-res-jb
     features: tuple[int, ...]
-    n_active: Int[np.ndarray, feature]
-    strongest: Float[np.ndarray, feature]
+    n_active: Int[np.ndarray, " feature"]
+    strongest: Float[np.ndarray, " feature"]
     histogram: Int[np.ndarray, "feature bin"]  # tokens, equal bins from 0 to the strongest, 0 left out
     contexts: tuple  # [feature][context]: the fields of a `Context`
     lower: tuple
@@ -124,7 +124,7 @@ class FeatureProfilesResult(Result):
     writers: tuple[str, ...]
     written: Float[np.ndarray, "feature writer"]
     labels: tuple[str, ...]
-    n_with_label: Int[np.ndarray, label]  # tokens of the held-out half
+    n_with_label: Int[np.ndarray, " label"]  # tokens of the held-out half
     chosen: Float[np.ndarray, "feature label"]  # F1 on the half on which thresholds were chosen
     thresholds: Float[np.ndarray, "feature label"]
     scores: Float[np.ndarray, "feature label measure"]  # precision, recall, F1 above 0, held out
@@ -283,7 +283,7 @@ def _context(
     return sequence, position, position - start, shown, tuple(values[start:stop].tolist())
 
 
-def _histogram(values: Float[np.ndarray, active]) -> Int[np.ndarray, bin]:
+def _histogram(values: Float[np.ndarray, " active"]) -> Int[np.ndarray, " bin"]:
     """How many activations lie in each of equal bins from 0 to the strongest."""
     if not len(values):
         return np.zeros(BINS, dtype=int)

@@ -41,7 +41,7 @@ class Writers:
     """What each sender, and all that is constant, gives to a feature's pre-activation."""
 
     names: tuple[str, ...]  # at last "constant"
-    parts: Float[Tensor, sender]  # float64, on the CPU
+    parts: Float[Tensor, " sender"]  # float64, on the CPU
 
 
 def check_writers(model: Model, address: Address) -> None:
@@ -119,7 +119,7 @@ def check_logits(model: Model, address: Address) -> None:
 
 def feature_logits(
     model: Model, sae: SAE, feature: int, cache: Cache, position: int
-) -> Float[Tensor, d_vocab]:
+) -> Float[Tensor, " d_vocab"]:
     """What a feature adds to each logit at a position of a run, less the mean over the vocabulary.
 
     `cache` (row 0) must hold the SAE's site and the last ``resid_post``. Raises `DecompositionError` where
@@ -143,7 +143,7 @@ def feature_logits(
     return (gained - gained.mean()) * factor
 
 
-def _to_stream(model: Model, address: Address, written: Float[Tensor, d_in]) -> Float[Tensor, d_model]:
+def _to_stream(model: Model, address: Address, written: Float[Tensor, " d_in"]) -> Float[Tensor, " d_model"]:
     """What a change of the site's activation adds to the residual stream directly."""
     layer = address.layer or 0
     if address.site == "z":

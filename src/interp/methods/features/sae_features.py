@@ -38,11 +38,13 @@ class SAEFeaturesResult(Result):
     site: str
     activation: str  # standard, topk, batchtopk, jumprelu
     n_features: int
-    n_active: Int[np.ndarray, pos]  # features above 0; 0 where excluded
+    n_active: Int[np.ndarray, " pos"]  # features above 0; 0 where excluded
     features: Int[np.ndarray, "pos rank"]  # the strongest first; -1 where there are fewer
     values: Float[np.ndarray, "pos rank"]  # 0 where there are fewer
-    explained: Float[np.ndarray, pos]  # 1 - |x - y|^2 / |x - y0|^2; y0: no feature active; 0 where excluded
-    cosine: Float[np.ndarray, pos]  # of activation x and reconstruction y; 0 where excluded
+    explained: Float[
+        np.ndarray, " pos"
+    ]  # 1 - |x - y|^2 / |x - y0|^2; y0: no feature active; 0 where excluded
+    cosine: Float[np.ndarray, " pos"]  # of activation x and reconstruction y; 0 where excluded
 
     @property
     def counted(self) -> list[int]:

@@ -17,8 +17,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, check_choice
-from interp.methods.common.bootstrap import bootstrap_interval
 from interp.methods.common.heads import Head, find_heads, head_name
+from interp.methods.common.statistics import bootstrap_interval
 from interp.models.base import Model
 from interp.progress import report
 from interp.provenance import Provenance

@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, SiteError
-from interp.methods.common.bootstrap import bootstrap_interval
+from interp.methods.common.statistics import bootstrap_interval
 from interp.models.base import Model
 from interp.progress import report
 from interp.provenance import Provenance

@@ -32,7 +32,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, nearest
-from interp.methods.common.bootstrap import bootstrap_interval
+from interp.methods.common.statistics import bootstrap_interval
 from interp.models.base import Cache, Model
 from interp.progress import report
 from interp.provenance import Provenance
@@ -59,10 +59,10 @@ class HeadScoresResult(Result):
     by_sequence: Float[np.ndarray, "sequence score layer head"]
     shifts: tuple[int, ...]  # places from the earlier occurrence of the query's token
     by_shift: Float[np.ndarray, "shift layer head"]
-    chance: Float[np.ndarray, score]  # of a head that looks evenly at every position
-    loss: Float[np.ndarray, token]  # nats, of each token but the very first position's; mean over sequences
-    loss_low: Float[np.ndarray, token]
-    loss_high: Float[np.ndarray, token]
+    chance: Float[np.ndarray, " score"]  # of a head that looks evenly at every position
+    loss: Float[np.ndarray, " token"]  # nats, of each token but the first position's; mean over sequences
+    loss_low: Float[np.ndarray, " token"]
+    loss_high: Float[np.ndarray, " token"]
 
     def score(self, name: str) -> Float[np.ndarray, "layer head"]:
         """One of the scores, by name."""

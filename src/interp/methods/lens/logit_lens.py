@@ -50,10 +50,10 @@ class LogitLensResult(Result):
     answer_id: int
     site: str
     layers: tuple[str, ...]
-    answer_prob: Float[np.ndarray, layer * position]
-    answer_rank: Int[np.ndarray, layer * position]  # 1 is top
-    entropy: Float[np.ndarray, layer * position]  # nats
-    kl_to_final: Float[np.ndarray, layer * position]  # KL(final || layer), nats
+    answer_prob: Float[np.ndarray, " layer*position"]
+    answer_rank: Int[np.ndarray, " layer*position"]  # 1 is top
+    entropy: Float[np.ndarray, " layer*position"]  # nats
+    kl_to_final: Float[np.ndarray, " layer*position"]  # KL(final || layer), nats
     top_ids: Int[np.ndarray, "layer *position k"]
     top_probs: Float[np.ndarray, "layer *position k"]
     top_tokens: tuple  # texts, nested as top_ids
@@ -79,7 +79,7 @@ class LogitLensResult(Result):
         return {name: a[:, None] if self.one_position else a for name, a in arrays.items()}
 
 
-def crossover(rank: Int[np.ndarray, layer], layers: Sequence[str]) -> int | None:
+def crossover(rank: Int[np.ndarray, " layer"], layers: Sequence[str]) -> int | None:
     """The first layer from which on the rank is 1 up to the last; -1 is the embedding, None: not at the
     end."""
     if rank[-1] != 1:

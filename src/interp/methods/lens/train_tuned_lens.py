@@ -181,7 +181,7 @@ def measure_lens(
     )
 
 
-def lens_bias(final: Float[Tensor, d_vocab], lens: Float[Tensor, "*any d_vocab"]) -> Float[Tensor, "*any"]:
+def lens_bias(final: Float[Tensor, " d_vocab"], lens: Float[Tensor, "*any d_vocab"]) -> Float[Tensor, "*any"]:
     """KL(final || lens) in bits of two mean predictions, given as probabilities."""
     return (torch.xlogy(final, final) - torch.xlogy(final, lens)).sum(-1) / math.log(2)
 

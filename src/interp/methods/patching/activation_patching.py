@@ -30,14 +30,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, check_choice
-from interp.methods.common.bootstrap import bootstrap_interval
-from interp.methods.common.correlation import spearman
 from interp.methods.common.pairs import DIRECTIONS, Direction, answer_ids, check_span, differences, strongest
-from interp.metrics import DESCRIPTION, MetricKind, metric_readout
+from interp.methods.common.statistics import bootstrap_interval, spearman
+from interp.metrics import METRICS, MetricKind
 from interp.models.base import Exact, Model
 from interp.progress import report
 from interp.provenance import Provenance
-from interp.readout import Readout
+from interp.readout import Readout, metric_readout
 from interp.results import Result
 from interp.resume import kept
 from interp.sites import SITES, Edit, find_site
@@ -67,8 +66,8 @@ class ActivationPatchingResult(Result):
     corrupted: tuple[str, ...]
     answers: tuple[str, ...]
     foils: tuple[str, ...] | None
-    clean_values: Float[np.ndarray, pair]  # the metric, unpatched
-    corrupted_values: Float[np.ndarray, pair]
+    clean_values: Float[np.ndarray, " pair"]  # the metric, unpatched
+    corrupted_values: Float[np.ndarray, " pair"]
     recovery: Float[np.ndarray, "layer column"]
     low: Float[np.ndarray, "layer column"]  # 95 % bootstrap interval over pairs; the mean itself for one pair
     high: Float[np.ndarray, "layer column"]
@@ -191,7 +190,7 @@ def _check_choices(
     for kind, value, valid in (
         ("grouping", by, BY),
         ("direction", direction, DIRECTIONS),
-        ("metric", metric, tuple(DESCRIPTION)),
+        ("metric", metric, tuple(METRICS)),
         ("method", method, METHODS),
     ):
         check_choice(kind, value, valid)

@@ -29,9 +29,10 @@ from torch import Tensor
 
 from interp.errors import InputError, check_choice
 from interp.methods.common.pairs import Direction, answer_ids, check_span, differences, strongest
-from interp.metrics import DESCRIPTION, MetricKind, metric_readout
+from interp.metrics import METRICS, MetricKind
 from interp.models.base import Cache, Exact, Model
 from interp.provenance import Provenance
+from interp.readout import metric_readout
 from interp.results import Result
 from interp.sites import SITES, Edit
 from interp.tokens import Prompt, Tokens
@@ -273,7 +274,7 @@ def _check_choices(
         ("site", site, TRACE_SITES),
         ("direction", direction, tuple(MEANING)),
         ("corruption", corruption, ("interchange", "noise")),
-        ("metric", metric, tuple(DESCRIPTION)),
+        ("metric", metric, tuple(METRICS)),
     ):
         check_choice(kind, value, valid)
     model.check_site(site)

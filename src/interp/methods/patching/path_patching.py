@@ -34,10 +34,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, nearest
-from interp.methods.common.bootstrap import bootstrap_interval
 from interp.methods.common.graph import Graph, Node
 from interp.methods.common.pairs import Direction
 from interp.methods.common.sender_runs import SenderRuns, check_question, check_spans, sender_runs
+from interp.methods.common.statistics import bootstrap_interval
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.progress import report
@@ -66,28 +66,28 @@ class PathPatchingResult(Result):
     senders: tuple[str, ...]  # such as a9.h6, or a9.h6+a9.h9 for several at once
     receivers: tuple[str, ...]
     role: str  # of the positions at which receivers are patched; empty: all
-    direct: Float[np.ndarray, sender]
-    direct_low: Float[np.ndarray, sender]  # 95 % bootstrap interval over pairs; the mean itself for one pair
-    direct_high: Float[np.ndarray, sender]
+    direct: Float[np.ndarray, " sender"]
+    direct_low: Float[np.ndarray, " sender"]  # 95 % bootstrap interval over pairs; for one pair the mean
+    direct_high: Float[np.ndarray, " sender"]
     direct_by_pair: Float[np.ndarray, "pair sender"]
-    total: Float[np.ndarray, sender]
-    total_low: Float[np.ndarray, sender]
-    total_high: Float[np.ndarray, sender]
+    total: Float[np.ndarray, " sender"]
+    total_low: Float[np.ndarray, " sender"]
+    total_high: Float[np.ndarray, " sender"]
     total_by_pair: Float[np.ndarray, "pair sender"]
     prompts: tuple[str, ...]  # the clean ones, as text of their tokens
     corrupted: tuple[str, ...]
     answers: tuple[str, ...]
     foils: tuple[str, ...]
     dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
-    clean_values: Float[np.ndarray, pair]  # the metric, unpatched
-    corrupted_values: Float[np.ndarray, pair]
+    clean_values: Float[np.ndarray, " pair"]  # the metric, unpatched
+    corrupted_values: Float[np.ndarray, " pair"]
 
     @property
     def base_value(self) -> float:
         """The metric of the base run, the mean over pairs."""
         return float((self.clean_values if self.direction == "noising" else self.corrupted_values).mean())
 
-    def by_head(self, effect: Float[np.ndarray, sender]) -> Float[np.ndarray, "layer head"]:
+    def by_head(self, effect: Float[np.ndarray, " sender"]) -> Float[np.ndarray, "layer head"]:
         """`direct`, `total` or one of their ends as a map of heads; NaN where a head is no sender."""
         grid = np.full((self.n_layers, self.n_heads), np.nan)
         for sender, value in zip(self.senders, effect, strict=True):
@@ -310,7 +310,7 @@ def _reached(
     return [_Reached(*one) for one in zip(edits, stream, strict=True)]
 
 
-def _at_logits(runs: SenderRuns, reached: list[_Reached], batch_size: int) -> Float[Tensor, group]:
+def _at_logits(runs: SenderRuns, reached: list[_Reached], batch_size: int) -> Float[Tensor, " group"]:
     """The direct effect of each group on the metric through the logits: no run is needed."""
     effects = []
     for start in range(0, len(reached), batch_size):

@@ -97,12 +97,12 @@ class IOIResult(Result):
     kind: ClassVar[str] = "ioi"
     prompts: tuple[str, ...]
     dropped: tuple[tuple[str, str], ...]  # of the words and prompts: what, and why
-    clean_values: Float[np.ndarray, prompt]  # logit(IO) - logit(S)
-    corrupted_values: Float[np.ndarray, prompt]  # of the same tokens, in p_ABC
-    clean_probs: Float[np.ndarray, prompt]  # of IO
+    clean_values: Float[np.ndarray, " prompt"]  # logit(IO) - logit(S)
+    corrupted_values: Float[np.ndarray, " prompt"]  # of the same tokens, in p_ABC
+    clean_probs: Float[np.ndarray, " prompt"]  # of IO
     swap_prompts: tuple[str, ...]
     swap_answers: tuple[str, ...]
-    swap_values: Float[np.ndarray, swap]
+    swap_values: Float[np.ndarray, " swap"]
     maps: tuple[str, ...]
     values: Float[np.ndarray, "map layer head"]
     low: Float[np.ndarray, "map layer head"]  # 95 % bootstrap intervals over prompts
@@ -111,14 +111,14 @@ class IOIResult(Result):
     attends: float
     classes: tuple[tuple[str, tuple[str, ...]], ...]  # name, heads
     knocked_out: tuple[str, ...]  # classes, then all together
-    after: Float[np.ndarray, set]  # the metric without them
-    change_low: Float[np.ndarray, set]  # the interval of after - before
-    change_high: Float[np.ndarray, set]
+    after: Float[np.ndarray, " set"]  # the metric without them
+    change_low: Float[np.ndarray, " set"]  # the interval of after - before
+    change_high: Float[np.ndarray, " set"]
     circuits: tuple[tuple[str, ...], ...]  # heads: of the paper's classes, where there are any; all that act
-    faithful: Float[np.ndarray, circuit]  # the share of the difference that the circuit alone keeps
-    faithful_low: Float[np.ndarray, circuit]
-    faithful_high: Float[np.ndarray, circuit]
-    gap: Float[np.ndarray, circuit]  # |E[m(whole model) - m(circuit)]|, in logits
+    faithful: Float[np.ndarray, " circuit"]  # the share of the difference that the circuit alone keeps
+    faithful_low: Float[np.ndarray, " circuit"]
+    faithful_high: Float[np.ndarray, " circuit"]
+    gap: Float[np.ndarray, " circuit"]  # |E[m(whole model) - m(circuit)]|, in logits
     random: Float[np.ndarray, "circuit seed"]  # the share that as many heads drawn at random keep
     path: str  # how patched runs were computed
 

@@ -1,0 +1,40 @@
+"""Runs that were written in the first format are read today, with the numbers that they held."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interp.results import read_result
+from interp.runs import read_run
+
+RUNS = sorted((Path(__file__).parent / "format_1").glob("*.json.gz"))
+
+
+def numbers(value: object) -> list[float]:
+    """Every number of a JSON value, in ascending order, each once."""
+    if isinstance(value, dict):
+        if value.keys() == {"dtype", "shape", "values"}:
+            return numbers(value["values"])
+        return sorted({n for item in value.values() for n in numbers(item)})
+    if isinstance(value, list):
+        return sorted({n for item in value for n in numbers(item)})
+    return [float(value)] if isinstance(value, int | float) and not isinstance(value, bool) else []
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name.split(".")[0])
+def test_a_run_of_the_first_format_is_read_with_its_numbers(path, tmp_path):
+    record = json.loads(gzip.decompress(path.read_bytes()))
+    (tmp_path / "result.json").write_text(json.dumps(record))
+    run = read_run(tmp_path)
+    written = run.result.to_dict()
+    assert read_result(json.loads(json.dumps(written))).equals(run.result)
+    before, now = numbers(record["result"]), numbers(written)
+    assert len(now) >= 1
+    np.testing.assert_array_equal(np.setdiff1d(now, before), [])  # no number is made up
+    assert run.experiment.presentation.table(run.result) is not None
+    assert run.experiment.presentation.figure(run.result) is not None
