@@ -1,8 +1,9 @@
 """Typed results: frozen, full of numbers and labels, equal after the way to JSON and back.
 
 A result holds no figure and no path, but may hold other results and smaller values: an `Estimate` is a mean
-with its interval, `Pairs` are the prompts that it was measured on. A figure is drawn from it, also much later
-and without a model.
+with its interval and the values of which it is the mean, an `Interval` any other number with its interval,
+`Pairs` are the prompts that something was measured on. A figure is drawn from a result, also much later and
+without a model.
 
 What a stored value may hold, in fields and tuples: arrays, stored values, text, numbers, booleans, None,
 tuples of such, and mappings from text to such.
@@ -83,6 +84,27 @@ class Estimate(Stored):
     def shape(self) -> tuple[int, ...]:
         """The shape of the cells, as of `mean`."""
         return self.mean.shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Interval(Stored):
+    """A number with its 95 % interval over prompts, where the values of single prompts do not make it (a
+    ratio of means) or were not kept; else it is an `Estimate`."""
+
+    kind: ClassVar[str] = "interval"
+    value: Float[np.ndarray, "*cell"]
+    low: Float[np.ndarray, "*cell"]
+    high: Float[np.ndarray, "*cell"]
+
+    def __getitem__(self, cell: Any) -> Interval:
+        """The interval of one cell, or of a part of them."""
+        parts = {name: getattr(self, name)[cell] for name in ("value", "low", "high")}
+        return Interval(**{name: np.asarray(part) for name, part in parts.items()})
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the cells, as of `value`."""
+        return self.value.shape
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from interp.results import Dropped, Estimate, Pairs, encoded, kind_of
+from interp.results import Dropped, Estimate, Interval, Pairs, encoded, kind_of
 
 Fields = dict[str, Any]
 
@@ -66,7 +66,7 @@ def _with_arrays(kind: str, values: Fields) -> Fields:
     }
 
 
-# ---- for the rooms' modules: both take the old fields away ----
+# ---- for the rooms' modules: all take the old fields away ----
 
 
 def estimate(values: Fields, mean: str, low: str, high: str, each: str, *, prompts: int = 0) -> Fields:
@@ -77,6 +77,13 @@ def estimate(values: Fields, mean: str, low: str, high: str, each: str, *, promp
     }
     arrays["each"] = np.moveaxis(arrays["each"], prompts, 0)
     return Estimate(**arrays).to_dict()
+
+
+def interval(values: Fields, value: str, low: str, high: str) -> Fields:
+    """An `interp.results.Interval` of three old fields."""
+    ends = {"value": value, "low": low, "high": high}
+    arrays = {name: np.asarray(values.pop(key), dtype=float) for name, key in ends.items()}
+    return Interval(**arrays).to_dict()
 
 
 def pairs(values: Fields, *, prompts: str = "prompts", corrupted: str | None = None) -> Fields:

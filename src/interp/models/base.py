@@ -10,7 +10,7 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.errors import EditError, InputError, SiteError
+from interp.models.architecture import Architecture, Identity
 from interp.models.editing import GradientTaps, Key, Taps, check_value
 from interp.progress import report
 from interp.readout import Readout
@@ -38,42 +39,6 @@ if TYPE_CHECKING:
 Exact = bool | Literal["auto"]
 SiteSpec = str | tuple[str, int] | Address
 Prompts = Tokens | Prompt | Sequence[Prompt] | Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """Facts of a model's architecture that methods may rely on."""
-
-    family: str  # the model_type of its configuration: gpt2, qwen3, ...
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    d_model: int
-    d_head: int
-    d_mlp: int | None  # None: a mixture of experts, which has no single mlp_act
-    d_vocab: int
-    n_ctx: int | None  # None: no limit known
-    parallel_attention: bool  # attention and MLP read the same residual stream, so there is no resid_mid
-    post_norms: bool = False  # what attention and MLP write is normalised before it is added
-    attention_sinks: bool = False  # attention rows sum to less than 1: a learned sink takes the rest
-    logit_soft_cap: float | None = None  # logits are cap * tanh(x / cap) of what the unembedding gives
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Which model this is, in enough detail to trust a result later."""
-
-    name: str
-    revision: str | None
-    backend: str
-    dtype: str
-    device: str
-    bos: str  # the text of the token put in front of prompts, or "none"
-    processing: str  # none | folded
-    self_check: str = "skipped"  # passed | skipped
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from interp.errors import ModelLoadError, nearest
-from interp.models.base import Architecture
+from interp.models.architecture import Architecture
 
 if TYPE_CHECKING:
     from torch import nn

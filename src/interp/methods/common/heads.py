@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from interp.errors import InputError
-from interp.models.base import Architecture
+from interp.models.architecture import Architecture
 
 Head = tuple[int, int]  # layer, head
 _HEAD = re.compile(r"(\d+)\.(\d+)|a(\d+)\.h(\d+)")
