@@ -5,10 +5,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MODEL ?= gpt2
+WORKERS ?= auto
+WHEEL := .venv-wheel
 TL4 := .venv-tl4
 SAELENS := .venv-saelens
 
-.PHONY: demo app test test-tl4 test-saelens test-real bench bench-saes lint e01 e02 figures screenshots clean
+.PHONY: demo app test test-quick test-wheel test-tl4 test-saelens test-real bench bench-saes lint e01 e02 figures screenshots clean
 
 demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
 	@$(BIN)/interp demo
@@ -16,8 +18,19 @@ demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the pa
 app: $(VENV)/.app  ## the same in a browser, at http://127.0.0.1:8501
 	@$(BIN)/interp app
 
-test: $(VENV)/.test  ## everything, with both optional backends
-	$(BIN)/python -m pytest
+test: $(VENV)/.test  ## everything, with both optional backends, on WORKERS cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+test-quick: $(VENV)/.test  ## without the slow ones
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+
+test-wheel: $(VENV)/.demo  ## the demo from a wheel, in an environment of its own, outside the checkout
+	rm -rf $(WHEEL) && mkdir -p $(WHEEL)
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(WHEEL) .
+	$(PYTHON) -m venv $(WHEEL)/env
+	$(WHEEL)/env/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(WHEEL)/env/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(WHEEL)/*.whl
+	cd $(WHEEL) && env -u PYTHONPATH env/bin/interp demo
 
 test-real: $(VENV)/.test  ## on published weights: MODEL=gpt2, from the local cache or WEIGHTS=folder
 	$(BIN)/python -m pytest tests/test_real.py tests/test_published.py -k "not whole_of_it" \
@@ -97,4 +110,4 @@ $(SAELENS)/.test: pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(TL4) $(SAELENS) outputs build *.egg-info src/*.egg-info
+	rm -rf $(VENV) $(TL4) $(SAELENS) $(WHEEL) outputs build *.egg-info src/*.egg-info

@@ -42,7 +42,7 @@ PROVENANCE = Provenance(
     self_check="passed",
     seed=3,
     python="3.12.1",
-    versions={"interp-lab": "0.1.0", "torch": "2.13.0"},
+    versions={"interp-workbench": "0.1.0", "torch": "2.13.0"},
     code_revision="0123456789abcdef",
     code_dirty=True,
 )

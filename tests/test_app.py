@@ -10,7 +10,7 @@ import interp
 from browser import serving
 from conftest import run
 from interp.app.server import launch
-from interp.errors import ConfigError
+from interp.errors import ConfigError, how_to_install
 
 MAIN = Path(interp.__file__).parent / "app" / "main.py"
 needs_streamlit = pytest.mark.skipif(
@@ -21,7 +21,7 @@ needs_streamlit = pytest.mark.skipif(
 def test_without_streamlit_the_command_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
     assert run("app") == 2
-    assert "pip install 'interp-lab[app]'" in capsys.readouterr().err
+    assert how_to_install("app") in capsys.readouterr().err
 
 
 def test_the_server_is_local_and_silent(monkeypatch):

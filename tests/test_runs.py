@@ -225,3 +225,41 @@ def test_config_text_round_trip(tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text(write_config(values), encoding="utf-8")
     assert read_config(file) == values
+
+
+def test_a_former_name_works_and_says_the_new_one(tmp_path, capsys):
+    assert run("run", "patch_sweep", "--tag", "t", "--out", tmp_path) == 0
+    assert (tmp_path / "activation_patching" / "t" / "result.json").exists()
+    said = capsys.readouterr().err
+    assert said.count("warning: The experiment 'patch_sweep' is called 'activation_patching' now.") == 1
+
+
+def test_a_configuration_of_a_former_name_runs(tmp_path):
+    (tmp_path / "old.yaml").write_text("experiment: patch_sweep\nmodel: demo-gpt2\n")
+    assert run("run", "activation_patching", "--config", tmp_path / "old.yaml", "--out", tmp_path) == 0
+
+
+def test_warnings_of_this_library_alone_reach_the_user(monkeypatch, capsys):
+    import warnings
+
+    from interp.errors import InterpWarning
+
+    def warn(*_: object, **__: object) -> None:
+        for message in ("Sweeps take the plain, slower way.", "Sweeps take the plain, slower way."):
+            warnings.warn(message, InterpWarning, stacklevel=1)
+        warnings.warn("somebody else's", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr("interp.runs.perform", lambda *_: warn() or sys.exit(0))
+    run("run", "logit_lens")
+    said = capsys.readouterr().err
+    assert said == "warning: Sweeps take the plain, slower way.\n"
+
+
+def test_a_former_function_works_and_says_the_new_one():
+    import interp
+    from interp.errors import InterpDeprecation
+
+    with pytest.warns(
+        InterpDeprecation, match=r"interp\.patch_sweep is called interp\.activation_patching now"
+    ):
+        assert interp.patch_sweep is interp.activation_patching

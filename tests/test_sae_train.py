@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from rich.console import Console
 import interp
 from conftest import run
 from interp import zoo
-from interp.errors import InputError
+from interp.errors import InputError, how_to_install
 from interp.figures.engine.curves import Curves, drawn
 from interp.runs import read_run
 from interp.saes.activations import BatchTopK, JumpReLU
@@ -157,7 +158,7 @@ def test_a_dataset_of_the_hub_is_streamed(monkeypatch):
 )
 def test_a_missing_library_is_named(monkeypatch, source, library):
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(InputError, match=r"install it with: pip install 'interp-lab\[text\]'"):
+    with pytest.raises(InputError, match=re.escape(how_to_install("text"))):
         next(documents(source))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 
 from interp import __version__
-from interp.errors import ConfigError, InterpError
+from interp.errors import ConfigError, InterpError, InterpWarning
 
 app = App(
     name="interp",
@@ -35,16 +37,43 @@ console = Console()
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a mistake of the user's ends in one line on stderr and exit code 2."""
+    with warnings.catch_warnings():
+        _show_own_warnings()
+        _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     try:
         app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False)
     except (InterpError, CycloptsError) as error:
-        sentence = " ".join(str(error).split())
-        Console(stderr=True).print(
-            f"error: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
+        _say("error", str(error), "red")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _say(kind: str, text: str, style: str) -> None:
+    """One line on stderr."""
+    sentence = " ".join(text.split())
+    Console(stderr=True).print(
+        f"{kind}: {sentence}", style=style, markup=False, highlight=False, soft_wrap=True
+    )
+
+
+def _show_own_warnings() -> None:
+    """This library's warnings reach the user, each once and in one line."""
+    printed: set[str] = set()
+    others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, InterpWarning):
+            others(message, category, *where, **more)
+        elif str(message) not in printed:
+            printed.add(str(message))
+            _say("warning", str(message), "yellow")
+
+    warnings.simplefilter("always", InterpWarning)
+    warnings.showwarning = show
 
 
 @app.command
@@ -213,7 +242,7 @@ def serve(
     out: Path = Path("outputs"),
     browser: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Start the app, for this machine only; needs the extra: pip install 'interp-lab[app]'.
+    """Start the app, for this machine only; needs the extra `app`.
 
     Parameters
     ----------
@@ -262,13 +291,14 @@ def _run_and_show(
 ) -> None:
     """Everything is validated before the model is loaded."""
     from interp.configs import read_config
-    from interp.experiments.base import find_experiment
+    from interp.experiments.base import current_name, find_experiment
     from interp.runs import default_tag, parts_folder, perform, run_folder
 
     found = find_experiment(name)
+    name = found.name
     values = read_config(config) if config is not None else {}
     meant_for = values.pop("experiment", name)
-    if meant_for != name:
+    if current_name(str(meant_for)) != name:
         raise ConfigError(f"{str(config)!r} is a configuration of {meant_for!r}, not of {name!r}.")
     resolved = found.make_config(values | overrides)
     folder = run_folder(out, name, default_tag(resolved.model) if tag is None else tag, force=force)
@@ -332,10 +362,9 @@ def _table(*headings: str) -> Table:
 
 
 def _quiet_libraries() -> None:
-    """Keep the libraries' notices off the terminal; errors still come through as errors."""
-    import logging
-    import warnings
-
+    """Keep other libraries' notices off the terminal; errors still come through as errors, and this library's
+    own warnings as sentences."""
     warnings.filterwarnings("ignore")
+    _show_own_warnings()
     for name in ("transformers", "transformer_lens", "nnsight", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -12,7 +12,11 @@ class InterpError(Exception):
     """Base of all errors whose message is meant for the user."""
 
 
-class InterpDeprecation(FutureWarning):
+class InterpWarning(UserWarning):
+    """Something that a user should know, though the work goes on; the command line prints it."""
+
+
+class InterpDeprecation(InterpWarning, FutureWarning):
     """A name of this library that is called otherwise now; the old one still works."""
 
 
@@ -50,6 +54,11 @@ class DecompositionError(InterpError):
 
 class RunError(InterpError):
     """A run folder that is missing, unreadable, already taken or cannot be written."""
+
+
+def how_to_install(extra: str) -> str:
+    """The command that installs an extra. The package is not published: it is installed from a checkout."""
+    return f"pip install '.[{extra}]' in your checkout of interp"
 
 
 def first_line(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from interp.models.base import Model
 
-_PACKAGES = ("interp-lab", "torch", "transformers", "transformer-lens", "nnsight", "numpy")
+_PACKAGES = ("interp-workbench", "torch", "transformers", "transformer-lens", "nnsight", "numpy")
 
 
 @dataclass(frozen=True)

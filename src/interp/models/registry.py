@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
-from interp.errors import ModelLoadError, first_line, nearest
+from interp.errors import ModelLoadError, first_line, how_to_install, nearest
 from interp.progress import report
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _backend_class(backend: str) -> Callable[..., Model]:
         extra = {"transformer_lens": "tl", "nnsight": "nnsight"}[backend]
         raise ModelLoadError(
             f"The {backend} backend is not installed ({error.name} is missing); "
-            f"run: pip install 'interp-lab[{extra}]', or use backend='transformers'."
+            f"run: {how_to_install(extra)}; or use backend='transformers'."
         ) from None
     from interp.models.transformers_backend import TransformersModel
 

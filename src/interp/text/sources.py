@@ -6,7 +6,7 @@
   mode: only what is used is fetched. Needs the datasets library.
 - any other file: plain text in UTF-8, one document.
 
-pyarrow and datasets come with ``pip install 'interp-lab[text]'``.
+pyarrow and datasets come with the extra `text`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from interp.errors import InputError, first_line, nearest
+from interp.errors import InputError, first_line, how_to_install, nearest
 
 HUB = "hf:"
 
@@ -72,9 +72,7 @@ def _of_parquet(source: str) -> Iterator[dict[str, Any]]:
         import pyarrow
         from pyarrow.parquet import ParquetFile
     except ModuleNotFoundError:
-        raise InputError(
-            "Reading Parquet needs pyarrow; install it with: pip install 'interp-lab[text]'"
-        ) from None
+        raise InputError(f"Reading Parquet needs pyarrow; run: {how_to_install('text')}.") from None
     try:
         with ParquetFile(source) as file:
             for batch in file.iter_batches(batch_size=256):
@@ -88,7 +86,7 @@ def _of_hub(source: str) -> Iterator[dict[str, Any]]:
         from datasets import load_dataset
     except ModuleNotFoundError:
         raise InputError(
-            "Datasets of the hub need the datasets library; install it with: pip install 'interp-lab[text]'"
+            f"Datasets of the hub need the datasets library; run: {how_to_install('text')}."
         ) from None
     name, _, configuration = source.removeprefix(HUB).partition(":")
     try:

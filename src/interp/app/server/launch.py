@@ -11,13 +11,13 @@ from pathlib import Path
 from interp.app.server.models import BEGIN_WITH
 from interp.app.ui.theme import THEME
 from interp.app.views.runs import OUTPUTS
-from interp.errors import ConfigError
+from interp.errors import ConfigError, how_to_install
 
 
 def command(port: int, *, browser: bool) -> list[str]:
     """What is run. `ConfigError` where Streamlit is not installed or the port is none."""
     if importlib.util.find_spec("streamlit") is None:
-        raise ConfigError("The app needs Streamlit; install it with: pip install 'interp-lab[app]'")
+        raise ConfigError(f"The app needs Streamlit; run: {how_to_install('app')}.")
     if not 1 <= port <= 65535:
         raise ConfigError(f"A port lies between 1 and 65535; got {port}.")
     options = {
