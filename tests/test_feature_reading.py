@@ -17,13 +17,14 @@ from interp.figures.dashboard.feature_dashboard import dashboard_page
 from interp.methods.features.feature_labels import halves, label_features, label_scores
 from interp.methods.features.feature_profiles import feature_profiles, strongest_places
 from interp.methods.features.feature_writers import feature_logits, feature_writers, run_for
+from interp.methods.features.neuronpedia import neuronpedia_batch
 from interp.methods.features.sae_features import sae_features
 from interp.methods.features.sae_reading import sae_reading
 from interp.results import read_result
 from interp.runs import read_run
 from interp.saes.activations import JumpReLU, Standard, TopK
 from interp.saes.files import write_sae
-from interp.saes.neuronpedia import link, neuronpedia_batch, neuronpedia_id
+from interp.saes.neuronpedia import link, neuronpedia_id
 from interp.saes.reading import ReadingText, reading_text, record_features
 from interp.sites import Address
 from interp.zoo.token_labels import QUESTIONS, token_labels

@@ -16,8 +16,8 @@ import interp
 from conftest import run
 from interp import TunedLens, zoo
 from interp.errors import InputError, NonFiniteError
-from interp.methods.lens.files import unembed_hashes
 from interp.methods.lens.train_tuned_lens import lens_bias
+from interp.models.unembedding import unembed_hashes
 from interp.results import read_result
 from interp.text.lens_text import lens_text
 

@@ -22,7 +22,7 @@ _HOME = {
     "feature_profiles": "interp.methods.features.feature_profiles",
     "label_features": "interp.methods.features.feature_labels",
     "feature_dashboard": "interp.figures.dashboard.feature_dashboard",
-    "write_neuronpedia": "interp.saes.neuronpedia",
+    "write_neuronpedia": "interp.methods.features.neuronpedia",
     "write_sae": "interp.saes.files",
     "feature_edit": "interp.saes.edits",
     "feature_effects": "interp.methods.features.feature_effects",
@@ -156,6 +156,7 @@ if TYPE_CHECKING:
     from interp.methods.features.feature_effects import feature_effects
     from interp.methods.features.feature_labels import label_features
     from interp.methods.features.feature_profiles import feature_profiles
+    from interp.methods.features.neuronpedia import write_neuronpedia
     from interp.methods.features.sae_features import sae_features
     from interp.methods.heads.attention import attention_by_role, attention_patterns
     from interp.methods.heads.copying_scores import copying_scores
@@ -178,7 +179,6 @@ if TYPE_CHECKING:
     from interp.saes.edits import feature_edit
     from interp.saes.files import read_sae, write_sae
     from interp.saes.metrics import measure_sae
-    from interp.saes.neuronpedia import write_neuronpedia
     from interp.saes.reading import reading_text, record_features
     from interp.saes.sources import load_sae
     from interp.saes.training import train_sae

@@ -218,8 +218,8 @@ def dashboard(run: Path, /, *, out: Path | None = None, neuronpedia: Path | None
         Also write them to this file, as the JSON that Neuronpedia takes.
     """
     from interp.figures.dashboard.feature_dashboard import feature_dashboard
+    from interp.methods.features.neuronpedia import write_neuronpedia
     from interp.runs import read_run
-    from interp.saes.neuronpedia import write_neuronpedia
 
     found = read_run(_run_folder(run))
     if found.experiment.name != "sae_features":

@@ -7,7 +7,6 @@ that a user calls is here, so that it validates, behaves and fails alike on ever
 from __future__ import annotations
 
 import threading
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -130,8 +129,6 @@ class Model(ABC):
             processing=processing,
         )
         self._lock = threading.RLock()
-        #: SAEs that were found to be for this model: to compare unembeddings takes longer than a short run.
-        self.fitting: weakref.WeakSet[Any] = weakref.WeakSet()
 
     # ---- what a backend provides ----
 

@@ -21,8 +21,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError
-from interp.methods.lens.files import unembed_hashes
 from interp.models.base import Model
+from interp.models.unembedding import unembed_hashes
 from interp.saes.activations import Activation, BatchTopK, JumpReLU
 from interp.sites import SITES, Address
 
@@ -49,7 +49,7 @@ class SAE:
     model: str
     revision: str | None = None
     processing: str = "none"  # of the model's weights
-    unembed_sha256: str | None = None  # of the unembedding of that model, by `lens_files`; None: not recorded
+    unembed_sha256: str | None = None  # of the unembedding of that model; None: not recorded
     normalise: Normalisation = "none"
     apply_b_dec_to_input: bool = True  # False: b_dec is added behind, but not taken off before
 

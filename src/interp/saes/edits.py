@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import index
 from typing import Any, Literal
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from jaxtyping import Float
@@ -30,6 +31,9 @@ from interp.sites import Address, Change, Edit
 
 FeatureOp = Literal["ablate", "set", "scale", "add"]
 FEATURE_OPS: tuple[str, ...] = ("ablate", "set", "scale", "add")
+
+#: The models that each SAE was found to be for: to compare unembeddings takes longer than a short run.
+_FITTING: WeakKeyDictionary[SAE, WeakSet[Model]] = WeakKeyDictionary()
 
 
 def feature_edit(
@@ -82,9 +86,10 @@ class FeatureChange(Change):
 
     def check(self, model: Model) -> None:
         """Raise `InputError` or `SiteError` where the SAE is not for this model."""
-        if self.sae not in model.fitting:
+        fitting = _FITTING.setdefault(self.sae, WeakSet())
+        if model not in fitting:
             self.sae.check_fits(model)
-            model.fitting.add(self.sae)
+            fitting.add(model)
 
     def __call__(self, block: Float[Tensor, "row pos *width"]) -> Float[Tensor, "row pos *width"]:
         precise = torch.promote_types(block.dtype, self.sae.W_dec.dtype)  # half has no room for the sum

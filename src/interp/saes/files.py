@@ -11,7 +11,7 @@ layouts of ``cfg.json`` are read:
 
 As SAELens does, a BatchTopK dictionary is written as a JumpReLU with the same threshold everywhere, and reads
 back as one; the features are the same. Ours also have ``unembed_sha256`` in the metadata (see
-`interp.methods.lens.files`), so that they are refused for another model; published ones record no more than a
+`interp.models.unembedding`), so that they are refused for another model; published ones record no more than a
 model's name, which is compared instead.
 """
 

@@ -11,20 +11,17 @@ published for it load here, and ours there:
   the same) there. Both are read, the pickle as weights only, which runs no code; the second is written on
   request.
 
-``unembed_hash`` is the library's: SHA-256 of the unembedding as numpy prints it to one decimal, corners only.
-It cannot tell a model from its fine-tuned copies, so ours also have ``unembed_sha256``: of all its bytes, in
-bfloat16, so that copies in float64, float32 and bfloat16 count as the same.
+``unembed_hash`` is the library's, which cannot tell a model from its fine-tuned copies, so ours also have
+``unembed_sha256`` (see `interp.models.unembedding`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -32,27 +29,8 @@ from torch import Tensor
 
 from interp.errors import InputError, first_line
 
-if TYPE_CHECKING:
-    from interp.models.base import Model
-
 CONFIG, PARAMS, PICKLED = "config.json", "params.safetensors", "params.pt"
 LENS_TYPE = "linear_tuned_lens"
-
-
-def unembed_hashes(model: Model) -> dict[str, str]:
-    """What identifies a model's unembedding: ``unembed_hash``, the tuned-lens library's, and
-    ``unembed_sha256``."""
-    weight = model.W_U.T.detach().cpu().contiguous()  # [d_vocab, d_model], as Hugging Face keeps it
-    # numpy prints by global options; these are its defaults
-    with np.printoptions(
-        threshold=1000, edgeitems=3, linewidth=75, suppress=False, sign="-", floatmode="maxprec"
-    ):
-        printed = np.array_str(weight.float().numpy(), precision=1)
-    exact = weight.to(torch.bfloat16).view(torch.int16).numpy().tobytes()
-    return {
-        "unembed_hash": hashlib.sha256(printed.encode()).hexdigest(),
-        "unembed_sha256": hashlib.sha256(exact).hexdigest(),
-    }
 
 
 def write_lens(

@@ -25,9 +25,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.errors import InputError
-from interp.methods.lens.files import LENS_TYPE, read_lens, unembed_hashes, write_lens
+from interp.methods.lens.files import LENS_TYPE, read_lens, write_lens
 from interp.methods.lens.logit_lens import crossover, logit_lens
 from interp.models.base import Model
+from interp.models.unembedding import unembed_hashes
 from interp.provenance import Provenance
 from interp.results import Result
 from interp.tokens import Prompt
@@ -45,7 +46,7 @@ class TunedLens:
     bias: Float[Tensor, "layer d_model"]
     model: str
     revision: str | None
-    unembed_hash: str | None  # of the unembedding that it is for, by `lens_files`; None: not recorded
+    unembed_hash: str | None  # of the unembedding that it is for; None: not recorded
     unembed_sha256: str | None
 
     @classmethod

@@ -1,0 +1,30 @@
+"""What identifies a model's unembedding, so that a lens or a dictionary is recognised as made for it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+
+from interp.models.base import Model
+
+
+def unembed_hashes(model: Model) -> dict[str, str]:
+    """Two digests of a model's unembedding.
+
+    ``unembed_hash`` is that of the tuned-lens library: SHA-256 of the unembedding as numpy prints it to one
+    decimal, corners only, which cannot tell a model from its fine-tuned copies. ``unembed_sha256`` is of all
+    its bytes in bfloat16, so that copies in float64, float32 and bfloat16 count as the same.
+    """
+    weight = model.W_U.T.detach().cpu().contiguous()  # [d_vocab, d_model], as Hugging Face keeps it
+    # numpy prints by global options; these are its defaults
+    with np.printoptions(
+        threshold=1000, edgeitems=3, linewidth=75, suppress=False, sign="-", floatmode="maxprec"
+    ):
+        printed = np.array_str(weight.float().numpy(), precision=1)
+    exact = weight.to(torch.bfloat16).view(torch.int16).numpy().tobytes()
+    return {
+        "unembed_hash": hashlib.sha256(printed.encode()).hexdigest(),
+        "unembed_sha256": hashlib.sha256(exact).hexdigest(),
+    }
