@@ -568,7 +568,7 @@ def test_a_circuit_of_edges_is_drawn(load):
     model = load("tiny-gpt2")
     circuit = Circuit.of(model, ["input->a0.h0<q>", "a0.h0->m0", "m0->logits"], level="edge")
     result = faithfulness(model, some_pairs(model), circuit, n_random=1, compare=())
-    (drawn,) = [block for block in view(result).blocks if isinstance(block, Drawn)]
+    drawn = view(result).block("circuit", Drawn)
     assert {edge.name for edge in drawn.edges} == {"input → a0.h0 (q)", "a0.h0 → m0", "m0 → logits"}
     heights = {node.name: node.layer for node in drawn.nodes}
     assert heights["input"] < heights["a0.h0"] < heights["m0"] < heights["logits"]

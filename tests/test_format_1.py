@@ -38,3 +38,5 @@ def test_a_run_of_the_first_format_is_read_with_its_numbers(path, tmp_path):
     np.testing.assert_array_equal(np.setdiff1d(now, before), [])  # no number is made up
     assert run.experiment.presentation.table(run.result) is not None
     assert run.experiment.presentation.figure(run.result) is not None
+    if hasattr(run.experiment.presentation, "view"):
+        assert all(block.name for block in run.experiment.presentation.view(run.result).blocks)

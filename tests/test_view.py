@@ -36,6 +36,7 @@ from interp.figures.engine.view import (
     Table,
     View,
     Words,
+    block_name,
     drawable_block,
 )
 from interp.figures.engine.view_figure import chart, figure_of
@@ -403,6 +404,26 @@ def test_edges_go_around_the_nodes_between():
     for name in ("m1", "m2", "m3"):
         left, top, right, bottom = boxes[name]
         assert not any(left < x < right and top < y < bottom for x, y in curve)
+
+
+# --- names ---
+
+
+def test_a_block_is_found_by_its_name_and_kind():
+    verdict, found = Words("Head 5.1.", name="verdict"), dataclasses.replace(grid(), name="recovery")
+    view = view_of(verdict, found)
+    assert view.block("verdict", Words) == verdict
+    assert view.block("recovery", Grid).unit == "recovery"
+    with pytest.raises(InputError, match=r"no block 'recovry'; did you mean 'recovery'\?"):
+        view.block("recovry", Grid)
+    with pytest.raises(InputError, match="is of kind Grid, not Table"):
+        view.block("recovery", Table)
+    with pytest.raises(InputError, match="two blocks of one name"):
+        view_of(verdict, verdict)
+    with pytest.raises(InputError, match="'The verdict'"):
+        Words("Head 5.1.", name="The verdict")
+    assert block_name("END to S1+1") == "end_to_s1_1"
+    assert drawable_block(dataclasses.replace(BLOCKS["no bars"], name="scores")).name == "scores"
 
 
 # --- what cannot be shown ---

@@ -220,7 +220,7 @@ def recovery_grid(result: ActivationPatchingResult) -> Grid:
     """The map of recovery, as the figures draw it."""
     from interp.figures.views.activation_patching import view
 
-    grid = next(block for block in view(result).blocks if isinstance(block, Grid))
+    grid = view(result).block("recovery", Grid)
     return replace(grid, title=f"Recovery at {result.site}, by layer and {result.by}")
 
 

@@ -12,8 +12,9 @@ three that `interp.runs` asks for:
             title="Which heads carry the answer?",
             above=("Denoising at z.", "Metric: logit(␣Mary) - logit(␣John). Clean 3.2, corrupted -2.9."),
             blocks=(
-                Words("Head 5.1 alone brings back half.", strong=True),
+                Words("Head 5.1 alone brings back half.", strong=True, name="verdict"),
                 Grid(
+                    name="recovery",                      # view(result).block("recovery", Grid) finds it
                     values=result.recovery,               # [row, column]
                     rows=Axis.numbers("layer", layers),   # row 0 at the bottom; with down=True at the top
                     columns=Axis.numbers("head", heads),  # or Axis.tokens(clean, others=corrupted)
@@ -44,12 +45,12 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from interp.errors import InputError
+from interp.errors import InputError, nearest
 from interp.figures.engine.colours import LIMIT, RGB, diverging, sequential
 from interp.figures.engine.notation import compact, count, decimal, show_text, show_token
 
@@ -60,8 +61,32 @@ STRONGEST = 10
 Arrays: TypeAlias = "tuple[tuple[str, np.ndarray], ...]"  # names and arrays
 
 
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A part of a view, with a name by which `View.block` finds it: snake_case, unique within its view."""
+
+    _: KW_ONLY
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        _check(re.fullmatch("[a-z0-9_]*", self.name) is not None, f"a block of the name {self.name!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class TitledBlock(Block):
+    """A block with a title above it."""
+
+    _: KW_ONLY
+    title: str = ""
+
+
+def block_name(*parts: str) -> str:
+    """A block's name out of free texts: ``block_name("END to S1+1")`` is ``end_to_s1_1``."""
+    return re.sub("[^a-z0-9]+", "_", " ".join(parts).lower()).strip("_")
+
+
 @dataclass(frozen=True)
-class Words:
+class Words(Block):
     """A paragraph."""
 
     text: str
@@ -69,15 +94,15 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(TitledBlock):
     """Rows of texts and numbers; the first column labels them. Rows in `strong` stand out."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | float, ...], ...]
-    title: str = ""
     strong: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for row in self.rows:
             _check(len(row) == len(self.columns), f"a row of {len(row)} under {len(self.columns)} columns")
 
@@ -157,14 +182,13 @@ class Axis:
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class Grid(TitledBlock):
     """Coloured cells [row, column], with a number in each where there is room."""
 
     values: np.ndarray  # [row, column]
     rows: Axis
     columns: Axis
     unit: str  # what the number is: "recovery", "logits", "probability"
-    title: str = ""
     centre: float | None = 0.0  # the value of no effect, neutral in colour; None: from 0 upwards
     limit: float | None = None  # the distance from `centre` that has the strongest colour; None: the largest
     above: str = ""  # what it means to be above the centre; from 0 upwards: what a high value means
@@ -177,6 +201,7 @@ class Grid:
     down: bool = False  # row 0 at the top; else at the bottom, as layers stand
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         shape = (len(self.rows), len(self.columns))
         arrays = [self.values, *(a for _, a in self.hover), *([] if self.texts is None else [self.texts])]
         for array in arrays:
@@ -280,19 +305,34 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Bars:
+class Chart(TitledBlock):
+    """A block that is drawn as a picture: bars, lines, points or a graph."""
+
+    @property
+    def key(self) -> str:
+        """What the marks of the picture mean."""
+        raise NotImplementedError
+
+    @property
+    def table(self) -> Table:
+        """All its numbers."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Bars(Chart):
     """Labelled values from 0, to the right or to the left, perhaps with an interval each."""
 
     labels: tuple[str, ...]
     values: tuple[float, ...]
     unit: str
-    title: str = ""
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     note: str = ""  # what the sign and the intervals mean
     most: int = 60  # of more, the largest are drawn, and it is said
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for values in (self.values, self.low or self.values, self.high or self.values):
             _check(len(values) == len(self.labels), f"{len(values)} values for {len(self.labels)} bars")
             _check_finite(values)
@@ -332,19 +372,19 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Lines:
+class Lines(Chart):
     """Series over a common x axis."""
 
     series: tuple[Series, ...]
     x_title: str
     y_title: str
-    title: str = ""
     log_x: bool = False
     ticks: tuple[tuple[float, str], ...] = ()  # labels of the x axis, such as layers; none: round numbers
     levels: tuple[tuple[float, str], ...] = ()  # named heights: (1, "the full model")
     note: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         xs = [x for series in self.series for x in series.x]
         _check(not self.log_x or all(x > 0 for x in xs), "x at or below 0 on a logarithmic axis")
 
@@ -368,7 +408,7 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Scatter:
+class Scatter(Chart):
     """Points, the notable ones labelled."""
 
     x: tuple[float, ...]
@@ -376,7 +416,6 @@ class Scatter:
     labels: tuple[str, ...]
     x_title: str
     y_title: str
-    title: str = ""
     labelled: tuple[int, ...] = ()  # which points bear their label in the picture
     diagonal: bool = False  # the line y = x, and one scale for both axes
     pearson: float | None = None
@@ -384,6 +423,7 @@ class Scatter:
     note: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check(len(self.x) == len(self.y) == len(self.labels), "x, y and labels of different lengths")
         _check_finite((*self.x, *self.y))
 
@@ -408,12 +448,11 @@ class Scatter:
 
 
 @dataclass(frozen=True, eq=False)
-class Attention:
+class Attention(TitledBlock):
     """Attention patterns over one prompt, of one head or of several side by side."""
 
     tokens: tuple[str, ...]
     patterns: Arrays  # the name of a head, such as "5.1", and its pattern [query, key]
-    title: str = ""
     framed: tuple[tuple[int, int], ...] = ()
     framed_means: str = "where the head is said to look"
 
@@ -467,17 +506,17 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Graph:
+class Graph(Chart):
     """A circuit, drawn from the lowest layer up; the sign of an edge by colour, its size by width."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     unit: str
-    title: str = ""
     note: str = ""  # what the sign means
     most: int = 60  # of more edges, the largest are drawn, and it is said
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         names = [node.name for node in self.nodes]
         _check(len(set(names)) == len(names), "two nodes of one name")
         for edge in self.edges:
@@ -518,8 +557,7 @@ class Graph:
         return Table(("edge", self.unit), rows, title=self.title or f"{len(edges)} edges")
 
 
-Chart: TypeAlias = "Bars | Lines | Scatter | Graph"
-Block: TypeAlias = "Words | Table | Grid | Bars | Lines | Scatter | Attention | Graph"
+OneBlock = TypeVar("OneBlock", bound=Block)
 
 
 @dataclass(frozen=True, eq=False)
@@ -532,8 +570,23 @@ class View:
     below: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        names = [block.name for block in self.blocks if block.name]
+        _check(len(set(names)) == len(names), f"two blocks of one name among {', '.join(names)}")
         for f in dataclasses.fields(self):
             object.__setattr__(self, f.name, _legible(getattr(self, f.name)))
+
+    def block(self, name: str, kind: type[OneBlock]) -> OneBlock:
+        """The block of that name, which is of that kind; `InputError`, in a sentence, where there is none."""
+        named = {block.name: block for block in self.blocks if block.name}
+        if name not in named:
+            raise InputError(f"{self.title!r} has no block {name!r}; {nearest(name, named)}")
+        found = named[name]
+        if not isinstance(found, kind):
+            raise InputError(
+                f"The block {name!r} of {self.title!r} is of kind {type(found).__name__}, "
+                f"not {kind.__name__}."
+            )
+        return found
 
 
 def drawable_block(block: Block) -> Block:
@@ -549,8 +602,8 @@ def drawable_block(block: Block) -> Block:
     }
     test: Callable[[Any], bool] | None = empty.get(type(block))
     if test is not None and test(block):
-        title = getattr(block, "title", "")
-        return Words(f"{title}: nothing to show." if title else "Nothing to show.")
+        title = block.title if isinstance(block, TitledBlock) else ""
+        return Words(f"{title}: nothing to show." if title else "Nothing to show.", name=block.name)
     if isinstance(block, Grid) and len(block.columns) > MOST_COLUMNS and not block.columns.of_tokens:
         return block.strongest()
     return block

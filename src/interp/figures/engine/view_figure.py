@@ -68,6 +68,7 @@ def chart(block: Chart) -> Picture:
         return charts.lines(block)
     if isinstance(block, Scatter):
         return charts.scatter(block)
+    assert isinstance(block, Graph), f"a chart of kind {type(block).__name__}"
     return graph(block)
 
 
@@ -80,6 +81,7 @@ def _plan(block: Block) -> Plan:
         return GridPlan(block)
     if isinstance(block, Attention):
         return _Panels(block)
+    assert isinstance(block, Chart), f"a block of kind {type(block).__name__}"
     return _Chart(block)
 
 
@@ -136,7 +138,7 @@ class _Words:
 
 
 class _Chart:
-    def __init__(self, block: Bars | Lines | Scatter | Graph) -> None:
+    def __init__(self, block: Chart) -> None:
         self.block = block
         self.picture = chart(block)
         self.width = self.picture.width

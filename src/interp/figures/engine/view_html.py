@@ -49,6 +49,7 @@ def _block(block: Block) -> str:
         grids = block.grids
         title = f"<h2>{html.name(block.title)}</h2>" if block.title else ""
         return title + _scale(grids[0]) + "".join(_grid(grid) for grid in grids)
+    assert isinstance(block, Chart), f"a block of kind {type(block).__name__}"
     return _chart(block)
 
 

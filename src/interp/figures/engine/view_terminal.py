@@ -12,7 +12,7 @@ from rich.text import Text
 from interp.figures.engine import terminal
 from interp.figures.engine.colours import LIMIT, css, diverging
 from interp.figures.engine.notation import show_token
-from interp.figures.engine.view import Attention, Bars, Block, Grid, Table, View, Words, drawable_block
+from interp.figures.engine.view import Attention, Bars, Block, Chart, Grid, Table, View, Words, drawable_block
 
 _MOST_ROWS = 24  # of the numbers of a chart
 
@@ -39,6 +39,7 @@ def _block(block: Block) -> list[RenderableType]:
     if isinstance(block, Attention):
         grids = [part for grid in block.grids for part in (Text(grid.title, style="bold"), _grid(grid))]
         return _titled(block.title, [*grids, Text(f"Numbers: attention. {block.grids[0].key}")])
+    assert isinstance(block, Chart), f"a block of kind {type(block).__name__}"
     numbers = block.table
     if isinstance(block, Bars):
         return _titled(numbers.title, [_bars(block), *_note(block.key)])

@@ -8,7 +8,7 @@ import numpy as np
 
 from interp.figures.engine.notation import count, decimal, measured, show_text
 from interp.figures.engine.presented import presented
-from interp.figures.engine.view import Axis, Block, Grid, Table, View, Words
+from interp.figures.engine.view import Axis, Block, Grid, Table, View, Words, block_name
 from interp.figures.views.head_maps import head_map
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def view(result: AblationResult) -> View:
             f"Replaced by - {kinds}. Means, noise and other prompts are those of the {result.reference} "
             "prompts. Intervals: 95 %, bootstrap over prompts.",
         ),
-        blocks=(Words(_verdict(result), strong=True), *_maps(result), _table(result)),
+        blocks=(Words(_verdict(result), strong=True, name="verdict"), *_maps(result), _table(result)),
         below=(
             "A small change does not mean that it does nothing: other components may take over. Knock out "
             "sets.",
@@ -93,6 +93,7 @@ def _maps(result: AblationResult) -> list[Block]:
         return [
             head_map(
                 change.reshape(shape),
+                name=block_name("change", kind),
                 low=low.reshape(shape),
                 high=high.reshape(shape),
                 unit="change",
@@ -109,6 +110,7 @@ def _maps(result: AblationResult) -> list[Block]:
     rows = _strongest(result)
     return [
         Grid(
+            name="change",
             values=result.change[:, rows].T,
             rows=Axis.names("", [result.sets[i] for i in rows]),
             columns=Axis.names("", result.kinds),
@@ -140,6 +142,7 @@ def _all_heads(result: AblationResult) -> tuple[int, int] | None:
 def _table(result: AblationResult) -> Table:
     rows = _strongest(result, _MOST if _all_heads(result) is None else _BESIDE_MAPS)
     return Table(
+        name="before_and_after",
         columns=("knocked out", "before", *(f"after {kind}" for kind in result.kinds)),
         rows=tuple(
             (

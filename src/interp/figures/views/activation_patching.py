@@ -68,7 +68,7 @@ def view(result: ActivationPatchingResult) -> View:
         title=_title(result),
         above=(_setting(result), *_baselines(result)),
         blocks=(
-            Words(_strongest(result), strong=True),
+            Words(_strongest(result), strong=True, name="verdict"),
             _map(result, several),
             *(_agreement(result) if compared else ()),  # type: ignore[arg-type]
         ),
@@ -104,6 +104,7 @@ def _map(result: ActivationPatchingResult, several: bool) -> Grid:
         hover.append(("exact recovery", result.exact_recovery))  # type: ignore[attr-defined]
     above, below = _SIGN[result.direction]
     return Grid(
+        name="recovery",
         values=result.recovery,
         rows=Axis.numbers("layer", layers),
         columns=_columns(result),
@@ -252,8 +253,10 @@ def _agreement(result: ComparedSweepResult) -> list[Block]:
             f"farthest off at {_name(result, layer, column)}: {decimal(estimate)} estimated, "
             f"{decimal(exact)} exact.",
             strong=True,
+            name="agreement",
         ),
         Scatter(
+            name="estimate_against_exact",
             x=tuple(x.tolist()),
             y=tuple(y.tolist()),
             labels=tuple(_name(result, r, c) for r, c in np.ndindex(result.recovery.shape)),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from interp.figures.engine.notation import count, show_text
 from interp.figures.engine.presented import presented
-from interp.figures.engine.view import View, Words
+from interp.figures.engine.view import View, Words, block_name
 from interp.figures.views.head_maps import head_map, strongest_heads
 
 if TYPE_CHECKING:
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 def view(result: AttentionByRoleResult) -> View:
     """A map of heads for each pair of roles."""
     said, maps = [], []
-    for i, (query, key) in enumerate(result.between):
+    for query, key in dict.fromkeys(result.between):
+        i = result.between.index((query, key))
         said.append(f"{query} to {key}: {strongest_heads(result.attention[i])}.")
         maps.append(
             head_map(
                 result.attention[i],
+                name=block_name("from", query, "to", key),
                 low=result.low[i],
                 high=result.high[i],
                 unit="attention",
@@ -35,7 +37,7 @@ def view(result: AttentionByRoleResult) -> View:
             f"{show_text(result.prompts[0])}",
             "Attention, from 0 to 1; the mean over prompts, with 95 % bootstrap intervals.",
         ),
-        blocks=(Words(" ".join(said), strong=True), *maps),
+        blocks=(Words(" ".join(said), strong=True, name="verdict"), *maps),
         below=("Attention says where a head looks, not what it reads there or whether that matters.",),
     )
 

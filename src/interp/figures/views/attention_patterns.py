@@ -30,13 +30,15 @@ def view(result: AttentionPatternsResult) -> View:
         title="Where do the heads look?",
         above=(f"Prompt: {show_prompt(result.tokens, bos=result.provenance.bos)}",),
         blocks=(
-            *([Words(said)] if said else []),
+            *([Words(said, name="which_heads")] if said else []),
             Attention(
+                name="patterns",
                 tokens=result.tokens,
                 patterns=tuple((names[i], result.patterns[i].astype(float)) for i in drawn),
                 title="Attention from each token (row) to each token (column)",
             ),
             Table(
+                name="last_position",
                 columns=("head", "from the last token, it looks most at", "attention", "at the first token"),
                 rows=tuple(_row(result, i) for i in range(len(names))),
                 title="The last position",

@@ -60,7 +60,7 @@ def view(result: CircuitDiscoveryResult) -> View:
                 else "."
             ),
         ),
-        blocks=(Words(_verdict(result), strong=True), *_graph(result), _bars(result)),
+        blocks=(Words(_verdict(result), strong=True, name="verdict"), *_graph(result), _bars(result)),
         below=(
             f"{_METHODS[result.method].format(level=result.level, steps=result.steps)} "
             f"{' and '.join(_PATHS[path] for path in result.path.split(' and '))}.",
@@ -113,6 +113,7 @@ def _graph(result: CircuitDiscoveryResult) -> list[Block]:
 def _bars(result: CircuitDiscoveryResult) -> Bars:
     chosen = np.argsort(-np.abs(result.scores), kind="stable")[:_LISTED].tolist()
     return Bars(
+        name="scores",
         labels=tuple(result.names[i] for i in chosen),
         values=tuple(result.scores[chosen].tolist()),
         unit=METRICS[result.metric].unit,

@@ -66,7 +66,9 @@ def drawn(edges: Sequence[str], weights: Sequence[float], title: str, *, unit: s
         Node(name, top if name == "logits" else _height(name)[0], _height(name)[1]) for name in names
     )
     note = "" if weights else "The edges have no scores; all are drawn alike."
-    return Graph(nodes=nodes, edges=of_edges, unit=unit if weights else "", title=title, note=note)
+    return Graph(
+        name="circuit", nodes=nodes, edges=of_edges, unit=unit if weights else "", title=title, note=note
+    )
 
 
 def _bare(receiver: str) -> str:

@@ -31,7 +31,7 @@ def view(result: CompletenessResult) -> View:
             f"empty circuit {measured(result.empty_value)}.",
         ),
         blocks=(
-            Words(_verdict(result), strong=True),
+            Words(_verdict(result), strong=True, name="verdict"),
             _completeness(result),
             _parts(result),
             _members(result),
@@ -61,6 +61,7 @@ def _verdict(result: CompletenessResult) -> str:
 def _completeness(result: CompletenessResult) -> Scatter:
     order = np.argsort(-result.incompleteness, kind="stable")[:_LABELLED]
     return Scatter(
+        name="completeness",
         x=tuple(result.model_without.tolist()),
         y=tuple(result.circuit_without.tolist()),
         labels=result.parts,
@@ -82,7 +83,7 @@ def _parts(result: CompletenessResult) -> Table:
         strict=True,
     )
     columns = ("K", "members", "model without K", "circuit without K", "incompleteness")
-    return Table(columns, tuple(rows), title="The parts that were tried")
+    return Table(columns, tuple(rows), title="The parts that were tried", name="parts")
 
 
 def _members(result: CompletenessResult) -> Bars:
@@ -91,6 +92,7 @@ def _members(result: CompletenessResult) -> Bars:
         for name, part in zip(result.circuit, result.minimality_part, strict=True)
     ]
     return Bars(
+        name="minimality",
         labels=tuple(labels),
         values=tuple(result.minimality.tolist()),
         unit=METRICS[result.metric].unit,

@@ -8,7 +8,7 @@ import numpy as np
 
 from interp.figures.engine.notation import brief, probability, show_prompt, show_token
 from interp.figures.engine.presented import presented
-from interp.figures.engine.view import Axis, Grid, Lines, Series, Table, View, Words
+from interp.figures.engine.view import Axis, Grid, Lines, Series, Table, View, Words, block_name
 
 if TYPE_CHECKING:
     from interp.methods.lens.contrast import ContrastResult
@@ -33,7 +33,7 @@ def view(result: ContrastResult) -> View:
             f"{result.lens} lens at {_where(result)}.",
         ),
         blocks=(
-            Words(verdict(result), strong=True),
+            Words(verdict(result), strong=True, name="verdict"),
             _marks(result),
             traces(result),
             *(_table(result, prompt) for prompt in range(2)),
@@ -82,6 +82,7 @@ def _marks(result: ContrastResult) -> Grid:
     tops = np.array([[show_token(token) for token in row] for row in result.top_tokens])
     hand_offs = tuple((row, c) for row, c in enumerate(result.hand_offs) if c is not None)
     return Grid(
+        name="marks",
         values=result.ahead,
         rows=Axis.names("prompt", _NAMES),
         columns=Axis.names("after layer", result.layers),
@@ -102,6 +103,7 @@ def traces(result: ContrastResult) -> Lines:
     x = tuple(float(i) for i in range(len(result.layers)))
     target, competitor = brief(result.target), brief(result.competitor)
     return Lines(
+        name="traces",
         series=tuple(
             Series(f"{name} prompt", x, tuple(row.tolist()))
             for name, row in zip(_NAMES, result.ahead, strict=True)
@@ -136,6 +138,7 @@ def _table(result: ContrastResult, prompt: int) -> Table:
         rows,
         title=f"The {_NAMES[prompt]} prompt",
         strong=tuple(sorted(changes)),
+        name=block_name(_NAMES[prompt], "prompt"),
     )
 
 

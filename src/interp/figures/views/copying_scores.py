@@ -28,9 +28,11 @@ def view(result: CopyingScoresResult) -> View:
                 f"Highest: {strongest_heads(result.copying)}. With the sign turned round: "
                 f"{strongest_heads(result.negative)}.",
                 strong=True,
+                name="verdict",
             ),
             head_map(
                 result.copying,
+                name="copying",
                 low=result.copying_low,
                 high=result.copying_high,
                 unit="share of names",
@@ -39,6 +41,7 @@ def view(result: CopyingScoresResult) -> View:
             ),
             head_map(
                 result.negative,
+                name="negative_copying",
                 low=result.negative_low,
                 high=result.negative_high,
                 unit="share of names",

@@ -20,7 +20,11 @@ _FRAMED = 3
 
 def view(result: DirectLogitAttributionResult) -> View:
     """The parts by component, accumulated over layers, by head, by source position and by neuron."""
-    blocks: list[Block] = [Words(_verdict(result), strong=True), _components(result), _accumulated(result)]
+    blocks: list[Block] = [
+        Words(_verdict(result), strong=True, name="verdict"),
+        _components(result),
+        _accumulated(result),
+    ]
     if result.by_head is not None:
         blocks.append(_heads(result, result.by_head))
     if result.by_source is not None:
@@ -99,6 +103,7 @@ def _components(result: DirectLogitAttributionResult) -> Bars:
     several = len(result.prompts) > 1
     towards, away = _meaning(result)
     return Bars(
+        name="by_component",
         labels=result.components,
         values=tuple(result.by_component.tolist()),
         unit="logits",
@@ -121,6 +126,7 @@ def _accumulated(result: DirectLogitAttributionResult) -> Lines:
         high=tuple(result.accumulated_high.tolist()) if several else (),
     )
     return Lines(
+        name="accumulated",
         series=(series,),
         x_title="after layer",
         y_title="logits",
@@ -137,6 +143,7 @@ def _heads(result: DirectLogitAttributionResult, by_head: np.ndarray) -> Grid:
     if len(result.prompts) > 1 and result.by_head_low is not None and result.by_head_high is not None:
         hover = (("low", result.by_head_low), ("high", result.by_head_high))
     return Grid(
+        name="by_head",
         values=by_head,
         rows=Axis.numbers("layer", by_head.shape[0]),
         columns=Axis.numbers("head", by_head.shape[1]),
@@ -156,6 +163,7 @@ def _sources(result: DirectLogitAttributionResult, by_source: np.ndarray) -> Gri
     heads = _strongest(by_source.sum(-1))[:_HEADS]
     values = np.stack([by_source[head] for head in heads])  # [head, position]
     return Grid(
+        name="by_source",
         values=values,
         rows=Axis.names("head", [f"{a}.{b}" for a, b in heads]),
         columns=Axis.tokens(result.tokens),
@@ -179,6 +187,7 @@ def _neurons(result: DirectLogitAttributionResult, by_neuron: np.ndarray) -> Bar
             f"{_signed(result.mlp_bias.sum())}."
         )
     return Bars(
+        name="by_neuron",
         labels=tuple(f"L{layer} neuron {neuron}" for layer, neuron in result.neurons),
         values=tuple(by_neuron.tolist()),
         unit="logits",

@@ -19,7 +19,11 @@ _CLOSE = 0.1  # of faithfulness
 
 def view(result: FaithfulnessResult) -> View:
     """Faithfulness and gap, random circuits, a table over ablations, and the graph of a circuit of edges."""
-    blocks: list[Block] = [Words(_verdict(result), strong=True), _bars(result), _ablations(result)]
+    blocks: list[Block] = [
+        Words(_verdict(result), strong=True, name="verdict"),
+        _bars(result),
+        _ablations(result),
+    ]
     if result.level == "edge" and result.circuit:
         blocks.append(drawn(result.circuit, result.scores.tolist(), "The circuit"))
     kept = ""
@@ -78,6 +82,7 @@ def _interval(result: FaithfulnessResult, ablation: int, run: int) -> tuple[floa
 def _bars(result: FaithfulnessResult) -> Bars:
     chosen = slice(2, None)
     return Bars(
+        name="faithfulness",
         labels=result.runs[chosen],
         values=tuple(result.faithfulness[0, chosen].tolist()),
         unit="faithfulness",
@@ -108,4 +113,6 @@ def _ablations(result: FaithfulnessResult) -> Table:
             )
         )
     columns = ("ablation", "full", "empty", "circuit", "faithfulness", "interval", "gap", "random circuits")
-    return Table(columns, tuple(rows), title="Sensitivity to the kind of ablation", strong=(0,))
+    return Table(
+        columns, tuple(rows), title="Sensitivity to the kind of ablation", strong=(0,), name="by_ablation"
+    )

@@ -26,7 +26,7 @@ def view(result: FaithfulnessCurveResult) -> View:
             f"{ABLATIONS[result.ablation]} ({result.ablation} ablation). "
             f"Metric: {METRICS[result.metric].description}.",
         ),
-        blocks=(Words(_verdict(result), strong=True), _curve(result), _sizes(result)),
+        blocks=(Words(_verdict(result), strong=True, name="verdict"), _curve(result), _sizes(result)),
         below=(
             "CPR is the area under faithfulness, CMD that under its distance from 1, over the share of "
             f"{result.level}s on a linear axis, as in the MIB benchmark: perfect at every size would be CPR "
@@ -64,6 +64,7 @@ def _curve(result: FaithfulnessCurveResult) -> Lines:
         )
     ]
     return Lines(
+        name="curve",
         series=(own, *(mean if len(randoms) else [])),
         x_title=f"share of {result.level}s",
         y_title="faithfulness",
@@ -84,4 +85,4 @@ def _sizes(result: FaithfulnessCurveResult) -> Table:
         strict=True,
     )
     columns = ("share", f"{result.level}s", "edges left by pruning", "faithfulness", "interval")
-    return Table(columns, tuple(rows), title="All sizes")
+    return Table(columns, tuple(rows), title="All sizes", name="sizes")

@@ -34,7 +34,7 @@ def view(result: FeatureAblationResult) -> View:
             f"Left out: {result.excluded}.",
         ),
         blocks=(
-            Words(_verdict(result), strong=True),
+            Words(_verdict(result), strong=True, name="verdict"),
             _logit_diff(result),
             _accuracy(result),
             _loss(result),
@@ -86,6 +86,7 @@ def _series(
 def _logit_diff(result: FeatureAblationResult) -> Lines:
     arrays = (result.logit_diff, result.logit_diff_low, result.logit_diff_high)
     return Lines(
+        name="logit_diff",
         series=tuple(
             _series(result, f"{task}: {name}", *(array[i, j] for array in arrays))
             for i, task in enumerate(result.tasks)
@@ -102,6 +103,7 @@ def _logit_diff(result: FeatureAblationResult) -> Lines:
 def _accuracy(result: FeatureAblationResult) -> Lines:
     x = tuple(float(i) for i in range(len(result.sizes)))
     return Lines(
+        name="accuracy",
         series=tuple(
             Series(f"{task}: {name}", x, tuple(result.accuracy[i, j].tolist()))
             for i, task in enumerate(result.tasks)
@@ -117,6 +119,7 @@ def _accuracy(result: FeatureAblationResult) -> Lines:
 def _loss(result: FeatureAblationResult) -> Lines:
     change = result.loss - result.loss[:, :1]
     return Lines(
+        name="loss",
         series=tuple(
             _series(result, name, change[j], result.loss_change_low[j], result.loss_change_high[j])
             for j, name in enumerate(_SETS)
@@ -136,4 +139,4 @@ def _features(result: FeatureAblationResult) -> Table:
     )
     first = f": the first {len(rows)} of {len(result.chosen)}" if len(rows) < len(result.chosen) else ""
     columns = ("feature", "change when it is knocked out alone")
-    return Table(columns, rows, title=f"The chosen features, in logits{first}")
+    return Table(columns, rows, title=f"The chosen features, in logits{first}", name="features")

@@ -8,7 +8,7 @@ import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, measured, probability, show_text
 from interp.figures.engine.presented import presented
-from interp.figures.engine.view import Axis, Grid, Scatter, Table, View, Words
+from interp.figures.engine.view import Axis, Grid, Scatter, Table, View, Words, block_name
 from interp.figures.views.circuit_words import interval
 from interp.metrics import METRICS
 
@@ -42,7 +42,7 @@ def view(result: FeatureEffectsResult) -> View:
             f"Metric: {METRICS[result.metric].description}.",
         ),
         blocks=(
-            Words(_verdict(result), strong=True),
+            Words(_verdict(result), strong=True, name="verdict"),
             _grid(result),
             _table(result),
             *(_scatter(result, i, values) for i, values in enumerate(estimates)),
@@ -109,6 +109,7 @@ def _grid(result: FeatureEffectsResult) -> Grid:
     total = len(np.unique(result.cell_feature))
     shown = f": the {len(rows)} strongest of {total} features" if total > len(rows) else ""
     return Grid(
+        name="effects_by_place",
         values=arrays["mean"],
         rows=Axis.names("feature", list(rows)),
         columns=Axis.tokens(result.places) if one else Axis.names("role", result.places),
@@ -141,6 +142,7 @@ def _table(result: FeatureEffectsResult) -> Table:
         (*columns, "attribution", "integrated"),
         tuple(rows),
         title=f"The strongest, in {METRICS[result.metric].unit}",
+        name="strongest",
     )
 
 
@@ -157,6 +159,7 @@ def _scatter(result: FeatureEffectsResult, which: int, values: np.ndarray) -> Sc
     name = list(_ESTIMATES.values())[which]
     drawn = f"The {len(chosen)} strongest are drawn. " if len(chosen) < len(result.mean) else ""
     return Scatter(
+        name=block_name("exact_against", tuple(_ESTIMATES)[which]),
         x=tuple(values[chosen].tolist()),
         y=tuple(result.mean[chosen].tolist()),
         labels=tuple(_name(result, i) for i in chosen),

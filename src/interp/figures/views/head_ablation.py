@@ -9,7 +9,7 @@ import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, probability, show_prompt
 from interp.figures.engine.presented import presented
-from interp.figures.engine.view import Bars, Table, View, Words
+from interp.figures.engine.view import Bars, Table, View, Words, block_name
 
 if TYPE_CHECKING:
     from interp.methods.ablation.head_ablation import HeadAblationResult
@@ -33,7 +33,7 @@ def view(result: HeadAblationResult) -> View:
             f"sequences of {result.text_length} tokens, and on the second copy of {result.copy_length} "
             f"random tokens, of {count(result.n_texts, 'sequence')}.",
         ),
-        blocks=(Words(verdict(result), strong=True), table_of(result), *bars(result)),
+        blocks=(Words(verdict(result), strong=True, name="verdict"), table_of(result), *bars(result)),
         below=(
             "A small change does not mean that the heads do nothing: others may take over.",
             f"Random heads: {count(len(result.random_heads), 'draw')} of as many, from all heads.",
@@ -69,6 +69,7 @@ def table_of(result: HeadAblationResult) -> Table:
             for m in range(len(result.measures))
         ),
         title=f"Before, without {_heads(result)}, and without as many random heads (mean, and least to most)",
+        name="before_and_after",
     )
 
 
@@ -85,6 +86,7 @@ def _bars(result: HeadAblationResult, m: int) -> Bars:
         return tuple(np.stack([picked, of_random], axis=1).ravel().tolist())
 
     return Bars(
+        name=block_name("change", result.measures[m]),
         labels=tuple(f"{kind}{of}" for kind in result.kinds for of in ("", ", random heads")),
         values=alternating(draws.mean(1)),
         low=alternating(draws.min(1)),

@@ -14,6 +14,7 @@ _FRAMED = 3
 def head_map(
     values: np.ndarray,
     *,
+    name: str,
     low: np.ndarray,
     high: np.ndarray,
     unit: str,
@@ -28,6 +29,7 @@ def head_map(
     The strongest are framed, where they are above `least`."""
     layers, heads = values.shape
     return Grid(
+        name=name,
         values=values,
         rows=Axis.numbers("layer", layers),
         columns=Axis.numbers("head", heads),

@@ -38,7 +38,7 @@ def view(result: HeadScoresResult) -> View:
             f"{decimal(result.second_copy_loss)} in the second (without its first token).",
         ),
         blocks=(
-            Words(f"Highest: {'; '.join(highest)}.", strong=True),
+            Words(f"Highest: {'; '.join(highest)}.", strong=True, name="verdict"),
             *maps,
             _shifts(result),
             _losses(result),
@@ -54,6 +54,7 @@ def score_map(result: HeadScoresResult, name: str) -> Grid:
     i = result.scores.index(name)
     return head_map(
         result.mean[i],
+        name=name,
         low=result.low[i],
         high=result.high[i],
         unit="attention",
@@ -78,6 +79,7 @@ def _shifts(result: HeadScoresResult) -> Table:
         rows.append((f"{layer}.{head}", _place(result.shifts[at]), float(result.by_shift[at, layer, head])))
     rows.sort(key=lambda row: -row[2])
     return Table(
+        name="shifts",
         columns=("head", "looks most at", "attention"),
         rows=tuple((a, b, decimal(c)) for a, b, c in rows),
         title=f"Heads that pay {_CLEAR} or more to one place near the earlier occurrence of the same token",
@@ -95,6 +97,7 @@ def _losses(result: HeadScoresResult) -> Lines:
     first = 2 * result.copy_length + result.bos - len(result.loss)  # position of the first predicted token
     x = tuple(float(first + i) for i in range(len(result.loss)))
     return Lines(
+        name="loss",
         series=(
             Series(
                 "loss",

@@ -8,7 +8,7 @@ import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, measured, show_text
 from interp.figures.engine.presented import presented
-from interp.figures.engine.view import Block, Table, View, Words
+from interp.figures.engine.view import Block, Table, View, Words, block_name
 from interp.figures.views.head_maps import head_map, strongest_heads
 from interp.methods.studies.ioi import PUBLISHED, PUBLISHED_HEADS
 
@@ -46,7 +46,7 @@ def view(result: IOIResult) -> View:
             *_effects(result),
             *_looking(result),
             *_chain(result),
-            Words("Classes: " + _sentence(found), strong=True),
+            Words("Classes: " + _sentence(found), strong=True, name="verdict"),
             _classes(result),
             *_without(result),
         ),
@@ -76,8 +76,12 @@ def _baseline(result: IOIResult) -> list[Block]:
         else "but not with both roles of the swapped names: it prefers one of them"
     )
     return [
-        Words(f"Step 1. The model puts IO above S in {share} of the prompts, {verdict}.", strong=True),
-        Table(("", "here", "GPT-2 small, Wang et al."), tuple(rows), title="Baseline"),
+        Words(
+            f"Step 1. The model puts IO above S in {share} of the prompts, {verdict}.",
+            strong=True,
+            name="step_1",
+        ),
+        Table(("", "here", "GPT-2 small, Wang et al."), tuple(rows), title="Baseline", name="baseline"),
     ]
 
 
@@ -92,6 +96,7 @@ def _effects(result: IOIResult) -> list[Block]:
             "MLPs; attribution is without either, so that where it is small, MLPs turn what the head says "
             "into the answer.",
             strong=True,
+            name="step_2",
         ),
         _map(result, "total", "Total effect of each head", limit),
         _map(result, "direct", "Direct effect on the logits (path patching, MLPs recomputed)", limit),
@@ -106,6 +111,7 @@ def _looking(result: IOIResult) -> list[Block]:
             "Step 3. Where the heads look, and whether they copy what they see: from END to IO "
             f"{strongest_heads(result.map('END to IO'))}; to S2 {strongest_heads(result.map('END to S2'))}.",
             strong=True,
+            name="step_3",
         ),
         *(_share(result, name, f"Attention from {name}", "it looks there") for name in looked),
         _share(result, "copying", "Copying score", "the name is among the likeliest tokens"),
@@ -123,7 +129,12 @@ def _on_the_logits(result: IOIResult) -> Table:
     for layer, head in (divmod(i, direct.shape[1]) for i in order):
         rows.append((f"{layer}.{head}", *(decimal(result.map(name)[layer, head]) for name in names)))
     columns = ("head", "direct effect", "looks at IO", "at S1", "at S2", "copies a name", "suppresses it")
-    return Table(columns, tuple(rows), title=f"The {len(rows)} heads of the largest direct effects, together")
+    return Table(
+        columns,
+        tuple(rows),
+        title=f"The {len(rows)} heads of the largest direct effects, together",
+        name="on_the_logits",
+    )
 
 
 def _chain(result: IOIResult) -> list[Block]:
@@ -141,15 +152,25 @@ def _chain(result: IOIResult) -> list[Block]:
             continue
         effect = result.map(name)
         if not effect.any():
-            blocks.append(Words(f"{words}: none, there is no head before them.", strong=True))
+            blocks.append(
+                Words(
+                    f"{words}: none, there is no head before them.",
+                    strong=True,
+                    name=block_name(name, "in words"),
+                )
+            )
             continue
         largest = strongest_heads(effect)
         if (np.abs(effect) < size).all():
             largest = f"none that acts (largest: {largest})"
-        blocks.append(Words(f"{words}: {largest}.", strong=True))
+        blocks.append(Words(f"{words}: {largest}.", strong=True, name=block_name(name, "in words")))
         blocks.append(_map(result, name, f"Effect of each head {name}", None))
     if "on S-inhibition values" not in result.maps:
-        blocks.append(Words("No S-inhibition head is found, so there is none to follow back (step 5)."))
+        blocks.append(
+            Words(
+                "No S-inhibition head is found, so there is none to follow back (step 5).", name="no_step_5"
+            )
+        )
     return blocks
 
 
@@ -161,6 +182,7 @@ def _classes(result: IOIResult) -> Table:
             for name, heads in result.classes
         ),
         title="Classes of heads, by the paper's own tests",
+        name="classes",
     )
 
 
@@ -171,6 +193,7 @@ def _without(result: IOIResult) -> list[Block]:
             f"{decimal(result.clean_values.mean())} logits; they alone, with all MLPs, keep "
             f"{decimal(result.faithful[-1])} of the difference. {_agreement(result)}",
             strong=True,
+            name="step_6",
         ),
         _knock_outs(result),
         _alone(result),
@@ -178,7 +201,8 @@ def _without(result: IOIResult) -> list[Block]:
             "Knocked out heads, and in a circuit all other heads, are set to their mean over the corrupted "
             "prompts of the same template. A circuit's faithfulness is the share of the difference between "
             "the whole model (1) and the model without any head's work (0) that it keeps; the gap is what it "
-            "lacks, or has too much, in logits."
+            "lacks, or has too much, in logits.",
+            name="how_measured",
         ),
     ]
 
@@ -204,7 +228,9 @@ def _knock_outs(result: IOIResult) -> Table:
             )
         )
     columns = ("knocked out", "heads", "logit(IO) - logit(S)", "change (logits)", "interval", "change")
-    return Table(columns, tuple(rows), title="Knock-outs: what the model loses without each class")
+    return Table(
+        columns, tuple(rows), title="Knock-outs: what the model loses without each class", name="knock_outs"
+    )
 
 
 def _alone(result: IOIResult) -> Table:
@@ -228,7 +254,12 @@ def _alone(result: IOIResult) -> Table:
     published = (decimal(PUBLISHED["faithfulness"]), "", decimal(PUBLISHED["gap"]), "")
     rows.append(("GPT-2 small, Wang et al.", "26", *published))
     columns = ("circuit", "heads", "faithfulness", "interval", "gap (logits)", "as many random heads")
-    return Table(columns, tuple(rows), title="Circuits alone: what they keep when all other heads are gone")
+    return Table(
+        columns,
+        tuple(rows),
+        title="Circuits alone: what they keep when all other heads are gone",
+        name="circuits_alone",
+    )
 
 
 def _agreement(result: IOIResult) -> str:
@@ -252,6 +283,7 @@ def _map(result: IOIResult, name: str, title: str, limit: float | None) -> Block
         words = {"above": "adds to IO over S", "below": "adds to S over IO"}
     return head_map(
         result.values[i],
+        name=block_name(name),
         low=result.low[i],
         high=result.high[i],
         unit="logits",
@@ -266,7 +298,13 @@ def _map(result: IOIResult, name: str, title: str, limit: float | None) -> Block
 def _share(result: IOIResult, name: str, title: str, above: str) -> Block:
     i = result.maps.index(name)
     return head_map(
-        result.values[i], low=result.low[i], high=result.high[i], unit="share", title=title, above=above
+        result.values[i],
+        name=block_name(name),
+        low=result.low[i],
+        high=result.high[i],
+        unit="share",
+        title=title,
+        above=above,
     )
 
 

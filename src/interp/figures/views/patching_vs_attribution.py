@@ -39,7 +39,12 @@ def view(result: PatchingVsAttributionResult) -> View:
             f"Patching: z of each head, {result.direction}, {_CHANGE[result.direction]}. Attribution: "
             f"{_BY[result.attribution_by]}. Both in logits of answer less foil, means over pairs.",
         ),
-        blocks=(Words(_verdict(result), strong=True), _scatter(result), _table(result), *_maps(result)),
+        blocks=(
+            Words(_verdict(result), strong=True, name="verdict"),
+            _scatter(result),
+            _table(result),
+            *_maps(result),
+        ),
         below=(
             _WHY["direct" if result.attribution_by == "direct" else "attribution"],
             "Intervals: 95 %, bootstrap over pairs. Correlations are over all heads; a few large ones make "
@@ -61,6 +66,7 @@ def _verdict(result: PatchingVsAttributionResult) -> str:
 def _scatter(result: PatchingVsAttributionResult) -> Scatter:
     named = result.disagreeing(_NAMED)
     return Scatter(
+        name="scatter",
         x=tuple(result.attribution.ravel().tolist()),
         y=tuple(result.patching.ravel().tolist()),
         labels=result.heads,
@@ -89,7 +95,7 @@ def _table(result: PatchingVsAttributionResult) -> Table:
             )
         )
     columns = ("head", "patching", "interval", "attribution", "interval", "apart")
-    return Table(columns, tuple(rows), title="The heads that disagree most, in logits")
+    return Table(columns, tuple(rows), title="The heads that disagree most, in logits", name="disagreeing")
 
 
 def _maps(result: PatchingVsAttributionResult) -> list[Grid]:
@@ -97,6 +103,7 @@ def _maps(result: PatchingVsAttributionResult) -> list[Grid]:
     framed = [divmod(result.heads.index(name), heads) for name in result.disagreeing(_NAMED)]
     return [
         Grid(
+            name=name,
             values=values,
             rows=Axis.numbers("layer", layers),
             columns=Axis.numbers("head", heads),
@@ -107,8 +114,8 @@ def _maps(result: PatchingVsAttributionResult) -> list[Grid]:
             framed=tuple(framed),
             framed_means="where the two disagree most",
         )
-        for title, values in (
-            ("Exact patching", result.patching),
-            (_BY[result.attribution_by].capitalize(), result.attribution),
+        for name, title, values in (
+            ("patching", "Exact patching", result.patching),
+            ("attribution", _BY[result.attribution_by].capitalize(), result.attribution),
         )
     ]

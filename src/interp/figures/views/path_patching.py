@@ -8,7 +8,7 @@ import numpy as np
 
 from interp.figures.engine.notation import decimal, measured
 from interp.figures.engine.presented import presented
-from interp.figures.engine.view import Axis, Block, Grid, Table, View, Words
+from interp.figures.engine.view import Axis, Block, Grid, Table, View, Words, block_name
 from interp.figures.views.circuit_words import interval, members, on_pairs
 from interp.metrics import METRICS
 
@@ -45,7 +45,7 @@ def view(result: PathPatchingResult) -> View:
             f"{measured(float(result.clean_values.mean()))} clean, "
             f"{measured(float(result.corrupted_values.mean()))} corrupted, means over pairs.",
         ),
-        blocks=(Words(_verdict(result), strong=True), *_maps(result), _table(result)),
+        blocks=(Words(_verdict(result), strong=True, name="verdict"), *_maps(result), _table(result)),
         below=(
             "The direct effect is the change of the metric (patched - base) by what reaches the receivers "
             "alone; the total effect that of replacing the output for all who read it.",
@@ -98,6 +98,7 @@ def _maps(result: PathPatchingResult) -> list[Block]:
         order = np.argsort(-np.abs(np.nan_to_num(values)), axis=None, kind="stable")[:_FRAMED]
         grids.append(
             Grid(
+                name=block_name(title),
                 values=values,
                 rows=Axis.numbers("layer", result.n_layers),
                 columns=Axis.numbers("head", result.n_heads),
@@ -126,4 +127,6 @@ def _table(result: PathPatchingResult) -> Table:
             )
         )
     columns = ("sender", "direct", "interval", "total", "interval")
-    return Table(columns, tuple(rows), title=f"The strongest senders, in {METRICS[result.metric].unit}")
+    return Table(
+        columns, tuple(rows), title=f"The strongest senders, in {METRICS[result.metric].unit}", name="senders"
+    )

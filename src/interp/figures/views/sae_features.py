@@ -28,7 +28,7 @@ def view(result: SAEReadingResult) -> View:
     prompt, profiles = result.prompt, result.profiles
     names = feature_names(profiles)
     blocks: list[Block] = [
-        Words(_verdict(result), strong=True),
+        Words(_verdict(result), strong=True, name="verdict"),
         prompt_grid(prompt, names, rows=_ROWS),
         token_table(prompt, names),
         profile_table(profiles, prompt.strongest(_ROWS)),
@@ -77,6 +77,7 @@ def prompt_grid(result: SAEFeaturesResult, names: dict[int, str], *, rows: int) 
         at, rank = np.nonzero(result.features == feature)
         values[i, at] = result.values[at, rank]
     return Grid(
+        name="prompt_features",
         values=values,
         rows=Axis.names("feature", [names.get(feature, str(feature)) for feature in features]),
         columns=Axis.tokens(result.tokens),
@@ -110,7 +111,7 @@ def token_table(result: SAEFeaturesResult, names: dict[int, str]) -> Table:
             )
         )
     columns = ("position", "token", "active", "explained", "strongest features")
-    return Table(columns, tuple(rows), title="Token by token")
+    return Table(columns, tuple(rows), title="Token by token", name="tokens")
 
 
 def profile_table(profiles: FeatureProfilesResult, first: Sequence[int] = ()) -> Table:
@@ -132,7 +133,7 @@ def profile_table(profiles: FeatureProfilesResult, first: Sequence[int] = ()) ->
             )
         )
     columns = ("feature", "active", "says (precision/recall)", "strongest at", "raises", "written by")
-    return Table(columns, tuple(rows), title="What the features are about")
+    return Table(columns, tuple(rows), title="What the features are about", name="profiles")
 
 
 def strongest_tokens(profile: FeatureProfile, n: int = 6) -> str:
@@ -168,6 +169,7 @@ def label_table(result: LabelFeaturesResult, profiles: FeatureProfilesResult) ->
         columns,
         tuple(rows),
         title="The best feature of each label: precision (P) and recall (R), above 0 and from a threshold",
+        name="labels",
     )
 
 

@@ -17,7 +17,7 @@ _OPS = {"add": "added, times the strength,", "set": "set to the strength"}
 
 def view(result: SteeringResult) -> View:
     """The curves, and a table of each prompt."""
-    blocks: list[Block] = [Words(_verdict(result), strong=True)]
+    blocks: list[Block] = [Words(_verdict(result), strong=True, name="verdict")]
     if result.tracked:
         blocks.append(_tracked(result))
     blocks.append(_divergence(result))
@@ -62,6 +62,7 @@ def _change(result: SteeringResult, prompt: int) -> str:
 def _tracked(result: SteeringResult) -> Lines:
     means = result.probabilities.mean(0)  # [strength, tracked]
     return Lines(
+        name="tracked",
         series=tuple(
             Series(brief(token), result.strengths, tuple(means[:, i].tolist()))
             for i, token in enumerate(result.tracked)
@@ -74,6 +75,7 @@ def _tracked(result: SteeringResult) -> Lines:
 
 def _divergence(result: SteeringResult) -> Lines:
     return Lines(
+        name="divergence",
         series=(Series("KL", result.strengths, tuple(result.kl.mean(0).tolist())),),
         x_title="strength",
         y_title="KL(unsteered || steered), nats",
@@ -100,4 +102,5 @@ def _table(result: SteeringResult, prompt: int) -> Table:
         ("strength", "next token", "KL", "goes on"),
         tuple(rows),
         title=f"After {show_text(result.prompts[prompt], max_chars=80)}",
+        name=f"prompt_{prompt}",
     )

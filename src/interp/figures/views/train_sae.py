@@ -9,7 +9,7 @@ import numpy as np
 
 from interp.figures.engine.notation import count, decimal, measured, show_text
 from interp.figures.engine.presented import presented
-from interp.figures.engine.view import Bars, Block, Lines, Series, Table, View, Words
+from interp.figures.engine.view import Bars, Block, Lines, Series, Table, View, Words, block_name
 
 if TYPE_CHECKING:
     from interp.saes.metrics import SAEQualityResult
@@ -20,7 +20,11 @@ _BINS = 12
 
 def view(result: SAEQualityResult) -> View:
     """The metrics, how often features are active, and the curves of the training where there was one."""
-    blocks: list[Block] = [Words(_verdict(result), strong=True), _metrics(result), _densities(result)]
+    blocks: list[Block] = [
+        Words(_verdict(result), strong=True, name="verdict"),
+        _metrics(result),
+        _densities(result),
+    ]
     if result.losses is not None:
         blocks += _curves(result, result.losses)
     return View(
@@ -85,7 +89,7 @@ def _metrics(result: SAEQualityResult) -> Table:
             f"{count(int((result.density == 0).sum()), 'feature')} never active on this text",
         ),
     )
-    return Table(("metric", "value", "what it is"), rows, title="Metrics")
+    return Table(("metric", "value", "what it is"), rows, title="Metrics", name="metrics")
 
 
 def _densities(result: SAEQualityResult) -> Bars:
@@ -93,6 +97,7 @@ def _densities(result: SAEQualityResult) -> Bars:
 
     edges, counts = density_histogram(result.density, bins=_BINS)
     return Bars(
+        name="densities",
         labels=tuple(f"{10**low:.1e} to {10**high:.1e}" for low, high in pairwise(edges)),
         values=tuple(counts.astype(float).tolist()),
         unit="features",
@@ -108,6 +113,7 @@ def _curves(result: SAEQualityResult, losses: np.ndarray) -> list[Block]:
     means = np.stack([losses[chunk].mean(0) for chunk in chunks])  # [point, part]
     return [
         Lines(
+            name=block_name("training", name),
             series=(Series(name, x, tuple(values.tolist())),),
             x_title="step",
             y_title=name,

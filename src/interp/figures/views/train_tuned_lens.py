@@ -20,12 +20,17 @@ _POINTS = 20  # of the training curve
 def view(result: LensQualityResult) -> View:
     """KL, lens bias and perplexity at each layer, and the losses of the training where there was one."""
     blocks: list[Block] = [
-        Words(_verdict(result), strong=True),
+        Words(_verdict(result), strong=True, name="verdict"),
         _lines(
-            result, result.kl, "KL(final || lens), nats", "How far each layer is from the model's prediction"
+            result,
+            "divergence",
+            result.kl,
+            "KL(final || lens), nats",
+            "How far each layer is from the model's prediction",
         ),
         _lines(
             result,
+            "bias",
             result.bias,
             "lens bias, bits",
             "Lens bias",
@@ -58,12 +63,13 @@ def _verdict(result: LensQualityResult) -> str:
 
 
 def _lines(
-    result: LensQualityResult, values: np.ndarray, y_title: str, title: str, *, note: str = ""
+    result: LensQualityResult, name: str, values: np.ndarray, y_title: str, title: str, *, note: str = ""
 ) -> Lines:
     x = tuple(float(i) for i in range(len(result.layers)))
     return Lines(
+        name=name,
         series=tuple(
-            Series(f"{name} lens", x, tuple(row.tolist())) for name, row in zip(_LENSES, values, strict=True)
+            Series(f"{lens} lens", x, tuple(row.tolist())) for lens, row in zip(_LENSES, values, strict=True)
         ),
         x_title="after layer",
         y_title=y_title,
@@ -79,7 +85,7 @@ def _perplexities(result: LensQualityResult) -> Table:
         for i, layer in enumerate(result.layers)
     )
     columns = ("after layer", *(f"{lens} lens" for lens in _LENSES))
-    return Table(columns, rows, title="Perplexity of the next token")
+    return Table(columns, rows, title="Perplexity of the next token", name="perplexity")
 
 
 def _losses(result: LensQualityResult, losses: np.ndarray) -> Lines:
@@ -88,6 +94,7 @@ def _losses(result: LensQualityResult, losses: np.ndarray) -> Lines:
     x = tuple(float(chunk[-1] + 1) for chunk in chunks)
     means = np.stack([losses[chunk].mean(0) for chunk in chunks])  # [point, layer]
     return Lines(
+        name="training",
         series=tuple(
             Series("embed" if layer == "embed" else f"layer {layer}", x, tuple(row.tolist()))
             for layer, row in zip(result.layers[:-1], means.T, strict=True)

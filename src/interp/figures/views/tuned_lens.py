@@ -28,10 +28,17 @@ def view(result: TunedLensResult) -> View:
             f"{brief(result.final_top_token)} with probability {probability(result.final_top_prob)}.",
         ),
         blocks=(
-            Words(_verdict(result), strong=True),
-            _lines(result, result.answer_prob, f"probability of {answer}", f"The probability of {answer}"),
+            Words(_verdict(result), strong=True, name="verdict"),
             _lines(
                 result,
+                "answer_prob",
+                result.answer_prob,
+                f"probability of {answer}",
+                f"The probability of {answer}",
+            ),
+            _lines(
+                result,
+                "divergence",
                 result.kl_to_final,
                 "KL(final || lens), nats",
                 "How far each layer is from the model's prediction",
@@ -54,11 +61,12 @@ def _verdict(result: TunedLensResult) -> str:
     return f"{brief(result.answer)} is {plain} by the plain lens, {tuned} by the tuned one."
 
 
-def _lines(result: TunedLensResult, values: np.ndarray, y_title: str, title: str) -> Lines:
+def _lines(result: TunedLensResult, name: str, values: np.ndarray, y_title: str, title: str) -> Lines:
     x = tuple(float(i) for i in range(len(result.layers)))
     return Lines(
+        name=name,
         series=tuple(
-            Series(f"{name} lens", x, tuple(row.tolist())) for name, row in zip(_LENSES, values, strict=True)
+            Series(f"{lens} lens", x, tuple(row.tolist())) for lens, row in zip(_LENSES, values, strict=True)
         ),
         x_title="after layer",
         y_title=y_title,
@@ -82,7 +90,7 @@ def _table(result: TunedLensResult, lens: int) -> Table:
             )
         )
     columns = ("after layer", "would say", f"p({brief(result.answer)})", "rank", "KL")
-    return Table(columns, tuple(rows), title=f"The {_LENSES[lens]} lens")
+    return Table(columns, tuple(rows), title=f"The {_LENSES[lens]} lens", name=f"{_LENSES[lens]}_lens")
 
 
 figure, table, report = presented(view)
