@@ -184,7 +184,7 @@ def test_over_a_task_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[s
     options = ["--set", "task=indirect_objects", "--set", "n=4", "--set", "site=z", "--set", "by=head"]
     assert run("run", "activation_patching", *options, "--tag", "ioi", "--out", tmp_path) == 0
     record = json.loads((tmp_path / "activation_patching" / "ioi" / "result.json").read_text())
-    assert len(record["result"]["by_pair"]) == 4
+    assert record["result"]["by_pair"]["shape"][0] == 4
     assert record["config"]["clean"] is None
     resolved = tmp_path / "activation_patching" / "ioi" / "config.yaml"
     assert run("run", "activation_patching", "--config", resolved, "--tag", "again", "--out", tmp_path) == 0

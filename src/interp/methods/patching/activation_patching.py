@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -30,15 +30,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, check_choice
-from interp.methods.common.pairs import DIRECTIONS, Direction, answer_ids, check_span, differences, strongest
+from interp.methods.common.over_pairs import Arrays, over_pairs
+from interp.methods.common.pairs import Direction, strongest
+from interp.methods.common.question import (
+    Question,
+    check_metric_and_direction,
+    default_metric,
+    pairs_of,
+)
 from interp.methods.common.statistics import bootstrap_interval, spearman
-from interp.metrics import METRICS, MetricKind
+from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
-from interp.progress import report
 from interp.provenance import Provenance
-from interp.readout import Readout, metric_readout
 from interp.results import Result
-from interp.resume import kept
 from interp.sites import SITES, Edit, find_site
 from interp.tokens import Prompt, Tokens
 
@@ -77,24 +81,6 @@ class ActivationPatchingResult(Result):
     def peak(self) -> tuple[int, int]:
         """(layer, column) of the strongest effect: highest recovery denoising, lowest noising."""
         return strongest(self.recovery, self.direction)
-
-
-@dataclass(frozen=True, eq=False)
-class _Pair:
-    """One pair, ready: its tokens, its answers, and both unpatched values."""
-
-    clean: Tokens
-    corrupted: Tokens
-    metric: str
-    measure: Readout
-    clean_value: float
-    corrupted_value: float
-    answer: int
-    foil: int | None
-
-    @property
-    def span(self) -> float:
-        return self.clean_value - self.corrupted_value
 
 
 def activation_patching(
@@ -136,27 +122,38 @@ def activation_patching(
         InputError: prompts that do not align, lists of different lengths, an unknown choice.
         DegeneratePairError: a pair whose clean and corrupted values hardly differ.
     """
-    metric = metric or ("prob" if foil is None else "logit_diff")
-    _check_choices(model, site, by, direction, metric, method, steps)
-    pairs = _pairs(model, clean, corrupted, answer, foil, metric)
-    if by == "position" and len({pair.clean.lengths[0] for pair in pairs}) > 1:
+    metric = metric or default_metric(foil)
+    check_metric_and_direction(metric, direction)
+    _check_cells(model, site, by)
+    check_choice("method", method, METHODS)
+    if steps < 1:
+        raise InputError(f"steps must be at least 1; got {steps}.")
+    questions = _questions(model, clean, corrupted, answer, foil, metric, direction)
+    if by == "position" and len({question.clean.lengths[0] for question in questions}) > 1:
         raise InputError(
             "The pairs have different numbers of tokens, so their positions cannot be averaged; "
             "take pairs of one length, or by='head' or 'layer'."
         )
     steps = {"exact": 0, "attribution": 1}.get(method, steps)
-    paths: set[str] = set()
-    by_pair = []
-    for index, pair in enumerate(pairs):
-        report("pairs", index, len(pairs))
-        values, path = _swept(model, pair, site, by, direction, steps, exact, batch_size)
-        by_pair.append((values - pair.corrupted_value) / pair.span)
-        paths.add(path)
-    report("pairs", len(pairs), len(pairs))
-    stacked = np.stack(by_pair)  # [pair, layer, column]
+
+    def compute(question: Question) -> Arrays:
+        if steps:
+            values, path = _by_gradients(question, site, by, steps), "gradients"
+        else:
+            values, path = _exact(question, site, by, exact, batch_size)
+        return {"values": values.numpy(), "path": np.array(path)}
+
+    parts = over_pairs(
+        questions,
+        compute,
+        total=len(questions),
+        key=lambda question: question.key | {"activation_patching": [site, by, steps, str(exact)]},
+    )
+    values = parts.stacked("values")  # [pair, layer, column]
+    stacked = np.stack([question.recovery(one) for question, one in zip(questions, values, strict=True)])
     low, high = bootstrap_interval(stacked, seed)
-    texts = [tuple("".join(model.labels(t.row(0))) for t in (p.clean, p.corrupted)) for p in pairs]
-    first, other = (model.labels(tokens.row(0)) for tokens in (pairs[0].clean, pairs[0].corrupted))
+    pairs = pairs_of(questions)
+    first, other = (model.labels(tokens.row(0)) for tokens in (questions[0].clean, questions[0].corrupted))
     return ActivationPatchingResult(
         provenance=Provenance.of(model, seed=seed),
         site=site,
@@ -165,15 +162,15 @@ def activation_patching(
         method=method,
         steps=steps if method == "integrated" else 0,
         metric=metric,
-        path=" and ".join(sorted(paths)),
+        path=parts.path,
         columns=tuple(first) if by == "position" else tuple(map(str, range(stacked.shape[-1]))),
         corrupted_columns=tuple(other) if by == "position" else (),
-        clean=tuple(a for a, _ in texts),
-        corrupted=tuple(b for _, b in texts),
-        answers=tuple(model.labels([pair.answer])[0] for pair in pairs),
-        foils=None if foil is None else tuple(model.labels([cast(int, p.foil)])[0] for p in pairs),
-        clean_values=np.array([pair.clean_value for pair in pairs]),
-        corrupted_values=np.array([pair.corrupted_value for pair in pairs]),
+        clean=pairs.prompts,
+        corrupted=pairs.corrupted,
+        answers=pairs.answers,
+        foils=pairs.foils,
+        clean_values=np.array([question.clean_value for question in questions]),
+        corrupted_values=np.array([question.corrupted_value for question in questions]),
         recovery=stacked.mean(0),
         low=low,
         high=high,
@@ -184,16 +181,8 @@ def activation_patching(
 # ---- what is asked ----
 
 
-def _check_choices(
-    model: Model, site: str, by: str, direction: str, metric: str, method: str, steps: int
-) -> None:
-    for kind, value, valid in (
-        ("grouping", by, BY),
-        ("direction", direction, DIRECTIONS),
-        ("metric", metric, tuple(METRICS)),
-        ("method", method, METHODS),
-    ):
-        check_choice(kind, value, valid)
+def _check_cells(model: Model, site: str, by: str) -> None:
+    check_choice("grouping", by, BY)
     model.check_site(site)
     if not find_site(site).per_layer:
         raise InputError(f"Site {site!r} belongs to no layer; sweep 'resid_pre' instead.")
@@ -202,28 +191,31 @@ def _check_choices(
         raise InputError(f"Site {site!r} has no heads; by='head' takes one of {heads}.")
     if by == "neuron" and SITES[site].per_head:
         raise InputError(f"by='neuron' takes a site without heads, such as 'mlp_act', not {site!r}.")
-    if steps < 1:
-        raise InputError(f"steps must be at least 1; got {steps}.")
 
 
-def _pairs(
-    model: Model, clean: Any, corrupted: Any, answer: Any, foil: Any, metric: MetricKind
-) -> list[_Pair]:
+def _questions(
+    model: Model,
+    clean: Any,
+    corrupted: Any,
+    answer: Any,
+    foil: Any,
+    metric: MetricKind,
+    direction: Direction,
+) -> list[Question]:
+    """The question of each pair, all checked before the first sweep."""
     cleans, corrupteds = (_one_by_one(model.to_tokens(given)) for given in (clean, corrupted))
     if len(cleans) != len(corrupteds):
         raise InputError(f"There are {len(cleans)} clean prompts and {len(corrupteds)} corrupted ones.")
     answers, foils = (_for_each(given, len(cleans)) for given in (answer, foil))
-    found = []
+    questions = []
     for a, b, right, wrong in zip(cleans, corrupteds, answers, foils, strict=True):
-        differences(model, a, b)
-        answer_id, foil_id = answer_ids(model, right, wrong, metric)
-        clean_logits, corrupted_logits = model.forward(a), model.forward(b)
-        measure = metric_readout(metric, answer=answer_id, foil=foil_id, clean_logits=clean_logits)
-        values = float(measure(clean_logits)[0]), float(measure(corrupted_logits)[0])
-        texts = ["".join(model.labels(tokens.row(0))) for tokens in (a, b)]
-        check_span(*values, metric, of=f" of {texts[0]!r} and {texts[1]!r}" if len(cleans) > 1 else "")
-        found.append(_Pair(a, b, metric, measure, *values, answer_id, foil_id))
-    return found
+        question = Question.of(
+            model, clean=a, corrupted=b, answer=right, foil=wrong, metric=metric, direction=direction
+        )
+        texts = question.texts
+        question.check_span(of=f" of {texts[0]!r} and {texts[1]!r}" if len(cleans) > 1 else "")
+        questions.append(question)
+    return questions
 
 
 def _one_by_one(tokens: Tokens) -> list[Tokens]:
@@ -243,44 +235,18 @@ def _for_each(given: Any, n: int) -> list[Any]:
 # ---- the methods ----
 
 
-def _swept(
-    model: Model, pair: _Pair, site: str, by: str, direction: str, steps: int, exact: Exact, batch_size: int
-) -> tuple[np.ndarray, str]:
-    """The metric after each patch, [layer, column], and how it was computed; kept where a sweep can be
-    resumed. Exact with 0 steps, else by gradients. The unpatched values stand for the model's weights."""
-    question = {
-        "model": model.identity.to_dict(),
-        "clean": pair.clean.row(0),
-        "corrupted": pair.corrupted.row(0),
-        "unpatched": [pair.metric, pair.answer, pair.foil, pair.clean_value, pair.corrupted_value],
-        "sweep": [site, by, direction, steps, str(exact)],
-    }
-
-    def make() -> dict[str, np.ndarray]:
-        if steps:
-            values, path = _by_gradients(model, pair, site, by, direction, steps), "gradients"
-        else:
-            values, path = _exact(model, pair, site, by, direction, exact, batch_size)
-        return {"values": values.numpy(), "path": np.array(path)}
-
-    found = kept(question, make)
-    return found["values"], str(found["path"])
-
-
-def _exact(
-    model: Model, pair: _Pair, site: str, by: str, direction: str, exact: Exact, batch_size: int
-) -> tuple[Tensor, str]:
+def _exact(question: Question, site: str, by: str, exact: Exact, batch_size: int) -> tuple[Tensor, str]:
     """The metric after each patch, [layer, column], and how the runs were computed."""
-    base, donor = _base_and_donor(pair, direction)
-    cache = model.run_with_cache(donor, [site])
+    model = question.model
+    cache = model.run_with_cache(question.donor, [site])
     layers = range(model.arch.n_layers)
     if by == "neuron":
-        own = model.run_with_cache(base, [site])
+        own = model.run_with_cache(question.base, [site])
         edits = [edit for n in layers for edit in _neurons(site, n, own[site, n], cache[site, n])]
     else:
         edits = [edit for n in layers for edit in _cells(site, by, n, cache[site, n])]
     branches = [[edit] for edit in edits]
-    swept = model.sweep(base, branches, pair.measure, batch_size=batch_size, exact=exact)
+    swept = model.sweep(question.base, branches, question.readout, batch_size=batch_size, exact=exact)
     return swept.values.view(len(layers), -1), swept.path
 
 
@@ -308,22 +274,23 @@ def _neurons(site: str, layer: int, own: Tensor, donor: Tensor) -> list[Edit]:
     return edits
 
 
-def _by_gradients(model: Model, pair: _Pair, site: str, by: str, direction: str, steps: int) -> Tensor:
+def _by_gradients(question: Question, site: str, by: str, steps: int) -> Tensor:
     """The first-order estimate of the metric after each patch, [layer, column]."""
-    base, donor = _base_and_donor(pair, direction)
-    ours, theirs = (model.run_with_cache(tokens, [site, "embed"]) for tokens in (base, donor))
+    model = question.model
+    ours, theirs = (
+        model.run_with_cache(tokens, [site, "embed"]) for tokens in (question.base, question.donor)
+    )
     total: list[Tensor] = []
     for step in range(steps):
         share = 0.0 if steps == 1 else (step + 0.5) / steps  # midpoints; a single step stands at the base
         mixed = ours["embed"] + share * (theirs["embed"] - ours["embed"])
         edits = [Edit.set("embed", value=mixed)] if share else []
-        gradients = model.gradients(base, [site], pair.measure, edits)
+        gradients = model.gradients(question.base, [site], question.readout, edits)
         total = [g if not total else total[i] + g for i, g in enumerate(gradients)]
-    value = float(pair.measure(ours.logits)[0])
     estimates = []
     for layer, gradient in enumerate(total):
         change = (theirs[site, layer] - ours[site, layer]).double().cpu() * gradient.double().cpu() / steps
-        estimates.append(value + _summed(change[0], site, by))
+        estimates.append(question.base_value + _summed(change[0], site, by))
     return torch.stack(estimates)
 
 
@@ -339,10 +306,6 @@ def _summed(change: Tensor, site: str, by: str) -> Tensor:
         else next(i for i, axis in enumerate(axes) if "head" in axis and "d_" not in axis)
     )
     return change.sum([i for i in range(change.ndim) if i != keep])
-
-
-def _base_and_donor(pair: _Pair, direction: str) -> tuple[Tokens, Tokens]:
-    return (pair.corrupted, pair.clean) if direction == "denoising" else (pair.clean, pair.corrupted)
 
 
 # ---- against each other ----

@@ -1,0 +1,206 @@
+"""The question that a method asks of a model about a pair: how much does a run say the clean answer?
+
+    question = Question.of(model, clean="The capital of France is", corrupted="The capital of Japan is",
+                           answer=" Paris", foil=" Tokyo")
+    patched = model.sweep(question.base, branches, question.readout)
+    question.recovery(patched.values)
+
+A question is made once and then only read: its prompts are encoded and align, its answers are one token each,
+and both prompts have been run unpatched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from interp.errors import check_choice
+from interp.methods.common.pairs import DIRECTIONS, Direction, answer_ids, check_span, differences
+from interp.metrics import METRICS, MetricKind
+from interp.models.base import Cache, Model
+from interp.readout import Readout, metric_readout
+from interp.results import Pairs
+from interp.tokens import Prompt, Tokens
+
+Values = TypeVar("Values", float, Tensor, np.ndarray)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Question:
+    """A pair of prompts, what is measured on them, and both values without any patch.
+
+    Something is carried from the *donor* run into the *base* run: denoising carries clean activations into
+    the corrupted run, noising corrupted ones into the clean run.
+    """
+
+    model: Model
+    clean: Tokens  # one prompt
+    corrupted: Tokens
+    differing: tuple[int, ...]  # the positions at which the two runs differ at the input
+    answer: int
+    foil: int | None
+    metric: MetricKind
+    direction: Direction
+    readout: Readout  # the metric of any run, [row]
+    clean_value: float  # the metric, unpatched
+    corrupted_value: float
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        *,
+        clean: Prompt | Tokens,
+        corrupted: Prompt | Tokens,
+        answer: str | int,
+        foil: str | int | None = None,
+        metric: MetricKind | None = None,
+        direction: Direction = "denoising",
+    ) -> Question:
+        """Check a pair, and run both prompts. The parts of an `interp.tasks.base.Pair` are given by name.
+
+        Raises:
+            InputError: prompts that do not align or are the same, an answer that is not one token, an
+                unknown metric or direction.
+        """
+        metric = metric or default_metric(foil)
+        check_metric_and_direction(metric, direction)
+        prompts = model.to_tokens(clean).repeat(1), model.to_tokens(corrupted).repeat(1)
+        differing = differences(model, *prompts)
+        ids = answer_ids(model, answer, foil, metric)
+        runs = [model.run_with_cache(tokens) for tokens in prompts]
+        return cls.of_runs(
+            model,
+            clean=runs[0],
+            corrupted=runs[1],
+            differing=differing,
+            answer=ids[0],
+            foil=ids[1],
+            metric=metric,
+            direction=direction,
+        )
+
+    @classmethod
+    def of_runs(
+        cls,
+        model: Model,
+        *,
+        clean: Cache,
+        corrupted: Cache,
+        differing: Sequence[int],
+        answer: int,
+        foil: int | None,
+        metric: MetricKind,
+        direction: Direction,
+    ) -> Question:
+        """The question of two runs that were made and checked already. Of a corrupted run with several rows,
+        such as samples of noise, the value is their mean."""
+        readout = metric_readout(metric, answer=answer, foil=foil, clean_logits=clean.logits)
+        return cls(
+            model=model,
+            clean=clean.tokens,
+            corrupted=Tokens.pad([corrupted.tokens.row(0)]),
+            differing=tuple(differing),
+            answer=answer,
+            foil=foil,
+            metric=metric,
+            direction=direction,
+            readout=readout,
+            clean_value=float(readout(clean.logits).mean()),
+            corrupted_value=float(readout(corrupted.logits).mean()),
+        )
+
+    # ---- the two runs ----
+
+    @property
+    def base(self) -> Tokens:
+        """The prompt of the run that is patched."""
+        return self.corrupted if self.direction == "denoising" else self.clean
+
+    @property
+    def donor(self) -> Tokens:
+        """The prompt of the run that activations are taken from."""
+        return self.clean if self.direction == "denoising" else self.corrupted
+
+    @property
+    def base_value(self) -> float:
+        """The metric of the base run, unpatched."""
+        return self.corrupted_value if self.direction == "denoising" else self.clean_value
+
+    # ---- the scale ----
+
+    @property
+    def span(self) -> float:
+        """How far the clean value lies above the corrupted one, in the metric's unit."""
+        return self.clean_value - self.corrupted_value
+
+    def recovery(self, value: Values) -> Values:
+        """(value - corrupted) / (clean - corrupted) of the metric: 1 is as clean, 0 as corrupted, and beyond.
+
+        Misleads where the span is small: see `check_span`.
+        """
+        return (value - self.corrupted_value) / self.span
+
+    def check_span(self, *, of: str = "") -> None:
+        """Raise `DegeneratePairError` where recovery would divide by nearly nothing, `NonFiniteError` for NaN
+        or infinity. `of` says which pair it is, where there are several."""
+        check_span(self.clean_value, self.corrupted_value, self.metric, of=of)
+
+    # ---- in words and as a key ----
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """The clean and the corrupted prompt, as text of their tokens."""
+        clean, corrupted = ("".join(self.model.labels(one.row(0))) for one in (self.clean, self.corrupted))
+        return clean, corrupted
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What all that is computed of this pair depends on, as JSON values; it is kept by this
+        (`interp.resume.kept`). The unpatched values stand for the model's weights."""
+        return {
+            "model": self.model.identity.to_dict(),
+            "pair": [self.clean.row(0), self.corrupted.row(0), self.answer, self.foil],
+            "metric": self.metric,
+            "direction": self.direction,
+            "unpatched": [self.clean_value, self.corrupted_value],
+        }
+
+
+def check_metric_and_direction(metric: str, direction: str) -> None:
+    """`InputError` for an unknown metric or direction."""
+    check_choice("metric", metric, METRICS)
+    check_choice("direction", direction, DIRECTIONS)
+
+
+def default_metric(foil: object) -> MetricKind:
+    """The metric where none is named: the logit difference, or without a foil the answer's probability."""
+    return "prob" if foil is None else "logit_diff"
+
+
+def prompt_readout(
+    model: Model, prompt: Prompt | Tokens, *, answer: int, foil: int | None, metric: MetricKind
+) -> Readout:
+    """The readout of a metric for edits of one prompt, where no second prompt is compared. The prompt is run
+    for the divergence alone, which needs its prediction."""
+    logits = model.forward(prompt) if metric == "kl" else torch.empty(1, 1, 0)
+    return metric_readout(metric, answer=answer, foil=foil, clean_logits=logits)
+
+
+def pairs_of(questions: Sequence[Question]) -> Pairs:
+    """The pairs that questions are about as text, for a result; they belong to no task."""
+    model = questions[0].model
+    texts = [question.texts for question in questions]
+    foils = [question.foil for question in questions]
+    return Pairs(
+        task=None,
+        prompts=tuple(clean for clean, _ in texts),
+        corrupted=tuple(corrupted for _, corrupted in texts),
+        answers=tuple(model.labels([question.answer for question in questions])),
+        foils=None if None in foils else tuple(model.labels([foil for foil in foils if foil is not None])),
+    )
