@@ -15,7 +15,8 @@ from conftest import run
 from interp import Edit
 from interp.errors import InputError, SiteError
 from interp.methods.ablation.ablation import KINDS, AblationResult, ablation
-from interp.methods.common.components import Component, find_sets
+from interp.methods.common.components import find_sets
+from interp.methods.common.names import COMPONENTS, parse
 from interp.results import read_result
 from interp.tasks.base import Pair, PairDataset
 from interp.tasks.indirect_objects import indirect_objects
@@ -273,8 +274,8 @@ def test_other_metrics(load: Any, own: PairDataset, metric: str) -> None:
 
 @pytest.mark.parametrize("text", ["a5.h1", "a5", "m3", "m3.n17", "l2", "input", "input@S1+1", "a5.h1@-1"])
 def test_names_print_as_they_parse(text: str) -> None:
-    assert str(Component.parse(text)) == text
-    assert Component.parse("9.10") == Component.parse("a9.h10")
+    assert str(parse(text, COMPONENTS)) == text
+    assert parse("9.10", COMPONENTS) == parse("a9.h10", COMPONENTS)
 
 
 def test_words_stand_for_all_of_a_kind(load: Any, own: PairDataset) -> None:

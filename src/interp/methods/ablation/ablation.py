@@ -37,7 +37,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, check_choice
-from interp.methods.common.components import Component, find_sets, set_name
+from interp.methods.common.components import find_sets
+from interp.methods.common.names import Component, parse_set, set_name
 from interp.methods.common.statistics import bootstrap_interval
 from interp.metrics import METRICS, MetricKind
 from interp.models.base import Cache, Exact, Model
@@ -89,9 +90,7 @@ class AblationResult(Result):
     @property
     def components(self) -> tuple[tuple[Component, ...], ...]:
         """The components of each set."""
-        return tuple(
-            () if name == "nothing" else tuple(map(Component.parse, name.split(" + "))) for name in self.sets
-        )
+        return tuple(map(parse_set, self.sets))
 
 
 def ablation(
