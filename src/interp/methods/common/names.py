@@ -213,7 +213,7 @@ def _advice(text: Any, vocabulary: Vocabulary) -> str:
 
 @runtime_checkable
 class Sizes(Protocol):
-    """What of a model's architecture (`interp.models.architecture.Architecture`) decides which parts it has."""
+    """Which parts a model has, as its `interp.models.architecture.Architecture` says."""
 
     @property
     def n_layers(self) -> int: ...
