@@ -31,7 +31,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, check_choice
+from interp.methods.common.answers import answer_ids
 from interp.methods.common.heads import Head, find_heads
+from interp.methods.common.question import default_metric
 from interp.models.base import Cache, Model
 from interp.progress import report
 from interp.provenance import Provenance
@@ -113,7 +115,7 @@ def head_ablation(
     """
     chosen = find_heads(model.arch, heads)
     tokens = model.to_tokens(prompt).repeat(1)
-    metric = _metric(model, answer, foil)
+    metric = answer_ids(model, answer, foil, default_metric(foil))
     for kind in kinds:
         check_choice("kind of knock-out", kind, KINDS)
     if not kinds or len(set(kinds)) != len(kinds):
@@ -180,13 +182,6 @@ def head_ablation(
         copy_length=copy_length,
         path=" and ".join(sorted(paths)),
     )
-
-
-def _metric(model: Model, answer: str | int, foil: str | int | None) -> tuple[int, int | None]:
-    ids = model.to_single_token(answer), None if foil is None else model.to_single_token(foil)
-    if ids[0] == ids[1]:
-        raise InputError("The answer and the foil are the same token; take a foil that is wrong.")
-    return ids
 
 
 def _prompt_readout(tokens: Tokens, metric: tuple[int, int | None]) -> Readout:

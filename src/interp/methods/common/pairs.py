@@ -1,4 +1,4 @@
-"""A clean and a corrupted prompt: aligned, answered by a token each, and far enough apart to measure."""
+"""A clean and a corrupted prompt: aligned, and far enough apart to measure."""
 
 from __future__ import annotations
 
@@ -6,31 +6,13 @@ from typing import Literal
 
 import numpy as np
 
-from interp.errors import DegeneratePairError, InputError, NonFiniteError
-from interp.metrics import METRICS, MetricKind
+from interp.errors import DegeneratePairError, NonFiniteError
+from interp.metrics import METRICS
 from interp.models.base import Model
 from interp.tokens import Tokens, differing_positions
 
 Direction = Literal["denoising", "noising"]
 DIRECTIONS: tuple[str, ...] = ("denoising", "noising")
-
-
-def answer_ids(
-    model: Model, answer: str | int, foil: str | int | None, metric: MetricKind
-) -> tuple[int, int | None]:
-    """The ids of an answer and its foil. `InputError` where one is not exactly one token, where the metric
-    needs a foil and there is none, and where both are the same."""
-    answer_id = model.to_single_token(answer)
-    foil_id = None if foil is None else model.to_single_token(foil)
-    if metric == "logit_diff" and foil_id is None:
-        raise InputError(
-            "The metric logit_diff needs a foil, the answer to the corrupted prompt; or use 'prob'."
-        )
-    if answer_id == foil_id:
-        raise InputError(
-            "The answer and the foil are the same token; the foil is what the corrupted prompt says."
-        )
-    return answer_id, foil_id
 
 
 def differences(model: Model, clean: Tokens, corrupted: Tokens) -> list[int]:

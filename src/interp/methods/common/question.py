@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from interp.errors import check_choice
-from interp.methods.common.pairs import DIRECTIONS, Direction, answer_ids, check_span, differences
+from interp.methods.common.answers import answer_ids
+from interp.methods.common.pairs import DIRECTIONS, Direction, check_span, differences
 from interp.metrics import METRICS, MetricKind
 from interp.models.base import Cache, Model
 from interp.readout import Readout, metric_readout

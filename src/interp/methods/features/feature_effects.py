@@ -43,7 +43,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.errors import InputError, check_choice
-from interp.methods.common.pairs import answer_ids
+from interp.methods.common.answers import answer_ids
 from interp.methods.common.statistics import bootstrap_interval, pearson, spearman
 from interp.metrics import METRICS, MetricKind
 from interp.models.base import Exact, Model

@@ -30,6 +30,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, check_choice
+from interp.methods.common.answers import for_each, one_by_one
 from interp.methods.common.over_pairs import Arrays, over_pairs
 from interp.methods.common.pairs import Direction, strongest
 from interp.methods.common.question import (
@@ -44,7 +45,7 @@ from interp.models.base import Exact, Model
 from interp.provenance import Provenance
 from interp.results import Result
 from interp.sites import SITES, Edit, find_site
-from interp.tokens import Prompt, Tokens
+from interp.tokens import Prompt
 
 By = Literal["position", "head", "neuron", "layer"]
 Method = Literal["exact", "attribution", "integrated"]
@@ -203,10 +204,10 @@ def _questions(
     direction: Direction,
 ) -> list[Question]:
     """The question of each pair, all checked before the first sweep."""
-    cleans, corrupteds = (_one_by_one(model.to_tokens(given)) for given in (clean, corrupted))
+    cleans, corrupteds = (one_by_one(model.to_tokens(given)) for given in (clean, corrupted))
     if len(cleans) != len(corrupteds):
         raise InputError(f"There are {len(cleans)} clean prompts and {len(corrupteds)} corrupted ones.")
-    answers, foils = (_for_each(given, len(cleans)) for given in (answer, foil))
+    answers, foils = (for_each(given, len(cleans), of="pairs") for given in (answer, foil))
     questions = []
     for a, b, right, wrong in zip(cleans, corrupteds, answers, foils, strict=True):
         question = Question.of(
@@ -216,20 +217,6 @@ def _questions(
         question.check_span(of=f" of {texts[0]!r} and {texts[1]!r}" if len(cleans) > 1 else "")
         questions.append(question)
     return questions
-
-
-def _one_by_one(tokens: Tokens) -> list[Tokens]:
-    return [Tokens.pad([tokens.row(row)]) for row in range(len(tokens))]
-
-
-def _for_each(given: Any, n: int) -> list[Any]:
-    """An answer for each pair: the one that was given for all, or as many as there are pairs."""
-    several = [given] * n if given is None or isinstance(given, str | int) else list(given)
-    if len(several) != n:
-        raise InputError(
-            f"There are {n} pairs and {len(several)} answers; give one for each, or one for all."
-        )
-    return several
 
 
 # ---- the methods ----

@@ -28,7 +28,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, check_choice
-from interp.methods.common.pairs import Direction, answer_ids, check_span, differences, strongest
+from interp.methods.common.answers import answer_ids
+from interp.methods.common.pairs import Direction, check_span, differences, strongest
 from interp.metrics import METRICS, MetricKind
 from interp.models.base import Cache, Exact, Model
 from interp.provenance import Provenance
