@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.models.base import Model
 from interp.readout import Readout
-from interp.sites import Address, Edit
+from interp.sites import Address
 
 Edge = tuple[str, str]
 

@@ -22,6 +22,7 @@ from conftest import run
 from edges_by_hand import exact_effects
 from families import FAMILIES as ALL_FAMILIES
 from families import family_model
+from interp.edits import Edit
 from interp.errors import DegeneratePairError, EditError, InputError, SiteError
 from interp.methods.attribution.edge_attribution import (
     METHODS,
@@ -38,7 +39,6 @@ from interp.models.base import Model
 from interp.readout import Readout
 from interp.results import read_result
 from interp.runs import read_run
-from interp.sites import Edit
 from interp.tasks.base import Pair, PairDataset
 from planting import FAMILIES
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.errors import EditError
 from interp.models.editing import Taps, apply_edit, check_value
-from interp.sites import Address, Edit
+from interp.sites import Address
 
 LENGTHS = (2, 3)  # a ragged batch: the last position of row 0 is padding
 

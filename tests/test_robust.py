@@ -24,11 +24,12 @@ import interp
 from conftest import PROVENANCE, n_hooks, tiny_model
 from interp import Edit
 from interp.cli import main
+from interp.edits import OPS
 from interp.errors import EditError, InputError, InterpError, ModelLoadError
 from interp.models.base import Model
 from interp.results import Result, read_result
 from interp.runs import read_run
-from interp.sites import OPS, SITES, Address
+from interp.sites import SITES, Address
 from interp.tokens import differing_positions
 
 IDS = [5, 17, 80, 3, 99]

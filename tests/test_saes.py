@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from interp.edits import Edit
 from interp.errors import DegeneratePairError, InputError, SiteError
 from interp.progress import listening
 from interp.resume import resuming
@@ -17,7 +18,7 @@ from interp.saes.activations import BatchTopK, JumpReLU, Standard, TopK
 from interp.saes.dictionary import SAE, model_facts, width
 from interp.saes.stream import ActivationStream
 from interp.saes.training import LOSSES, Recipe, _Dense, _Sparse, geometric_median, train, train_sae
-from interp.sites import Address, Edit
+from interp.sites import Address
 
 PROMPTS = ["The capital of France is", "Then, Mary and John went to the store. John gave a"]
 

@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interp.edits import OPS, Edit
 from interp.errors import EditError, SiteError
-from interp.sites import OPS, SITES, Address, Edit, parse_sites
+from interp.sites import SITES, Address, parse_sites
 
 indices = st.none() | st.lists(st.integers(-50, 50), min_size=1, max_size=4, unique=True).map(tuple)
 
@@ -89,3 +90,23 @@ def test_bad_addresses(make, says):
 def test_bad_edits(make, says):
     with pytest.raises(EditError, match=says):
         make()
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "right"), [("head", "heads"), ("position", "positions"), ("row", "rows")]
+)
+def test_a_misspelt_keyword_is_one_sentence_with_the_right_name(misspelt, right):
+    sentence = f"There is no '{misspelt}' to give here; did you mean '{right}'?"
+    for make, error in ((Edit.zero, EditError), (Edit.mean, EditError), (Address, SiteError)):
+        with pytest.raises(error) as raised:
+            make("z", 4, **{misspelt: 2})
+        assert str(raised.value) == sentence
+    for make in (Edit.set, Edit.add, Edit.scale, Edit.project_out):
+        with pytest.raises(EditError, match=f"did you mean '{right}'"):
+            make("z", 4, value=torch.ones(1), **{misspelt: 2})
+
+
+def test_one_number_and_several_are_taken_alike():
+    several = Edit.zero("z", 4, positions=[3], heads=(2,), rows=[0]).address
+    assert Edit.zero("z", 4, positions=3, heads=2, rows=0).address == several
+    assert Address("z", 4, 3, 2, 0) == several

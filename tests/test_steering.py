@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from interp import feature_edit, steering
+from interp.edits import Edit
 from interp.errors import EditError, InputError, SiteError
 from interp.results import read_result
 from interp.saes.activations import Standard
-from interp.sites import Address, Edit
+from interp.sites import Address
 from test_saes import make
 
 PROMPTS = ["The capital of France is", "Mary and John went to the"]  # of different lengths

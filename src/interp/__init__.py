@@ -30,7 +30,7 @@ _HOME = {
     "steering": "interp.methods.steering.steering",
     "ioi": "interp.methods.studies.ioi",
     "Address": "interp.sites",
-    "Edit": "interp.sites",
+    "Edit": "interp.edits",
     "SITES": "interp.sites",
     "Site": "interp.sites",
     "Tokens": "interp.tokens",
@@ -138,6 +138,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from interp.edits import Edit
     from interp.errors import InterpError
     from interp.figures.dashboard.feature_dashboard import feature_dashboard
     from interp.methods.ablation.ablation import ablation
@@ -182,7 +183,7 @@ if TYPE_CHECKING:
     from interp.saes.reading import reading_text, record_features
     from interp.saes.sources import load_sae
     from interp.saes.training import train_sae
-    from interp.sites import SITES, Address, Edit, Site
+    from interp.sites import SITES, Address, Site
     from interp.tasks.base import Pair, PairDataset
     from interp.tasks.inspection import inspect_dataset
     from interp.tasks.registry import make_dataset

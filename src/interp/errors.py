@@ -4,8 +4,14 @@ Everything that a user can cause derives from `InterpError`. The command line pr
 and exits with code 2; a traceback means a fault of the program, not of its user.
 """
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+_Arguments = ParamSpec("_Arguments")
+_Returned = TypeVar("_Returned")
 
 
 class InterpError(Exception):
@@ -82,3 +88,24 @@ def check_choice(kind: str, value: object, valid: Iterable[str]) -> None:
     """`InputError` with the nearest valid choice where `value` is none of them."""
     if value not in (valid := list(valid)):
         raise InputError(f"Unknown {kind} {value!r}; {nearest(str(value), valid)}")
+
+
+def refuse_unknown_keywords(
+    error: type[InterpError],
+) -> Callable[[Callable[_Arguments, _Returned]], Callable[_Arguments, _Returned]]:
+    """Decorate a function that users call, so that a misspelt keyword is an `error` with the nearest right
+    one, and not Python's TypeError."""
+
+    def decorate(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
+        names = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
+        known = set(names)
+
+        @wraps(function)
+        def checked(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Returned:
+            for name in kwargs.keys() - known:
+                raise error(f"There is no {name!r} to give here; {nearest(name, names)}")
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorate

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from interp.models.base import Model
+from interp.architecture import HasArchitecture
 
 _PACKAGES = ("interp-workbench", "torch", "transformers", "transformer-lens", "nnsight", "numpy")
 
@@ -35,7 +34,7 @@ class Provenance:
     code_dirty: bool | None
 
     @classmethod
-    def of(cls, model: Model, *, seed: int) -> Provenance:
+    def of(cls, model: HasArchitecture, *, seed: int) -> Provenance:
         """The provenance of a result that `model` gives now."""
         identity = model.identity.to_dict()
         commit, dirty = _code_state()

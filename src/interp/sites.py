@@ -1,8 +1,8 @@
-"""What can be read and edited inside a model: sites, addresses and edits.
+"""Where something can be read and edited inside a model: sites and addresses.
 
 A *site* is a kind of activation, named as the field names it. An *address* is a site in a layer,
 perhaps only at some positions, heads or batch rows; it prints and parses as the TransformerLens
-hook name. An *edit* is a plain value, an operation at an address, that every backend can carry out.
+hook name. What an edit does at an address says `interp.edits`.
 
 Conventions, the same on every backend:
 
@@ -19,22 +19,15 @@ Conventions, the same on every backend:
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import index
-from typing import TYPE_CHECKING, Any, Literal
+from typing import SupportsIndex
 
-from interp.errors import EditError, SiteError, nearest
+from interp.errors import SiteError, nearest, refuse_unknown_keywords
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from interp.models.base import Model
-
-Op = Literal["set", "add", "scale", "zero", "mean", "project_out", "features"]
-#: All but ``features``, which is made by `interp.feature_edit`.
-OPS: tuple[str, ...] = ("set", "add", "scale", "zero", "mean", "project_out")
+#: Positions, heads or rows of an address: one, several, or None for all.
+Indices = int | Sequence[int] | None
 
 
 @dataclass(frozen=True)
@@ -89,34 +82,50 @@ def find_site(name: str) -> Site:
     return SITES[name]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Address:
     """A place in a model: a site, its layer, and optionally some positions, heads and batch rows.
 
     Positions and heads may be negative, counted from the end of each prompt (padding excluded) and
-    from the last head. None means all. Prints and parses as a TransformerLens hook name, with the
-    selection in brackets where there is one: ``blocks.9.attn.hook_z[pos=-1 head=6,9]``.
+    from the last head. None means all; one number and several are taken alike. Prints and parses as a
+    TransformerLens hook name, with the selection in brackets where there is one:
+    ``blocks.9.attn.hook_z[pos=-1 head=6,9]``.
     """
 
     site: str
-    layer: int | None = None
-    positions: tuple[int, ...] | None = None
-    heads: tuple[int, ...] | None = None
-    rows: tuple[int, ...] | None = None
+    layer: int | None
+    positions: tuple[int, ...] | None
+    heads: tuple[int, ...] | None
+    rows: tuple[int, ...] | None
 
-    def __post_init__(self) -> None:
-        site = find_site(self.site)
-        if site.per_layer and self.layer is None:
-            raise SiteError(f"Site {self.site!r} is in every layer; say which, as in layer=0.")
-        if self.layer is not None and (isinstance(self.layer, bool) or not isinstance(self.layer, int)):
-            raise SiteError(f"A layer is a whole number, not {self.layer!r}.")
-        if not site.per_layer and self.layer is not None:
-            raise SiteError(f"Site {self.site!r} belongs to no layer; leave the layer out.")
-        if self.heads is not None and not site.per_head:
-            per_head = ", ".join(name for name, site in SITES.items() if site.per_head)
-            raise SiteError(f"Site {self.site!r} has no heads; sites with heads: {per_head}.")
-        for name in ("positions", "heads", "rows"):
-            object.__setattr__(self, name, _indices(name, getattr(self, name)))
+    @refuse_unknown_keywords(SiteError)
+    def __init__(
+        self,
+        site: str,
+        layer: int | None = None,
+        positions: Indices = None,
+        heads: Indices = None,
+        rows: Indices = None,
+    ) -> None:
+        found = find_site(site)
+        if found.per_layer and layer is None:
+            raise SiteError(f"Site {site!r} is in every layer; say which, as in layer=0.")
+        if layer is not None and (isinstance(layer, bool) or not isinstance(layer, int)):
+            raise SiteError(f"A layer is a whole number, not {layer!r}.")
+        if not found.per_layer and layer is not None:
+            raise SiteError(f"Site {site!r} belongs to no layer; leave the layer out.")
+        if heads is not None and not found.per_head:
+            per_head = ", ".join(name for name, other in SITES.items() if other.per_head)
+            raise SiteError(f"Site {site!r} has no heads; sites with heads: {per_head}.")
+        fields = {
+            "site": site,
+            "layer": layer,
+            "positions": _indices("positions", positions),
+            "heads": _indices("heads", heads),
+            "rows": _indices("rows", rows),
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)  # as a frozen dataclass does it
 
     @property
     def hook(self) -> str:
@@ -143,7 +152,7 @@ class Address:
             template = template.replace(alias, name)
         if template not in _SITE_OF_HOOK:
             raise SiteError(f"Unknown hook name {hook!r}; {nearest(template, _SITE_OF_HOOK)}")
-        selection: dict[str, Any] = {}
+        selection: dict[str, tuple[int, ...]] = {}
         for part in (match["where"] or "").split():
             key, _, numbers = part.partition("=")
             if key not in ("pos", "head", "row") or not re.fullmatch(r"-?\d+(,-?\d+)*", numbers):
@@ -154,11 +163,11 @@ class Address:
         return cls(_SITE_OF_HOOK[template], int(layer[1]) if layer else None, **selection)
 
 
-def _indices(name: str, value: Any) -> tuple[int, ...] | None:
+def _indices(name: str, value: Indices) -> tuple[int, ...] | None:
     if value is None:
         return None
     try:
-        indices = (index(value),) if hasattr(value, "__index__") else tuple(index(i) for i in value)
+        indices = (index(value),) if isinstance(value, SupportsIndex) else tuple(map(index, value))
     except TypeError:
         raise SiteError(f"The {name} of an address are whole numbers, not {value!r}.") from None
     if not indices:
@@ -166,106 +175,6 @@ def _indices(name: str, value: Any) -> tuple[int, ...] | None:
     if len(set(indices)) != len(indices):
         raise SiteError(f"The {name} {list(indices)} name the same one twice; give each once.")
     return indices
-
-
-class Change(ABC):
-    """The value of an edit whose effect depends on what the activation is when it is carried out: a change of
-    its features (`interp.feature_edit`)."""
-
-    @abstractmethod
-    def check(self, model: Model) -> None:
-        """Raise `InterpError` for what this model, or any, cannot carry out."""
-
-    @abstractmethod
-    def __call__(self, block: Tensor) -> Tensor:
-        """The selected block of the activation after the change."""
-
-    @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
-        """What it says, without large weights, for JSON."""
-
-
-@dataclass(frozen=True, eq=False)
-class Edit:
-    """A change to one activation: an operation, where, and with what.
-
-    `value` broadcasts to the selected block, whose axes are [row, position, head, width] for sites
-    with heads and [row, position, width] for the rest (``pattern``: [row, head, query, key]): those of
-    the cached activation, so that a cached value can be set as it is.
-    Build one with the class methods, which say what each operation does, or with `interp.feature_edit`.
-    """
-
-    op: Op
-    address: Address
-    value: Tensor | float | Change | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        if (self.op == "features") != isinstance(self.value, Change):
-            raise EditError("An edit of features is made by interp.feature_edit, and by nothing else.")
-        if self.op not in (*OPS, "features"):
-            raise EditError(f"Unknown operation {self.op!r}; {nearest(self.op, OPS)}")
-        if (self.value is None) != (self.op in ("zero", "mean")):
-            need = "takes no value" if self.value is not None else "needs a value"
-            raise EditError(f"The operation {self.op!r} {need}.")
-        if self.op == "mean" and self.address.site == "pattern":
-            raise EditError(
-                "A mean over queries would let early ones attend to the future; set the pattern instead."
-            )
-
-    @classmethod
-    def set(cls, site: str, layer: int | None = None, *, value: Tensor | float, **where: Any) -> Edit:
-        """Replace the activation by `value` (activation patching; mean ablation with a dataset's mean)."""
-        return cls("set", Address(site, layer, **where), value)
-
-    @classmethod
-    def add(cls, site: str, layer: int | None = None, *, value: Tensor | float, **where: Any) -> Edit:
-        """Add `value` (steering; noise)."""
-        return cls("add", Address(site, layer, **where), value)
-
-    @classmethod
-    def scale(cls, site: str, layer: int | None = None, *, value: Tensor | float, **where: Any) -> Edit:
-        """Multiply by `value`."""
-        return cls("scale", Address(site, layer, **where), value)
-
-    @classmethod
-    def zero(cls, site: str, layer: int | None = None, **where: Any) -> Edit:
-        """Replace by zeros (zero ablation)."""
-        return cls("zero", Address(site, layer, **where))
-
-    @classmethod
-    def mean(cls, site: str, layer: int | None = None, **where: Any) -> Edit:
-        """Replace by the activation's mean over the positions of the same prompt (padding excluded)."""
-        return cls("mean", Address(site, layer, **where))
-
-    @classmethod
-    def project_out(cls, site: str, layer: int | None = None, *, value: Tensor, **where: Any) -> Edit:
-        """Remove the component along the direction `value` (directional ablation; any length but zero)."""
-        return cls("project_out", Address(site, layer, **where), value)
-
-    def to_dict(self) -> dict[str, Any]:
-        """A plain form for JSON, read back by `from_dict`, but for an edit of features: its SAE is named in
-        it, not kept."""
-        value = self.value
-        if isinstance(value, Change):
-            plain: Any = value.to_dict()
-        else:
-            plain = value if value is None or isinstance(value, float | int) else value.tolist()
-        return {"op": self.op, "at": str(self.address), "value": plain}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Edit:
-        """The edit that `to_dict` wrote; list values become float32 tensors. `EditError` for one of
-        features."""
-        if data["op"] == "features":
-            raise EditError(
-                "An edit of features is kept without its SAE; load that, and use interp.feature_edit."
-            )
-        value = data.get("value")
-        if isinstance(value, list):
-            import torch
-
-            value = torch.tensor(value)
-        return cls(data["op"], Address.parse(data["at"]), value)
 
 
 def parse_sites(wanted: Sequence[str | tuple[str, int] | Address], n_layers: int) -> list[Address]:

@@ -16,12 +16,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.architecture import Architecture, Identity
+from interp.edits import Change, Edit
 from interp.errors import EditError, InputError, SiteError
-from interp.models.architecture import Architecture, Identity
 from interp.models.editing import GradientTaps, Key, Taps, check_value
 from interp.progress import report
 from interp.readout import Readout
-from interp.sites import SITES, Address, Change, Edit, find_site, parse_sites
+from interp.sites import SITES, Address, find_site, parse_sites
 from interp.tokens import (
     Prompt,
     Tokens,

@@ -36,6 +36,7 @@ from torch import Tensor
 from torch.nn.functional import gelu
 from transformers.activations import NewGELUActivation
 
+from interp.edits import Edit
 from interp.errors import InputError, first_line
 from interp.models.editing import Key, Taps, apply_edit
 from interp.models.layouts import embedding_scale
@@ -44,7 +45,7 @@ from interp.models.self_check import ROUNDING
 from interp.models.transformers_backend import Pass, mix
 from interp.progress import listening, report
 from interp.readout import Readout
-from interp.sites import Address, Edit
+from interp.sites import Address
 from interp.tokens import Tokens
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from interp.edits import Change, Edit
 from interp.errors import EditError
-from interp.sites import SITES, Address, Change, Edit
+from interp.sites import SITES, Address
 
 Key = tuple[str, int | None]
 

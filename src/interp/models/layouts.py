@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from interp.architecture import Architecture
 from interp.errors import ModelLoadError, nearest
-from interp.models.architecture import Architecture
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,16 +7,13 @@ An estimate from the architecture, on the safe side: of the tensors that lie bet
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import psutil
 import torch
 
 from interp.errors import InputError
-
-if TYPE_CHECKING:
-    from interp.models.base import Model
-    from interp.readout import Readout
+from interp.models.base import Model
+from interp.readout import Readout
 
 SHARE_OF_FREE = 0.5  # of the free memory, where the user sets no budget
 

@@ -14,20 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
+from interp.edits import Edit
 from interp.errors import ModelLoadError
+from interp.models.base import Cache, Model
 from interp.models.editing import Key, Taps
-from interp.sites import SITES, Address, Edit, parse_sites
+from interp.sites import SITES, Address, parse_sites
 from interp.tokens import Tokens
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-    from interp.models.base import Cache, Model
 
 #: Largest difference that rounding may explain, as a share of the largest entry compared.
 # (Many architectures compute softmax and norms in float32, in float64 models too.)

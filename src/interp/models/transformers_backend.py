@@ -25,11 +25,12 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from interp.edits import Edit
 from interp.models.editing import Key, Taps
 from interp.models.hugging_face import INSIDE_ATTENTION, HuggingFaceModel
 from interp.models.layouts import Layout, part, uses_attention_interface
 from interp.readout import Readout
-from interp.sites import SITES, Edit
+from interp.sites import SITES
 from interp.tokens import Tokens
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import hashlib
 import numpy as np
 import torch
 
-from interp.models.base import Model
+from interp.edits import Editable
 
 
-def unembed_hashes(model: Model) -> dict[str, str]:
+def unembed_hashes(model: Editable) -> dict[str, str]:
     """Two digests of a model's unembedding.
 
     ``unembed_hash`` is that of the tuned-lens library: SHA-256 of the unembedding as numpy prints it to one

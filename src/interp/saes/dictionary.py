@@ -20,8 +20,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.edits import Editable
 from interp.errors import InputError
-from interp.models.base import Model
 from interp.models.unembedding import unembed_hashes
 from interp.saes.activations import Activation, BatchTopK, JumpReLU
 from interp.sites import SITES, Address
@@ -132,7 +132,7 @@ class SAE:
             return zero, x.norm(dim=-1, keepdim=True) / self.d_in**0.5
         return zero, torch.ones_like(zero)
 
-    def check_fits(self, model: Model) -> None:
+    def check_fits(self, model: Editable) -> None:
         """Raise `InputError` where this SAE is for another model or width, `SiteError` where the model has no
         such site.
 
@@ -151,7 +151,7 @@ class SAE:
             )
 
 
-def check_address(model: Model, address: Address) -> None:
+def check_address(model: Editable, address: Address) -> None:
     """Raise `SiteError` where the model has no such site and layer, `InputError` where a dictionary of it
     makes no sense."""
     model.check_site(address.site)
@@ -167,7 +167,7 @@ def check_address(model: Model, address: Address) -> None:
         )
 
 
-def width(model: Model, site: str) -> int:
+def width(model: Editable, site: str) -> int:
     """How wide the activations of a site are, heads flattened."""
     arch = model.arch
     axes = SITES[site].axes
@@ -184,7 +184,7 @@ def flat(site: str, x: Float[Tensor, "batch pos *width"]) -> Float[Tensor, "batc
     return x.flatten(2) if SITES[site].per_head else x
 
 
-def model_facts(model: Model) -> dict[str, str | None]:
+def model_facts(model: Editable) -> dict[str, str | None]:
     """What an SAE records of the model that it is for."""
     return {
         "model": model.identity.name,

@@ -23,17 +23,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.edits import Change, Edit, Editable
 from interp.errors import EditError, nearest
-from interp.models.base import Model
 from interp.saes.activations import JumpReLU, TopK
 from interp.saes.dictionary import SAE, flat
-from interp.sites import Address, Change, Edit
+from interp.sites import Address
 
 FeatureOp = Literal["ablate", "set", "scale", "add"]
 FEATURE_OPS: tuple[str, ...] = ("ablate", "set", "scale", "add")
 
 #: The models that each SAE was found to be for: to compare unembeddings takes longer than a short run.
-_FITTING: WeakKeyDictionary[SAE, WeakSet[Model]] = WeakKeyDictionary()
+_FITTING: WeakKeyDictionary[SAE, WeakSet[Editable]] = WeakKeyDictionary()
 
 
 def feature_edit(
@@ -71,7 +71,7 @@ def feature_edit(
     chosen = _numbers(features, sae.n_features)
     if value is not None and not torch.isfinite(torch.as_tensor(value)).all():
         raise EditError(f"The value of the {op} edit of features holds NaN or infinity.")
-    at = Address(sae.address.site, sae.address.layer, positions, None, rows)  # type: ignore[arg-type]
+    at = Address(sae.address.site, sae.address.layer, positions, None, rows)
     return Edit("features", at, FeatureChange(sae, op, chosen, value))
 
 
@@ -84,7 +84,7 @@ class FeatureChange(Change):
     features: tuple[int, ...]
     value: Tensor | float | None = None
 
-    def check(self, model: Model) -> None:
+    def check(self, model: Editable) -> None:
         """Raise `InputError` or `SiteError` where the SAE is not for this model."""
         fitting = _FITTING.setdefault(self.sae, WeakSet())
         if model not in fitting:

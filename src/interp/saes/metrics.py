@@ -28,13 +28,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.errors import DegeneratePairError, InputError
 from interp.models.base import Cache, Model
 from interp.progress import report
 from interp.provenance import Provenance
 from interp.results import Result
 from interp.saes.dictionary import SAE, flat
-from interp.sites import Edit
 from interp.tokens import Prompt, Tokens
 
 EXCLUDED = "the first position of each sequence and padding"

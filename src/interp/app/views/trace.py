@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from interp.app.views.cells import window
 from interp.app.views.questions import LibraryQuestion
+from interp.edits import Edit
 from interp.errors import InputError
 from interp.figures.engine import html
 from interp.figures.engine.notation import brief, count, decimal, probability, show_token
 from interp.figures.engine.view import Grid, Table
-from interp.sites import Edit
 from interp.tokens import differing_positions
 
 if TYPE_CHECKING:

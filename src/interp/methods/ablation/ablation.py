@@ -36,6 +36,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.errors import InputError, check_choice
 from interp.methods.common.components import find_sets
 from interp.methods.common.names import Component, parse_set, set_name
@@ -46,7 +47,7 @@ from interp.progress import report
 from interp.provenance import Provenance
 from interp.readout import Readout, metric_readout
 from interp.results import Result
-from interp.sites import SITES, Edit
+from interp.sites import SITES
 from interp.tasks.base import Pair, PairDataset
 
 Kind = Literal["zero", "mean", "mean_by_position", "mean_by_template", "resample", "noise"]

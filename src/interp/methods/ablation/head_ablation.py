@@ -30,6 +30,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.errors import InputError, check_choice
 from interp.methods.common.answers import answer_ids
 from interp.methods.common.heads import Head, find_heads
@@ -39,7 +40,6 @@ from interp.progress import report
 from interp.provenance import Provenance
 from interp.readout import Readout, widened
 from interp.results import Result
-from interp.sites import Edit
 from interp.tasks.base import check_count
 from interp.tasks.plain_text import plain_text
 from interp.tasks.repeated_tokens import repeated_sequences

@@ -39,6 +39,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.errors import InputError, check_choice
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph, Level, Node
@@ -52,7 +53,6 @@ from interp.provenance import Provenance
 from interp.readout import Readout, widened
 from interp.results import Result
 from interp.resume import kept
-from interp.sites import Edit
 from interp.tasks.base import PairDataset, described
 from interp.tokens import Tokens
 

@@ -30,6 +30,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.errors import DecompositionError, InputError, nearest
 from interp.methods.ablation.ablation import Donors
 from interp.methods.common.circuit import Circuit
@@ -39,7 +40,6 @@ from interp.models.base import Cache, Exact, Model
 from interp.models.self_check import ROUNDING
 from interp.progress import report
 from interp.readout import Readout, metric_readout
-from interp.sites import Edit
 from interp.tokens import Tokens
 
 if TYPE_CHECKING:

@@ -213,7 +213,7 @@ def _advice(text: Any, vocabulary: Vocabulary) -> str:
 
 @runtime_checkable
 class Sizes(Protocol):
-    """Which parts a model has, as its `interp.models.architecture.Architecture` says."""
+    """Which parts a model has, as its `interp.architecture.Architecture` says."""
 
     @property
     def n_layers(self) -> int: ...

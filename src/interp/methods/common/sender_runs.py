@@ -15,13 +15,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.errors import check_choice
 from interp.methods.common.graph import sender_outputs, sender_sites
 from interp.methods.common.pairs import DIRECTIONS, Direction, check_span
 from interp.metrics import METRICS, MetricKind
 from interp.models.base import Cache, Model
 from interp.readout import Readout, metric_readout
-from interp.sites import Edit
 from interp.tasks.base import Pair
 from interp.tokens import Tokens
 

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from interp.edits import Edit
 from interp.errors import InputError
 from interp.methods.common.statistics import bootstrap_interval
 from interp.methods.features.feature_effects import feature_effects
@@ -38,7 +39,6 @@ from interp.results import Result
 from interp.saes.dictionary import SAE
 from interp.saes.edits import feature_edit
 from interp.saes.metrics import EXCLUDED
-from interp.sites import Edit
 from interp.tasks.base import PairDataset
 from interp.tokens import Tokens
 

@@ -42,6 +42,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.errors import InputError, check_choice
 from interp.methods.common.answers import answer_ids
 from interp.methods.common.statistics import bootstrap_interval, pearson, spearman
@@ -56,7 +57,7 @@ from interp.saes.activations import JumpReLU
 from interp.saes.dictionary import SAE, flat
 from interp.saes.edits import written
 from interp.saes.metrics import EXCLUDED
-from interp.sites import SITES, Edit
+from interp.sites import SITES
 from interp.tasks.base import PairDataset
 from interp.tokens import Prompt, Tokens, differing_positions
 

@@ -26,13 +26,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.errors import InputError, SiteError
 from interp.methods.common.statistics import bootstrap_interval
 from interp.models.base import Model
 from interp.progress import report
 from interp.provenance import Provenance
 from interp.results import Result
-from interp.sites import Edit
 from interp.tasks.base import PairDataset
 
 

@@ -29,6 +29,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.errors import InputError, check_choice
 from interp.methods.common.answers import for_each, one_by_one
 from interp.methods.common.over_pairs import Arrays, over_pairs
@@ -44,7 +45,7 @@ from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
 from interp.results import Result
-from interp.sites import SITES, Edit, find_site
+from interp.sites import SITES, find_site
 from interp.tokens import Prompt
 
 By = Literal["position", "head", "neuron", "layer"]

@@ -27,6 +27,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.errors import InputError, check_choice
 from interp.methods.common.answers import answer_ids
 from interp.methods.common.pairs import Direction, check_span, differences, strongest
@@ -35,7 +36,7 @@ from interp.models.base import Cache, Exact, Model
 from interp.provenance import Provenance
 from interp.readout import metric_readout
 from interp.results import Result
-from interp.sites import SITES, Edit
+from interp.sites import SITES
 from interp.tokens import Prompt, Tokens
 
 Corruption = Literal["interchange", "noise"]

@@ -33,6 +33,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.errors import InputError, nearest
 from interp.methods.common.graph import Graph, Node
 from interp.methods.common.pairs import Direction
@@ -44,7 +45,6 @@ from interp.progress import report
 from interp.provenance import Provenance
 from interp.results import Result
 from interp.resume import kept
-from interp.sites import Edit
 from interp.tasks.base import PairDataset, described
 
 Mlps = Literal["frozen", "recomputed"]

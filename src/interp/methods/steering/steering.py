@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.errors import InputError, check_choice
 from interp.models.base import Model
 from interp.progress import report
@@ -30,7 +31,7 @@ from interp.readout import kl_divergence
 from interp.results import Result
 from interp.saes.dictionary import SAE, flat
 from interp.saes.edits import feature_edit, features_of
-from interp.sites import Address, Edit
+from interp.sites import Address
 from interp.tokens import Prompt, Tokens
 
 
@@ -127,7 +128,7 @@ def steering(
         if positions is None:
             where: tuple[int, ...] = tuple(range(1, n_pos))
         else:  # counted in the prompt alone, also when it has grown; a wrong one is the model's to refuse
-            named = Address("embed", positions=positions).positions or ()  # type: ignore[arg-type]
+            named = Address("embed", positions=positions).positions or ()
             where = tuple(p + length if -length <= p < 0 else p for p in named)
         if sae is not None and feature is not None:
             return feature_edit(sae, op, feature, value=strength, positions=where, rows=row)
