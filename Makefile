@@ -55,6 +55,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 test-tl4: $(TL4)/.test  ## the TransformerLens tests on TransformerLens 4
 	$(TL4)/bin/python -m pytest -m tl
