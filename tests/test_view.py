@@ -37,7 +37,6 @@ from interp.figures.engine.view import (
     View,
     Words,
     block_name,
-    drawable_block,
 )
 from interp.figures.engine.view_figure import chart, figure_of
 from interp.figures.engine.view_html import fragment
@@ -95,7 +94,7 @@ def curves(n: int = 2, log_x: bool = True) -> Lines:
     x = (0.001, 0.01, 0.1, 1.0)
     y = np.array([0.1, 0.5, 0.9, 1.0])
     series = tuple(
-        Series(f"method {i}", x, tuple(y - i / 10), tuple(y - 0.2), tuple(y + 0.1)) for i in range(n)
+        Series(f"method {i}", x, tuple(y - i / 10), low=tuple(y - 0.2), high=tuple(y + 0.1)) for i in range(n)
     )
     return Lines(
         series, "edges", "faithfulness", log_x=log_x, levels=((1.0, "the full model"), (0.99, "nearly"))
@@ -106,7 +105,10 @@ def points(n: int = 60, **changes) -> Scatter:
     x, y = np.random.default_rng(n).normal(size=(2, n))
     names = tuple(f"{i // 12}.{i % 12}" for i in range(n))
     labelled = tuple(range(min(n, 8)))
-    return Scatter(tuple(x), tuple(y), names, "attribution", "patching", labelled=labelled, **changes)
+    return Scatter(
+        x=tuple(x), y=tuple(y), labels=names, x_title="attribution", y_title="patching", labelled=labelled,
+        **changes,
+    )  # fmt: skip
 
 
 def bars(n: int = 5) -> Bars:
@@ -149,7 +151,7 @@ BLOCKS = {
     "no cells": grid(0, 3, values=np.zeros((0, 3)), hover=(), framed=()),
     "no bars": Bars((), (), "logits"),
     "no lines": Lines((), "x", "y"),
-    "no points": Scatter((), (), (), "x", "y"),
+    "no points": Scatter(x=(), y=(), labels=(), x_title="x", y_title="y"),
     "no heads": Attention(("a",), ()),
     "no nodes": Graph((), (), "logits"),
 }  # fmt: skip
@@ -224,7 +226,7 @@ def test_every_block_is_a_page_of_its_own(name):
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_the_texts_of_a_chart_keep_apart_and_stay_on_it(name):
-    block = drawable_block(BLOCKS[name])
+    block = BLOCKS[name].drawable
     if isinstance(block, Words):
         return
     picture = chart(block)
@@ -269,11 +271,14 @@ def hostile_view() -> View:
                 tuple(Series(b, (1.0, 2.0), (1.0, 2.0)) for b in bad), bad[0], bad[1],
                 ticks=((1.0, bad[0]),), levels=((1.0, bad[0]),),
             ),
-            Scatter((1.0,) * n, tuple(map(float, range(n))), bad, bad[0], bad[1], labelled=tuple(range(n))),
+            Scatter(
+                x=(1.0,) * n, y=tuple(map(float, range(n))), labels=bad, x_title=bad[0], y_title=bad[1],
+                labelled=tuple(range(n)),
+            ),
             Attention(bad, ((bad[0], np.eye(n)),), title=bad[1]),
             Graph(
-                tuple(Node(b, i) for i, b in enumerate(bad)), (Edge(bad[0], bad[1], 1.0, bad[2]),), bad[0],
-                note=bad[1],
+                tuple(Node(b, i) for i, b in enumerate(bad)), (Edge(bad[0], bad[1], 1.0, note=bad[2]),),
+                bad[0], note=bad[1],
             ),
         ),
     )  # fmt: skip
@@ -330,9 +335,7 @@ def test_colours_are_symmetric_about_no_effect():
 def test_a_wide_grid_is_shown_by_its_strongest_columns():
     values = np.zeros((2, 500))
     values[0, 123], values[1, 7], values[1, 400] = 0.9, -0.8, 0.3
-    block = drawable_block(
-        grid(2, 500, values=values, columns=Axis.numbers("neuron", 500), framed=((0, 123),))
-    )
+    block = grid(2, 500, values=values, columns=Axis.numbers("neuron", 500), framed=((0, 123),)).drawable
     assert isinstance(block, Grid)
     assert block.cells[0][0] == "123: 0.90"
     assert block.cells[1][:2] == ["7: -0.80", "400: 0.30"]
@@ -364,11 +367,11 @@ def test_a_correlation_is_written_with_the_points():
 
 def test_labels_that_find_no_room_are_named():
     crowd = Scatter(
-        (0.0,) * 80,
-        (0.0,) * 80,
-        tuple(f"a long label {i}" for i in range(80)),
-        "x",
-        "y",
+        x=(0.0,) * 80,
+        y=(0.0,) * 80,
+        labels=tuple(f"a long label {i}" for i in range(80)),
+        x_title="x",
+        y_title="y",
         labelled=tuple(range(80)),
     )
     labels = [mark.text for mark in scatter(crowd).marks if isinstance(mark, Label)]
@@ -423,7 +426,7 @@ def test_a_block_is_found_by_its_name_and_kind():
     with pytest.raises(InputError, match="'The verdict'"):
         Words("Head 5.1.", name="The verdict")
     assert block_name("END to S1+1") == "end_to_s1_1"
-    assert drawable_block(dataclasses.replace(BLOCKS["no bars"], name="scores")).name == "scores"
+    assert dataclasses.replace(BLOCKS["no bars"], name="scores").drawable.name == "scores"
 
 
 # --- what cannot be shown ---
@@ -441,7 +444,7 @@ def test_a_block_is_found_by_its_name_and_kind():
         (lambda: Bars(("a",), (NAN,), "x"), "NaN"),
         (lambda: Series("s", (1.0,), (1.0, 2.0)), "1 places"),
         (lambda: Lines((Series("s", (0.0,), (1.0,)),), "x", "y", log_x=True), "logarithmic"),
-        (lambda: Scatter((1.0,), (1.0, 2.0), ("a",), "x", "y"), "lengths"),
+        (lambda: Scatter(x=(1.0,), y=(1.0, 2.0), labels=("a",), x_title="x", y_title="y"), "lengths"),
         (lambda: Graph((Node("a", 0),), (Edge("a", "b", 1.0),), "x"), "not there"),
         (lambda: Graph((Node("a", 0), Node("a", 1)), (), "x"), "one name"),
         (lambda: Axis.tokens(("a",), others=("a", "b")), "2 tokens under 1"),

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from interp.figures.engine import html
-from interp.figures.engine.grid_drawing import scale_stops
 from interp.figures.engine.notation import probability, show_token
 from interp.figures.engine.view import Axis, Grid, number
 
@@ -52,7 +51,7 @@ def payload(
         "label": grid.title or grid.unit,
         "corner": grid.rows.title,
         "key": f"{grid.unit}{grid.marks_in_words}. {grid.key}".strip(),
-        "legend": [[html.shade_class(grid, value), text] for value, text in scale_stops(grid)],
+        "legend": [[html.shade_class(grid, value), text] for value, text in grid.scale_stops],
         "names": [*([] if bare else [grid.unit]), *(name for name, _ in grid.hover)],
         "columns": [
             {

@@ -47,7 +47,7 @@ class _Scale:
 
 def bars(block: Bars) -> Picture:
     """A bar a label, its number (and interval) at the right."""
-    shown = block.drawn
+    shown = block.largest
     row = 0.2 if len(shown) <= 30 else 0.16
     size = _TEXT if len(shown) <= 30 else _SMALL
     labels = [fit(block.labels[i], size, 2.4) for i in shown]

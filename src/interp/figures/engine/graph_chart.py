@@ -26,7 +26,7 @@ Point = tuple[float, float]
 
 def graph(block: Graph) -> Picture:
     """Nodes as boxes with their names, edges by sign and size."""
-    edges, nodes = block.drawn, block.drawn_nodes
+    edges, nodes = block.largest_edges, block.joined_nodes
     rows = _rows(nodes)
     cell = max(_width(node) for node in nodes) + 0.25
     side = 0.5 if len(rows) > 2 else 0.1  # room for curves beside the nodes

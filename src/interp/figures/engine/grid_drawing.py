@@ -5,9 +5,8 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from interp.figures.engine import drawing
-from interp.figures.engine.notation import round_numbers
 from interp.figures.engine.token_axis import LONGEST, TokenAxis
-from interp.figures.engine.view import Axis, Grid
+from interp.figures.engine.view import Grid
 
 _SIZE = 8.0
 _SCALE, _WORDS = 0.95, 1.15  # inches: the colour scale with its numbers; words beside them
@@ -27,8 +26,8 @@ class GridPlan:
             self.cell_h = max(self.cell_w, 0.125)
         self.size = drawing.number_size(self.cells, self.cell_w, self.cell_h)
         self.width_of_cells, self.height_of_cells = self.cell_w * n_columns, self.cell_h * n_rows
-        self.tokens = None if _numbered(grid.columns) else TokenAxis.plan(grid.columns.headings, self.cell_w)
-        self.row_size = min(_SIZE, self.cell_h * 72 * 0.85) if not _numbered(grid.rows) else _SIZE
+        self.tokens = None if grid.columns.of_numbers else TokenAxis.plan(grid.columns.headings, self.cell_w)
+        self.row_size = min(_SIZE, self.cell_h * 72 * 0.85) if not grid.rows.of_numbers else _SIZE
         self.row_labels = grid.rows.short(LONGEST)
         widest = max(drawing.text_width(label, self.row_size, bold=True) for label in self.row_labels)
         overhang = self.tokens.overhang if self.tokens else 0.0
@@ -43,7 +42,7 @@ class GridPlan:
         if self.grid.texts is not None:
             longest = max((text for row in self.cells for text in row), key=len)
             return min(max(drawing.text_width(longest, _SIZE) / 0.88, 0.3), max(room / n_columns, 0.115))
-        least = 0.05 if _numbered(self.grid.columns) else 0.115
+        least = 0.05 if self.grid.columns.of_numbers else 0.115
         return min(max(room / n_columns, least), 0.66)
 
     @property
@@ -95,7 +94,7 @@ class GridPlan:
 
     def _label_rows(self, ax: drawing.Axes) -> None:
         n = len(self.grid.rows)
-        numbered = _numbered(self.grid.rows)
+        numbered = self.grid.rows.of_numbers
         shown = drawing.every(n, room=self.height_of_cells, need=0.13) if numbered else range(n)
         for i in shown:
             y, strong = (n - 1 - i if self.grid.down else i), self.grid.rows.headings[i].strong
@@ -130,7 +129,7 @@ class GridPlan:
             drawing.write_at(
                 ax, 0, 1, line, _SIZE, at="axes", dy=0.06 + 0.16 * i, ha="left", va="bottom", bold=True
             )
-        for value, text in scale_stops(grid):
+        for value, text in grid.scale_stops:
             drawing.write_at(ax, 1, value, text, 7, at="y", dx=0.05, ha="left", va="center_baseline")
         for value, words in grid.marks:
             if abs(value - centre) > reach:
@@ -144,24 +143,5 @@ class GridPlan:
                 )  # fmt: skip
 
 
-def scale_stops(grid: Grid) -> list[tuple[float, str]]:
-    """Values of the colour scale and how they are written; the ends say where values lie beyond them."""
-    centre, reach = grid.centre or 0.0, grid.reach
-    up = round_numbers(0, reach)
-    away = up if grid.centre is None else [*(-step for step in reversed(up[1:])), *up]
-    stops = [(centre + step, f"{centre + step:.6g}") for step in away]
-    beyond = [(centre - reach, "≤ ", grid.beyond[0]), (centre + reach, "≥ ", grid.beyond[1])]
-    for end, sign, is_beyond in beyond:
-        if is_beyond:
-            stops = [(value, text) for value, text in stops if abs(value - end) > 0.08 * reach]
-            stops.append((end, f"{sign}{end:.3g}"))
-    return sorted(stops)
-
-
 def _width(unit: str) -> float:
     return drawing.text_width(unit, _SIZE, bold=True) / 0.85
-
-
-def _numbered(axis: Axis) -> bool:
-    """Whether the labels are so short that some of them tell the others."""
-    return not axis.of_tokens and all(heading.token.isdigit() for heading in axis.headings)

@@ -23,7 +23,6 @@ from interp.figures.engine.view import (
     Table,
     View,
     Words,
-    drawable_block,
 )
 
 _LEAST = 5.8  # inches of room for text
@@ -44,7 +43,7 @@ class Plan(Protocol):
 
 def figure_of(view: View, *, notes: Sequence[str] = ()) -> Figure:
     """The view as a figure, with further `notes` at its end. The same view gives the same bytes."""
-    plans = _side_by_side([_plan(drawable_block(block)) for block in view.blocks])
+    plans = _side_by_side([_plan(block) for block in view.shown_in("figure")])
     room = max([_LEAST, *(plan.width for plan in plans)])
     heights = [plan.height(room) for plan in plans]
     figure, top = drawing.sheet(

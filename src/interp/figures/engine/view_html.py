@@ -11,7 +11,6 @@ import math
 import numpy as np
 
 from interp.figures.engine import html
-from interp.figures.engine.grid_drawing import scale_stops
 from interp.figures.engine.picture import svg
 from interp.figures.engine.view import (
     Attention,
@@ -22,7 +21,6 @@ from interp.figures.engine.view import (
     Table,
     View,
     Words,
-    drawable_block,
     number,
 )
 from interp.figures.engine.view_figure import chart
@@ -33,7 +31,7 @@ def fragment(view: View) -> str:
     return html.section(
         view.title,
         *(html.paragraph(line) for line in view.above),
-        *(_block(drawable_block(block)) for block in view.blocks),
+        *(_block(block) for block in view.shown_in("page")),
         *(html.paragraph(line) for line in view.below),
     )
 
@@ -100,7 +98,7 @@ def _columns(axis: Axis) -> list[html.Column]:
 
 
 def _scale(grid: Grid) -> str:
-    stops = [(html.shade_class(grid, value), text) for value, text in scale_stops(grid)]
+    stops = [(html.shade_class(grid, value), text) for value, text in grid.scale_stops]
     return html.scale(stops, label=f"{grid.unit}{grid.marks_in_words}. {grid.key}".strip())
 
 

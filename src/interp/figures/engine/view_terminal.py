@@ -12,7 +12,7 @@ from rich.text import Text
 from interp.figures.engine import terminal
 from interp.figures.engine.colours import LIMIT, css, diverging
 from interp.figures.engine.notation import show_token
-from interp.figures.engine.view import Attention, Bars, Block, Chart, Grid, Table, View, Words, drawable_block
+from interp.figures.engine.view import Attention, Bars, Block, Chart, Grid, Table, View, Words
 
 _MOST_ROWS = 24  # of the numbers of a chart
 
@@ -20,8 +20,8 @@ _MOST_ROWS = 24  # of the numbers of a chart
 def renderable(view: View, *, notes: Sequence[str] = ()) -> RenderableType:
     """The view for `rich`, with further `notes` at its end."""
     parts: list[RenderableType] = [terminal.heading(view.title), *(Text(line) for line in view.above)]
-    for block in view.blocks:
-        parts += [Text(), *_block(drawable_block(block))]
+    for block in view.shown_in("terminal"):
+        parts += [Text(), *_block(block)]
     parts += [Text(), *(Text(line) for line in view.below), *(Text(line, style="dim") for line in notes)]
     return Group(*parts)
 
@@ -92,7 +92,7 @@ def _bars(block: Bars) -> RichTable:
     for name, right in zip(numbers.columns, numbers.right, strict=True):
         table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
     table.add_column("", no_wrap=True)
-    for i in block.drawn:
+    for i in block.largest:
         length = round(abs(block.values[i]) / largest * half)
         up = block.values[i] >= 0
         colour = css(diverging(LIMIT * 0.6 if up else -LIMIT * 0.6))

@@ -53,8 +53,8 @@ def _curve(result: FaithfulnessCurveResult) -> Lines:
     x = result.fractions.tolist()
     shown = slice(1 if x[0] == 0 else 0, None)  # a logarithmic axis has no 0
 
-    def series(name: str, *arrays: list[float]) -> Series:
-        return Series(name, tuple(x[shown]), *(tuple(values[shown]) for values in arrays))
+    def series(name: str, y: list[float], low: list[float], high: list[float]) -> Series:
+        return Series(name, tuple(x[shown]), tuple(y[shown]), low=tuple(low[shown]), high=tuple(high[shown]))
 
     own = series("by score", result.faithfulness.tolist(), result.low.tolist(), result.high.tolist())
     randoms = result.random_faithfulness

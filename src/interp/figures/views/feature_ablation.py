@@ -80,7 +80,7 @@ def _series(
     result: FeatureAblationResult, name: str, values: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> Series:
     x = tuple(float(i) for i in range(len(result.sizes)))
-    return Series(name, x, tuple(values.tolist()), tuple(low.tolist()), tuple(high.tolist()))
+    return Series(name, x, tuple(values.tolist()), low=tuple(low.tolist()), high=tuple(high.tolist()))
 
 
 def _logit_diff(result: FeatureAblationResult) -> Lines:

@@ -1,0 +1,163 @@
+"""Charts as blocks of a view: bars, lines and points, each with all its numbers as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+
+from interp.figures.engine.blocks import Chart, Table, check_finite, check_shown, in_sentences, number
+from interp.figures.engine.notation import count, decimal
+
+
+@dataclass(frozen=True)
+class Bars(Chart):
+    """Labelled values from 0, to the right or to the left, perhaps with an interval each."""
+
+    labels: tuple[str, ...]
+    values: tuple[float, ...]
+    unit: str
+    _: KW_ONLY
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    note: str = ""  # what the sign and the intervals mean
+    most: int = 60  # of more, the largest are drawn, and it is said
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for values in (self.values, self.low or self.values, self.high or self.values):
+            check_shown(len(values) == len(self.labels), f"{len(values)} values for {len(self.labels)} bars")
+            check_finite(values)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.labels
+
+    @property
+    def largest(self) -> list[int]:
+        """Which are drawn: all, or the `most` largest, in their given order."""
+        return largest_of(self.values, self.most)
+
+    @property
+    def key(self) -> str:
+        """What the signs mean, and whether all are drawn."""
+        return in_sentences(self.note, left_out_note(len(self.largest), len(self.values), "value"))
+
+    @property
+    def table(self) -> Table:
+        """All numbers."""
+        columns = [self.labels, self.values, *(c for c in (self.low, self.high) if c)]
+        names = ("", self.unit, *(n for n, c in (("low", self.low), ("high", self.high)) if c))
+        return Table(names, tuple(zip(*columns, strict=True)), title=self.title or self.unit)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A line of `Lines`: its points from left to right, perhaps with a band."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    _: KW_ONLY
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for values in (self.y, self.low or self.x, self.high or self.x):
+            check_shown(len(values) == len(self.x), f"{len(values)} values at {len(self.x)} places")
+            check_finite((*values, *self.x))
+
+
+@dataclass(frozen=True)
+class Lines(Chart):
+    """Series over a common x axis."""
+
+    series: tuple[Series, ...]
+    x_title: str
+    y_title: str
+    _: KW_ONLY
+    log_x: bool = False
+    ticks: tuple[tuple[float, str], ...] = ()  # labels of the x axis, such as layers; none: round numbers
+    levels: tuple[tuple[float, str], ...] = ()  # named heights: (1, "the full model")
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        xs = [x for series in self.series for x in series.x]
+        check_shown(not self.log_x or all(x > 0 for x in xs), "x at or below 0 on a logarithmic axis")
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(series.x for series in self.series)
+
+    @property
+    def key(self) -> str:
+        """What the lines and bands mean."""
+        return self.note
+
+    @property
+    def table(self) -> Table:
+        """All numbers: a row for each x, a column for each series."""
+        xs = sorted({x for series in self.series for x in series.x})
+        named = dict(self.ticks)
+        columns: list[tuple[str, dict[float, str | float]]] = []
+        for one in self.series:
+            bands = (("", one.y), (" low", one.low), (" high", one.high))
+            columns += [(one.name + of, dict(zip(one.x, ys, strict=True))) for of, ys in bands if ys]
+        rows = tuple((named.get(x, number(x)), *(values.get(x, "") for _, values in columns)) for x in xs)
+        title = self.title or f"{self.y_title} by {self.x_title}"
+        return Table((self.x_title, *(name for name, _ in columns)), rows, title=title)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scatter(Chart):
+    """Points, the notable ones labelled."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    labels: tuple[str, ...]
+    x_title: str
+    y_title: str
+    labelled: tuple[int, ...] = ()  # which points bear their label in the picture
+    diagonal: bool = False  # the line y = x, and one scale for both axes
+    pearson: float | None = None
+    spearman: float | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_shown(len(self.x) == len(self.y) == len(self.labels), "x, y and labels of different lengths")
+        check_finite((*self.x, *self.y))
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.x
+
+    @property
+    def correlations(self) -> str:
+        """Pearson's and Spearman's, where given."""
+        given = (("Pearson", self.pearson), ("Spearman", self.spearman))
+        return ", ".join(f"{name} {decimal(value)}" for name, value in given if value is not None)
+
+    @property
+    def key(self) -> str:
+        """The correlations, and what the picture says."""
+        found = f"Correlation: {self.correlations}." if self.correlations else ""
+        return in_sentences(found, "Dashed: y = x." if self.diagonal else "", self.note)
+
+    @property
+    def table(self) -> Table:
+        """All points, the labelled ones first."""
+        first = [*self.labelled, *(i for i in range(len(self.x)) if i not in set(self.labelled))]
+        rows = tuple((self.labels[i], self.x[i], self.y[i]) for i in first)
+        return Table(("", self.x_title, self.y_title), rows, title=self.title or f"{len(self.x)} points")
+
+
+def left_out_note(n: int, of: int, what: str) -> str:
+    """A sentence that some are not drawn; nothing where all are."""
+    return "" if n == of else f"The {n} largest of {count(of, what)} are drawn."
+
+
+def largest_of(values: Sequence[float], most: int) -> list[int]:
+    """Which values are the `most` farthest from 0, in the order in which they are given."""
+    order = sorted(range(len(values)), key=lambda i: (-abs(values[i]), i))
+    return sorted(order[:most])
