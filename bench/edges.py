@@ -62,7 +62,11 @@ def main() -> None:
         seconds = time.perf_counter() - start
         if exact is None:
             exact, forward = found, forward + forwards()
-        rank = "" if found is exact else f"{spearman(np.abs(found.scores), np.abs(exact.scores)):.3f}"
+        rank = (
+            ""
+            if found is exact
+            else f"{spearman(np.abs(found.scores.value), np.abs(exact.scores.value)):.3f}"
+        )
         name = method if not found.steps else f"{method}, {steps} steps"
         lines.append(f"| {name} ({found.path}) | {seconds:.1f} | {n_edges / seconds:.0f} | {rank} |")
         print(lines[-1], flush=True)

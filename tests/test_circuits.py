@@ -203,14 +203,14 @@ def test_a_planted_circuit_is_faithful_and_random_ones_are_not(case, level):
     circuit = nodes if level == "node" else edges
     result = faithfulness(model, pairs, circuit, n_random=8, compare=())
     assert result.runs[:3] == ("full", "empty", "circuit")
-    assert result.faithfulness[0, :2].tolist() == [1.0, 0.0]
-    assert result.faithfulness[0, 2] == pytest.approx(1, abs=0.01)
-    assert result.gap[0, 2] < 0.01 * result.gap[0, 1]
+    assert result.faithfulness.value[0, :2].tolist() == [1.0, 0.0]
+    assert result.faithfulness.value[0, 2] == pytest.approx(1, abs=0.01)
+    assert result.gap.value[0, 2] < 0.01 * result.gap.value[0, 1]
     others = [i for i in range(8) if circuit.random(i).members != circuit.members]
     assert len(others) >= 5
     assert np.abs(result.random_faithfulness[0, others] - 1).min() > 0.2
-    assert (result.faithfulness_low <= result.faithfulness + 1e-9).all()
-    assert (result.faithfulness <= result.faithfulness_high + 1e-9).all()
+    assert (result.faithfulness.low <= result.faithfulness.value + 1e-9).all()
+    assert (result.faithfulness.value <= result.faithfulness.high + 1e-9).all()
 
 
 @pytest.mark.parametrize("level", ["node", "edge"])
@@ -297,10 +297,10 @@ def test_planted_scores_give_a_curve_that_reaches_one_with_the_planted_circuit(c
     share = (len(circuit) + 0.5) / len(circuit.candidates)
     result = faithfulness_curve(model, pairs[:3], scored, fractions=(0.0, share, 1.0), n_random=3)
     assert result.sizes == (0, len(circuit), len(circuit.candidates))
-    assert result.faithfulness == pytest.approx([0, 1, 1], abs=0.01)
-    assert result.faithfulness[-1] == 1
-    assert result.cpr == pytest.approx(1 - share / 2, abs=0.01)
-    assert result.cmd == pytest.approx(share / 2, abs=0.01)
+    assert result.faithfulness.value == pytest.approx([0, 1, 1], abs=0.01)
+    assert result.faithfulness.value[-1] == 1
+    assert result.cpr.value == pytest.approx(1 - share / 2, abs=0.01)
+    assert result.cmd.value == pytest.approx(share / 2, abs=0.01)
     assert result.random_faithfulness[:, 1].min() < 0.5
     assert result.edges_left[-1] == Graph.of(model).n_edges
     if level == "edge":
@@ -314,7 +314,7 @@ def test_sizes_are_counted_as_mib_counts_them(load):
     scored = Circuit.of(model, [], level="edge", scores={n: float(i) for i, n in enumerate(names)})
     result = faithfulness_curve(model, some_pairs(model), scored, n_random=0)
     assert result.sizes == tuple(int(fraction * len(names)) for fraction in FRACTIONS)
-    assert result.faithfulness[-1] == 1
+    assert result.faithfulness.value[-1] == 1
     assert result.construction == "top"
 
     def lowest(scored: Circuit, n: int, *, absolute: bool) -> Circuit:
@@ -322,7 +322,7 @@ def test_sizes_are_counted_as_mib_counts_them(load):
 
     other = faithfulness_curve(model, some_pairs(model), scored, build=lowest, n_random=0)
     assert other.construction == "lowest"
-    assert other.faithfulness[-2] != result.faithfulness[-2]
+    assert other.faithfulness.value[-2] != result.faithfulness.value[-2]
     with pytest.raises(InputError, match="no scores"):
         faithfulness_curve(model, some_pairs(model), Circuit.of(model, []))
     with pytest.raises(InputError, match="must grow"):

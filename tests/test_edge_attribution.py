@@ -32,8 +32,9 @@ from interp.methods.attribution.edge_attribution import (
 )
 from interp.methods.circuits.circuit_discovery import circuit_discovery, greedy
 from interp.methods.common.circuit import Circuit
-from interp.methods.common.graph import Graph, Node, sender_outputs, sender_sites
+from interp.methods.common.graph import Graph, Node
 from interp.methods.common.sender_runs import sender_runs
+from interp.methods.common.senders import sender_outputs, sender_sites
 from interp.methods.patching.path_patching import path_patching
 from interp.models.base import Model
 from interp.readout import Readout
@@ -238,7 +239,7 @@ def test_planted_edges_are_found_and_no_others(circuit, method):
     found = {name for name, _ in scores.strongest(len(made.edges))}
     assert found == names(made.edges)
     chosen = np.isin(scores.names, list(found))
-    assert np.abs(scores.scores[chosen]).min() > 5 * np.abs(scores.scores[~chosen]).max()
+    assert np.abs(scores.scores.value[chosen]).min() > 5 * np.abs(scores.scores.value[~chosen]).max()
 
 
 def test_a_planted_circuit_is_built_by_both_constructions(circuit):
@@ -261,14 +262,16 @@ def test_path_patching_finds_who_sends_to_the_logits(circuit):
     made, model, pairs = circuit
     for mlps in ("frozen", "recomputed"):
         result = path_patching(model, pairs, mlps=mlps)
-        found = {s for s, effect in zip(result.senders, result.direct, strict=True) if abs(effect) > 0.01}
+        found = {
+            s for s, effect in zip(result.senders, result.direct.mean, strict=True) if abs(effect) > 0.01
+        }
         assert found == {sender for sender, receiver in made.edges if receiver == "logits"}
 
 
 def test_path_patching_finds_who_sends_to_a_head():
     _, model, pairs = planted("indirect-object", "gpt2")
     result = path_patching(model, pairs, receivers=["a2.h1<q>", "a2.h3<q>"])
-    effects = dict(zip(result.senders, np.abs(result.direct), strict=True))
+    effects = dict(zip(result.senders, np.abs(result.direct.mean), strict=True))
     assert effects.pop("a1.h3") > 1
     assert max(effects.values()) < 1e-3
     assert effects["a2.h1"] == 0  # it writes after they have read
@@ -283,17 +286,19 @@ def test_first_order_estimates_are_exact_in_a_linear_model(linear):
     assert {name for name, score in exact.by_name().items() if abs(score) > 1e-4} == names(made.edges)
     for method in ("eap", "eap-ig-inputs"):
         estimated = edge_attribution(model, pairs, method=method, steps=2)
-        np.testing.assert_allclose(estimated.scores, exact.scores, atol=2e-4)
+        np.testing.assert_allclose(estimated.scores.value, exact.scores.value, atol=2e-4)
         np.testing.assert_allclose(
-            node_attribution(model, pairs, method=method, steps=2).scores,
-            node_attribution(model, pairs).scores,
+            node_attribution(model, pairs, method=method, steps=2).scores.value,
+            node_attribution(model, pairs).scores.value,
             atol=2e-4,
         )
     activations = edge_attribution(model, pairs, method="eap-ig-activations", steps=1)
     into_logits = [
         name.endswith("logits") for name in exact.names
     ]  # the gradient there is the same in all runs
-    np.testing.assert_allclose(activations.scores[into_logits], exact.scores[into_logits], atol=2e-4)
+    np.testing.assert_allclose(
+        activations.scores.value[into_logits], exact.scores.value[into_logits], atol=2e-4
+    )
 
 
 def test_an_mlp_whose_output_is_given_reads_nothing(load):
@@ -319,8 +324,8 @@ def test_direct_effects_on_the_logits_sum_to_the_total_effect_in_a_linear_model(
     assert summed == total((scores.corrupted_values - scores.clean_values).mean(), abs=1e-3)
     everyone = list(Graph.of(model).senders)
     result = path_patching(model, pairs, senders=[*everyone, everyone])
-    assert result.direct[:-1].sum() == exact(result.direct[-1], abs=1e-3)
-    assert result.direct[-1] == exact(result.total[0], abs=1e-3)  # all of it comes from the input
+    assert result.direct.mean[:-1].sum() == exact(result.direct.mean[-1], abs=1e-3)
+    assert result.direct.mean[-1] == exact(result.total.mean[0], abs=1e-3)  # all of it comes from the input
 
 
 @pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-qwen3"])
@@ -377,7 +382,7 @@ def test_other_metrics_and_the_other_direction(load, metric, direction):
     assert found.by_name()["input"] == pytest.approx((change if direction == "noising" else -change)[0])
     edges = edge_attribution(model, pairs, **options)
     assert edges.direction == direction
-    assert np.abs(edges.scores).max() > 0
+    assert np.abs(edges.scores.value).max() > 0
 
 
 def best(model: Model, pair: Pair) -> int:
@@ -419,10 +424,12 @@ def test_paths_are_what_plain_forward_passes_give(load, name, direction):
                 Edit.set("q", 2, value=run_c["q", 2][:, :, [1]], heads=1),
                 Edit.set("k", 1, value=run_c["k", 1][:, :, [0]], heads=0),
             ]
-            assert to_heads.direct[i] == pytest.approx(measured(model, pair, put, base) - unpatched, abs=1e-8)
+            assert to_heads.direct.mean[i] == pytest.approx(
+                measured(model, pair, put, base) - unpatched, abs=1e-8
+            )
             direct = measured(model, pair, [*frozen, *moved], base) - unpatched
-            assert to_logits.direct[i] == pytest.approx(direct, abs=1e-8)
-            assert to_heads.total[i] == pytest.approx(
+            assert to_logits.direct.mean[i] == pytest.approx(direct, abs=1e-8)
+            assert to_heads.total.mean[i] == pytest.approx(
                 measured(model, pair, moved, base) - unpatched, abs=1e-8
             )
 
@@ -434,9 +441,9 @@ def test_a_path_to_one_receiver_is_an_edge(load):
     for receiver in ("a2.h1<q>", "a1.h1<v>", "m2", "logits"):
         paths = path_patching(model, pairs, receivers=[receiver], senders=["input", "a0.h3", "m0"])
         expected = [edges.by_name()[f"{sender}->{receiver}"] for sender in paths.senders]
-        assert paths.direct == pytest.approx(expected, abs=1e-9)
-        assert (paths.direct_low <= paths.direct).all()
-        assert (paths.direct <= paths.direct_high).all()
+        assert paths.direct.mean == pytest.approx(expected, abs=1e-9)
+        assert (paths.direct.low <= paths.direct.mean).all()
+        assert (paths.direct.mean <= paths.direct.high).all()
 
 
 def test_receivers_are_patched_at_a_role_alone(load):
@@ -446,7 +453,8 @@ def test_receivers_are_patched_at_a_role_alone(load):
     pairs = PairDataset(name="roles", pairs=(at_end,))
     asked = {"receivers": ["a2.h1<q>"], "senders": ["a0.h1"]}
     everywhere, end, early, middle = (
-        path_patching(model, pairs, **asked, role=role).direct for role in (None, "END", "EARLY", "MIDDLE")
+        path_patching(model, pairs, **asked, role=role).direct.mean
+        for role in (None, "END", "EARLY", "MIDDLE")
     )
     assert end == pytest.approx(everywhere, abs=1e-12)  # in the last layer the metric's position asks alone
     assert early == 0  # before the prompts differ
@@ -495,8 +503,8 @@ def test_what_was_scored_before_a_stop_is_not_scored_again(load, monkeypatch, tm
     with interp.resuming(tmp_path):
         scores, paths = edge_attribution(model, pairs[:1]), path_patching(model, pairs)
         monkeypatch.setattr(model, "sweep", None)  # whoever calls it now fails
-        assert (edge_attribution(model, pairs[:1]).scores == scores.scores).all()
-        assert (path_patching(model, pairs).direct == paths.direct).all()
+        assert (edge_attribution(model, pairs[:1]).scores.value == scores.scores.value).all()
+        assert (path_patching(model, pairs).direct.mean == paths.direct.mean).all()
         for other in ({"direction": "denoising"}, {"metric": "kl"}):
             with pytest.raises(TypeError):
                 edge_attribution(model, pairs[:1], **other)
@@ -585,11 +593,11 @@ def test_transformer_lens_gives_the_same(load, name):
         return
     for method in ("exact", "eap"):
         a, b = (edge_attribution(model, pairs, method=method) for model in (ours, theirs))
-        np.testing.assert_allclose(a.scores, b.scores, atol=2e-4)
+        np.testing.assert_allclose(a.scores.value, b.scores.value, atol=2e-4)
     a, b = (
         path_patching(model, pairs, receivers=["a2.h1<q>"], mlps="recomputed") for model in (ours, theirs)
     )
-    np.testing.assert_allclose(a.direct, b.direct, atol=2e-4)
+    np.testing.assert_allclose(a.direct.mean, b.direct.mean, atol=2e-4)
 
 
 def test_nnsight_says_what_it_cannot_reach(load):
@@ -601,10 +609,10 @@ def test_nnsight_says_what_it_cannot_reach(load):
         path_patching(model, pairs, receivers=["a1.h1<q>"])
     same = load("tiny-gpt2")
     for senders in (None, ["m0"]):
-        a, b = (path_patching(one, pairs, senders=senders).direct for one in (model, same))
+        a, b = (path_patching(one, pairs, senders=senders).direct.mean for one in (model, same))
         np.testing.assert_allclose(a, b, atol=1e-4)
     np.testing.assert_allclose(
-        node_attribution(model, pairs).scores, node_attribution(same, pairs).scores, atol=1e-4
+        node_attribution(model, pairs).scores.value, node_attribution(same, pairs).scores.value, atol=1e-4
     )
 
 
@@ -644,8 +652,8 @@ def test_path_patching_is_run_and_shown(tmp_path, capsys, asked):
     assert run("run", "path_patching", *options, *asked, "--out", tmp_path, "--tag", "t") == 0
     shown = capsys.readouterr().out
     result = read_run(tmp_path / "path_patching" / "t").result
-    if result.direct.any():
-        assert result.senders[int(np.abs(result.direct).argmax())] in shown
+    if result.direct.mean.any():
+        assert result.senders[int(np.abs(result.direct.mean).argmax())] in shown
     else:
         assert "No sender acts directly" in shown
     assert ("Total effect" in shown) == (result.senders[0] != "m0")

@@ -9,7 +9,7 @@ from interp.experiments.on_pairs import PairsConfig
 from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
-    from interp.methods.circuits.circuit_discovery import CircuitDiscoveryResult
+    from interp.methods.circuits.results import CircuitDiscoveryResult
     from interp.models.base import Model
 
 

@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.on_circuits import OWN, CircuitConfig
 
 if TYPE_CHECKING:
-    from interp.methods.circuits.completeness import CompletenessResult
+    from interp.methods.circuits.results import CompletenessResult
     from interp.models.base import Model
 
 

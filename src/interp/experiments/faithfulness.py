@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.on_circuits import OWN, AblationName, CircuitConfig
 
 if TYPE_CHECKING:
-    from interp.methods.circuits.faithfulness import FaithfulnessResult
+    from interp.methods.circuits.results import FaithfulnessResult
     from interp.models.base import Model
 
 

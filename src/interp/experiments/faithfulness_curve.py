@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.on_circuits import OWN, CircuitConfig
 
 if TYPE_CHECKING:
-    from interp.methods.circuits.faithfulness_curve import FaithfulnessCurveResult
+    from interp.methods.circuits.results import FaithfulnessCurveResult
     from interp.methods.common.circuit import Circuit
     from interp.models.base import Model
 

@@ -9,7 +9,7 @@ from interp.experiments.on_pairs import PairsConfig
 from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
-    from interp.methods.patching.path_patching import PathPatchingResult
+    from interp.methods.patching.results import PathPatchingResult
     from interp.models.base import Model
 
 

@@ -73,6 +73,11 @@ def measured(value: float) -> str:
     return f"{value + 0.0:.4g}"
 
 
+def interval(low: float, high: float) -> str:
+    """The ends of an interval, with two decimals: ``0.71 to 0.75``."""
+    return f"{decimal(low)} to {decimal(high)}"
+
+
 def probability(value: float) -> str:
     """A probability to three decimals, in powers of ten where that would read as zero.
 

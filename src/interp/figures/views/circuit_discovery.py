@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from interp.figures.engine.notation import count, decimal, measured
+from interp.figures.engine.notation import count, decimal
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Bars, Block, View, Words
-from interp.figures.views.circuit_words import drawn, members, on_pairs
+from interp.figures.views.circuit_graph import circuit_graph
+from interp.figures.views.circuit_text import members_text
+from interp.figures.views.pairs_text import intervals_sentence, metric_sentence, pairs_sentences
+from interp.methods.circuits.results import CircuitDiscoveryResult
 from interp.methods.common.graph import Node
 from interp.metrics import METRICS
-
-if TYPE_CHECKING:
-    from interp.methods.circuits.circuit_discovery import CircuitDiscoveryResult
 
 _NAMED, _LISTED = 4, 25
 _METHODS = {
@@ -46,12 +45,10 @@ def view(result: CircuitDiscoveryResult) -> View:
     return View(
         title="Which circuit carries the answer?",
         above=(
-            *on_pairs(result),
+            *pairs_sentences(result.pairs),
             f"Score of {'an edge' if result.level == 'edge' else 'a node'}: what its "
-            f"{_CARRY[result.direction]} changes in the metric. Metric: "
-            f"{METRICS[result.metric].description}; "
-            f"{measured(float(result.clean_values.mean()))} clean, "
-            f"{measured(float(result.corrupted_values.mean()))} corrupted, means over pairs.",
+            f"{_CARRY[result.direction]} changes in the metric. "
+            + metric_sentence(result.metric, result.clean_values, result.corrupted_values),
             f"Circuit: {n} of {len(result.names):,} {what}, {_BUILT[result.construction]}"
             + ("" if result.absolute else ", negative ones last")
             + (
@@ -65,18 +62,16 @@ def view(result: CircuitDiscoveryResult) -> View:
             f"{_METHODS[result.method].format(level=result.level, steps=result.steps)} "
             f"{' and '.join(_PATHS[path] for path in result.path.split(' and '))}.",
             "Negative: patching lowers the metric." + (" So the answer needs it." if _needs(result) else ""),
-            "Scores are of single parts: a circuit is tested by experiment 'circuit', on other pairs.",
+            "Scores are of single parts: a circuit is tested by experiment 'faithfulness', on other pairs.",
             *(
                 (
                     "Keys and values are shared by several heads and counted by themselves (a0.h1<v>: the "
                     "second ones of layer 0); an edge to them is drawn to each head that reads them.",
                 )
-                if result.level == "edge" and result.n_kv_heads < result.n_heads
+                if result.level == "edge" and result.graph.n_kv_heads < result.graph.n_heads
                 else ()
             ),
-            "Intervals: 95 %, bootstrap over pairs."
-            if len(result.prompts) > 1
-            else "One pair: there is no interval.",
+            intervals_sentence(result.pairs),
         ),
     )
 
@@ -92,8 +87,8 @@ def _verdict(result: CircuitDiscoveryResult) -> str:
     if not result.members:
         return "Nothing leads from the input to the logits: take more."
     best = [f"{name} ({decimal(score)})" for name, score in result.strongest(_NAMED)]
-    said = f"Largest scores, in {METRICS[result.metric].unit}: {', '.join(best)}."
-    return said if result.level == "edge" else f"{said} Circuit: {members(result.members)}."
+    largest = f"Largest scores, in {METRICS[result.metric].unit}: {', '.join(best)}."
+    return largest if result.level == "edge" else f"{largest} Circuit: {members_text(result.members)}."
 
 
 def _graph(result: CircuitDiscoveryResult) -> list[Block]:
@@ -107,18 +102,19 @@ def _graph(result: CircuitDiscoveryResult) -> list[Block]:
         for reader in result.graph.sender_of(node) or (node,):
             edges.append(f"{sender}->{replace(reader, part=node.part)}")
             weights.append(scores[name])
-    return [drawn(edges, weights, "The circuit", unit=METRICS[result.metric].unit)]
+    return [circuit_graph(edges, weights, "The circuit", unit=METRICS[result.metric].unit)]
 
 
 def _bars(result: CircuitDiscoveryResult) -> Bars:
-    chosen = np.argsort(-np.abs(result.scores), kind="stable")[:_LISTED].tolist()
+    chosen = np.argsort(-np.abs(result.scores.value), kind="stable")[:_LISTED]
+    scores = result.scores[chosen]
     return Bars(
         name="scores",
         labels=tuple(result.names[i] for i in chosen),
-        values=tuple(result.scores[chosen].tolist()),
+        values=tuple(scores.value.tolist()),
         unit=METRICS[result.metric].unit,
         title=f"The {len(chosen)} largest scores of all {len(result.names):,} {result.level}s",
-        low=tuple(result.low[chosen].tolist()),
-        high=tuple(result.high[chosen].tolist()),
+        low=tuple(scores.low.tolist()),
+        high=tuple(scores.high.tolist()),
         note=f"Also {result.level}s that are not in the circuit.",
     )

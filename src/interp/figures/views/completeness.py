@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from interp.figures.engine.notation import measured
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Bars, Scatter, Table, View, Words
-from interp.figures.views.circuit_words import ABLATIONS, members, on_pairs
+from interp.figures.views.circuit_text import REPLACEMENTS, members_text
+from interp.figures.views.pairs_text import pairs_sentences
+from interp.methods.circuits.results import CompletenessResult
 from interp.metrics import METRICS
-
-if TYPE_CHECKING:
-    from interp.methods.circuits.completeness import CompletenessResult
 
 _LABELLED = 6
 
 
 def view(result: CompletenessResult) -> View:
     """The scatter of completeness, its table, and the bars of minimality."""
+    ablation = f"{REPLACEMENTS[result.ablation]} ({result.ablation} ablation)"
     kept = " The input and MLPs are never ablated." if result.kept else ""
     return View(
         title="Does the circuit have all that it needs, and nothing else?",
         above=(
-            *on_pairs(result),
-            f"Circuit of {len(result.circuit)} {result.level}s: {members(result.circuit)}.",
-            f"Ablated parts are replaced by {ABLATIONS[result.ablation]} ({result.ablation} ablation).{kept} "
+            *pairs_sentences(result.pairs),
+            f"Circuit of {len(result.circuit)} {result.level}s: {members_text(result.circuit)}.",
+            f"Ablated parts are replaced by {ablation}.{kept} "
             f"Metric: mean {METRICS[result.metric].description}; full model {measured(result.full_value)}, "
             f"empty circuit {measured(result.empty_value)}.",
         ),
@@ -76,7 +74,7 @@ def _completeness(result: CompletenessResult) -> Scatter:
 def _parts(result: CompletenessResult) -> Table:
     rows = zip(
         result.parts,
-        (members(part) for part in result.part_members),
+        (members_text(part) for part in result.part_members),
         result.model_without.tolist(),
         result.circuit_without.tolist(),
         result.incompleteness.tolist(),

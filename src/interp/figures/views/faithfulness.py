@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from interp.figures.engine.notation import decimal, show_text
+from interp.figures.engine.notation import decimal, interval, show_text
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Bars, Block, Table, View, Words
-from interp.figures.views.circuit_words import ABLATIONS, drawn, interval, members, on_pairs
+from interp.figures.views.circuit_graph import circuit_graph
+from interp.figures.views.circuit_text import REPLACEMENTS, members_text
+from interp.figures.views.pairs_text import pairs_sentences
+from interp.methods.circuits.results import BASELINES, FaithfulnessResult
 from interp.metrics import METRICS
 
-if TYPE_CHECKING:
-    from interp.methods.circuits.faithfulness import FaithfulnessResult
-
-_BASELINES = 3  # full, empty, circuit
+_CIRCUIT = BASELINES.index("circuit")
 _CLOSE = 0.1  # of faithfulness
 
 
@@ -25,7 +23,7 @@ def view(result: FaithfulnessResult) -> View:
         _ablations(result),
     ]
     if result.level == "edge" and result.circuit:
-        blocks.append(drawn(result.circuit, result.scores.tolist(), "The circuit"))
+        blocks.append(circuit_graph(result.circuit, result.scores.tolist(), "The circuit"))
     kept = ""
     if result.level == "node":
         kept = " The input and MLPs are never ablated." if result.kept else " The input is never ablated."
@@ -34,10 +32,10 @@ def view(result: FaithfulnessResult) -> View:
     return View(
         title="Does the circuit do what the model does?",
         above=(
-            *on_pairs(result),
+            *pairs_sentences(result.pairs),
             f"Circuit: {len(result.circuit)} of {result.n_candidates} {what}: "
-            f"{members(result.circuit, most=30 if result.level == 'node' else 8)}.",
-            f"All other {what} {replaced} {ABLATIONS[result.ablations[0]]} ({result.ablations[0]} "
+            f"{members_text(result.circuit, most=30 if result.level == 'node' else 8)}.",
+            f"All other {what} {replaced} {REPLACEMENTS[result.ablations[0]]} ({result.ablations[0]} "
             f"ablation).{kept} Metric: {METRICS[result.metric].description}.",
         ),
         blocks=tuple(blocks),
@@ -57,38 +55,46 @@ figure, table, report = presented(view)
 
 
 def _verdict(result: FaithfulnessResult) -> str:
-    value = result.faithfulness[0, 2]
-    said = f"Faithfulness {decimal(value)} ({interval(*_interval(result, 0, 2))})"
-    randoms = result.random_faithfulness[0]
-    beside = (
-        f"; random circuits of the same size {decimal(randoms.min())} to {decimal(randoms.max())}"
-        if len(randoms)
-        else ""
+    own = result.faithfulness[0, _CIRCUIT]
+    return (
+        f"Faithfulness {decimal(float(own.value))} ({interval(float(own.low), float(own.high))})"
+        f"{_beside_random(result)}. Gap: {decimal(result.gap.value[0, _CIRCUIT])} "
+        f"{METRICS[result.metric].unit}.{_over_ablations(result)}"
     )
-    spread = result.faithfulness[:, 2]
-    kinds = (
-        f" Over kinds of ablation it goes from {decimal(spread.min())} to {decimal(spread.max())}"
-        + (": the figure depends on the kind." if spread.max() - spread.min() > _CLOSE else ".")
-        if len(spread) > 1
-        else ""
-    )
-    return f"{said}{beside}. Gap: {decimal(result.gap[0, 2])} {METRICS[result.metric].unit}.{kinds}"
 
 
-def _interval(result: FaithfulnessResult, ablation: int, run: int) -> tuple[float, float]:
-    return float(result.faithfulness_low[ablation, run]), float(result.faithfulness_high[ablation, run])
+def _beside_random(result: FaithfulnessResult) -> str:
+    randoms = _range_of_random(result, 0)
+    return f"; random circuits of the same size {randoms}" if randoms else ""
+
+
+def _over_ablations(result: FaithfulnessResult) -> str:
+    """How far the kinds of ablation agree; nothing where there is one."""
+    spread = result.faithfulness.value[:, _CIRCUIT]
+    if len(spread) == 1:
+        return ""
+    close = spread.max() - spread.min() <= _CLOSE
+    return f" Over kinds of ablation it goes from {decimal(spread.min())} to {decimal(spread.max())}" + (
+        "." if close else ": the figure depends on the kind."
+    )
+
+
+def _range_of_random(result: FaithfulnessResult, ablation: int) -> str:
+    """From the least to the most faithful of the random circuits; nothing where there are none."""
+    randoms = result.random_faithfulness[ablation]
+    return interval(randoms.min(), randoms.max()) if len(randoms) else ""
 
 
 def _bars(result: FaithfulnessResult) -> Bars:
-    chosen = slice(2, None)
+    shown = result.faithfulness[0, _CIRCUIT:]
     return Bars(
         name="faithfulness",
-        labels=result.runs[chosen],
-        values=tuple(result.faithfulness[0, chosen].tolist()),
+        labels=result.runs[_CIRCUIT:],
+        values=tuple(shown.value.tolist()),
         unit="faithfulness",
         title=f"By {result.ablations[0]} ablation",
-        low=tuple(result.faithfulness_low[0, chosen].tolist()),
-        high=tuple(result.faithfulness_high[0, chosen].tolist()),
+        low=tuple(shown.low.tolist()),
+        high=tuple(shown.high.tolist()),
         note="1: as the full model; 0: as the empty circuit.",
     )
 
@@ -96,20 +102,15 @@ def _bars(result: FaithfulnessResult) -> Bars:
 def _ablations(result: FaithfulnessResult) -> Table:
     rows: list[tuple[str, ...]] = []
     for i, kind in enumerate(result.ablations):
-        full, empty, circuit = (decimal(x) for x in result.values[i, :_BASELINES].mean(-1))
-        randoms = result.random_faithfulness[i]
-        low, high = _interval(result, i, 2)
-        beside = f"{decimal(randoms.min())} to {decimal(randoms.max())}" if len(randoms) else ""
+        own = result.faithfulness[i, _CIRCUIT]
         rows.append(
             (
                 kind,
-                full,
-                empty,
-                circuit,
-                decimal(result.faithfulness[i, 2]),
-                interval(low, high),
-                decimal(result.gap[i, 2]),
-                beside,
+                *(decimal(mean) for mean in result.values[i, : len(BASELINES)].mean(-1)),
+                decimal(float(own.value)),
+                interval(float(own.low), float(own.high)),
+                decimal(result.gap.value[i, _CIRCUIT]),
+                _range_of_random(result, i),
             )
         )
     columns = ("ablation", "full", "empty", "circuit", "faithfulness", "interval", "gap", "random circuits")

@@ -1,17 +1,15 @@
-"""What a size curve shows: faithfulness by the share of edges or nodes, beside random orders; CPR and CMD."""
+"""What a faithfulness curve shows: faithfulness by size of circuit, beside random orders; CPR and CMD."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from interp.figures.engine.notation import decimal
+from interp.figures.engine.notation import decimal, interval
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Lines, Series, Table, View, Words
-from interp.figures.views.circuit_words import ABLATIONS, interval, on_pairs
+from interp.figures.views.circuit_text import REPLACEMENTS
+from interp.figures.views.pairs_text import pairs_sentences
+from interp.methods.circuits.results import FaithfulnessCurveResult
 from interp.metrics import METRICS
-
-if TYPE_CHECKING:
-    from interp.methods.circuits.faithfulness_curve import FaithfulnessCurveResult
+from interp.results import Interval
 
 
 def view(result: FaithfulnessCurveResult) -> View:
@@ -20,10 +18,10 @@ def view(result: FaithfulnessCurveResult) -> View:
     return View(
         title="How large must the circuit be?",
         above=(
-            *on_pairs(result),
+            *pairs_sentences(result.pairs),
             f"The {by} scores of {result.n_scored} {result.level}s first "
             f"({result.construction}); all else is replaced by "
-            f"{ABLATIONS[result.ablation]} ({result.ablation} ablation). "
+            f"{REPLACEMENTS[result.ablation]} ({result.ablation} ablation). "
             f"Metric: {METRICS[result.metric].description}.",
         ),
         blocks=(Words(_verdict(result), strong=True, name="verdict"), _curve(result), _sizes(result)),
@@ -40,13 +38,15 @@ figure, table, report = presented(view)
 
 
 def _verdict(result: FaithfulnessCurveResult) -> str:
-    def beside(values: list[float]) -> str:
-        return f"; random orders {decimal(min(values))} to {decimal(max(values))}" if values else ""
+    cpr = _area(result.cpr, result.random_cpr.tolist())
+    cmd = _area(result.cmd, result.random_cmd.tolist())
+    return f"CPR {cpr}, CMD {cmd}."
 
-    return (
-        f"CPR {decimal(result.cpr)} ({interval(*result.cpr_interval)}{beside(result.random_cpr.tolist())}), "
-        f"CMD {decimal(result.cmd)} ({interval(*result.cmd_interval)}{beside(result.random_cmd.tolist())})."
-    )
+
+def _area(own: Interval, random: list[float]) -> str:
+    """An area with its interval, beside those of random orders."""
+    beside = f"; random orders {interval(min(random), max(random))}" if random else ""
+    return f"{decimal(float(own.value))} ({interval(float(own.low), float(own.high))}{beside})"
 
 
 def _curve(result: FaithfulnessCurveResult) -> Lines:
@@ -56,7 +56,8 @@ def _curve(result: FaithfulnessCurveResult) -> Lines:
     def series(name: str, y: list[float], low: list[float], high: list[float]) -> Series:
         return Series(name, tuple(x[shown]), tuple(y[shown]), low=tuple(low[shown]), high=tuple(high[shown]))
 
-    own = series("by score", result.faithfulness.tolist(), result.low.tolist(), result.high.tolist())
+    own = result.faithfulness
+    by_score = series("by score", *(part.tolist() for part in (own.value, own.low, own.high)))
     randoms = result.random_faithfulness
     mean = [
         series(
@@ -65,7 +66,7 @@ def _curve(result: FaithfulnessCurveResult) -> Lines:
     ]
     return Lines(
         name="curve",
-        series=(own, *(mean if len(randoms) else [])),
+        series=(by_score, *(mean if len(randoms) else [])),
         x_title=f"share of {result.level}s",
         y_title="faithfulness",
         title="Faithfulness by size",
@@ -76,12 +77,13 @@ def _curve(result: FaithfulnessCurveResult) -> Lines:
 
 
 def _sizes(result: FaithfulnessCurveResult) -> Table:
+    own = result.faithfulness
     rows = zip(
         (f"{share:g}" for share in result.fractions.tolist()),
         map(float, result.sizes),
         map(float, result.edges_left),
-        result.faithfulness.tolist(),
-        (interval(*ends) for ends in zip(result.low.tolist(), result.high.tolist(), strict=True)),
+        own.value.tolist(),
+        (interval(*ends) for ends in zip(own.low.tolist(), own.high.tolist(), strict=True)),
         strict=True,
     )
     columns = ("share", f"{result.level}s", "edges left by pruning", "faithfulness", "interval")

@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from interp.figures.engine.notation import brief, count, decimal, measured, probability, show_text
+from interp.figures.engine.notation import (
+    brief,
+    count,
+    decimal,
+    interval,
+    measured,
+    probability,
+    show_text,
+)
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Axis, Grid, Scatter, Table, View, Words, block_name
-from interp.figures.views.circuit_words import interval
 from interp.metrics import METRICS
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from interp.figures.engine.notation import decimal
+from interp.figures.engine.notation import decimal, interval
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Axis, Grid, Scatter, Table, View, Words
-from interp.figures.views.circuit_words import interval, on_pairs
+from interp.figures.views.pairs_text import pairs_sentences
+from interp.results import Dropped, Pairs
 
 if TYPE_CHECKING:
     from interp.methods.attribution.patching_vs_attribution import PatchingVsAttributionResult
@@ -35,7 +36,7 @@ def view(result: PatchingVsAttributionResult) -> View:
     return View(
         title="Do patching and attribution find the same heads?",
         above=(
-            *on_pairs(result),
+            *pairs_sentences(_pairs(result)),
             f"Patching: z of each head, {result.direction}, {_CHANGE[result.direction]}. Attribution: "
             f"{_BY[result.attribution_by]}. Both in logits of answer less foil, means over pairs.",
         ),
@@ -54,6 +55,17 @@ def view(result: PatchingVsAttributionResult) -> View:
 
 
 figure, table, report = presented(view)
+
+
+def _pairs(result: PatchingVsAttributionResult) -> Pairs:
+    return Pairs(
+        task=result.task,
+        prompts=result.prompts,
+        corrupted=(),
+        answers=result.answers,
+        foils=result.foils,
+        dropped=tuple(Dropped(what, why) for what, why in result.dropped),
+    )
 
 
 def _verdict(result: PatchingVsAttributionResult) -> str:

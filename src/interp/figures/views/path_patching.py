@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from interp.figures.engine.notation import decimal, measured
+from interp.figures.engine.notation import decimal, interval
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Axis, Block, Grid, Table, View, Words, block_name
-from interp.figures.views.circuit_words import interval, members, on_pairs
+from interp.figures.views.circuit_text import members_text
+from interp.figures.views.pairs_text import intervals_sentence, metric_sentence, pairs_sentences
+from interp.methods.patching.results import PathPatchingResult
 from interp.metrics import METRICS
-
-if TYPE_CHECKING:
-    from interp.methods.patching.path_patching import PathPatchingResult
 
 _NAMED, _LISTED, _FRAMED = 4, 12, 3
 _RUNS = {
@@ -38,21 +35,17 @@ def view(result: PathPatchingResult) -> View:
     return View(
         title=f"Who acts directly on {_named(result)}?",
         above=(
-            *on_pairs(result),
-            f"Receivers: {members(result.receivers)}" + (f", at {result.role}." if result.role else "."),
+            *pairs_sentences(result.pairs),
+            f"Receivers: {members_text(result.receivers)}" + (f", at {result.role}." if result.role else "."),
             f"{_RUNS[result.direction]}. {_MLPS[result.mlps]}",
-            f"Metric: {METRICS[result.metric].description}; "
-            f"{measured(float(result.clean_values.mean()))} clean, "
-            f"{measured(float(result.corrupted_values.mean()))} corrupted, means over pairs.",
+            metric_sentence(result.metric, result.clean_values, result.corrupted_values),
         ),
         blocks=(Words(_verdict(result), strong=True, name="verdict"), *_maps(result), _table(result)),
         below=(
             "The direct effect is the change of the metric (patched - base) by what reaches the receivers "
             "alone; the total effect that of replacing the output for all who read it.",
             _SHOWS[result.direction],
-            "Intervals: 95 %, bootstrap over pairs."
-            if len(result.prompts) > 1
-            else "One pair: there is no interval.",
+            intervals_sentence(result.pairs),
         ),
     )
 
@@ -61,28 +54,28 @@ figure, table, report = presented(view)
 
 
 def _named(result: PathPatchingResult) -> str:
-    return f"the {result.receivers[0]}" if result.receivers == ("logits",) else members(result.receivers, 3)
+    return "the logits" if result.receivers == ("logits",) else members_text(result.receivers, 3)
 
 
 def _order(result: PathPatchingResult) -> list[int]:
-    return np.argsort(-np.abs(result.direct), kind="stable").tolist()
+    return np.argsort(-np.abs(result.direct.mean), kind="stable").tolist()
 
 
 def _verdict(result: PathPatchingResult) -> str:
     strongest = _order(result)[:_NAMED]
-    if not result.direct[strongest].any():
+    if not result.direct.mean[strongest].any():
         return "No sender acts directly on the receivers."
-    said = [
-        f"{result.senders[i]} ({decimal(result.direct[i])}; total {decimal(result.total[i])})"
+    named = [
+        f"{result.senders[i]} ({decimal(result.direct.mean[i])}; total {decimal(result.total.mean[i])})"
         for i in strongest
-        if result.direct[i]
+        if result.direct.mean[i]
     ]
-    return f"Strongest direct effects, in {METRICS[result.metric].unit}: {', '.join(said)}."
+    return f"Strongest direct effects, in {METRICS[result.metric].unit}: {', '.join(named)}."
 
 
 def _maps(result: PathPatchingResult) -> list[Block]:
     """The effects of heads; none where no sender is a head by itself."""
-    if np.isnan(result.by_head(result.direct)).all():
+    if np.isnan(result.by_head(result.direct.mean)).all():
         return []
     raised = {
         "noising": ("corrupting it raises the metric", "corrupting it lowers the metric"),
@@ -90,11 +83,8 @@ def _maps(result: PathPatchingResult) -> list[Block]:
     }
     above, below = raised[result.direction]
     grids: list[Block] = []
-    for title, effect, low, high in (
-        ("Direct effect", result.direct, result.direct_low, result.direct_high),
-        ("Total effect", result.total, result.total_low, result.total_high),
-    ):
-        values = result.by_head(effect)
+    for title, effect in (("Direct effect", result.direct), ("Total effect", result.total)):
+        values = result.by_head(effect.mean)
         order = np.argsort(-np.abs(np.nan_to_num(values)), axis=None, kind="stable")[:_FRAMED]
         grids.append(
             Grid(
@@ -106,7 +96,7 @@ def _maps(result: PathPatchingResult) -> list[Block]:
                 title=title,
                 above=above,
                 below=below,
-                hover=(("from", result.by_head(low)), ("to", result.by_head(high))),
+                hover=(("from", result.by_head(effect.low)), ("to", result.by_head(effect.high))),
                 framed=tuple((int(i) // result.n_heads, int(i) % result.n_heads) for i in order),
                 framed_means="the strongest",
             )
@@ -120,10 +110,10 @@ def _table(result: PathPatchingResult) -> Table:
         rows.append(
             (
                 result.senders[i],
-                decimal(result.direct[i]),
-                interval(result.direct_low[i], result.direct_high[i]),
-                decimal(result.total[i]),
-                interval(result.total_low[i], result.total_high[i]),
+                decimal(result.direct.mean[i]),
+                interval(result.direct.low[i], result.direct.high[i]),
+                decimal(result.total.mean[i]),
+                interval(result.total.low[i], result.total.high[i]),
             )
         )
     columns = ("sender", "direct", "interval", "total", "interval")

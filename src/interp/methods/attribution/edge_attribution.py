@@ -30,9 +30,7 @@ The score of a node is the effect of patching its whole output, which all its re
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
@@ -41,7 +39,7 @@ from torch import Tensor
 
 from interp.edits import Edit
 from interp.errors import InputError, check_choice
-from interp.methods.common.circuit import Circuit
+from interp.methods.attribution.results import ScoresResult
 from interp.methods.common.graph import Graph, Level, Node
 from interp.methods.common.pairs import Direction
 from interp.methods.common.sender_runs import SenderRuns, check_question, check_spans, sender_runs
@@ -51,76 +49,13 @@ from interp.models.base import Exact, Model
 from interp.progress import report
 from interp.provenance import Provenance
 from interp.readout import Readout, widened
-from interp.results import Result
+from interp.results import Interval
 from interp.resume import kept
-from interp.tasks.base import PairDataset, described
+from interp.tasks.base import PairDataset, pairs_in_words
 from interp.tokens import Tokens
 
 Method = Literal["exact", "eap", "eap-ig-inputs", "eap-ig-activations"]
 METHODS: tuple[str, ...] = ("exact", "eap", "eap-ig-inputs", "eap-ig-activations")
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ScoresResult(Result):
-    """A score of every edge or node, in units of the metric: the mean over pairs and its interval."""
-
-    kind: ClassVar[str] = "scores"
-    task: str
-    level: str  # edge | node
-    method: str
-    steps: int  # of integrated gradients; 0 elsewhere
-    direction: str
-    metric: str
-    path: str  # branching | plain | gradients
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    parallel_attention: bool
-    names: tuple[str, ...]  # of the edges or nodes, in the order of the graph
-    scores: Float[np.ndarray, " component"]
-    low: Float[np.ndarray, " component"]  # 95 % bootstrap interval over pairs; the mean itself for one pair
-    high: Float[np.ndarray, " component"]
-    prompts: tuple[str, ...]  # the clean ones, as text of their tokens
-    corrupted: tuple[str, ...]
-    answers: tuple[str, ...]
-    foils: tuple[str, ...]
-    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
-    clean_values: Float[np.ndarray, " pair"]  # the metric, unpatched
-    corrupted_values: Float[np.ndarray, " pair"]
-
-    @cached_property
-    def graph(self) -> Graph:
-        return Graph(
-            n_layers=self.n_layers,
-            n_heads=self.n_heads,
-            n_kv_heads=self.n_kv_heads,
-            parallel_attention=self.parallel_attention,
-        )
-
-    @property
-    def scored(self) -> Circuit:
-        """An empty circuit with these scores, from which others are built."""
-        scores = self.by_name()
-        scores.pop("input", None)  # which belongs to every circuit of nodes
-        level = cast(Level, self.level)
-        return Circuit(graph=self.graph, level=level, members=frozenset(), scores=scores)
-
-    def by_name(self) -> dict[str, float]:
-        """Each edge's or node's score."""
-        return dict(zip(self.names, self.scores.tolist(), strict=True))
-
-    def matrix(self) -> Float[np.ndarray, "sender receiver"]:
-        """Scores of edges in their places; 0 where there is no edge."""
-        if self.level != "edge":
-            raise InputError("These are scores of nodes; only edges have a sender and a receiver.")
-        matrix = np.zeros(self.graph.mask.shape)
-        matrix.T[self.graph.mask.T] = self.scores
-        return matrix
-
-    def strongest(self, n: int) -> list[tuple[str, float]]:
-        """The `n` edges or nodes of the largest absolute scores, the largest first."""
-        order = np.argsort(-np.abs(self.scores), kind="stable")[:n]
-        return [(self.names[i], float(self.scores[i])) for i in order]
 
 
 def edge_attribution(
@@ -230,22 +165,16 @@ def _over_pairs(
     low, high = bootstrap_interval(stacked, seed)
     return ScoresResult(
         provenance=Provenance.of(model, seed=seed),
-        **described(model, dataset),
+        pairs=pairs_in_words(model, dataset),
+        graph=graph,
         level=level,
         method=method,
         steps=steps,
         direction=direction,
         metric=metric,
         path=" and ".join(sorted(paths)),
-        n_layers=graph.n_layers,
-        n_heads=graph.n_heads,
-        n_kv_heads=graph.n_kv_heads,
-        parallel_attention=graph.parallel_attention,
         names=graph.edges if level == "edge" else graph.senders,
-        scores=stacked.mean(0),
-        low=low,
-        high=high,
-        corrupted=tuple("".join(model.labels(pair.corrupted)) for pair in dataset),
+        scores=Interval(value=stacked.mean(0), low=low, high=high),
         clean_values=clean_values,
         corrupted_values=corrupted_values,
     )

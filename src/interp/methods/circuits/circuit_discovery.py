@@ -17,36 +17,19 @@ on other pairs than those that it was found on.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import fields, replace
+from typing import Any, Literal
 
 from interp.errors import InputError, check_choice
-from interp.methods.attribution.edge_attribution import ScoresResult, edge_attribution, node_attribution
+from interp.methods.attribution.edge_attribution import edge_attribution, node_attribution
+from interp.methods.circuits.results import CircuitDiscoveryResult
 from interp.methods.common.circuit import LEVELS, Circuit
 from interp.methods.common.graph import Level
 from interp.models.base import Model
-
-if TYPE_CHECKING:
-    from interp.tasks.base import PairDataset
+from interp.tasks.base import PairDataset
 
 Construction = Literal["greedy", "top"]
 CONSTRUCTIONS: tuple[str, ...] = ("greedy", "top")
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class CircuitDiscoveryResult(ScoresResult):
-    """The scores of all edges or nodes, and the circuit that was built from them."""
-
-    kind: ClassVar[str] = "circuit_discovery"
-    construction: str
-    n: int  # how many edges or nodes were taken, before pruning
-    absolute: bool
-    members: tuple[str, ...]  # of the circuit, in the graph's order
-
-    @property
-    def circuit(self) -> Circuit:
-        """The circuit as a value, with the scores of all edges or nodes."""
-        return replace(self.scored, members=frozenset(self.members))
 
 
 def circuit_discovery(

@@ -21,56 +21,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from jaxtyping import Float
 
 from interp.errors import InputError
-from interp.methods.circuits.faithfulness import check_full_and_empty, measured_on, with_kept
+from interp.methods.circuits.faithfulness import check_full_and_empty, with_kept
+from interp.methods.circuits.results import CompletenessResult
 from interp.methods.circuits.runs import Ablation, circuit_values
 from interp.methods.common.circuit import Circuit, node_name
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
-from interp.results import Result
-
-if TYPE_CHECKING:
-    from interp.tasks.base import PairDataset
+from interp.tasks.base import PairDataset, pairs_in_words
 
 MOST_MEMBERS = 100  # of a circuit that is taken apart without being asked twice
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class CompletenessResult(Result):
-    """What is left of the metric without parts of a circuit, and without the same parts of the model."""
-
-    kind: ClassVar[str] = "completeness"
-    task: str
-    level: str
-    metric: str
-    ablation: str
-    prompts: tuple[str, ...]
-    answers: tuple[str, ...]
-    foils: tuple[str, ...]
-    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
-    circuit: tuple[str, ...]  # its members, in the graph's order, without `kept`
-    kept: tuple[str, ...]  # nodes that are never ablated, besides the input
-    full_value: float  # m(M)
-    empty_value: float
-    parts: tuple[str, ...]  # K: "nothing", names of groups, "random 0", ..., "greedy 1", ...
-    part_members: tuple[tuple[str, ...], ...]
-    circuit_without: Float[np.ndarray, " part"]  # m(C without K)
-    model_without: Float[np.ndarray, " part"]  # m(M without K)
-    minimality: Float[np.ndarray, " member"]  # of each of `circuit`, the largest over K
-    minimality_part: tuple[str, ...]  # the K by which it is
-    minimality_alone: Float[np.ndarray, " member"]  # with nothing as K
-
-    @property
-    def incompleteness(self) -> Float[np.ndarray, " part"]:
-        """|m(C without K) - m(M without K)| for each K, in the metric's unit."""
-        return np.abs(self.circuit_without - self.model_without)
 
 
 def completeness(
@@ -137,7 +101,9 @@ def completeness(
     names = list(parts)
     return CompletenessResult(
         provenance=Provenance.of(model, seed=seed),
-        **measured_on(model, dataset, circuit, metric),
+        pairs=pairs_in_words(model, dataset),
+        level=circuit.level,
+        metric=metric,
         ablation=ablation,
         circuit=members,
         kept=kept,

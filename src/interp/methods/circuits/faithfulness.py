@@ -18,68 +18,22 @@ may still lack parts that the model falls back on, and hold parts that do nothin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from interp.errors import DegeneratePairError, InputError, NonFiniteError
+from interp.methods.circuits.results import BASELINES, FaithfulnessResult
 from interp.methods.circuits.runs import ABLATIONS, Ablation, circuit_values
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.statistics import resampled_means
 from interp.metrics import METRICS, MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
-from interp.results import Result
-from interp.tasks.base import PairDataset, described
-
-BASELINES = ("full", "empty", "circuit")  # the first of the runs
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class FaithfulnessResult(Result):
-    """How a circuit does, beside the full model, the empty circuit and random circuits of the same size.
-
-    Arrays over runs are in the order of `runs`: full, empty, circuit, random 0, random 1, ... Those over
-    ablations begin with the one that was asked for. Intervals are 95 %, by the bootstrap over pairs.
-    """
-
-    kind: ClassVar[str] = "faithfulness"
-    task: str
-    level: str
-    metric: str
-    circuit: tuple[str, ...]  # its members, in the graph's order, without `kept`
-    scores: Float[np.ndarray, " member"]  # of its members; empty where they have none
-    n_candidates: int  # of how many nodes or edges
-    kept: tuple[str, ...]  # nodes that are never ablated, besides the input
-    prompts: tuple[str, ...]
-    answers: tuple[str, ...]
-    foils: tuple[str, ...]
-    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
-    ablations: tuple[str, ...]
-    runs: tuple[str, ...]
-    values: Float[np.ndarray, "ablation run pair"]  # the metric
-    faithfulness: Float[np.ndarray, "ablation run"]
-    faithfulness_low: Float[np.ndarray, "ablation run"]
-    faithfulness_high: Float[np.ndarray, "ablation run"]
-    gap: Float[np.ndarray, "ablation run"]
-    gap_low: Float[np.ndarray, "ablation run"]
-    gap_high: Float[np.ndarray, "ablation run"]
-    left_out: tuple[tuple[str, str], ...]  # (ablation, why it is not here)
-
-    @property
-    def random_faithfulness(self) -> Float[np.ndarray, "ablation seed"]:
-        return self.faithfulness[:, len(BASELINES) :]
-
-    @property
-    def share(self) -> Float[np.ndarray, " ablation"]:
-        """m(C) / m(M), as Wang et al. report it. Raises `DegeneratePairError` where m(M) is nearly 0."""
-        full, circuit = self.values[:, 0].mean(-1), self.values[:, 2].mean(-1)
-        if (np.abs(full) < METRICS[self.metric].min_span).any():
-            raise DegeneratePairError("The full model's metric is nearly 0, so nothing is a share of it.")
-        return circuit / full
+from interp.results import Interval
+from interp.tasks.base import PairDataset, pairs_in_words
 
 
 def faithfulness(
@@ -142,7 +96,9 @@ def faithfulness(
     unavailable = [kind for kind, _ in left_out]
     return FaithfulnessResult(
         provenance=Provenance.of(model, seed=seed),
-        **measured_on(model, dataset, circuit, metric),
+        pairs=pairs_in_words(model, dataset),
+        level=circuit.level,
+        metric=metric,
         circuit=members,
         scores=np.array([circuit.scores[name] for name in members if scored], dtype=float),
         n_candidates=len(pool),
@@ -150,7 +106,8 @@ def faithfulness(
         ablations=tuple(kind for kind in wanted if kind not in unavailable),
         runs=(*BASELINES, *(f"random {i}" for i in range(n_random))),
         values=measured,
-        **_intervals(measured, seed),
+        faithfulness=_over_pairs(_faithfulness, measured, seed),
+        gap=_over_pairs(_gap, measured, seed),
         left_out=tuple(left_out),
     )
 
@@ -160,25 +117,27 @@ def ratio(values: np.ndarray, full: np.ndarray, empty: np.ndarray) -> np.ndarray
     return (values - empty) / (full - empty)
 
 
-def _intervals(values: Float[np.ndarray, "ablation run pair"], seed: int) -> dict[str, Any]:
-    """Faithfulness and gap of each run, with their intervals."""
-    means = values.mean(-1)  # [ablation, run]
+def _faithfulness(means: Float[np.ndarray, "*draw run"]) -> Float[np.ndarray, "*draw run"]:
+    return ratio(means, means[..., :1], means[..., 1:2])
+
+
+def _gap(means: Float[np.ndarray, "*draw run"]) -> Float[np.ndarray, "*draw run"]:
+    return np.abs(means[..., :1] - means)
+
+
+def _over_pairs(
+    of: Callable[[np.ndarray], np.ndarray], values: Float[np.ndarray, "ablation run pair"], seed: int
+) -> Interval:
+    """What is made of the means over pairs, for each ablation and run, with its interval."""
     drawn = resampled_means(np.moveaxis(values, -1, 0), seed)  # [resample, ablation, run]
-    fields = {}
-    for name, of in (
-        ("faithfulness", lambda x: ratio(x, x[..., :1], x[..., 1:2])),
-        ("gap", lambda x: np.abs(x[..., :1] - x)),
-    ):
-        fields[name] = of(means)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            low, high = np.percentile(of(drawn), [2.5, 97.5], axis=0)
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise DegeneratePairError(
-                "Among some of these pairs, full and empty circuit do not differ at all, so that there is no "
-                "interval; give more pairs, or those that the model gets right."
-            )
-        fields |= {f"{name}_low": low, f"{name}_high": high}
-    return fields
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = np.percentile(of(drawn), [2.5, 97.5], axis=0)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        raise DegeneratePairError(
+            "Among some of these pairs, full and empty circuit do not differ at all, so that there is no "
+            "interval; give more pairs, or those that the model gets right."
+        )
+    return Interval(value=of(values.mean(-1)), low=low, high=high)
 
 
 # ---- what measures of circuits share ----
@@ -208,8 +167,3 @@ def check_full_and_empty(full: np.ndarray, empty: np.ndarray, metric: str, ablat
             f"{values[0]:.4g} and {values[1]:.4g} on average, less than {METRICS[metric].min_span} apart, so "
             "faithfulness would divide by nearly nothing; choose another corruption, ablation or metric."
         )
-
-
-def measured_on(model: Model, dataset: PairDataset, circuit: Circuit, metric: str) -> dict[str, Any]:
-    """What was measured, in the fields that results about circuits have."""
-    return {**described(model, dataset), "level": circuit.level, "metric": metric}

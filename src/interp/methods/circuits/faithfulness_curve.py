@@ -23,63 +23,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
 from interp.errors import InputError
-from interp.methods.circuits.faithfulness import check_full_and_empty, measured_on, ratio
+from interp.methods.circuits.faithfulness import check_full_and_empty, ratio
+from interp.methods.circuits.results import FaithfulnessCurveResult
 from interp.methods.circuits.runs import Ablation, circuit_values
 from interp.methods.common.circuit import Circuit
-from interp.methods.common.statistics import resampled_means
+from interp.methods.common.statistics import percentile_interval, resampled_means
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
-from interp.results import Result
-
-if TYPE_CHECKING:
-    from interp.tasks.base import PairDataset
+from interp.tasks.base import PairDataset, pairs_in_words
 
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class FaithfulnessCurveResult(Result):
-    """Faithfulness of circuits of growing size, and of as large ones by random scores.
-
-    Intervals are 95 %, by the bootstrap over pairs.
-    """
-
-    kind: ClassVar[str] = "faithfulness_curve"
-    task: str
-    level: str
-    metric: str
-    ablation: str
-    construction: str  # the name of `build`: top | greedy | ...
-    absolute: bool  # whether scores count by their size alone
-    prompts: tuple[str, ...]
-    answers: tuple[str, ...]
-    foils: tuple[str, ...]
-    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
-    n_scored: int  # edges or nodes
-    fractions: Float[np.ndarray, " size"]
-    sizes: tuple[int, ...]  # int(fraction * n_scored)
-    edges_left: tuple[int, ...]  # after pruning; of nodes, the edges between them
-    full_values: Float[np.ndarray, " pair"]
-    empty_values: Float[np.ndarray, " pair"]
-    values: Float[np.ndarray, "size pair"]  # the metric
-    faithfulness: Float[np.ndarray, " size"]
-    low: Float[np.ndarray, " size"]
-    high: Float[np.ndarray, " size"]
-    cpr: float
-    cpr_interval: tuple[float, float]
-    cmd: float
-    cmd_interval: tuple[float, float]
-    random_faithfulness: Float[np.ndarray, "seed size"]
-    random_cpr: Float[np.ndarray, " seed"]
-    random_cmd: Float[np.ndarray, " seed"]
 
 
 def faithfulness_curve(
@@ -138,13 +98,14 @@ def faithfulness_curve(
     curves = ratio(means[2:], means[0], means[1]).reshape(len(orders), len(sizes))
     drawn = resampled_means(found[: 2 + len(sizes)].T, seed)  # [resample, circuit]
     resampled = ratio(drawn[:, 2:], drawn[:, :1], drawn[:, 1:2])  # [resample, size]
-    low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
     areas = [area(fractions, curve) for curve in (curves, resampled)]
     cpr, cmd = areas[0]
     left = [one if one.level == "edge" else one.as_edges().pruned() for one in circuits[: len(sizes)]]
     return FaithfulnessCurveResult(
         provenance=Provenance.of(model, seed=seed),
-        **measured_on(model, dataset, scored, metric),
+        pairs=pairs_in_words(model, dataset),
+        level=scored.level,
+        metric=metric,
         ablation=ablation,
         construction=build.__name__,
         absolute=absolute,
@@ -155,13 +116,9 @@ def faithfulness_curve(
         full_values=found[0],
         empty_values=found[1],
         values=found[2 : 2 + len(sizes)],
-        faithfulness=curves[0],
-        low=low,
-        high=high,
-        cpr=float(cpr[0]),
-        cpr_interval=_interval(areas[1][0]),
-        cmd=float(cmd[0]),
-        cmd_interval=_interval(areas[1][1]),
+        faithfulness=percentile_interval(curves[0], resampled),
+        cpr=percentile_interval(cpr[0], areas[1][0]),
+        cmd=percentile_interval(cmd[0], areas[1][1]),
         random_faithfulness=curves[1:],
         random_cpr=cpr[1:],
         random_cmd=cmd[1:],
@@ -185,8 +142,3 @@ def _shuffled(scored: Circuit, seed: int) -> Circuit:
     dealt = list(scored.scores.values())
     random.Random(f"random scores {seed}").shuffle(dealt)
     return replace(scored, scores=dict(zip(names, dealt, strict=True)))
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)

@@ -22,20 +22,18 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from interp.architecture import HasArchitecture
 from interp.errors import InputError, nearest
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph, Level
-
-if TYPE_CHECKING:
-    from interp.models.base import Model
 
 Grouped = Literal["refuse", "any", "all"]
 FORMAT = 1  # of the key ``interp``
 
 
-def write_circuit(circuit: Circuit, path: str | Path, model: Model) -> None:
+def write_circuit(circuit: Circuit, path: str | Path, model: HasArchitecture) -> None:
     """Write a circuit of `model` as EAP-IG's JSON. Raises `InputError` where it is none of this model's, or
     where the file cannot be written.
     """
@@ -46,7 +44,7 @@ def write_circuit(circuit: Circuit, path: str | Path, model: Model) -> None:
         raise InputError(f"Cannot write the circuit {str(path)!r} ({error.strerror}).") from None
 
 
-def circuit_text(circuit: Circuit, model: Model) -> str:
+def circuit_text(circuit: Circuit, model: HasArchitecture) -> str:
     """What `write_circuit` writes. Raises `InputError` where the circuit is none of this model's."""
     graph = circuit.graph
     if graph != Graph.of(model, level="node"):
@@ -77,7 +75,7 @@ def circuit_text(circuit: Circuit, model: Model) -> str:
 
 
 def read_circuit(
-    path: str | Path, model: Model, *, level: Level | None = None, grouped: Grouped = "refuse"
+    path: str | Path, model: HasArchitecture, *, level: Level | None = None, grouped: Grouped = "refuse"
 ) -> Circuit:
     """Read a circuit of `model` from EAP-IG's JSON.
 
@@ -98,7 +96,7 @@ def read_circuit(
 
 
 def parse_circuit(
-    text: bytes, model: Model, *, name: str, level: Level | None = None, grouped: Grouped = "refuse"
+    text: bytes, model: HasArchitecture, *, name: str, level: Level | None = None, grouped: Grouped = "refuse"
 ) -> Circuit:
     """The circuit in the bytes of a file that is called `name`; the rest is as in `read_circuit`."""
     name = repr(name)
@@ -138,7 +136,7 @@ def _load(text: bytes, name: str) -> dict[str, Any]:
     return data
 
 
-def _cfg(model: Model) -> dict[str, Any]:
+def _cfg(model: HasArchitecture) -> dict[str, Any]:
     arch = model.arch
     return {
         "n_layers": arch.n_layers,
@@ -148,7 +146,7 @@ def _cfg(model: Model) -> dict[str, Any]:
     }
 
 
-def _check_cfg(cfg: Mapping[str, Any], model: Model, name: str) -> None:
+def _check_cfg(cfg: Mapping[str, Any], model: HasArchitecture, name: str) -> None:
     off = [
         f"{key} {cfg.get(key, 'missing')} instead of {own}"
         for key, own in _cfg(model).items()

@@ -23,7 +23,7 @@ this holds for the input, too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -34,16 +34,15 @@ from interp.edits import Edit
 from interp.errors import DecompositionError, InputError, nearest
 from interp.methods.ablation.ablation import Donors
 from interp.methods.common.circuit import Circuit
-from interp.methods.common.graph import Graph, head_outputs, sender_outputs, sender_sites
+from interp.methods.common.graph import Graph
+from interp.methods.common.senders import head_outputs, sender_outputs, sender_sites
 from interp.metrics import MetricKind
 from interp.models.base import Cache, Exact, Model
 from interp.models.self_check import ROUNDING
 from interp.progress import report
 from interp.readout import Readout, metric_readout
+from interp.tasks.base import PairDataset
 from interp.tokens import Tokens
-
-if TYPE_CHECKING:
-    from interp.tasks.base import PairDataset
 
 Ablation = Literal["resample", "mean", "mean_by_position", "mean_by_template", "zero"]
 ABLATIONS: tuple[Ablation, ...] = ("resample", "mean", "mean_by_position", "mean_by_template", "zero")

@@ -16,16 +16,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool
 
+from interp.architecture import HasArchitecture
 from interp.errors import InputError, nearest
 from interp.methods.common.graph import Graph, Level
-
-if TYPE_CHECKING:
-    from interp.models.base import Model
 
 LEVELS: tuple[str, ...] = ("node", "edge")
 _LAYER = re.compile(r"a(\d+)")
@@ -64,7 +61,7 @@ class Circuit:
     @classmethod
     def of(
         cls,
-        model: Model,
+        model: HasArchitecture,
         members: Iterable[str | tuple[int, int]],
         *,
         level: Level = "node",

@@ -19,17 +19,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
+from jaxtyping import Bool
 
+from interp.architecture import HasArchitecture
 from interp.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from interp.models.base import Cache, Model
+from interp.results import Stored
 
 Part = Literal["q", "k", "v"]
 Level = Literal["node", "edge"]
@@ -75,16 +72,17 @@ class Node:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Graph:
+class Graph(Stored):
     """The senders, receivers and edges of an architecture. Made by `Graph.of`."""
 
+    kind: ClassVar[str] = "graph"
     n_layers: int
     n_heads: int
     n_kv_heads: int
     parallel_attention: bool
 
     @classmethod
-    def of(cls, model: Model, *, level: Level = "edge") -> Graph:
+    def of(cls, model: HasArchitecture, *, level: Level = "edge") -> Graph:
         """The graph of a model. For its nodes alone (`level` "node"), any model has one; with edges, raises
         `InputError` where heads have no outputs of their own."""
         arch = model.arch
@@ -206,27 +204,3 @@ class Graph:
     def names(self, mask: Bool[np.ndarray, "sender receiver"]) -> Iterator[str]:
         """The edges where `mask` is true, by receiver and in the order of senders."""
         return (f"{self.senders[s]}->{self.receivers[r]}" for r, s in np.argwhere(mask.T))
-
-
-def sender_sites(n_layers: int) -> list[tuple[str, int]]:
-    """The sites that a cache must hold for `sender_outputs`."""
-    return [("resid_pre", 0), *((site, layer) for layer in range(n_layers) for site in ("z", "mlp_out"))]
-
-
-def sender_outputs(model: Model, cache: Cache, *, row: int = 0) -> Float[Tensor, "sender pos d_model"]:
-    """What each sender wrote in one run, in the order of `Graph.senders`.
-
-    With the attention biases they sum to the last residual stream.
-    """
-    outputs = [cache["resid_pre", 0][row][None]]  # [1, pos, d_model]
-    for layer in range(model.arch.n_layers):
-        outputs.append(head_outputs(cache["z", layer][row], model.W_O(layer)))
-        outputs.append(cache["mlp_out", layer][row][None])
-    return torch.cat(outputs)
-
-
-def head_outputs(
-    z: Float[Tensor, "*row pos head d_head"], W_O: Float[Tensor, "head d_head d_model"]
-) -> Float[Tensor, "*row head pos d_model"]:
-    """What each head adds to the residual stream, without the bias."""
-    return torch.einsum("...phd,hdm->...hpm", z, W_O.to(z))

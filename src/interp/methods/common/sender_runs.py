@@ -17,8 +17,8 @@ from torch import Tensor
 
 from interp.edits import Edit
 from interp.errors import check_choice
-from interp.methods.common.graph import sender_outputs, sender_sites
 from interp.methods.common.pairs import DIRECTIONS, Direction, check_span
+from interp.methods.common.senders import sender_outputs, sender_sites
 from interp.metrics import METRICS, MetricKind
 from interp.models.base import Cache, Model
 from interp.readout import Readout, metric_readout

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interp.errors import InputError
-from interp.results import Estimate
+from interp.results import Estimate, Interval
 
 RESAMPLES = 2000
 
@@ -40,6 +40,14 @@ def resampled_means(values: Float[np.ndarray, "prompt ..."], seed: int) -> Float
     draws = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
     weights = np.stack([np.bincount(draw, minlength=n) for draw in draws]) / n  # [resample, prompt]
     return np.tensordot(weights, values, axes=1)
+
+
+def percentile_interval(
+    value: Float[np.ndarray, "*cell"], resampled: Float[np.ndarray, " resample *cell"]
+) -> Interval:
+    """A value with its 95 % interval, from what it would be for each sample of the prompts."""
+    low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
+    return Interval(value=np.asarray(value), low=np.asarray(low), high=np.asarray(high))
 
 
 # ---- two lists of numbers ----

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from interp.errors import SiteError
 from interp.methods.attribution.direct_logit_attribution import before_cap, frozen_readout
-from interp.methods.common.graph import head_outputs
+from interp.methods.common.senders import head_outputs
 from interp.models.base import Cache, Model, SiteSpec
 from interp.saes.dictionary import EPS, SAE, flat
 from interp.sites import Address

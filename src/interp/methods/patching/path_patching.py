@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -38,63 +38,17 @@ from interp.errors import InputError, nearest
 from interp.methods.common.graph import Graph, Node
 from interp.methods.common.pairs import Direction
 from interp.methods.common.sender_runs import SenderRuns, check_question, check_spans, sender_runs
-from interp.methods.common.statistics import bootstrap_interval
+from interp.methods.common.statistics import estimate
+from interp.methods.patching.results import PathPatchingResult
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.progress import report
 from interp.provenance import Provenance
-from interp.results import Result
 from interp.resume import kept
-from interp.tasks.base import PairDataset, described
+from interp.tasks.base import PairDataset, pairs_in_words
 
 Mlps = Literal["frozen", "recomputed"]
 MLPS: tuple[str, ...] = ("frozen", "recomputed")
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class PathPatchingResult(Result):
-    """The direct and the total effect of each sender, in units of the metric: patched minus base."""
-
-    kind: ClassVar[str] = "path_patching"
-    task: str
-    direction: str
-    mlps: str
-    metric: str
-    path: str  # branching | plain
-    n_layers: int
-    n_heads: int
-    senders: tuple[str, ...]  # such as a9.h6, or a9.h6+a9.h9 for several at once
-    receivers: tuple[str, ...]
-    role: str  # of the positions at which receivers are patched; empty: all
-    direct: Float[np.ndarray, " sender"]
-    direct_low: Float[np.ndarray, " sender"]  # 95 % bootstrap interval over pairs; for one pair the mean
-    direct_high: Float[np.ndarray, " sender"]
-    direct_by_pair: Float[np.ndarray, "pair sender"]
-    total: Float[np.ndarray, " sender"]
-    total_low: Float[np.ndarray, " sender"]
-    total_high: Float[np.ndarray, " sender"]
-    total_by_pair: Float[np.ndarray, "pair sender"]
-    prompts: tuple[str, ...]  # the clean ones, as text of their tokens
-    corrupted: tuple[str, ...]
-    answers: tuple[str, ...]
-    foils: tuple[str, ...]
-    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
-    clean_values: Float[np.ndarray, " pair"]  # the metric, unpatched
-    corrupted_values: Float[np.ndarray, " pair"]
-
-    @property
-    def base_value(self) -> float:
-        """The metric of the base run, the mean over pairs."""
-        return float((self.clean_values if self.direction == "noising" else self.corrupted_values).mean())
-
-    def by_head(self, effect: Float[np.ndarray, " sender"]) -> Float[np.ndarray, "layer head"]:
-        """`direct`, `total` or one of their ends as a map of heads; NaN where a head is no sender."""
-        grid = np.full((self.n_layers, self.n_heads), np.nan)
-        for sender, value in zip(self.senders, effect, strict=True):
-            node = None if "+" in sender else Node.parse(sender)
-            if node is not None and node.kind == "head":
-                grid[node.layer, node.head] = value
-        return grid
 
 
 def path_patching(
@@ -177,11 +131,9 @@ def path_patching(
     clean_values, corrupted_values = np.array(values).T
     check_spans(clean_values, corrupted_values, metric)
     effects = np.stack([one["effects"] for one in found])  # [pair, 2, sender]
-    low, high = bootstrap_interval(effects, seed)
-    mean = effects.mean(0)
     return PathPatchingResult(
         provenance=Provenance.of(model, seed=seed),
-        **described(model, dataset),
+        pairs=pairs_in_words(model, dataset),
         direction=direction,
         mlps=mlps,
         metric=metric,
@@ -191,15 +143,8 @@ def path_patching(
         senders=tuple("+".join(graph.senders[s] for s in group) for group in groups),
         receivers=tuple(map(str, reading)),
         role=role or "",
-        direct=mean[0],
-        direct_low=low[0],
-        direct_high=high[0],
-        direct_by_pair=effects[:, 0],
-        total=mean[1],
-        total_low=low[1],
-        total_high=high[1],
-        total_by_pair=effects[:, 1],
-        corrupted=tuple("".join(model.labels(pair.corrupted)) for pair in dataset),
+        direct=estimate(effects[:, 0], seed),
+        total=estimate(effects[:, 1], seed),
         clean_values=clean_values,
         corrupted_values=corrupted_values,
     )

@@ -43,11 +43,12 @@ from interp.methods.common.circuit import Circuit
 from interp.methods.common.heads import Head, head_name
 from interp.methods.heads.attention import attention_by_role
 from interp.methods.heads.copying_scores import copying_scores
-from interp.methods.patching.path_patching import PathPatchingResult, path_patching
+from interp.methods.patching.path_patching import path_patching
+from interp.methods.patching.results import PathPatchingResult
 from interp.models.base import Exact, Model
 from interp.progress import report
 from interp.provenance import Provenance
-from interp.results import Result
+from interp.results import Estimate, Result
 from interp.tasks.base import PairDataset
 from interp.tasks.indirect_objects import indirect_objects, role_swaps
 from interp.tasks.inspection import inspect_dataset
@@ -145,10 +146,9 @@ class _Maps:
     def add(self, name: str, mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         self.found[name] = mean, low, high
 
-    def add_paths(self, name: str, result: PathPatchingResult, effect: str = "direct") -> None:
-        """A direct or total effect of every head."""
-        ends = ("", "_low", "_high")
-        self.add(name, *(result.by_head(getattr(result, effect + end)) for end in ends))
+    def add_paths(self, name: str, result: PathPatchingResult, effect: Estimate) -> None:
+        """The direct or the total effect of every head."""
+        self.add(name, *(result.by_head(part) for part in (effect.mean, effect.low, effect.high)))
 
 
 def ioi(
@@ -205,8 +205,8 @@ def ioi(
 
     report("steps", 0, 6)
     to_logits = _paths(model, dataset, ["logits"], None, options)
-    maps.add_paths("total", to_logits, "total")
-    maps.add_paths("direct", to_logits)
+    maps.add_paths("total", to_logits, to_logits.total)
+    maps.add_paths("direct", to_logits, to_logits.direct)
     _attribution(model, dataset, maps, seed)
     report("steps", 1, 6)
     _looks_and_copies(model, dataset, maps, seed)
@@ -269,10 +269,10 @@ def ioi(
         change_low=lost.change_low[0],
         change_high=lost.change_high[0],
         circuits=tuple(tuple(map(head_name, heads)) for heads in circuits),
-        faithful=np.array([one.faithfulness[0, circuit] for one in alone]),
-        faithful_low=np.array([one.faithfulness_low[0, circuit] for one in alone]),
-        faithful_high=np.array([one.faithfulness_high[0, circuit] for one in alone]),
-        gap=np.array([one.gap[0, circuit] for one in alone]),
+        faithful=np.array([one.faithfulness.value[0, circuit] for one in alone]),
+        faithful_low=np.array([one.faithfulness.low[0, circuit] for one in alone]),
+        faithful_high=np.array([one.faithfulness.high[0, circuit] for one in alone]),
+        gap=np.array([one.gap.value[0, circuit] for one in alone]),
         random=np.stack([one.random_faithfulness[0] for one in alone]),
         path=to_logits.path,
     )
@@ -310,7 +310,8 @@ def _classes(
 
     def acting_on(name: str, receivers: list[str], role: str) -> np.ndarray:
         """How much each head lowers the difference through receivers at a role; a map of that name."""
-        maps.add_paths(name, _paths(model, dataset, receivers, role, options))
+        paths = _paths(model, dataset, receivers, role, options)
+        maps.add_paths(name, paths, paths.direct)
         return maps[name]
 
     direct, to_io = maps["direct"], maps["END to IO"]

@@ -1,0 +1,39 @@
+"""What a page says of the pairs that were measured: the prompts, the metric on them, the intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from interp.figures.engine.notation import brief, count, measured, show_text
+from interp.metrics import METRICS
+from interp.results import Pairs
+
+
+def pairs_sentences(pairs: Pairs) -> tuple[str, ...]:
+    """How many pairs of which task, the first of them, and how many were left out of the dataset."""
+    foil = "" if pairs.foils is None else f", foil {brief(pairs.foils[0])}"
+    of_task = "" if pairs.task is None else f" of {show_text(pairs.task)}"
+    first = (
+        f"{count(len(pairs), 'pair')}{of_task}, the first of them: {show_text(pairs.prompts[0])} "
+        f"(answer {brief(pairs.answers[0])}{foil})."
+    )
+    if not pairs.dropped:
+        return (first,)
+    why = "; ".join(dict.fromkeys(one.why for one in pairs.dropped[:3]))
+    return first, f"Left out of the dataset: {len(pairs.dropped)} ({show_text(why)})."
+
+
+def metric_sentence(
+    metric: str, clean_values: Float[np.ndarray, " pair"], corrupted_values: Float[np.ndarray, " pair"]
+) -> str:
+    """What the metric is, and what it is without patching."""
+    return (
+        f"Metric: {METRICS[metric].description}; {measured(float(clean_values.mean()))} clean, "
+        f"{measured(float(corrupted_values.mean()))} corrupted, means over pairs."
+    )
+
+
+def intervals_sentence(pairs: Pairs) -> str:
+    """What intervals are over."""
+    return "Intervals: 95 %, bootstrap over pairs." if len(pairs) > 1 else "One pair: there is no interval."

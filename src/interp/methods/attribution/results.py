@@ -1,0 +1,59 @@
+"""What attribution found: results, read and shown without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from interp.errors import InputError
+from interp.methods.common.circuit import Circuit
+from interp.methods.common.graph import Graph, Level
+from interp.results import Interval, Pairs, Result
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ScoresResult(Result):
+    """A score of every edge or node: what patching it alone changes in the metric, in the metric's unit."""
+
+    kind: ClassVar[str] = "scores"
+    pairs: Pairs
+    graph: Graph
+    level: Level
+    method: str  # exact | eap | eap-ig-inputs | eap-ig-activations
+    steps: int  # of integrated gradients; 0 elsewhere
+    direction: str  # noising | denoising
+    metric: str
+    path: str  # branching | plain | gradients
+    names: tuple[str, ...]  # of the edges or nodes, in the order of the graph
+    scores: (
+        Interval  # [component], in the order of `names`; means over pairs, of which no single ones are kept
+    )
+    clean_values: Float[np.ndarray, " pair"]  # the metric, unpatched
+    corrupted_values: Float[np.ndarray, " pair"]
+
+    @property
+    def scored(self) -> Circuit:
+        """An empty circuit with these scores, from which others are built."""
+        scores = self.by_name()
+        scores.pop("input", None)  # which belongs to every circuit of nodes
+        return Circuit(graph=self.graph, level=self.level, members=frozenset(), scores=scores)
+
+    def by_name(self) -> dict[str, float]:
+        """Each edge's or node's score."""
+        return dict(zip(self.names, self.scores.value.tolist(), strict=True))
+
+    def matrix(self) -> Float[np.ndarray, "sender receiver"]:
+        """Scores of edges in their places; 0 where there is no edge."""
+        if self.level != "edge":
+            raise InputError("These are scores of nodes; only edges have a sender and a receiver.")
+        matrix = np.zeros(self.graph.mask.shape)
+        matrix.T[self.graph.mask.T] = self.scores.value
+        return matrix
+
+    def strongest(self, n: int) -> list[tuple[str, float]]:
+        """The `n` edges or nodes of the largest absolute scores, the largest first."""
+        order = np.argsort(-np.abs(self.scores.value), kind="stable")[:n]
+        return [(self.names[i], float(self.scores.value[i])) for i in order]
