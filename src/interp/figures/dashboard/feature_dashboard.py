@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interp.errors import InputError, first_line
-from interp.figures.dashboard.dashboard_parts import DASHBOARD_SCRIPT, DASHBOARD_STYLE
 from interp.figures.engine.html import name, page
 from interp.figures.engine.notation import show_text, show_token
 from interp.figures.views.sae_features import said, strongest_tokens
@@ -64,9 +63,14 @@ def dashboard_page(profiles: FeatureProfilesResult) -> str:
     return page(
         title=f"Features of {profiles.sae_model}",
         body=body,
-        style=DASHBOARD_STYLE + strength_shades(),
-        script=DASHBOARD_SCRIPT,
+        style=_read("dashboard.css") + strength_shades(),
+        script=_read("dashboard.js"),
     )
+
+
+def _read(name: str) -> str:
+    """A file of this folder."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def _data(profiles: FeatureProfilesResult) -> dict[str, Any]:

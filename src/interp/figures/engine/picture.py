@@ -1,7 +1,7 @@
 """A chart as a list of marks in inches, drawn the same by matplotlib and as SVG in a page.
 
 `charts` and `graph_chart` lay a chart out once, by measured text; this file only puts the marks on paper.
-A colour is a name, so that a page can have a light and a dark form (`page_parts.STYLE`).
+A colour is a name, so that a page can have a light and a dark form (`chart.css`).
 """
 
 from __future__ import annotations

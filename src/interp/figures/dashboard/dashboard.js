@@ -1,71 +1,4 @@
-"""The style and the script of a dashboard of features, written into its page as they stand."""
-
-DASHBOARD_STYLE = """
-main{max-width:none;padding:0}
-#board{display:grid;grid-template-columns:19rem minmax(0,1fr);height:100vh;height:100dvh}
-#side{display:flex;flex-direction:column;min-height:0;border-right:1px solid var(--rule);
-background:var(--tint)}
-#side header{padding:.8rem .9rem .6rem}
-#side h1{font-size:1rem;margin:0}
-#side p{margin:.15rem 0 0;font-size:.78rem;color:var(--quiet);line-height:1.35}
-#tools{display:flex;gap:.4rem;margin-top:.6rem}
-#tools input,#tools select{font:inherit;font-size:.83rem;padding:.3rem .45rem;border:1px solid var(--rule);
-border-radius:5px;background:var(--paper);color:var(--ink);min-width:0}
-#tools input{flex:1}#tools select{width:6.6rem}
-#list{overflow-y:auto;flex:1;border-top:1px solid var(--rule)}
-#list button{display:grid;grid-template-columns:3.2rem 1fr auto;gap:.5rem;align-items:baseline;width:100%;
-padding:.32rem .9rem;border:0;background:none;color:inherit;font:inherit;font-size:.84rem;text-align:left;
-cursor:pointer}
-#list button:hover{background:var(--paper)}
-#list button[aria-current=true]{background:var(--paper);box-shadow:inset 3px 0 0 var(--accent);
-font-weight:600}
-#list .n{font-variant-numeric:tabular-nums}
-#list .w{white-space:nowrap;overflow:hidden;text-overflow:ellipsis;color:var(--quiet);font-weight:400}
-#list .l{color:var(--ink)}
-#list .d{font-size:.74rem;color:var(--quiet);font-variant-numeric:tabular-nums;font-weight:400}
-#feature{overflow-y:auto;padding:1rem clamp(1rem,2.2vw,2.2rem) 3rem;outline:none}
-.head{display:flex;flex-wrap:wrap;gap:.35rem 1rem;align-items:baseline}
-.head h2{font-size:1.45rem;margin:0}
-.head a{color:inherit;font-size:.84rem}
-.chip{background:var(--tint);border:1px solid var(--rule);border-radius:1rem;padding:.05rem .7rem;
-font-size:.84rem}
-.quiet{color:var(--quiet);font-size:.84rem}
-.cols{display:grid;grid-template-columns:minmax(0,1fr) 25rem;gap:1rem 2.4rem;align-items:start}
-#feature h3{font-size:.92rem;margin:1.1rem 0 .35rem}
-.ctx{display:grid;grid-template-columns:3.1rem minmax(0,1fr);gap:.7rem;
-padding:.3rem 0;border-bottom:1px solid var(--rule)}
-.ctx .v{text-align:right;font-size:.8rem;color:var(--quiet);
-font-variant-numeric:tabular-nums;padding-top:.12rem}
-.ctx .t{white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.75}
-.ctx span span{border-radius:3px;padding:.12em 0;unicode-bidi:isolate}
-.ctx .x{opacity:.45;font-size:.8em}
-.ctx .m{opacity:1;outline:2px solid var(--ink);outline-offset:1px;font-weight:600}
-.two{display:grid;grid-template-columns:1fr 1fr;gap:1.3rem}
-.side table{width:100%;font-size:.83rem;border-collapse:collapse}
-.side th,.side td{padding:.16rem .35rem .16rem 0;border-bottom:1px solid var(--rule);overflow-wrap:anywhere}
-.side thead th{color:var(--quiet)}
-.side td.r,.side th.r{text-align:right;font-variant-numeric:tabular-nums;
-padding-right:0;padding-left:.5rem;white-space:nowrap}
-.side .link{border:0;background:none;padding:0;font:inherit;color:inherit;
-text-decoration:underline;cursor:pointer}
-.side .b{width:34%}
-.meters{table-layout:fixed}
-.meters td:first-child{white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
-.meters .r{width:3.6rem}
-.meter{display:block;height:.55rem;min-width:1px;border-radius:2px}
-.up{background:light-dark(#c0392b,#f4845f)}.down{background:light-dark(#2166ac,#62b0e0)}
-.hist{display:block;width:100%;height:5.4rem}
-.hist rect{fill:light-dark(#2394c1,#35a79c)}
-.axis{display:flex;justify-content:space-between;font-size:.76rem;color:var(--quiet);font-variant-numeric:tabular-nums}
-.none{padding:.8rem .9rem;color:var(--quiet);font-size:.84rem}
-@media (max-width:1150px){.cols{grid-template-columns:minmax(0,1fr)}}
-@media (max-width:760px){#board{grid-template-columns:1fr;height:auto}
-#list{max-height:38vh}#side{border-right:0}}
-@media print{#board{display:block}#side{display:none}}
-"""
-
-# Everything from the data is set as text, never as HTML.
-DASHBOARD_SCRIPT = """
+// All of a dashboard. Everything from the data is set as text, never as HTML.
 (function () {
   "use strict";
   var data = JSON.parse(document.getElementById("data").textContent);
@@ -85,7 +18,7 @@ DASHBOARD_SCRIPT = """
     (children || []).forEach(function (child) { if (child) node.appendChild(child); });
     return node;
   }
-  function fixed(value, places) { return value.toFixed(places).replace("-", "\\u2212"); }
+  function fixed(value, places) { return value.toFixed(places).replace("-", "\u2212"); }
   function signed(value) { return (value > 0 ? "+" : "") + fixed(value, 2); }
   function percent(share) { return (100 * share).toFixed(share < 0.0995 ? 2 : 1) + " %"; }
 
@@ -246,4 +179,3 @@ DASHBOARD_SCRIPT = """
   fill();
   follow();
 })();
-"""
