@@ -14,7 +14,9 @@ from compiled import indirect_object_model, induction_model
 from conftest import run
 from interp import Edit
 from interp.errors import InputError, SiteError
-from interp.methods.ablation.ablation import KINDS, AblationResult, ablation
+from interp.methods.ablation.ablation import ablation
+from interp.methods.ablation.replacement import KINDS
+from interp.methods.ablation.results import AblationResult
 from interp.methods.common.components import find_sets
 from interp.methods.common.names import COMPONENTS, parse
 from interp.results import read_result
@@ -66,12 +68,12 @@ def test_planted_heads_and_no_others_matter(make: Any, family: Family) -> None:
     n_heads = model.arch.n_heads
     matters = np.zeros(len(result.sets), dtype=bool)
     matters[heads[:, 0] * n_heads + heads[:, 1]] = True
-    change = np.abs(result.change)
+    change = np.abs(result.change.mean)
     assert change[:, ~matters].max() < 0.01
     assert change[:, matters].min() > 1  # logits, of about 20
     zero = result.changes("zero")
     for role, (layer, head) in truth.heads.items():
-        fall = -zero[f"a{layer}.h{head}"] / result.before
+        fall = -zero[f"a{layer}.h{head}"] / result.before.mean
         assert fall < -0.2 if role == "negative_mover" else fall > 0.9
 
 
@@ -80,7 +82,7 @@ def test_sets_of_planted_heads(family: Family) -> None:
     """Without both movers nothing is left, while without the mover alone the negative one remains."""
     truth, model = planted(indirect_object_model, family)
     result = ablation(model, as_dataset(truth, 6), ["2.1", "2.3", ["2.1", "2.3"]], kinds="zero")
-    mover, negative, both = result.after[0] / result.before
+    mover, negative, both = result.after[0] / result.before.mean
     assert mover == pytest.approx(-1 / 3, abs=0.02)  # -0.25 of 1 - 0.25
     assert negative == pytest.approx(4 / 3, abs=0.02)
     assert both == pytest.approx(0, abs=1e-3)
@@ -96,14 +98,14 @@ def test_nothing_and_everything(load: Any, own: PairDataset, name: str) -> None:
     layers = range(model.arch.n_layers)
     everything = ["input", *(f"a{n}" for n in layers), *(f"m{n}" for n in layers)]
     result = ablation(model, own, [[], everything, " + ".join(everything[1:])], kinds=("zero", "resample"))
-    np.testing.assert_array_equal(result.after_by_prompt[:, 0], [result.before_by_prompt] * 2)
+    np.testing.assert_array_equal(result.after_each[:, :, 0].T, [result.before.each] * 2)
     corrupted = [logit_diff(model, pair, [], pair.corrupted) for pair in own]
-    np.testing.assert_allclose(result.after_by_prompt[1, 1], corrupted, atol=1e-4)
+    np.testing.assert_allclose(result.after_each[:, 1, 1], corrupted, atol=1e-4)
     clean = [logit_diff(model, pair, []) for pair in own]
-    np.testing.assert_allclose(result.before_by_prompt, clean, atol=1e-4)
+    np.testing.assert_allclose(result.before.each, clean, atol=1e-4)
     assert not np.allclose(clean, corrupted, atol=0.01)
     assert result.sets[0] == "nothing"
-    assert result.change_low[0, 0] == result.change_high[0, 0] == 0
+    assert result.change.low[0, 0] == result.change.high[0, 0] == 0
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -113,9 +115,9 @@ def test_a_layer_ablated_to_zero_is_skipped(load: Any, own: PairDataset, name: s
     for i, pair in enumerate(own[:2]):
         stream = model.run_with_cache([pair.clean], [("resid_pre", 0), ("resid_pre", 1)])
         skipped = logit_diff(model, pair, [Edit.set("resid_post", 1, value=stream["resid_pre", 1])])
-        assert result.after_by_prompt[0, 0, i] == pytest.approx(skipped, abs=1e-4)
+        assert result.after_each[i, 0, 0] == pytest.approx(skipped, abs=1e-4)
         both = logit_diff(model, pair, [Edit.set("resid_post", 1, value=stream["resid_pre", 0])])
-        assert result.after_by_prompt[0, 1, i] == pytest.approx(both, abs=1e-4)
+        assert result.after_each[i, 0, 1] == pytest.approx(both, abs=1e-4)
 
 
 # ---- each kind, by hand ----
@@ -153,7 +155,7 @@ def test_means_by_hand(load: Any, own: PairDataset, name: str, reference: str) -
                 logit_diff(model, pair, [Edit.set("mlp_out", 0, value=mean_out, positions=end)]),
                 logit_diff(model, pair, [Edit.set("mlp_act", 1, value=own_act)]),
             ]
-            np.testing.assert_allclose(result.after_by_prompt[k, :, i], by_hand, atol=2e-5)
+            np.testing.assert_allclose(result.after_each[i, k, :], by_hand, atol=2e-5)
 
 
 def test_mean_by_position_is_that_of_one_template(load: Any, own: PairDataset) -> None:
@@ -182,7 +184,7 @@ def test_resampling_from_the_own_corrupted_prompt(load: Any, own: PairDataset, n
             Edit.set("mlp_act", 0, value=act),
         ]
         expected = [logit_diff(model, pair, [edit]) for edit in by_hand]
-        np.testing.assert_allclose(result.after_by_prompt[0, :, i], expected, atol=2e-5)
+        np.testing.assert_allclose(result.after_each[i, 0, :], expected, atol=2e-5)
 
 
 def test_resampling_from_other_clean_prompts(load: Any, own: PairDataset) -> None:
@@ -193,7 +195,7 @@ def test_resampling_from_other_clean_prompts(load: Any, own: PairDataset) -> Non
     values = [logit_diff(model, pair, []) for pair in own]
     for length in (5, 7):
         rows = [i for i, pair in enumerate(own) if len(pair) == length]
-        after = [float(result.after_by_prompt[0, 0, i]) for i in rows]
+        after = [float(result.after_each[i, 0, 0]) for i in rows]
         np.testing.assert_allclose(sorted(after), sorted(values[i] for i in rows), atol=1e-4)
         assert all(abs(a - values[i]) > 1e-3 for a, i in zip(after, rows, strict=True))
     with pytest.raises(InputError, match="no other clean prompt of 7 tokens"):
@@ -204,12 +206,12 @@ def test_noise_is_seeded_and_of_the_activations_size(load: Any, own: PairDataset
     model = load("tiny-gpt2")
     alone = ablation(model, own, ["m1"], kinds="noise", seed=5)
     beside = ablation(model, own, ["a0.h1", "m1"], kinds=("zero", "noise"), seed=5)
-    np.testing.assert_allclose(alone.after_by_prompt[0, 0], beside.after_by_prompt[1, 1], atol=1e-5)
+    np.testing.assert_allclose(alone.after_each[:, 0, 0], beside.after_each[:, 1, 1], atol=1e-5)
     other = ablation(model, own, ["m1"], kinds="noise", seed=6)
     assert not np.allclose(alone.after, other.after)
     # Noise in what the logits read: its spread is what the standard deviations give.
     many = PairDataset(name="own", pairs=own.pairs * 60)
-    spread = ablation(model, many, ["m1.n4"], kinds="noise").after_by_prompt[0, 0]
+    spread = ablation(model, many, ["m1.n4"], kinds="noise").after_each[:, 0, 0]
     outs = torch.cat([model.run_with_cache([p.corrupted], [("mlp_act", 1)])["mlp_act", 1][0] for p in own])
     std = float(outs[:, 4].std(unbiased=False))
     for i, pair in enumerate(own):
@@ -236,7 +238,7 @@ def test_neurons_in_a_set_leave_the_others_free(load: Any, own: PairDataset) -> 
     act = model.run_with_cache([pair.clean], [("mlp_act", 0)], [head])["mlp_act", 0].clone()
     act[..., [2, 7]] = 0
     expected = logit_diff(model, pair, [head, Edit.set("mlp_act", 0, value=act)])
-    assert result.after_by_prompt[0, 0, 0] == pytest.approx(expected, abs=2e-5)
+    assert result.after_each[0, 0, 0] == pytest.approx(expected, abs=2e-5)
 
 
 @pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-qwen3"])
@@ -246,8 +248,9 @@ def test_branches_give_what_plain_passes_do(load: Any, own: PairDataset, name: s
     kinds = tuple(k for k in KINDS if k != "mean_by_position")
     fast, plain = (ablation(model, own[:4], what, kinds=kinds, exact=e) for e in ("auto", True))
     assert (fast.path, plain.path) == ("branching", "plain")
-    np.testing.assert_allclose(fast.after_by_prompt, plain.after_by_prompt, atol=1e-4)
-    np.testing.assert_allclose(fast.change, (fast.after - fast.before), atol=1e-12)
+    np.testing.assert_allclose(fast.after_each, plain.after_each, atol=1e-4)
+    np.testing.assert_allclose(fast.change.mean, fast.after - fast.before.mean, atol=1e-12)
+    np.testing.assert_allclose(fast.after, fast.after_each.mean(0), atol=1e-12)
 
 
 @pytest.mark.parametrize("metric", ["prob", "kl"])
@@ -260,13 +263,11 @@ def test_other_metrics(load: Any, own: PairDataset, metric: str) -> None:
             for edits in ([], [Edit.zero("mlp_out", 1)])
         )
         if metric == "prob":
-            assert result.after_by_prompt[0, 0, i] == pytest.approx(
-                float(without[pair.answer].exp()), rel=1e-4
-            )
+            assert result.after_each[i, 0, 0] == pytest.approx(float(without[pair.answer].exp()), rel=1e-4)
         else:
             kl = float((clean.exp() * (clean - without)).sum())
-            assert result.after_by_prompt[0, 0, i] == pytest.approx(kl, rel=1e-3)
-            assert result.before_by_prompt[i] == pytest.approx(0, abs=1e-9)
+            assert result.after_each[i, 0, 0] == pytest.approx(kl, rel=1e-3)
+            assert result.before.each[i] == pytest.approx(0, abs=1e-9)
 
 
 # ---- names, and what is refused ----

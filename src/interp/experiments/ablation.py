@@ -9,7 +9,7 @@ from interp.experiments.on_pairs import PairsConfig
 from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
-    from interp.methods.ablation.ablation import AblationResult
+    from interp.methods.ablation.results import AblationResult
     from interp.models.base import Model
 
 

@@ -1,4 +1,4 @@
-"""The knock-out of heads on one prompt and on text as an experiment."""
+"""Head ablation on one prompt and on text as an experiment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.ablation.head_ablation import HeadAblationResult
+    from interp.methods.ablation.results import HeadAblationResult
     from interp.models.base import Model
 
 

@@ -9,7 +9,7 @@ from interp.app.ui.model_choice import model_choice
 from interp.app.views import circuit_map
 from interp.figures.engine.notation import count
 from interp.figures.views import head_ablation as presentation
-from interp.methods.ablation.head_ablation import HeadAblationResult
+from interp.methods.ablation.results import HeadAblationResult
 
 _PENDING = "circuit-file-given"
 

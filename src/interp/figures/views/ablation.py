@@ -1,29 +1,22 @@
-"""The presentation of knock-outs: the metric before and after, side by side over kinds of ablation."""
+"""The presentation of ablation: the metric before and after, side by side over kinds of ablation."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from interp.figures.engine.notation import count, decimal, measured, show_text
 from interp.figures.engine.presented import presented
-from interp.figures.engine.view import Axis, Block, Grid, Table, View, Words, block_name
+from interp.figures.engine.view import Axis, Grid, Table, View, Words, block_name
 from interp.figures.views.head_maps import head_map
-
-if TYPE_CHECKING:
-    from interp.methods.ablation.ablation import AblationResult
+from interp.methods.ablation.results import AblationResult
+from interp.metrics import METRICS
 
 _NAMED = 3
 _MOST = 30  # rows of a grid or a table; of more sets, the ones of the strongest effect
 _BESIDE_MAPS = 12  # rows of a table that stands below maps of every head
 
-_METRIC = {
-    "logit_diff": "logit(answer) - logit(foil)",
-    "prob": "probability of the answer",
-    "kl": "KL divergence (nats) from the prediction before",
-}
-_WITH = {
+_ABOVE, _BELOW = "the metric rises", "the metric falls"
+_IN_ITS_PLACE = {
     "zero": "zeros",
     "mean": "the mean over positions",
     "mean_by_position": "the mean at the position",
@@ -35,14 +28,15 @@ _WITH = {
 
 def view(result: AblationResult) -> View:
     """Maps of heads, or a grid of sets by kinds; and the table of the strongest."""
-    kinds = "; ".join(f"{kind}: {_WITH[kind]}" for kind in result.kinds)
+    kinds = "; ".join(f"{kind}: {_IN_ITS_PLACE[kind]}" for kind in result.kinds)
+    before = result.before
     return View(
         title="What does the model lose without it?",
         above=(
-            f"Task: {result.task}, {count(len(result.prompts), 'prompt')}; the first: "
-            f"{show_text(result.prompts[0])}",
-            f"Metric: {_METRIC[result.metric]}. Before: {measured(result.before)} "
-            f"({measured(result.before_low)} to {measured(result.before_high)}).",
+            f"Task: {result.pairs.task}, {count(len(result.pairs), 'prompt')}; the first: "
+            f"{show_text(result.pairs.prompts[0])}",
+            f"Metric: {METRICS[result.metric].description}. Before: {measured(float(before.mean))} "
+            f"({measured(float(before.low))} to {measured(float(before.high))}).",
             f"Replaced by - {kinds}. Means, noise and other prompts are those of the {result.reference} "
             "prompts. Intervals: 95 %, bootstrap over prompts.",
         ),
@@ -55,21 +49,24 @@ def view(result: AblationResult) -> View:
 
 
 def _verdict(result: AblationResult) -> str:
-    said = []
-    for kind, change in zip(result.kinds, result.change, strict=True):
+    by_kind = []
+    for kind, change in zip(result.kinds, result.change.mean, strict=True):
         order = np.argsort(-np.abs(change), kind="stable")[:_NAMED]
         named = ", ".join(f"{show_text(result.sets[i])} ({_signed(change[i])})" for i in order)
-        said.append(f"{kind}: {named}")
-    text = f"The largest changes - {'; '.join(said)}."
-    if len(result.kinds) > 1:
-        apart = result.change.max(0) - result.change.min(0)
-        i = int(apart.argmax())
-        low, high = int(result.change[:, i].argmin()), int(result.change[:, i].argmax())
-        text += (
-            f" The kinds differ most about {show_text(result.sets[i])}: {_signed(result.change[low, i])} by "
-            f"{result.kinds[low]}, {_signed(result.change[high, i])} by {result.kinds[high]}."
-        )
-    return text
+        by_kind.append(f"{kind}: {named}")
+    text = f"The largest changes - {'; '.join(by_kind)}."
+    return text if len(result.kinds) == 1 else f"{text} {_disagreement(result)}"
+
+
+def _disagreement(result: AblationResult) -> str:
+    """The set about which the kinds of ablation differ most."""
+    changes = result.change.mean  # [kind, set]
+    i = int(np.ptp(changes, axis=0).argmax())
+    low, high = int(changes[:, i].argmin()), int(changes[:, i].argmax())
+    return (
+        f"The kinds differ most about {show_text(result.sets[i])}: {_signed(changes[low, i])} by "
+        f"{result.kinds[low]}, {_signed(changes[high, i])} by {result.kinds[high]}."
+    )
 
 
 def _signed(value: float) -> str:
@@ -78,55 +75,54 @@ def _signed(value: float) -> str:
 
 def _strongest(result: AblationResult, most: int = _MOST) -> list[int]:
     """The sets of the strongest effect under any kind, in the order in which they were given."""
-    order = np.argsort(-np.abs(result.change).max(0), kind="stable")[:most]
+    order = np.argsort(-np.abs(result.change.mean).max(0), kind="stable")[:most]
     return sorted(order.tolist())
 
 
 def _limit(result: AblationResult) -> float:
-    return float(np.abs(result.change).max()) or 1.0
+    return float(np.abs(result.change.mean).max()) or 1.0
 
 
-def _maps(result: AblationResult) -> list[Block]:
+def _maps(result: AblationResult) -> list[Grid]:
+    """A map of heads for each kind where every head was ablated by itself; else a grid of sets by kinds."""
     shape = _all_heads(result)
-    above, below = "the metric rises", "the metric falls"
-    if shape is not None:
-        return [
-            head_map(
-                change.reshape(shape),
-                name=block_name("change", kind),
-                low=low.reshape(shape),
-                high=high.reshape(shape),
-                unit="change",
-                title=f"Change of the metric: {kind}",
-                signed=True,
-                limit=_limit(result),
-                above=above,
-                below=below,
-            )
-            for kind, change, low, high in zip(
-                result.kinds, result.change, result.change_low, result.change_high, strict=True
-            )
-        ]
+    if shape is None:
+        return [_grid_of_sets(result)]
+    return [_map_of_heads(result, kind, shape) for kind in range(len(result.kinds))]
+
+
+def _map_of_heads(result: AblationResult, kind: int, shape: tuple[int, int]) -> Grid:
+    name, change = result.kinds[kind], result.change[kind]
+    return head_map(
+        change.mean.reshape(shape),
+        name=block_name("change", name),
+        low=change.low.reshape(shape),
+        high=change.high.reshape(shape),
+        unit="change",
+        title=f"Change of the metric: {name}",
+        signed=True,
+        limit=_limit(result),
+        above=_ABOVE,
+        below=_BELOW,
+    )
+
+
+def _grid_of_sets(result: AblationResult) -> Grid:
     rows = _strongest(result)
-    return [
-        Grid(
-            name="change",
-            values=result.change[:, rows].T,
-            rows=Axis.names("", [result.sets[i] for i in rows]),
-            columns=Axis.names("", result.kinds),
-            unit="change",
-            title="Change of the metric" + _of(rows, result),
-            limit=_limit(result),
-            hover=(
-                ("after", result.after[:, rows].T),
-                ("from", result.change_low[:, rows].T),
-                ("to", result.change_high[:, rows].T),
-            ),
-            down=True,
-            above=above,
-            below=below,
-        )
-    ]
+    change = result.change[:, rows]
+    return Grid(
+        name="change",
+        values=change.mean.T,
+        rows=Axis.names("", [result.sets[i] for i in rows]),
+        columns=Axis.names("", result.kinds),
+        unit="change",
+        title="Change of the metric" + _how_many(rows, result),
+        limit=_limit(result),
+        hover=(("after", result.after[:, rows].T), ("from", change.low.T), ("to", change.high.T)),
+        down=True,
+        above=_ABOVE,
+        below=_BELOW,
+    )
 
 
 def _all_heads(result: AblationResult) -> tuple[int, int] | None:
@@ -147,21 +143,21 @@ def _table(result: AblationResult) -> Table:
         rows=tuple(
             (
                 result.sets[i],
-                decimal(result.before),
+                decimal(float(result.before.mean)),
                 *(_after(result, kind, i) for kind in range(len(result.kinds))),
             )
             for i in rows
         ),
-        title="The metric before and after, with the interval of the change" + _of(rows, result),
+        title="The metric before and after, with the interval of the change" + _how_many(rows, result),
     )
 
 
 def _after(result: AblationResult, kind: int, i: int) -> str:
-    low, high = (_signed(ends[kind, i]) for ends in (result.change_low, result.change_high))
-    return f"{decimal(result.after[kind, i])} ({low} to {high})"
+    change = result.change[kind, i]
+    return f"{decimal(result.after[kind, i])} ({_signed(float(change.low))} to {_signed(float(change.high))})"
 
 
-def _of(rows: list[int], result: AblationResult) -> str:
+def _how_many(rows: list[int], result: AblationResult) -> str:
     return f": the {len(rows)} strongest of {len(result.sets)}" if len(rows) < len(result.sets) else ""
 
 

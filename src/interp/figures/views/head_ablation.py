@@ -1,18 +1,15 @@
-"""The presentation of a knock-out of heads: before, after, and beside random heads."""
+"""The presentation of head ablation: before, after, and beside random heads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, probability, show_prompt
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Bars, Table, View, Words, block_name
-
-if TYPE_CHECKING:
-    from interp.methods.ablation.head_ablation import HeadAblationResult
+from interp.methods.ablation.results import HeadAblationResult
 
 _LOSSES = {
     "prompt_loss": "the loss on the prompt",
@@ -23,15 +20,16 @@ _LOSSES = {
 
 def view(result: HeadAblationResult) -> View:
     """The verdict, all numbers, and the metric and the losses as bars."""
+    sizes = result.text_sizes
     return View(
         title=f"What does the model lose without {_heads(result)}?",
         above=(
             f"Prompt: {show_prompt(result.tokens, bos=result.provenance.bos)}",
-            f"The heads are taken out together, at all positions. Means are over {result.n_reference} "
+            f"The heads are taken out together, at all positions. Means are over {sizes.n_reference} "
             "sequences of simple English, and the outputs resampled are those of "
-            f"{count(result.n_donors, 'sequence')} of it. Losses: nats a token; on {result.n_texts} other "
-            f"sequences of {result.text_length} tokens, and on the second copy of {result.copy_length} "
-            f"random tokens, of {count(result.n_texts, 'sequence')}.",
+            f"{count(sizes.n_donors, 'sequence')} of it. Losses: nats a token; on {sizes.n_texts} other "
+            f"sequences of {sizes.text_length} tokens, and on the second copy of {sizes.copy_length} "
+            f"random tokens, of {count(sizes.n_texts, 'sequence')}.",
         ),
         blocks=(Words(verdict(result), strong=True, name="verdict"), table_of(result), *bars(result)),
         below=(

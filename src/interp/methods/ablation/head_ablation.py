@@ -1,10 +1,11 @@
-"""Knock-out of some heads, on one prompt and on text: what moves, and would it move without any others?
+"""Head ablation on one prompt and on text: what moves without some heads, and would it without any others?
 
-The heads are taken out together, in one way or several, at all positions:
+The heads are knocked out together, in one way or several, at all positions:
 
-- ``zero``: their outputs z are zeros.
-- ``mean``: z is its mean over all positions of the reference text.
-- ``resample``: z is what it is in another text, at the same positions; the mean over `n_donors` such texts.
+- ``zero``, zero ablation: their outputs z are zeros.
+- ``mean``, mean ablation: z is its mean over all positions of the reference text.
+- ``resample``, resample ablation: z is what it is in another text, at the same positions; the mean over
+  `n_donors` such texts.
 
 Measured are the logit difference (or the answer's probability) at the prompt's end, the loss on the prompt,
 the loss on other text, and the loss on the second copy of random tokens said twice. Beside it stands what
@@ -23,7 +24,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -31,55 +33,25 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.edits import Edit
-from interp.errors import InputError, check_choice
+from interp.errors import InputError
+from interp.methods.ablation.replacement import Key, check_kinds, replace_component
+from interp.methods.ablation.results import HeadAblationResult, TextSizes
 from interp.methods.common.answers import answer_ids
-from interp.methods.common.heads import Head, find_heads
+from interp.methods.common.heads import find_heads
+from interp.methods.common.names import Component, Head
+from interp.methods.common.over_pairs import Parts, over_pairs
 from interp.methods.common.question import default_metric
 from interp.models.base import Cache, Model
-from interp.progress import report
 from interp.provenance import Provenance
 from interp.readout import Readout, widened
-from interp.results import Result
 from interp.tasks.base import check_count
 from interp.tasks.plain_text import plain_text
 from interp.tasks.repeated_tokens import repeated_sequences
 from interp.tokens import Prompt, Tokens
 
 Kind = Literal["zero", "mean", "resample"]
-KINDS: tuple[str, ...] = ("zero", "mean", "resample")
+KINDS: tuple[Kind, ...] = ("zero", "mean", "resample")
 LOSSES: tuple[str, ...] = ("prompt_loss", "text_loss", "copy_loss")
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class HeadAblationResult(Result):
-    """What is measured before, without the heads, and without as many random ones.
-
-    The first of `measures` is ``logit_diff``, or ``prob`` where there is no foil; the others are losses in
-    nats a token: of the prompt, of text, and of the second copy of random tokens.
-    """
-
-    kind: ClassVar[str] = "head_ablation"
-    tokens: tuple[str, ...]
-    heads: tuple[tuple[int, int], ...]
-    answer: str
-    foil: str | None
-    kinds: tuple[str, ...]
-    measures: tuple[str, ...]
-    before: Float[np.ndarray, " measure"]
-    after: Float[np.ndarray, "kind measure"]
-    random_heads: tuple[tuple[tuple[int, int], ...], ...]  # of each draw
-    random: Float[np.ndarray, "kind draw measure"]
-    n_reference: int  # sequences of text that means and donors are of
-    n_donors: int
-    n_texts: int  # sequences of text, and as many of random tokens, that the losses are of
-    text_length: int
-    copy_length: int
-    path: str  # branching | plain
-
-    @property
-    def change(self) -> Float[np.ndarray, "kind measure"]:
-        """After - before."""
-        return self.after - self.before
 
 
 def head_ablation(
@@ -98,7 +70,7 @@ def head_ablation(
     copy_length: int = 25,
     seed: int = 0,
 ) -> HeadAblationResult:
-    """Take heads out, all together, and see what moves on a prompt and on text.
+    """Knock out heads, all together, and see what moves on a prompt and on text.
 
     Args:
         heads: such as ``["5.1", "2.4"]`` or ``[(5, 1)]``.
@@ -116,52 +88,32 @@ def head_ablation(
     chosen = find_heads(model.arch, heads)
     tokens = model.to_tokens(prompt).repeat(1)
     metric = answer_ids(model, answer, foil, default_metric(foil))
-    for kind in kinds:
-        check_choice("kind of knock-out", kind, KINDS)
-    if not kinds or len(set(kinds)) != len(kinds):
-        raise InputError("Name at least one kind of knock-out, and each once.")
-    if tokens.lengths[0] < 2:
-        raise InputError("The prompt is a single token, so that none of it is predicted; type some more.")
-    check_count(n_random, of="n_random")
-    if not 1 <= n_donors <= n_reference:
-        raise InputError(f"n_donors must lie between 1 and n_reference={n_reference}; got {n_donors}.")
+    kinds = check_kinds(kinds, KINDS)
+    sizes = TextSizes(
+        n_reference=n_reference,
+        n_donors=n_donors,
+        n_texts=n_texts,
+        text_length=text_length,
+        copy_length=copy_length,
+    )
+    _check(tokens, sizes, n_random)
 
     rng = random.Random(f"knock-out {seed}")
-    every = find_heads(model.arch, None)
-    draws = tuple(tuple(sorted(rng.sample(every, len(chosen)))) for _ in range(n_random))
+    draws = _random_heads(model, len(chosen), n_random, rng)
     sets = (chosen, *draws)
-    longest = max(tokens.lengths[0], text_length, 2 * copy_length + 1)
-    longest = longest if model.arch.n_ctx is None else min(longest, model.arch.n_ctx)
-    reference = plain_text(model, n=n_reference, length=longest, seed=2 * seed)
-    layers = sorted({layer for one in sets for layer, _ in one})
-    cache = model.run_with_cache(reference, [("z", layer) for layer in layers])
+    texts = [_prompt(tokens, metric), *_texts(model, sizes, seed), *_copies(model, sizes, seed)]
+    reference = _Reference.of(
+        model, _reference_texts(model, tokens.lengths[0], sizes, seed), {head for one in sets for head in one}
+    )
 
-    measured: list[tuple[Tokens, Readout, int]] = [(tokens, _prompt_readout(tokens, metric), 0)]
-    for ids in plain_text(model, n=n_texts, length=text_length, seed=2 * seed + 1):
-        measured.append((model.to_tokens(ids), _loss(ids, range(1, len(ids))), 1))
-    repeated = repeated_sequences(model, n=n_texts, length=copy_length, seed=seed)
-    for ids in repeated.ids:  # that copying begins is not said by the text
-        measured.append((model.to_tokens(ids), _loss(ids, repeated.second_copy[1:]), 2))
-
-    found: list[list[Tensor]] = [[], [], []]  # prompt, text, random tokens: [branch, ...] of each sequence
-    paths = set()
-    for number, (text, readout, which) in enumerate(measured):
-        report("texts", number, len(measured))
+    def measured(text: _Text) -> dict[str, np.ndarray]:
         donors = rng.sample(range(n_reference), n_donors)
-        branches = [
-            [edit for head in one for edit in _edits(head, way, cache, text.lengths[0])]
-            for one in sets
-            for kind in kinds
-            for way in (donors if kind == "resample" else [kind])
-        ]
-        swept = model.sweep(text, [[], *branches], readout)
-        paths.add(swept.path)
-        found[which].append(swept.values)
-    report("texts", len(measured), len(measured))
+        branches = _branches(model, reference, sets, kinds, donors, text.tokens.lengths[0])
+        swept = model.sweep(text.tokens, branches, text.readout)
+        return {"values": swept.values.numpy(), "path": np.array(swept.path)}
 
-    on_prompt, *on_texts = found
-    columns = [on_prompt[0], *(torch.stack(of).mean(0)[:, None] for of in on_texts)]
-    values = torch.cat(columns, dim=1).numpy()  # [branch, measure]
+    parts = over_pairs(texts, measured, total=len(texts), task="texts")
+    values = _measures(parts, n_texts)
     after = _by_kind(values[1:], len(sets), kinds, n_donors)  # [set, kind, measure]
     return HeadAblationResult(
         provenance=Provenance.of(model, seed=seed),
@@ -169,50 +121,84 @@ def head_ablation(
         heads=chosen,
         answer=model.labels([metric[0]])[0],
         foil=None if metric[1] is None else model.labels([metric[1]])[0],
-        kinds=tuple(kinds),
-        measures=("prob" if foil is None else "logit_diff", *LOSSES),
+        kinds=kinds,
+        measures=(default_metric(foil), *LOSSES),
         before=values[0],
         after=after[0],
         random_heads=draws,
         random=after[1:].transpose(1, 0, 2),
-        n_reference=n_reference,
-        n_donors=n_donors,
-        n_texts=n_texts,
-        text_length=text_length,
-        copy_length=copy_length,
-        path=" and ".join(sorted(paths)),
+        text_sizes=sizes,
+        path=parts.path,
     )
 
 
-def _prompt_readout(tokens: Tokens, metric: tuple[int, int | None]) -> Readout:
-    """The metric at the last position and the loss of all tokens but the first, [row, 2]."""
+def _check(tokens: Tokens, sizes: TextSizes, n_random: int) -> None:
+    if tokens.lengths[0] < 2:
+        raise InputError("The prompt is a single token, so that none of it is predicted; type some more.")
+    check_count(n_random, of="n_random")
+    if not 1 <= sizes.n_donors <= sizes.n_reference:
+        raise InputError(
+            f"n_donors must lie between 1 and n_reference={sizes.n_reference}; got {sizes.n_donors}."
+        )
+
+
+def _random_heads(model: Model, n: int, n_draws: int, rng: random.Random) -> tuple[tuple[Head, ...], ...]:
+    """Draws of `n` heads from all of the model's."""
+    every = find_heads(model.arch, None)
+    return tuple(tuple(sorted(rng.sample(every, n))) for _ in range(n_draws))
+
+
+# ---- what is measured, and on what ----
+
+
+@dataclass(frozen=True, eq=False)
+class _Text:
+    """A sequence, and what is measured on it."""
+
+    tokens: Tokens
+    readout: Readout
+
+
+def _prompt(tokens: Tokens, metric: tuple[int, int | None]) -> _Text:
+    """The metric at the prompt's last position and the loss of all its tokens but the first, [row, 2]."""
     (answer, foil), ids = metric, torch.tensor(tokens.row(0))
 
     def of(logits: Tensor) -> Tensor:
         log_probs = widened(logits).log_softmax(-1)  # [row, pos, d_vocab]
         last = log_probs[:, -1]
-        said = last[:, answer].exp() if foil is None else last[:, answer] - last[:, foil]
+        value = last[:, answer].exp() if foil is None else last[:, answer] - last[:, foil]
         next_ids = ids[1:].to(logits.device)[None, :, None].expand(len(logits), -1, 1)
-        return torch.stack([said, -log_probs[:, :-1].gather(-1, next_ids)[..., 0].mean(-1)], dim=1)
+        return torch.stack([value, -log_probs[:, :-1].gather(-1, next_ids)[..., 0].mean(-1)], dim=1)
 
-    return Readout(of, tuple(range(len(ids))))
+    return _Text(tokens, Readout(of, tuple(range(len(ids)))))
 
 
-def _loss(ids: Sequence[int], positions: Sequence[int]) -> Readout:
+def _texts(model: Model, sizes: TextSizes, seed: int) -> list[_Text]:
+    """The loss of all tokens but the first of simple English, [row] each."""
+    texts = plain_text(model, n=sizes.n_texts, length=sizes.text_length, seed=2 * seed + 1)
+    return [_loss(model, ids, range(1, len(ids))) for ids in texts]
+
+
+def _copies(model: Model, sizes: TextSizes, seed: int) -> list[_Text]:
+    """The loss of the second copy of random tokens, [row] each; without its first token, as nothing says that
+    a copy begins."""
+    repeated = repeated_sequences(model, n=sizes.n_texts, length=sizes.copy_length, seed=seed)
+    return [_loss(model, ids, repeated.second_copy[1:]) for ids in repeated.ids]
+
+
+def _loss(model: Model, ids: Sequence[int], positions: Sequence[int]) -> _Text:
     """The mean loss of the tokens at `positions`, [row]."""
     log_prob = Readout.log_prob([ids[i] for i in positions], [i - 1 for i in positions])
-    return Readout(lambda logits: -log_prob.of(logits).mean(-1), log_prob.positions)
+    return _Text(
+        model.to_tokens(ids), Readout(lambda logits: -log_prob.of(logits).mean(-1), log_prob.positions)
+    )
 
 
-def _edits(head: Head, way: str | int, cache: Cache, n_pos: int) -> list[Edit]:
-    """What takes one head out: zeros, its mean, or what it is in the reference sequence of number `way`."""
-    layer, index = head
-    if way == "zero":
-        return [Edit.zero("z", layer, heads=index)]
-    z = cache["z", layer][:, :, index]  # [sequence, pos, d_head]
-    if isinstance(way, int):
-        return [Edit.set("z", layer, value=z[way, :n_pos, None], heads=index)]
-    return [Edit.set("z", layer, value=z.double().mean((0, 1)).to(z.dtype), heads=index)]
+def _measures(parts: Parts, n_texts: int) -> Float[np.ndarray, "branch measure"]:
+    """The metric and the loss of the prompt, and the mean losses of the texts and of the copies."""
+    on_prompt, *on_texts = (part["values"] for part in parts.each)
+    losses = [np.mean(of, axis=0)[:, None] for of in (on_texts[:n_texts], on_texts[n_texts:])]
+    return np.concatenate([on_prompt, *losses], axis=1)
 
 
 def _by_kind(
@@ -222,3 +208,52 @@ def _by_kind(
     by_set = values.reshape(n_sets, -1, values.shape[1])
     ends = np.cumsum([n_donors if kind == "resample" else 1 for kind in kinds])
     return np.stack([part.mean(1) for part in np.split(by_set, ends[:-1], axis=1)], axis=1)
+
+
+# ---- what is in the heads' place ----
+
+
+@dataclass(frozen=True, eq=False)
+class _Reference:
+    """The heads' outputs z in the reference text."""
+
+    cache: Cache
+    means: dict[Key, Tensor]  # over all sequences and positions, [1, head, d_head]
+
+    @classmethod
+    def of(cls, model: Model, texts: Sequence[Sequence[int]], heads: set[Head]) -> _Reference:
+        keys = [("z", layer) for layer in sorted({layer for layer, _ in heads})]
+        cache = model.run_with_cache(texts, keys)
+        means = {key: cache[key].double().mean((0, 1))[None].to(cache[key].dtype) for key in keys}
+        return cls(cache, means)
+
+    def activation(self, donor: int | None, n_pos: int, key: Key) -> Tensor:
+        """What z is in the donor, [pos, head, d_head]; without one, its mean."""
+        return self.means[key] if donor is None else self.cache[key][donor, :n_pos]
+
+
+def _reference_texts(model: Model, n_prompt: int, sizes: TextSizes, seed: int) -> list[tuple[int, ...]]:
+    """Sequences of simple English, as long as the longest text that is measured."""
+    longest = max(n_prompt, sizes.text_length, 2 * sizes.copy_length + 1)
+    longest = longest if model.arch.n_ctx is None else min(longest, model.arch.n_ctx)
+    return plain_text(model, n=sizes.n_reference, length=longest, seed=2 * seed)
+
+
+def _branches(
+    model: Model,
+    reference: _Reference,
+    sets: Sequence[Sequence[Head]],
+    kinds: Sequence[str],
+    donors: Sequence[int],
+    n_pos: int,
+) -> list[list[Edit]]:
+    """The edits of each run of a text: none, then those of each set and kind, and of each donor."""
+    branches: list[list[Edit]] = [[]]
+    for heads in sets:
+        components = [Component(kind="head", layer=layer, index=head) for layer, head in heads]
+        for kind in kinds:
+            for donor in donors if kind == "resample" else (None,):
+                activation = partial(reference.activation, donor, n_pos)
+                edits = [replace_component(model, one, kind, activation) for one in components]
+                branches.append([edit for of_head in edits for edit in of_head])
+    return branches

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from interp.edits import Edit
 from interp.errors import DecompositionError, InputError, nearest
-from interp.methods.ablation.ablation import Donors
+from interp.methods.ablation.reference_activations import ReferenceActivations
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph
 from interp.methods.common.senders import head_outputs, sender_outputs, sender_sites
@@ -125,13 +125,13 @@ def _check_whole(model: Model, by_parts: float, whole: float) -> None:
 def _others(model: Model, dataset: PairDataset, ablation: Ablation) -> Iterator[Cache]:
     """For each pair, what its senders write instead, as if it were a run: resid_pre 0, z and mlp_out."""
     sites = sender_sites(model.arch.n_layers)
-    donors = Donors.of(model, dataset, sites, [ablation])
+    references = ReferenceActivations.of(model, dataset, sites, [ablation])
     for index, pair in enumerate(dataset):
         run = model.run_with_cache([pair.corrupted], sites)  # [1, pos, ...] each
         if ablation == "resample":
             yield run
             continue
-        replace = donors.for_prompt(index)
+        replace = references.for_prompt(index)
         values: dict[tuple[str, int | None], Tensor] = {
             key: torch.zeros_like(run[key])
             if ablation == "zero"

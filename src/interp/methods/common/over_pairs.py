@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -41,7 +42,7 @@ def over_pairs(
     compute: Callable[[Item], Arrays],
     *,
     total: int,
-    key: Callable[[Item], Mapping[str, Any]],
+    key: Callable[[Item], Mapping[str, Any]] | None = None,
     task: str = "pairs",
 ) -> Parts:
     """Compute something of each pair.
@@ -52,15 +53,12 @@ def over_pairs(
         compute: the arrays of one pair.
         total: how many there are.
         key: all that the arrays of a pair depend on, as JSON values: `Question.key` and the method's options.
+            Without it nothing is kept.
         task: what progress is reported of.
     """
     report(task, 0, total)
     parts = []
     for done, item in enumerate(items, start=1):
-        parts.append(_part(item, compute, key(item)))
+        parts.append(compute(item) if key is None else kept(key(item), partial(compute, item)))
         report(task, done, total)
     return Parts(tuple(parts))
-
-
-def _part(item: Item, compute: Callable[[Item], Arrays], key: Mapping[str, Any]) -> Arrays:
-    return kept(key, lambda: compute(item))

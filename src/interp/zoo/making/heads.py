@@ -76,12 +76,12 @@ def _copying(model: Model, looks: dict[str, Any], seed: int) -> dict[str, Any]:
     alike = {name: tuple(looks[name]) for name in ("previous_token", "induction", "two_after") if looks[name]}
     sets = [[_node(head_name(head))] for head in singles] + [[*map(_node, heads)] for heads in alike.values()]
     found = ablation(model, dataset, sets, kinds="resample", seed=seed)
-    after = found.after[0]
+    before, after = float(found.before.mean), found.after[0]
     return {
-        "prompts": len(found.prompts),
+        "prompts": len(found.pairs),
         "copy_length": 20,
-        "logit_diff": _round(found.before),
-        "without_one": _strongest(singles, after[: len(singles)], found.before),
+        "logit_diff": _round(before),
+        "without_one": _strongest(singles, after[: len(singles)], before),
         "without_all": {
             name: _round(value) for name, value in zip(alike, after[len(singles) :].tolist(), strict=True)
         },
