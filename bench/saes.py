@@ -48,7 +48,8 @@ Encode = Callable[[Tensor], Tensor]
 
 
 def ours(x: Tensor, kind: str, steps: int) -> Callable[[], tuple[Encode, Tensor, Tensor]]:
-    from interp.saes.training import Recipe, train
+    from interp.saes.recipe import Recipe
+    from interp.saes.training import train
 
     recipe = Recipe(
         kind=kind,
@@ -109,7 +110,7 @@ def batch(x: Tensor, step: int) -> Tensor:
 
 def once(file: str, kind: str, name: str, steps: int) -> list[float]:
     """Tokens a second of CPU time, GB, and the quality: explained variance, L0, dead share."""
-    from interp.saes import metrics
+    from interp.saes import metrics, results
 
     torch.set_num_threads(1)
     activations = torch.from_numpy(np.load(file))
@@ -122,7 +123,7 @@ def once(file: str, kind: str, name: str, steps: int) -> list[float]:
     with torch.no_grad():
         features = encode(held_out)
         y = features @ W_dec + b_dec
-    dead = metrics.dead_share(metrics.density(features).numpy())
+    dead = results.dead_share(metrics.density(features).numpy())
     return [
         steps * BATCH / seconds,
         rose,

@@ -236,7 +236,7 @@ def test_the_dictionaries_of_the_package_are_what_their_cards_say(tmp_path, name
     assert found.recovered_from_zero >= 0.97
     assert found.recovered_from_mean >= 0.97
     assert figures["dead"] < 0.05
-    assert found.n_features == figures["n_features"] == 8 * 192
+    assert found.sae.n_features == figures["n_features"] == 8 * 192
     for figure, within in {
         "l0": 0.5,
         "explained_variance": 0.01,

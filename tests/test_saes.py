@@ -13,11 +13,14 @@ from interp.edits import Edit
 from interp.errors import DegeneratePairError, InputError, SiteError
 from interp.progress import listening
 from interp.resume import resuming
-from interp.saes import metrics
+from interp.saes import metrics, results
 from interp.saes.activations import BatchTopK, JumpReLU, Standard, TopK
+from interp.saes.batch_features import DenseFeatures, SparseFeatures
 from interp.saes.dictionary import SAE, model_facts, width
+from interp.saes.recipe import Recipe
 from interp.saes.stream import ActivationStream
-from interp.saes.training import LOSSES, Recipe, _Dense, _Sparse, geometric_median, train, train_sae
+from interp.saes.trainer import LOSSES, geometric_median
+from interp.saes.training import train, train_sae
 from interp.sites import Address
 
 PROMPTS = ["The capital of France is", "Then, Mary and John went to the store. John gave a"]
@@ -107,8 +110,8 @@ def test_metrics_by_hand():
     assert metrics.l0(F) == pytest.approx((features > 0).sum() / 50)
     share = [sum(features[t, f] > 0 for t in range(50)) / 50 for f in range(6)]
     np.testing.assert_allclose(metrics.density(F).numpy(), share)
-    assert metrics.dead_share(np.array(share)) == pytest.approx(1 / 6)
-    edges, counts = metrics.density_histogram(np.array(share), bins=4)
+    assert results.dead_share(np.array(share)) == pytest.approx(1 / 6)
+    edges, counts = results.density_histogram(np.array(share), bins=4)
     logs = [math.log10(d) for d in share if d > 0]
     low = min(*logs, -1)
     by_hand = [low - low * i / 4 for i in range(5)]
@@ -117,9 +120,9 @@ def test_metrics_by_hand():
     assert counts.sum() == 5, "a dead feature is in no bin"
     cosine = max(x[0] @ b / np.linalg.norm(x[0]) / np.linalg.norm(b) for b in y)
     assert metrics.feature_cosine(X, Y)[0].item() == pytest.approx(cosine, abs=1e-6)
-    assert metrics.ce_recovered(clean=2.0, sae=2.5, ablated=4.0) == 0.75
+    assert results.ce_recovered(clean=2.0, sae=2.5, ablated=4.0) == 0.75
     with pytest.raises(DegeneratePairError):
-        metrics.ce_recovered(clean=2.0, sae=2.5, ablated=2.0)
+        results.ce_recovered(clean=2.0, sae=2.5, ablated=2.0)
     with pytest.raises(InputError, match="all the same"):
         metrics.explained_variance(torch.ones(3, 2), torch.ones(3, 2))
 
@@ -225,7 +228,7 @@ def test_sparse_features_are_dense_ones_in_less_time():
     for sparse in (True, False):
         inputs = [pre.clone().requires_grad_(), W_dec.clone().requires_grad_()]
         values, where = inputs[0].topk(30, sorted=False)
-        features = _Sparse(values.relu(), where, 40) if sparse else _Dense(TopK(30)(inputs[0]))
+        features = SparseFeatures(values.relu(), where, 40) if sparse else DenseFeatures(TopK(30)(inputs[0]))
         out = features.decoded(inputs[1])
         found.append([out, *torch.autograd.grad(((out - target) ** 2).sum(), inputs)])
         assert features.fired.tolist() == (TopK(30)(pre) > 0).any(0).tolist()

@@ -8,11 +8,11 @@ from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
     from interp.models.base import Model
-    from interp.saes.metrics import SAEQualityResult
+    from interp.saes.results import SAEQualityResult
 
 
 class TrainSAEConfig(ExperimentConfig):
-    """What a dictionary is trained on, and how; see `interp.train_sae` and `interp.saes.training.Recipe`.
+    """What a dictionary is trained on, and how; see `interp.train_sae` and `interp.saes.recipe.Recipe`.
 
     `text` is "demo" (for the demo models), a text, .jsonl or .parquet file, or ``hf:`` and the name of a
     dataset on the hub; `field` is where a record keeps its text. `training` and `held_out` are numbers of
@@ -54,7 +54,9 @@ def run(config: TrainSAEConfig, model: Model) -> SAEQualityResult:
     from interp.saes.dictionary import check_address, width
     from interp.saes.files import check_new, write_sae
     from interp.saes.metrics import EXCLUDED, measure_sae
-    from interp.saes.training import LOSSES, Recipe, train_sae
+    from interp.saes.recipe import Recipe
+    from interp.saes.trainer import LOSSES
+    from interp.saes.training import train_sae
     from interp.sites import Address
     from interp.text.lens_text import lens_text
 

@@ -24,6 +24,7 @@ from interp.edits import Editable
 from interp.errors import InputError
 from interp.models.unembedding import unembed_hashes
 from interp.saes.activations import Activation, BatchTopK, JumpReLU
+from interp.saes.results import SAEIdentity
 from interp.sites import SITES, Address
 
 Normalisation = Literal["none", "layer_norm", "constant_norm_rescale"]
@@ -77,6 +78,16 @@ class SAE:
     @property
     def n_features(self) -> int:
         return self.W_dec.shape[0]
+
+    @property
+    def identity(self) -> SAEIdentity:
+        """Which SAE it is, for a result."""
+        return SAEIdentity(
+            model=self.model,
+            site=str(self.address),
+            n_features=self.n_features,
+            activation=self.activation.kind,
+        )
 
     def to(self, dtype: torch.dtype) -> SAE:
         """The same with its weights and thresholds rounded to `dtype`; it computes in that of its input."""

@@ -13,15 +13,16 @@ Over tokens t of a text, with activations x_t, reconstructions y_t, and m the me
 - **density** of a feature: the share of tokens at which it is above 0. **Dead**: density 0 on this text.
 - **feature cosine**: of each direction, the largest cosine with any direction of another dictionary.
 
+Those that are made of other metrics (CE recovered, dead) are computed by `interp.saes.results`.
+
 The first position of each sequence and padding are not counted and not replaced. At the first, BOS or not,
 many models have activations that are far larger than all others, and would be most of the variance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -29,51 +30,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interp.edits import Edit
-from interp.errors import DegeneratePairError, InputError
-from interp.models.base import Cache, Model
+from interp.errors import InputError
+from interp.models.base import Model
 from interp.progress import report
 from interp.provenance import Provenance
-from interp.results import Result
 from interp.saes.dictionary import SAE, flat
+from interp.saes.results import SAEQualityResult
 from interp.tokens import Prompt, Tokens
 
 EXCLUDED = "the first position of each sequence and padding"
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class SAEQualityResult(Result):
-    """How good an SAE is on a text. The module says what each number means."""
-
-    kind: ClassVar[str] = "sae_quality"
-    text: str  # what it was measured on, in words
-    excluded: str
-    n_tokens: int
-    sae_model: str
-    site: str  # the hook name
-    activation: str  # standard, topk, batchtopk, jumprelu
-    n_features: int
-    l0: float
-    explained_variance: float
-    explained_variance_per_token: float
-    ce_clean: float  # nats
-    ce_sae: float
-    ce_zero: float
-    ce_mean: float
-    density: Float[np.ndarray, " feature"]
-    losses: Float[np.ndarray, "step part"] | None = None  # of the training; None for an SAE that was loaded
-    loss_names: tuple[str, ...] = ()
-
-    @property
-    def recovered_from_zero(self) -> float:
-        return ce_recovered(clean=self.ce_clean, sae=self.ce_sae, ablated=self.ce_zero)
-
-    @property
-    def recovered_from_mean(self) -> float:
-        return ce_recovered(clean=self.ce_clean, sae=self.ce_sae, ablated=self.ce_mean)
-
-    @property
-    def dead(self) -> float:
-        return dead_share(self.density)
 
 
 def l0(features: Float[Tensor, "token feature"]) -> float:
@@ -93,34 +58,9 @@ def explained_variance_per_token(x: Float[Tensor, "token d_in"], y: Float[Tensor
     return (1 - error / variance).mean().item()
 
 
-def ce_recovered(*, clean: float, sae: float, ablated: float) -> float:
-    """The share of ablation's cost that the SAE saves; `DegeneratePairError` where it costs nothing."""
-    if not ablated - clean > 1e-6:
-        raise DegeneratePairError(
-            f"Ablating this site does not raise the cross-entropy (from {clean:.6f} to {ablated:.6f}), so "
-            "there is nothing to recover; choose another site, or more text."
-        )
-    return (ablated - sae) / (ablated - clean)
-
-
 def density(features: Float[Tensor, "token feature"]) -> Float[Tensor, " feature"]:
     """The share of tokens at which each feature is above 0."""
     return (features > 0).double().mean(0)
-
-
-def dead_share(density: Float[np.ndarray, " feature"]) -> float:
-    """The share of features that are never above 0."""
-    return float((density == 0).mean())
-
-
-def density_histogram(
-    density: Float[np.ndarray, " feature"], *, bins: int = 20
-) -> tuple[Float[np.ndarray, " edge"], np.ndarray]:
-    """The edges in log10 of the density, from the lowest (-1 or below) to 0, and how many features lie
-    between each two, without dead ones."""
-    alive = np.log10(density[density > 0])
-    counts, edges = np.histogram(alive, bins=bins, range=(float(alive.min(initial=-1.0)), 0.0))
-    return edges, counts
 
 
 def feature_cosine(
@@ -151,62 +91,92 @@ def measure_sae(
         SiteError: the model does not have the SAE's site.
     """
     sae.check_fits(model)
-    address = sae.address
-    tokens = [model.to_tokens(text[i : i + batch_size]) for i in range(0, len(text), batch_size)]
-    if not tokens or any(min(batch.lengths) < 3 for batch in tokens):
+    batches = [model.to_tokens(text[i : i + batch_size]) for i in range(0, len(text), batch_size)]
+    if not batches or any(min(batch.lengths) < 3 for batch in batches):
         raise InputError("Each sequence of the text must have three tokens or more; give longer text.")
-
-    def runs() -> Iterator[tuple[Tokens, Cache, Tensor]]:
-        for batch in tokens:
-            cache = model.run_with_cache(batch, [address])
-            yield batch, cache, cache[address]
-
-    total = torch.zeros(sae.d_in, dtype=torch.float64)
-    n_tokens = 0
-    for batch, _, raw in runs():
-        x = flat(address.site, raw).cpu()[counted(batch)].double()
-        total += x.sum(0)
-        n_tokens += len(x)
-    mean = total / n_tokens
-
-    error = variance = per_token = 0.0
-    active = torch.zeros(sae.n_features, dtype=torch.float64)
-    ce = dict.fromkeys(("clean", "sae", "zero", "mean"), 0.0)
-    n_next = 0
-    for done, (batch, cache, raw) in enumerate(runs()):
-        keep = counted(batch)
-        x = flat(address.site, raw)
-        features = sae.encode(x.float())
-        y = sae.decode(features, x.float())
-        errors, variances = _squares(x.cpu()[keep], y.cpu()[keep], mean)
-        error += errors.sum().item()
-        variance += variances.sum().item()
-        per_token += (1 - errors / variances).sum().item()
-        active += (features.cpu()[keep] > 0).double().sum(0)
-
-        put = _replacer(model, sae, batch, raw, keep)
-        ce["clean"] += _cross_entropy(cache.logits, batch, keep)
-        ce["sae"] += _cross_entropy(put(y), batch, keep)
-        ce["zero"] += _cross_entropy(put(torch.zeros_like(x)), batch, keep)
-        ce["mean"] += _cross_entropy(put(mean.to(x).expand_as(x)), batch, keep)
-        n_next += int(_has_next(keep, batch).sum())
-        report("batches", done + 1, len(tokens))
+    mean = _mean_activation(model, sae, batches)
+    sums = _Sums.none(sae)
+    for done, batch in enumerate(batches):
+        sums += _sums_of_batch(model, sae, batch, mean)
+        report("batches", done + 1, len(batches))
     return SAEQualityResult(
         provenance=Provenance.of(model, seed=seed),
         text=described,
         excluded=EXCLUDED,
-        n_tokens=n_tokens,
-        sae_model=sae.model,
-        site=str(address),
-        activation=sae.activation.kind,
-        n_features=sae.n_features,
-        l0=active.sum().item() / n_tokens,
-        explained_variance=_explained(error, variance),
-        explained_variance_per_token=per_token / n_tokens,
-        **{f"ce_{name}": value / n_next for name, value in ce.items()},
-        density=(active / n_tokens).numpy(),
+        n_tokens=sums.n_tokens,
+        sae=sae.identity,
+        l0=sums.active.sum().item() / sums.n_tokens,
+        explained_variance=_explained(sums.error, sums.variance),
+        explained_variance_per_token=sums.explained / sums.n_tokens,
+        **{f"ce_{run}": nats / sums.n_next for run, nats in sums.cross_entropy.items()},
+        density=(sums.active / sums.n_tokens).numpy(),
         losses=losses,
         loss_names=loss_names,
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Sums:
+    """What is summed over the tokens that are counted."""
+
+    n_tokens: int
+    n_next: int  # tokens of which the next one is predicted
+    error: float  # squared
+    variance: float  # the squared distance from the mean
+    explained: float  # 1 - error / variance of each token
+    active: Float[Tensor, " feature"]  # tokens at which each is above 0
+    cross_entropy: dict[str, float]  # nats, of each run: clean, sae, zero, mean
+
+    @classmethod
+    def none(cls, sae: SAE) -> _Sums:
+        """The sums over no token."""
+        active = torch.zeros(sae.n_features, dtype=torch.float64)
+        zero = dict.fromkeys(("clean", "sae", "zero", "mean"), 0.0)
+        return cls(
+            n_tokens=0, n_next=0, error=0.0, variance=0.0, explained=0.0, active=active, cross_entropy=zero
+        )
+
+    def __add__(self, other: _Sums) -> _Sums:
+        sums = ("n_tokens", "n_next", "error", "variance", "explained", "active")
+        own = {name: getattr(self, name) + getattr(other, name) for name in sums}
+        ce = {run: nats + other.cross_entropy[run] for run, nats in self.cross_entropy.items()}
+        return _Sums(**own, cross_entropy=ce)
+
+
+def _mean_activation(model: Model, sae: SAE, batches: Sequence[Tokens]) -> Float[Tensor, " d_in"]:
+    """The mean over all tokens that are counted; float64."""
+    total, n_tokens = torch.zeros(sae.d_in, dtype=torch.float64), 0
+    for batch in batches:
+        raw = model.run_with_cache(batch, [sae.address])[sae.address]
+        x = flat(sae.address.site, raw).cpu()[counted(batch)].double()
+        total += x.sum(0)
+        n_tokens += len(x)
+    return total / n_tokens
+
+
+def _sums_of_batch(model: Model, sae: SAE, batch: Tokens, mean: Float[Tensor, " d_in"]) -> _Sums:
+    """What a batch adds: one run as it is, and three with the activations replaced."""
+    cache = model.run_with_cache(batch, [sae.address])
+    raw, keep = cache[sae.address], counted(batch)
+    x = flat(sae.address.site, raw)
+    features = sae.encode(x.float())
+    y = sae.decode(features, x.float())
+    errors, variances = _squares(x.cpu()[keep], y.cpu()[keep], mean)
+    put = _replacer(model, sae, batch, raw, keep)
+    logits = {
+        "clean": cache.logits,
+        "sae": put(y),
+        "zero": put(torch.zeros_like(x)),
+        "mean": put(mean.to(x).expand_as(x)),
+    }
+    return _Sums(
+        n_tokens=int(keep.sum()),
+        n_next=int(_has_next(keep, batch).sum()),
+        error=errors.sum().item(),
+        variance=variances.sum().item(),
+        explained=(1 - errors / variances).sum().item(),
+        active=(features.cpu()[keep] > 0).double().sum(0),
+        cross_entropy={run: _cross_entropy(of_run, batch, keep) for run, of_run in logits.items()},
     )
 
 
@@ -252,5 +222,5 @@ def _has_next(keep: Tensor, batch: Tokens) -> Bool[Tensor, "batch pos"]:
 def _cross_entropy(logits: Tensor, batch: Tokens, keep: Tensor) -> float:
     """The sum over tokens of the cross-entropy of the next one, nats."""
     where = _has_next(keep, batch)
-    said = logits.cpu()[where].double().log_softmax(-1)
-    return -said.gather(1, batch.ids.roll(-1, 1)[where][:, None]).sum().item()
+    log_probs = logits.cpu()[where].double().log_softmax(-1)
+    return -log_probs.gather(1, batch.ids.roll(-1, 1)[where][:, None]).sum().item()

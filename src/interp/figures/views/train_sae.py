@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from interp.figures.engine.notation import count, decimal, measured, show_text
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Bars, Block, Lines, Series, Table, View, Words, block_name
-
-if TYPE_CHECKING:
-    from interp.saes.metrics import SAEQualityResult
+from interp.saes.results import SAEQualityResult, density_histogram
 
 _POINTS = 24  # of a training curve
 _BINS = 12
@@ -30,8 +27,8 @@ def view(result: SAEQualityResult) -> View:
     return View(
         title="How well does a sparse autoencoder stand for the activations?",
         above=(
-            f"{result.n_features} features ({result.activation}) of {result.site}, trained for "
-            f"{show_text(result.sae_model)}.",
+            f"{result.sae.n_features} features ({result.sae.activation}) of {result.sae.site}, trained for "
+            f"{show_text(result.sae.model)}.",
             f"Measured on {show_text(result.text)}: {count(result.n_tokens, 'token')}, without "
             f"{result.excluded}.",
         ),
@@ -46,7 +43,7 @@ def view(result: SAEQualityResult) -> View:
 
 def _verdict(result: SAEQualityResult) -> str:
     return (
-        f"{decimal(result.l0, 1)} of {result.n_features} features at a token explain "
+        f"{decimal(result.l0, 1)} of {result.sae.n_features} features at a token explain "
         f"{_percent(result.explained_variance)} of the variance; the model that reads their sum in place of "
         f"the activation predicts the next token at {measured(result.ce_sae)} nats, as it is at "
         f"{measured(result.ce_clean)}; {_percent(result.dead)} of the features are dead."
@@ -93,8 +90,6 @@ def _metrics(result: SAEQualityResult) -> Table:
 
 
 def _densities(result: SAEQualityResult) -> Bars:
-    from interp.saes.metrics import density_histogram  # the result is here, so torch is loaded
-
     edges, counts = density_histogram(result.density, bins=_BINS)
     return Bars(
         name="densities",

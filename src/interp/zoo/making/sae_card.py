@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 from interp import zoo
 
 if TYPE_CHECKING:
-    from interp.saes.metrics import SAEQualityResult
+    from interp.saes.results import SAEQualityResult
 
 SEED = 1  # of the text; training has 0
 SEQUENCES, LENGTH = 128, 128
 FIGURES = (
     "n_tokens",
-    "n_features",
     "l0",
     "explained_variance",
     "explained_variance_per_token",
@@ -112,6 +111,9 @@ if __name__ == "__main__":
     for one in sys.argv[1:] or zoo.NAMES:
         place = zoo.path(one) / "sae"
         found = measure(one)
-        figures = {figure: getattr(found, figure) for figure in FIGURES}
+        figures = {
+            "n_features": found.sae.n_features,
+            **{figure: getattr(found, figure) for figure in FIGURES},
+        }
         (place / "quality.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
         write_card(place)

@@ -1,0 +1,87 @@
+"""How good a sparse autoencoder is, as a result; and which one it is, for all results that used one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from interp.errors import DegeneratePairError
+from interp.results import Result, Stored
+
+
+@dataclass(frozen=True, kw_only=True)
+class SAEIdentity(Stored):
+    """Which sparse autoencoder it is."""
+
+    kind: ClassVar[str] = "sae"
+    model: str  # the one that it was trained for
+    site: str  # the hook name
+    n_features: int
+    activation: str | None  # standard, topk, batchtopk, jumprelu; None: an old run that did not keep it
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SAEQualityResult(Result):
+    """How good an SAE is on a text. `interp.saes.metrics` says what each number means."""
+
+    kind: ClassVar[str] = "sae_quality"
+    text: str  # what it was measured on, in words
+    excluded: str
+    n_tokens: int
+    sae: SAEIdentity
+    l0: float  # features of a token
+    explained_variance: float
+    explained_variance_per_token: float
+    ce_clean: float  # nats, as are the three below
+    ce_sae: float
+    ce_zero: float
+    ce_mean: float
+    density: Float[np.ndarray, " feature"]  # the share of tokens
+    losses: Float[np.ndarray, "step part"] | None = None  # of the training; None for an SAE that was loaded
+    loss_names: tuple[str, ...] = ()
+
+    @property
+    def recovered_from_zero(self) -> float:
+        """CE recovered, against zeros."""
+        return ce_recovered(clean=self.ce_clean, sae=self.ce_sae, ablated=self.ce_zero)
+
+    @property
+    def recovered_from_mean(self) -> float:
+        """CE recovered, against the mean activation."""
+        return ce_recovered(clean=self.ce_clean, sae=self.ce_sae, ablated=self.ce_mean)
+
+    @property
+    def dead(self) -> float:
+        """The share of features that are never active on this text."""
+        return dead_share(self.density)
+
+
+# ---- metrics that are made of other metrics ----
+
+
+def ce_recovered(*, clean: float, sae: float, ablated: float) -> float:
+    """The share of ablation's cost that the SAE saves; `DegeneratePairError` where it costs nothing."""
+    if not ablated - clean > 1e-6:
+        raise DegeneratePairError(
+            f"Ablating this site does not raise the cross-entropy (from {clean:.6f} to {ablated:.6f}), so "
+            "there is nothing to recover; choose another site, or more text."
+        )
+    return (ablated - sae) / (ablated - clean)
+
+
+def dead_share(density: Float[np.ndarray, " feature"]) -> float:
+    """The share of features that are never above 0."""
+    return float((density == 0).mean())
+
+
+def density_histogram(
+    density: Float[np.ndarray, " feature"], *, bins: int = 20
+) -> tuple[Float[np.ndarray, " edge"], Int[np.ndarray, " bin"]]:
+    """The edges in log10 of the density, from the lowest (-1 or below) to 0, and how many features lie
+    between each two, without dead ones."""
+    alive = np.log10(density[density > 0])
+    counts, edges = np.histogram(alive, bins=bins, range=(float(alive.min(initial=-1.0)), 0.0))
+    return edges, counts

@@ -1,0 +1,188 @@
+"""The steps of training a sparse autoencoder; `interp.saes.training` says what is done in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.errors import InputError, NonFiniteError
+from interp.saes.activations import Activation, BatchTopK, JumpReLU, Standard, TopK
+from interp.saes.batch_features import (
+    BatchFeatures,
+    DenseFeatures,
+    JumpReLUStep,
+    SparseFeatures,
+    ThresholdStep,
+)
+from interp.saes.recipe import Recipe
+
+#: The parts of the loss of a step, and what else is watched.
+LOSSES = ("error, share of variance", "penalty", "auxiliary", "L0", "silent, share of features")
+_FIRST_THRESHOLD = 0.01  # of JumpReLU
+
+State = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Weights:
+    """What a training found, in units of the activations."""
+
+    W_enc: Float[Tensor, "d_in feature"]
+    b_enc: Float[Tensor, " feature"]
+    W_dec: Float[Tensor, "feature d_in"]
+    b_dec: Float[Tensor, " d_in"]
+    activation: Activation
+
+
+class Trainer:
+    """The weights, the optimizer and what is counted, from one step to the next."""
+
+    def __init__(self, recipe: Recipe, first: Float[Tensor, "token d_in"]) -> None:
+        self.recipe = recipe
+        draw = torch.Generator().manual_seed(recipe.seed)
+        directions = torch.randn(recipe.n_features, first.shape[1], generator=draw)
+        directions = torch.nn.functional.normalize(directions, dim=-1)
+        # As ReLU lets half of the features pass, they would add up to n / 2d times the activation.
+        share = min(1.0, 2 * first.shape[1] / recipe.n_features) if recipe.kind == "standard" else 1.0
+        self.parameters = {
+            "W_enc": directions.T * share,
+            "b_enc": torch.zeros(recipe.n_features),
+            "W_dec": directions.clone(),
+            "b_dec": geometric_median(first),
+        }
+        if recipe.kind == "jumprelu":
+            self.parameters["log_threshold"] = torch.full((recipe.n_features,), _FIRST_THRESHOLD).log()
+        self.optimizer = torch.optim.Adam(
+            [p.requires_grad_() for p in self.parameters.values()], lr=recipe.learning_rate, fused=True
+        )
+        self.variance = (first - first.mean(0)).square().sum(-1).mean().item()
+        if not self.variance > 0:
+            raise InputError(
+                "The activations are all the same, so there is nothing to learn; give more text."
+            )
+        self.quiet = torch.zeros(recipe.n_features)  # steps since each feature was last active
+        self.lowest = torch.zeros(())  # BatchTopK: running mean of the smallest feature of a batch
+
+    def step(self, step: int, x: Float[Tensor, "batch d_in"]) -> list[float]:
+        """One step of the training; the parts of its loss, as `LOSSES` names them."""
+        p, recipe = self.parameters, self.recipe
+        rise = min(1.0, (step + 1) / max(1.0, recipe.warm_up * recipe.steps))
+        fall = min(1.0, (recipe.steps - step) / max(1.0, recipe.decay * recipe.steps))
+        self.optimizer.param_groups[0]["lr"] = recipe.learning_rate * rise * fall
+
+        # (x - b_dec) @ W_enc + b_enc, in the order that needs no gradient of the size of x
+        pre = torch.addmm(p["b_enc"] - p["b_dec"] @ p["W_enc"], x, p["W_enc"])  # [batch, feature]
+        features, penalty = self._features(pre)
+        error = x - (features.decoded(p["W_dec"]) + p["b_dec"])  # [batch, d_in]
+        unexplained = error.square().sum(-1).mean() / self.variance
+        self.quiet = torch.where(features.fired, 0, self.quiet + 1)
+        silent = self.quiet >= recipe.silent_after
+        auxiliary = self._auxiliary(pre, error.detach(), silent)
+        loss = unexplained + rise * recipe.penalty * penalty + recipe.auxiliary * auxiliary
+        if not torch.isfinite(loss):
+            raise NonFiniteError(f"The training ran away at step {step}; lower the learning rate.")
+        self._descend(loss)
+        parts = (unexplained, penalty, auxiliary, features.number / len(x), silent.double().mean())
+        return [part.item() for part in parts]
+
+    def _descend(self, loss: Tensor) -> None:
+        """A step of Adam, which leaves the decoder's directions at length 1."""
+        W_dec = self.parameters["W_dec"]
+        self.optimizer.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            assert W_dec.grad is not None
+            W_dec.grad -= (W_dec.grad * W_dec).sum(-1, keepdim=True) * W_dec
+            self.optimizer.step()
+            W_dec /= W_dec.norm(dim=-1, keepdim=True)
+
+    def _features(self, pre: Tensor) -> tuple[BatchFeatures, Tensor]:
+        """The features of a batch, as they are in training, and the penalty."""
+        none = torch.zeros(())
+        match self.recipe.kind:
+            case "standard":
+                values = Standard()(pre)
+                return DenseFeatures(values), values.sum(-1).mean() / self.variance**0.5
+            case "topk":
+                values, where = pre.topk(self.recipe.k, sorted=False)
+                return SparseFeatures(values.relu(), where, pre.shape[1]), none
+            case "batchtopk":
+                return DenseFeatures(self._batch_top_k(pre)), none
+            case "jumprelu":
+                threshold = self.parameters["log_threshold"].exp()
+                values = JumpReLUStep.apply(pre.relu(), threshold)
+                return DenseFeatures(values), ThresholdStep.apply(pre, threshold).sum(-1).mean()
+
+    def _batch_top_k(self, pre: Tensor) -> Tensor:
+        values = pre.relu().flatten()
+        chosen = values.topk(self.recipe.k * len(pre), sorted=False)
+        positive = chosen.values.detach()[chosen.values > 0]
+        lowest = positive.min() if len(positive) else torch.zeros(())
+        self.lowest = lowest if self.lowest == 0 else 0.99 * self.lowest + 0.01 * lowest
+        return torch.zeros_like(values).scatter(0, chosen.indices, chosen.values).reshape(pre.shape)
+
+    def _auxiliary(self, pre: Tensor, error: Tensor, silent: Tensor) -> Tensor:
+        """How badly the strongest silent features reconstruct the error, as a share of it."""
+        n = min(int(silent.sum()), max(1, pre.shape[1] // 2), max(1, error.shape[1] // 2))
+        if not n or not self.recipe.auxiliary:
+            return torch.zeros(())
+        values, where = pre[:, silent].topk(n, sorted=False)
+        rebuilt = SparseFeatures(values.relu(), where, n).decoded(self.parameters["W_dec"][silent])
+        share = (error - rebuilt).square().sum(-1).mean() / error.square().sum(-1).mean()
+        return share.nan_to_num(0.0)
+
+    def weights(self, scale: float) -> Weights:
+        """The weights for activations that were not divided by `scale`; decoder directions keep length 1."""
+        p = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
+        activation: Activation
+        match self.recipe.kind:
+            case "standard":
+                activation = Standard()
+            case "topk":
+                activation = TopK(self.recipe.k)
+            case "batchtopk":
+                activation = BatchTopK(self.recipe.k, self.lowest.item() * scale)
+            case "jumprelu":
+                activation = JumpReLU(p["log_threshold"].exp() * scale)
+        return Weights(
+            W_enc=p["W_enc"],
+            b_enc=p["b_enc"] * scale,
+            W_dec=p["W_dec"],
+            b_dec=p["b_dec"] * scale,
+            activation=activation,
+        )
+
+    def state(self) -> State:
+        """Everything that the next step depends on."""
+        state = {"quiet": self.quiet.numpy(), "lowest": self.lowest.numpy()}
+        for name, parameter in self.parameters.items():
+            state[name] = parameter.detach().numpy()
+            moments = self.optimizer.state[parameter]
+            state |= {f"{name}.{key}": value.numpy() for key, value in moments.items()}
+        return {key: value.copy() for key, value in state.items()}
+
+    def restore(self, state: State) -> None:
+        """Go on from what `state` returned."""
+        self.quiet, self.lowest = torch.tensor(state["quiet"]), torch.tensor(state["lowest"])
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(torch.tensor(state[name]))
+                self.optimizer.state[parameter] = {
+                    key: torch.tensor(state[f"{name}.{key}"]) for key in ("step", "exp_avg", "exp_avg_sq")
+                }
+
+
+def geometric_median(x: Float[Tensor, "token d_in"], *, iterations: int = 100) -> Float[Tensor, " d_in"]:
+    """The point with the smallest sum of distances from all tokens (Weiszfeld's algorithm)."""
+    median = x.mean(0)
+    for _ in range(iterations):
+        near = 1 / (x - median).norm(dim=-1, keepdim=True).clamp(min=1e-6)
+        moved = (near * x).sum(0) / near.sum()
+        if (moved - median).norm() < 1e-6 * x.norm(dim=-1).mean():
+            return moved
+        median = moved
+    return median
