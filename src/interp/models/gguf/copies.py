@@ -153,7 +153,8 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, pieces: tuple[str, ...],
     if other is not None:
         raise ModelLoadError(
             f"The tokenizer of {name!r} is not read as the file has it: token {other} is "
-            f"{pieces[other]!r} in the file and {read[other]!r} in transformers; load the model from its safetensors."
+            f"{pieces[other]!r} in the file and {read[other]!r} in transformers; "
+            "load the model from its safetensors."
         )
     back = tokenizer.decode(tokenizer.encode(SAMPLE, add_special_tokens=False))
     if back.strip() != SAMPLE:
