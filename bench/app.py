@@ -30,7 +30,7 @@ import torch
 from tables import put
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from interp.app.server.launch import command
+from interp.app.server.launch import server_command
 from interp.models.registry import KNOWN
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
@@ -85,7 +85,7 @@ def serving() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen(command(port, browser=False), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(server_command(port, browser=False), stdout=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):

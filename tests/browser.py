@@ -1,5 +1,5 @@
-"""The app in a real browser, for tests: its server, Chromium, a watch over requests and complaints, and the
-parts of a page by their roles and names, as a screen reader finds them.
+"""The app in a real browser, for tests: its server, Chromium, a watch over what the browser asks for and
+complains of, and the parts of a page by their roles and names, as a screen reader finds them.
 
 The fixtures are there for all tests, as `conftest.py` names this file as a plugin. Where Chromium, Playwright
 or Streamlit is missing, the tests that use them are skipped, and say so.
@@ -20,7 +20,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -28,8 +27,8 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from interp import Model
-from interp.app.views import explore
-from interp.app.views.cells import payload
+from interp.app.views.grid_data import grid_data
+from interp.app.views.lens import LogitLens, lens_grid
 from interp.errors import InterpError
 from interp.experiments.base import find_experiment
 from interp.runs import perform
@@ -92,7 +91,7 @@ def serving(folder: Path) -> Iterator[Server]:
             command, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        _answered(f"http://{HOST}:{port}/_stcore/health", process, log)
+        _wait_for_answer(f"http://{HOST}:{port}/_stcore/health", process, log)
         yield Server(f"http://{HOST}:{port}", log, folder, process)
     finally:
         with suppress(ProcessLookupError):
@@ -100,7 +99,7 @@ def serving(folder: Path) -> Iterator[Server]:
         process.wait()
 
 
-def _answered(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for_answer(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until the server answers; what it wrote, where it does not."""
     end = time.monotonic() + START
     while process.poll() is None and time.monotonic() < end:
@@ -120,13 +119,13 @@ class Watch:
     complaints: list[str] = field(default_factory=list)
 
     def add(self, context: BrowserContext) -> None:
-        context.on("request", lambda request: self._asked(request.url))
-        context.on("page", lambda page: page.on("websocket", lambda socket: self._asked(socket.url)))
-        context.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
+        context.on("request", lambda request: self._requested(request.url))
+        context.on("page", lambda page: page.on("websocket", lambda socket: self._requested(socket.url)))
+        context.on("console", lambda line: line.type == "error" and self.complaints.append(line.text))
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
         context.on("dialog", self._dialog)
 
-    def _asked(self, url: str) -> None:
+    def _requested(self, url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob", "file") and parts.hostname != HOST:
             self.outside.append(url)
@@ -156,13 +155,13 @@ def chromium(server: Server) -> Iterator[Browser]:
         browser.close()
 
 
-def _hear(received: Callable[[str], None], frame: str | bytes) -> None:
-    received(frame if isinstance(frame, str) else frame.decode("utf-8", "ignore"))
+def _text_of(frame: str | bytes) -> str:
+    return frame if isinstance(frame, str) else frame.decode("utf-8", "ignore")
 
 
 @pytest.fixture
-def visit(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """`visit(page="Trace", ...)` opens the app with these parameters in the URL, in a session of its own;
+def open_app(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """`open_app(page="Trace", ...)` opens the app with these parameters in the URL, in a session of its own;
     `received` is called with all that the server sends to it.
 
     At the end of the test: nothing but this machine was asked for anything, no browser complained, and the
@@ -170,7 +169,7 @@ def visit(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]:
     """
     watch, contexts, written = Watch(), [], server.log.stat().st_size
 
-    def visit(
+    def open_app(
         options: dict[str, Any] | None = None,
         *,
         received: Callable[[str], None] | None = None,
@@ -182,12 +181,14 @@ def visit(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]:
         watch.add(context)
         page = context.new_page()
         if received is not None:
-            hear = partial(_hear, received)
-            page.on("websocket", lambda socket: socket.on("framereceived", hear))
+            page.on(
+                "websocket",
+                lambda socket: socket.on("framereceived", lambda frame: received(_text_of(frame))),
+            )
         page.goto(server.address(**parameters), wait_until="domcontentloaded")
         return page
 
-    yield visit
+    yield open_app
     for context in contexts:
         context.close()
     assert watch.outside == []
@@ -230,7 +231,7 @@ def lens(page: Page) -> Locator:
 
 def tokens(model: Model, prompt: str) -> list[str]:
     """The tokens of a prompt, as the lens heads its columns."""
-    return [column["text"] for column in payload(explore.lens_grid(explore.Lens(prompt)(model)))["columns"]]
+    return [column["text"] for column in grid_data(lens_grid(LogitLens(prompt)(model)))["columns"]]
 
 
 def recovery(page: Page) -> Locator:
@@ -248,7 +249,7 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def settled(page: Page) -> None:
-    """Wait until the server has said all that it has to say."""
+    """Wait until the page has all that the server sends."""
     page.locator("[data-test-script-state=notRunning]").wait_for()
 
 

@@ -21,7 +21,7 @@ from families import family_model
 from interp.cli import main
 from interp.provenance import Provenance
 
-pytest_plugins = ["browser"]
+pytest_plugins = ["app_pages", "browser"]
 
 torch.set_num_threads(1)  # the models are small; more threads only wait for each other
 

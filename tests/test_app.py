@@ -1,18 +1,18 @@
 """The command `interp app`, and the pages as Streamlit runs them (skipped where it is not installed)."""
 
 import importlib.util
+import subprocess
+import sys
 import urllib.request
-from pathlib import Path
 
 import pytest
 
-import interp
+from app_pages import DEMOS, HOSTILE, texts
 from browser import serving
 from conftest import run
 from interp.app.server import launch
 from interp.errors import ConfigError, how_to_install
 
-MAIN = Path(interp.__file__).parent / "app" / "main.py"
 needs_streamlit = pytest.mark.skipif(
     importlib.util.find_spec("streamlit") is None, reason="needs Streamlit, the extra 'app'"
 )
@@ -26,7 +26,7 @@ def test_without_streamlit_the_command_says_what_to_install(monkeypatch, capsys)
 
 def test_the_server_is_local_and_silent(monkeypatch):
     monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: object())
-    given = launch.command(8600, browser=False)
+    given = launch.server_command(8600, browser=False)
     for option in (
         "--server.address=127.0.0.1",
         "--server.port=8600",
@@ -34,9 +34,9 @@ def test_the_server_is_local_and_silent(monkeypatch):
         "--browser.gatherUsageStats=false",
     ):
         assert option in given
-    assert "--server.headless=false" in launch.command(8600, browser=True)
+    assert "--server.headless=false" in launch.server_command(8600, browser=True)
     with pytest.raises(ConfigError, match="port"):
-        launch.command(0, browser=False)
+        launch.server_command(0, browser=False)
 
 
 @needs_streamlit
@@ -49,30 +49,29 @@ def test_what_ends_the_command_ends_the_server(tmp_path):
             pass
 
 
+def test_the_command_loads_nothing_heavy():
+    heavy = "{'torch', 'transformers', 'matplotlib', 'streamlit', 'numpy'}"
+    program = f"import sys, interp.app.server.launch; print('heavy:', sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "heavy: []\n"
+
+
 @pytest.fixture
-def app():
-    from streamlit.testing.v1 import AppTest
-
-    return AppTest.from_file(str(MAIN), default_timeout=120)
+def app(open_page):
+    return open_page("Explore")
 
 
-def texts(page):
-    return "\n".join(str(part.value) for part in (*page.caption, *page.markdown, *page.code))
-
-
-@needs_streamlit
-@pytest.mark.parametrize("model", ["demo-gpt2", "demo-qwen3"])
+@pytest.mark.parametrize("model", DEMOS)
 def test_explore_shows_the_lens_and_the_way_to_it(app, model):
     app.query_params["model"] = model
     app.run()
     assert not app.exception
     assert not app.error
     assert "Logit lens" in texts(app)
-    assert "Head 5\\.0" in texts(app)
+    assert "Head 5.0" in texts(app)
     assert f"interp.load_model('{model}')" in texts(app)
 
 
-@needs_streamlit
 def test_explore_follows_the_url(app):
     app.query_params["prompt"] = "The capital of France is"
     app.query_params["cell"] = "2.3"
@@ -80,21 +79,23 @@ def test_explore_follows_the_url(app):
     app.run()
     assert not app.error
     assert app.text_input(key="prompt").value == "The capital of France is"
-    assert "Layer 1, position 3" in texts(app).replace("\\", "")
-    assert "Head 4\\.2" in texts(app)
+    assert "Layer 1, position 3" in texts(app)
+    assert "Head 4.2" in texts(app)
 
 
-@needs_streamlit
-@pytest.mark.parametrize("prompt", ["<script>alert(1)</script>", "![x](http://127.0.0.1/x.png)", "שלום 👋🏽"])
-def test_a_hostile_prompt_is_a_prompt(app, prompt):
-    app.run()
-    app.text_input(key="target").set_value("")
-    app.text_input(key="prompt").set_value(prompt).run()
+@pytest.mark.parametrize(
+    ("name", "key"), [("Explore", "prompt"), ("Contrast", "first"), ("Circuit map", "prompt")]
+)
+@pytest.mark.parametrize("prompt", HOSTILE)
+def test_a_hostile_prompt_is_a_prompt(open_page, name, key, prompt):
+    app = open_page(name).run()
+    if name == "Explore":
+        app.text_input(key="target").set_value("")
+    app.text_input(key=key).set_value(prompt).run()
     assert not app.exception
     assert not app.error
 
 
-@needs_streamlit
 @pytest.mark.parametrize(("prompt", "sentence"), [("   ", "empty"), ("word " * 2000, "at most")])
 def test_an_unusable_prompt_is_a_sentence(app, prompt, sentence):
     app.run()
@@ -103,7 +104,6 @@ def test_an_unusable_prompt_is_a_sentence(app, prompt, sentence):
     assert sentence in app.error[0].value
 
 
-@needs_streamlit
 def test_a_wrong_head_leaves_the_rest_of_the_page(app):
     app.query_params["head"] = "99.0"
     app.run()
@@ -112,7 +112,6 @@ def test_a_wrong_head_leaves_the_rest_of_the_page(app):
     assert "Logit lens" in texts(app)
 
 
-@needs_streamlit
 def test_an_example_fills_the_inputs_and_forgets_the_cell(app):
     app.query_params["cell"] = "1.1"
     app.run()
@@ -122,14 +121,12 @@ def test_an_example_fills_the_inputs_and_forgets_the_cell(app):
     assert not app.exception
 
 
-@needs_streamlit
 def test_text_from_a_prompt_is_no_markdown():
-    from interp.app.ui.widgets import plain
+    from interp.app.ui.markdown import escape_markdown
 
-    assert plain("![x](http://a)\n# b") == "\\!\\[x\\]\\(http\\:\\/\\/a\\) \\# b"
+    assert escape_markdown("![x](http://a)\n# b") == "\\!\\[x\\]\\(http\\:\\/\\/a\\) \\# b"
 
 
-@needs_streamlit
 def test_another_page_forgets_the_cell(app):
     app.query_params["cell"] = "1.1"
     app.run()

@@ -1,41 +1,35 @@
 """The page Circuit map: picks, maps and the circuit file; the page as Streamlit runs it."""
 
-import importlib.util
-import json
 import shlex
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import interp
+from app_pages import DEMOS, run_copied_command, run_copied_program, texts, without_provenance
 from conftest import run
 from interp.app.views import circuit_map
-from interp.app.views.questions import as_command, as_python
+from interp.app.views.attention import AttentionPatterns, pattern_grids
 from interp.errors import InputError
 from interp.methods.common.heads import find_heads
 from interp.runs import read_run
 
-MAIN = Path(interp.__file__).parent / "app" / "main.py"
-needs_streamlit = pytest.mark.skipif(
-    importlib.util.find_spec("streamlit") is None, reason="needs Streamlit, the extra 'app'"
-)
 EXAMPLE = circuit_map.EXAMPLES[0][1]
 HEADS = ("0.5", "3.1")
-KNOCK_OUT = circuit_map.HeadAblation(EXAMPLE["prompt"], HEADS, " Mary", " John")
+ABLATION = circuit_map.HeadAblation(EXAMPLE["prompt"], HEADS, " Mary", " John")
 
 
 def test_a_click_picks_a_head_and_another_leaves_it():
-    assert circuit_map.toggled("", 2, 3) == "2.3"
-    assert circuit_map.toggled("0.5, 3.1", 2, 3) == "0.5,3.1,2.3"
-    assert circuit_map.toggled("0.5,2.3 3.1", 2, 3) == "0.5,3.1"
-    assert circuit_map.picked(" 0.5,,0.5\n3.1 ") == ("0.5", "3.1")
-    assert circuit_map.places(("0.5", "9.9", "x", "3.1"), (6, 6)) == ((0, 5), (3, 1))
+    assert circuit_map.toggle_head("", 2, 3) == "2.3"
+    assert circuit_map.toggle_head("0.5, 3.1", 2, 3) == "0.5,3.1,2.3"
+    assert circuit_map.toggle_head("0.5,2.3 3.1", 2, 3) == "0.5,3.1"
+    assert circuit_map.parse_heads(" 0.5,,0.5\n3.1 ") == ("0.5", "3.1")
+    assert circuit_map.cells_of_heads(("0.5", "9.9", "x", "3.1"), (6, 6)) == ((0, 5), (3, 1))
 
 
 def test_the_maps_are_the_scores_with_the_picks_framed(load):
     model = load("demo-qwen3")
-    question = circuit_map.Scores(n=2)
+    question = circuit_map.HeadScores(n=2)
     result = question(model)
     again = interp.head_scores(model, n=2)
     grids = circuit_map.score_grids(result, ((0, 5), (3, 1)))
@@ -48,8 +42,8 @@ def test_the_maps_are_the_scores_with_the_picks_framed(load):
 def test_the_patterns_are_those_of_the_first_picks(load):
     model = load("demo-gpt2")
     heads = ("0.5", "3.1", "1.0", "2.0", "5.5")
-    result = circuit_map.Patterns(EXAMPLE["prompt"], heads)(model)
-    grids = circuit_map.pattern_grids(result)
+    result = AttentionPatterns(EXAMPLE["prompt"], heads)(model)
+    grids = pattern_grids(result, most=circuit_map.MOST_PATTERNS)
     assert [grid.title for grid in grids] == ["Head 0.5", "Head 3.1", "Head 1.0", "Head 2.0"]
     np.testing.assert_allclose(np.nansum(grids[1].values, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(np.nan_to_num(grids[1].values), result.pattern((3, 1)), atol=1e-7)
@@ -57,34 +51,26 @@ def test_the_patterns_are_those_of_the_first_picks(load):
 
 @pytest.mark.parametrize(
     "question",
-    [KNOCK_OUT, circuit_map.Patterns(EXAMPLE["prompt"], HEADS), circuit_map.Scores(n=2)],
+    [ABLATION, AttentionPatterns(EXAMPLE["prompt"], HEADS), circuit_map.HeadScores(n=2)],
     ids=lambda q: type(q).__name__,
 )
 def test_copied_program_and_command_give_what_is_shown(load, question, tmp_path):
-    shown = plain(question(load("demo-gpt2")))
-    names: dict = {}
-    exec(as_python("demo-gpt2", question), names)
-    assert plain(names["result"]) == shown
-    words = shlex.split(as_command("demo-gpt2", question))
-    assert run(*words[1:], "--out", tmp_path, "--tag", "t") == 0
-    assert plain(read_run(tmp_path / question.experiment / "t").result) == shown
+    shown = without_provenance(question(load("demo-gpt2")))
+    assert without_provenance(run_copied_program(question)) == shown
+    assert without_provenance(read_run(run_copied_command(question, tmp_path)).result) == shown
 
 
-def plain(result):
-    return json.loads(json.dumps(result.to_dict() | {"provenance": None}))
-
-
-@pytest.mark.parametrize("name", ["demo-gpt2", "demo-qwen3"])
+@pytest.mark.parametrize("name", DEMOS)
 def test_the_circuit_file_reads_back_and_runs(load, name, tmp_path, monkeypatch, capsys):
     model = load(name)
     text = circuit_map.CircuitFile(HEADS)(model)
     (tmp_path / circuit_map.FILE).write_text(text)
     circuit = interp.read_circuit(tmp_path / circuit_map.FILE, model)
     assert circuit == interp.Circuit.of(model, HEADS)
-    heads, others = circuit_map.HeadsOfFile("circuit.json", text.encode())(model)
+    heads, others = circuit_map.HeadsOfCircuitFile("circuit.json", text.encode())(model)
     assert (heads, others) == (HEADS, ())
     monkeypatch.chdir(tmp_path)
-    words = shlex.split(circuit_map.circuit_command(name))
+    words = shlex.split(circuit_map.faithfulness_command(name))
     assert run(*words[1:], "--set", "n=4", "--set", "n_random=1", "--tag", "t") == 0, capsys.readouterr().err
     assert (tmp_path / "outputs" / "faithfulness" / "t" / "result.json").exists()
 
@@ -94,11 +80,11 @@ def test_heads_of_other_circuits_are_found(load):
 
     model = load("demo-gpt2")
     nodes = interp.Circuit.of(model, ["0.5", "m0", "m3"])
-    heads, others = circuit_map.HeadsOfFile("n.json", circuit_text(nodes, model).encode())(model)
+    heads, others = circuit_map.HeadsOfCircuitFile("n.json", circuit_text(nodes, model).encode())(model)
     assert (heads, others) == (("0.5",), ("m0", "m3"))
     assert circuit_map.left_out(others) == "Its 2 MLPs cannot be picked here."
     edges = interp.Circuit.of(model, ["input->a0.h5<v>", "a0.h5->logits", "a1.h1->logits"], level="edge")
-    found = circuit_map.HeadsOfFile("e.json", circuit_text(edges, model).encode())(model)
+    found = circuit_map.HeadsOfCircuitFile("e.json", circuit_text(edges, model).encode())(model)
     assert found == (("0.5",), ())  # nothing reaches 1.1
 
 
@@ -114,7 +100,7 @@ def test_heads_of_other_circuits_are_found(load):
 )
 def test_a_file_that_is_no_circuit_is_a_sentence(load, content, sentence):
     with pytest.raises(InputError, match=sentence):
-        circuit_map.HeadsOfFile("x.json", content)(load("demo-gpt2"))
+        circuit_map.HeadsOfCircuitFile("x.json", content)(load("demo-gpt2"))
 
 
 def test_an_empty_circuit_has_nothing_to_pick(load):
@@ -123,10 +109,10 @@ def test_an_empty_circuit_has_nothing_to_pick(load):
 
     empty = circuit_text(interp.Circuit.of(model, []), model).encode()
     with pytest.raises(InputError, match="no head"):
-        circuit_map.HeadsOfFile("x.json", empty)(model)
+        circuit_map.HeadsOfCircuitFile("x.json", empty)(model)
 
 
-@pytest.mark.parametrize("name", ["demo-gpt2", "demo-qwen3"])
+@pytest.mark.parametrize("name", DEMOS)
 @pytest.mark.parametrize("example", circuit_map.EXAMPLES, ids=lambda e: e[0])
 def test_the_examples_are_answered(load, name, example):
     model, values = load(name), example[1]
@@ -134,25 +120,15 @@ def test_the_examples_are_answered(load, name, example):
     asked = circuit_map.HeadAblation.typed(**values)
     assert float(probs[model.to_single_token(asked.answer)]) > 0.9
     assert model.to_single_token(asked.foil)
-    find_heads(model.arch, circuit_map.picked(values["heads"]))
+    find_heads(model.arch, circuit_map.parse_heads(values["heads"]))
 
 
 @pytest.fixture
-def app():
-    from streamlit.testing.v1 import AppTest
-
-    page = AppTest.from_file(str(MAIN), default_timeout=120)
-    page.query_params["page"] = "Circuit map"
-    return page
+def app(open_page):
+    return open_page("Circuit map")
 
 
-def texts(page):
-    shown = (*page.caption, *page.markdown, *page.code, *page.subheader)
-    return "\n".join(str(part.value) for part in shown).replace("\\", "")
-
-
-@needs_streamlit
-@pytest.mark.parametrize("model", ["demo-gpt2", "demo-qwen3"])
+@pytest.mark.parametrize("model", DEMOS)
 def test_the_page_shows_maps_and_what_is_lost(app, model):
     app.query_params["model"] = model
     app.run()
@@ -166,7 +142,6 @@ def test_the_page_shows_maps_and_what_is_lost(app, model):
     assert "heads 0.2 and 3.1" in texts(app)
 
 
-@needs_streamlit
 def test_the_picks_are_in_the_url(app):
     for key, value in (EXAMPLE | {"heads": "1.1,2.2"}).items():
         app.query_params[key] = value
@@ -176,7 +151,6 @@ def test_the_picks_are_in_the_url(app):
     assert "heads 1.1 and 2.2" in texts(app)
 
 
-@needs_streamlit
 def test_without_a_pick_the_page_says_how_to(app):
     app.run()
     app.text_input(key="heads").set_value("").run()
@@ -185,7 +159,6 @@ def test_without_a_pick_the_page_says_how_to(app):
     assert "Pick a head" in app.info[0].value
 
 
-@needs_streamlit
 @pytest.mark.parametrize("heads", ["9.9", "<script>", "0.5,0.5,x", "../.."])
 def test_a_wrong_head_leaves_the_maps(app, heads):
     app.run()
@@ -195,7 +168,6 @@ def test_a_wrong_head_leaves_the_maps(app, heads):
     assert "Induction" in texts(app)
 
 
-@needs_streamlit
 @pytest.mark.parametrize(("key", "value"), [("answer", "two tokens here"), ("answer", ""), ("foil", " Mary")])
 def test_a_wrong_answer_leaves_the_patterns(app, key, value):
     app.run()
@@ -203,12 +175,3 @@ def test_a_wrong_answer_leaves_the_patterns(app, key, value):
     assert not app.exception
     assert len(app.error) == 1
     assert "Head 0.5" in texts(app)
-
-
-@needs_streamlit
-@pytest.mark.parametrize("prompt", ["<script>alert(1)</script>", "![x](http://127.0.0.1/x.png)", "שלום 👋🏽"])
-def test_a_hostile_prompt_is_a_prompt(app, prompt):
-    app.run()
-    app.text_input(key="prompt").set_value(prompt).run()
-    assert not app.exception
-    assert not app.error

@@ -1,25 +1,14 @@
 """The page Contrast: its views without Streamlit, and the page as Streamlit runs it (skipped without it)."""
 
-import importlib.util
-import json
-import shlex
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import interp
-from conftest import run
+from app_pages import DEMOS, run_copied_command, run_copied_program, texts, without_provenance
 from interp.app.views import contrast
-from interp.app.views.questions import as_command, as_python
 from interp.figures.engine.notation import show_token
 from interp.runs import read_run
 
-MAIN = Path(interp.__file__).parent / "app" / "main.py"
-needs_streamlit = pytest.mark.skipif(
-    importlib.util.find_spec("streamlit") is None, reason="needs Streamlit, the extra 'app'"
-)
-DEMOS = ["demo-gpt2", "demo-qwen3"]
 CAPITALS = contrast.Contrast.typed(**contrast.EXAMPLES[0][1])
 
 
@@ -42,7 +31,7 @@ def test_the_examples_part_and_the_grid_says_where(load, name, example):
 
 
 def test_the_legend_has_the_three_marks(load):
-    drawn = contrast.drawn(CAPITALS(load("demo-gpt2")), selected=(0, 0))
+    drawn = contrast.side_by_side_data(CAPITALS(load("demo-gpt2")), selected=(0, 0))
     assert [name for _, name in drawn["legend"]] == ["␣Tokyo", "neither", "␣Paris"]
     colours = dict(drawn["legend"])
     last = drawn["rows"][0]["cells"]
@@ -75,35 +64,16 @@ def test_another_position_is_that_of_the_prompts_cut_there(load):
 
 def test_copied_program_and_command_give_what_is_shown(load, tmp_path):
     question = contrast.Contrast.typed(**contrast.EXAMPLES[1][1], margin=2.5, position=-1)
-    shown = plain(question(load("demo-gpt2")))
-    names: dict = {}
-    exec(as_python("demo-gpt2", question), names)
-    assert plain(names["result"]) == shown
-    words = shlex.split(as_command("demo-gpt2", question))
-    assert run(*words[1:], "--out", tmp_path, "--tag", "t") == 0
-    assert plain(read_run(tmp_path / "contrast" / "t").result) == shown
-
-
-def plain(result):
-    return json.loads(json.dumps(result.to_dict() | {"provenance": None}))
+    shown = without_provenance(question(load("demo-gpt2")))
+    assert without_provenance(run_copied_program(question)) == shown
+    assert without_provenance(read_run(run_copied_command(question, tmp_path)).result) == shown
 
 
 @pytest.fixture
-def app():
-    from streamlit.testing.v1 import AppTest
-
-    page = AppTest.from_file(str(MAIN), default_timeout=120)
-    page.query_params["page"] = "Contrast"
-    return page
+def app(open_page):
+    return open_page("Contrast")
 
 
-def texts(page):
-    return "\n".join(str(part.value) for part in (*page.caption, *page.markdown, *page.code)).replace(
-        "\\", ""
-    )
-
-
-@needs_streamlit
 @pytest.mark.parametrize("model", DEMOS)
 def test_the_page_says_where_the_prompts_part(app, model):
     app.query_params["model"] = model
@@ -117,7 +87,6 @@ def test_the_page_says_where_the_prompts_part(app, model):
     assert "␣Peru" in texts(app)
 
 
-@needs_streamlit
 def test_the_page_follows_the_url_and_forgives_it(app):
     values = {"first": "The capital of Italy is", "second": "The capital of Spain is"}
     values |= {"target": " Rome", "competitor": " Madrid", "margin": "2.5", "position": "-2"}
@@ -129,7 +98,6 @@ def test_the_page_follows_the_url_and_forgives_it(app):
     assert "position -2 (␣Italy / ␣Spain)" in texts(app)
 
 
-@needs_streamlit
 @pytest.mark.parametrize("wrong", [{"margin": "abc"}, {"margin": "-3"}, {"position": "7"}, {"cell": "99.99"}])
 def test_a_wrong_address_shows_the_page_all_the_same(app, wrong):
     for key, value in wrong.items():
@@ -139,7 +107,6 @@ def test_a_wrong_address_shows_the_page_all_the_same(app, wrong):
     assert "Their marks differ" in texts(app)
 
 
-@needs_streamlit
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
@@ -154,12 +121,3 @@ def test_what_cannot_be_contrasted_is_a_sentence(app, key, value, sentence):
     app.text_input(key=key).set_value(value).run()
     assert not app.exception
     assert sentence in app.error[0].value
-
-
-@needs_streamlit
-@pytest.mark.parametrize("prompt", ["<script>alert(1)</script>", "![x](http://127.0.0.1/x.png)", "שלום 👋🏽"])
-def test_a_hostile_prompt_is_a_prompt(app, prompt):
-    app.run()
-    app.text_input(key="first").set_value(prompt).run()
-    assert not app.exception
-    assert not app.error

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import shlex
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from conftest import run
-from interp.app.server import launch
-from interp.app.server.store import Store
+from app_pages import HOSTILE, run_copied_command, texts
+from interp.app.server.model_server import ModelServer
 from interp.app.views import features
 from interp.app.views.downloads import downloads
-from interp.app.views.questions import as_command
+from interp.app.views.feature_html import contexts_html, histogram_html
 from interp.errors import InputError
 from interp.figures.dashboard.feature_dashboard import dashboard_page
 from interp.runs import read_run
 from interp.saes.activations import TopK
 from interp.saes.files import write_sae
-from test_app import texts
 from test_saes import make
 
 PROMPT = features.EXAMPLES[0]
@@ -45,8 +41,8 @@ def small():
 
 
 @pytest.fixture(scope="module")
-def read(load, folder, small):
-    return features.Reading(folder)(load("demo-gpt2"))
+def reading(load, folder, small):
+    return features.ReadText(folder)(load("demo-gpt2"))
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +50,8 @@ def found(load, folder):
     return features.PromptFeatures(folder, PROMPT)(load("demo-gpt2"))
 
 
-def test_the_grid_has_the_prompt_s_strongest(found, read):
-    grid = features.feature_grid(found, read)
+def test_the_grid_has_the_prompt_s_strongest(found, reading):
+    grid = features.feature_grid(found, reading)
     shown = found.strongest(features.ROWS)
     assert grid.values.shape == (len(shown), len(found.tokens))
     for i, feature in enumerate(shown):
@@ -64,78 +60,81 @@ def test_the_grid_has_the_prompt_s_strongest(found, read):
             value = grid.values[i, position]
             assert np.isnan(value) if feature not in here else value == here[feature]
     assert np.isnan(grid.values[:, 0]).all(), "the first position is not counted"
-    assert "not counted" in features.told_of(found, 0)
-    assert f"{found.n_active[3]} active feature" in features.told_of(found, 3)
+    assert "not counted" in features.token_in_words(found, 0)
+    assert f"{found.n_active[3]} active feature" in features.token_in_words(found, 3)
 
 
-def test_what_is_read_names_features_by_labels(read):
-    best = features.by_label(read)
-    assert set(best) == set(read.labels.labels)
-    f1 = [read.labels.best_scores[read.labels.labels.index(label), 0, 2] for label in best]
+def test_what_is_read_names_features_by_labels(reading):
+    best = features.best_of_labels(reading)
+    assert set(best) == set(reading.labels.labels)
+    f1 = [reading.labels.best_scores[reading.labels.labels.index(label), 0, 2] for label in best]
     assert f1 == sorted(f1, reverse=True)
-    labels = replace(read.labels, f1_of=np.where(np.arange(40) == 3, 0.9, 0.1))
-    named = features.Read(read.record, labels, None)
+    labels = replace(reading.labels, f1_of=np.where(np.arange(40) == 3, 0.9, 0.1))
+    named = features.TextReading(reading.record, labels, None)
     label = labels.labels[labels.label_of[3]]
-    assert features.named(3, named) == f"3 ({label})"
-    assert features.named(4, named) == "4"
+    assert features.feature_name(3, named) == f"3 ({label})"
+    assert features.feature_name(4, named) == "4"
 
 
-def test_the_last_token_s_best_named_feature_comes_first(found, read):
+def test_the_last_token_s_best_named_feature_comes_first(found, reading):
     at_last = [feature for feature, _ in features.strongest_at(found, len(found.tokens) - 1)]
-    nothing = features.Read(read.record, None, None)
+    nothing = features.TextReading(reading.record, None, None)
     assert features.first_choice(found, nothing) == at_last[0]
-    assert features.by_label(nothing) == {}
-    labels = replace(read.labels, f1_of=np.where(np.arange(40) == at_last[2], 0.9, 0.1))
-    assert features.first_choice(found, features.Read(read.record, labels, None)) == at_last[2]
+    assert features.best_of_labels(nothing) == {}
+    labels = replace(reading.labels, f1_of=np.where(np.arange(40) == at_last[2], 0.9, 0.1))
+    assert features.first_choice(found, features.TextReading(reading.record, labels, None)) == at_last[2]
 
 
-def test_a_feature_s_parts(load, read):
-    result = features.Profile(read, (7,))(load("demo-gpt2"))
+def test_a_feature_s_parts(load, folder, reading):
+    result = features.FeatureProfiles(features.ReadText(folder), (7,), reading)(load("demo-gpt2"))
     profile = result.of(7)
-    assert f"{profile.n_active:,} of {result.n_tokens:,}" in features.facts(profile, result.n_tokens)
+    assert f"{profile.n_active:,} of {result.n_tokens:,}" in features.activity_in_words(
+        profile, result.n_tokens
+    )
     assert features.label_table(profile).rows[0][0] == profile.labels[0].label
     assert len(features.logit_table(profile).rows) == len(profile.raised)
     bars = features.writer_bars(profile)
     assert set(bars.labels) <= {sender for sender, _ in profile.writers}
-    assert features.histogram_html(profile).count("<i ") == len(profile.histogram)
-    drawn = features.contexts_html(profile.contexts, profile.strongest)
-    assert drawn.count(' m"') == len(profile.contexts), "one token of each is marked"
+    assert histogram_html(profile).count("<i ") == len(profile.histogram)
+    drawn = contexts_html(profile.contexts, profile.strongest)
+    assert drawn.count(' marked"') == len(profile.contexts), "one token of each is marked"
     silent = replace(profile, n_active=0)
-    assert features.facts(silent, 10) == "Nowhere active in this text."
+    assert features.activity_in_words(silent, 10) == "Nowhere active in this text."
 
 
-def test_no_token_of_a_context_acts(load, read):
-    profile = features.Profile(read, (7,))(load("demo-gpt2")).of(7)
+def test_no_token_of_a_context_acts(load, folder, reading):
+    profile = features.FeatureProfiles(features.ReadText(folder), (7,), reading)(load("demo-gpt2")).of(7)
     bad = '<img src=x onerror=alert(1)>"'
     hostile = tuple(replace(c, tokens=(bad,) * len(c.tokens)) for c in profile.contexts)
-    drawn = features.contexts_html(hostile, profile.strongest)
+    drawn = contexts_html(hostile, profile.strongest)
     assert "<img" not in drawn
     assert drawn.count("=alert(1)&gt;&quot;  ") == drawn.count("<span"), "no quote ends a title"
 
 
-def test_the_store_reads_once_for_all_features(load, folder, small):
-    store = Store(lambda name: load("demo-gpt2"))
-    first = store.ask("demo-gpt2", features.Reading(folder))
-    assert store.ask("demo-gpt2", features.Reading(folder)) is first
-    profile = store.ask("demo-gpt2", features.Profile(first, (3,)))
-    assert store.ask("demo-gpt2", features.Profile(first, (3,))) is profile
-    assert store.ask("demo-gpt2", features.Profile(first, (4,))) is not profile
+def test_the_server_reads_once_for_all_features(load, folder, small):
+    server = ModelServer(lambda name: load("demo-gpt2"))
+    asked = features.ReadText(folder)
+    first = server.ask("demo-gpt2", asked)
+    assert server.ask("demo-gpt2", features.ReadText(folder)) is first
+    profile = server.ask("demo-gpt2", features.FeatureProfiles(asked, (3,), first))
+    assert server.ask("demo-gpt2", features.FeatureProfiles(asked, (3,), first)) is profile
+    assert server.ask("demo-gpt2", features.FeatureProfiles(asked, (4,), first)) is not profile
 
 
 def test_copied_program_and_command_and_the_files_give_what_is_shown(
-    load, folder, small, read, found, tmp_path, monkeypatch
+    load, folder, small, reading, found, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    question = features.Whole(folder, PROMPT, "demo", (*found.strongest(3), 7))
-    profiles = features.Profile(read, question.features)(load("demo-gpt2"))
+    question = features.SAEFeatures(folder, PROMPT, (*found.strongest(3), 7), "demo")
+    profiles = features.FeatureProfiles(features.ReadText(folder), question.features, reading)(
+        load("demo-gpt2")
+    )
     names: dict = {}
-    exec(features.program("demo-gpt2", question), names)
+    exec(features.as_python("demo-gpt2", question), names)
     assert (tmp_path / "features.html").read_text() == dashboard_page(profiles)
     assert names["in_prompt"].strongest(5) == found.strongest(5)
-    words = shlex.split(as_command("demo-gpt2", question))
-    assert run(*words[1:], "--out", tmp_path, "--tag", "t") == 0
-    left = tmp_path / "sae_features" / "t"
-    shown = features.whole(found, read, profiles)
+    left = run_copied_command(question, tmp_path)
+    shown = features.experiment_result(found, reading, profiles)
     record, figure, report = (f.make() for f in downloads("demo-gpt2", question, lambda: shown))
     (tmp_path / "result.json").write_text(record, encoding="utf-8")
     same(read_run(tmp_path).result.to_dict(), read_run(left).result.to_dict())
@@ -165,22 +164,11 @@ def test_the_sae_that_goes_with_a_model():
         features.own_sae("somewhere/else")
 
 
-needs_streamlit = pytest.mark.skipif(
-    importlib.util.find_spec("streamlit") is None, reason="needs Streamlit, the extra 'app'"
-)
-
-
 @pytest.fixture
-def app(folder, small):
-    from streamlit.testing.v1 import AppTest
-
-    page = AppTest.from_file(str(launch.__file__.replace("launch.py", "main.py")), default_timeout=120)
-    page.query_params["page"] = "Features"
-    page.query_params["sae"] = folder
-    return page
+def app(open_page, folder, small):
+    return open_page("Features", sae=folder)
 
 
-@needs_streamlit
 def test_the_page_shows_a_feature_and_follows_the_url(app):
     app.query_params["feature"] = "7"
     app.run()
@@ -197,17 +185,15 @@ def test_the_page_shows_a_feature_and_follows_the_url(app):
     assert not app.exception
 
 
-@needs_streamlit
-def test_a_label_leads_to_its_feature(app, read):
+def test_a_label_leads_to_its_feature(app, reading):
     app.run()
-    best = features.by_label(read)
+    best = features.best_of_labels(reading)
     label = list(best)[2]
     app.selectbox(key="by a label").set_value(label).run()
     assert not app.exception
     assert app.subheader[0].value.startswith(f"Feature {best[label]}")
 
 
-@needs_streamlit
 @pytest.mark.parametrize("feature", ["40", "-1", "x"])
 def test_a_feature_that_is_not_there_is_said(app, feature):
     app.query_params["feature"] = feature
@@ -217,7 +203,6 @@ def test_a_feature_that_is_not_there_is_said(app, feature):
     assert "There is no feature" in texts(app)
 
 
-@needs_streamlit
 def test_an_sae_that_is_not_there_is_a_sentence(app):
     app.query_params["sae"] = "nowhere"
     app.run()
@@ -225,9 +210,8 @@ def test_an_sae_that_is_not_there_is_a_sentence(app):
     assert "nowhere" in app.error[0].value
 
 
-@needs_streamlit
 def test_a_hostile_prompt_is_a_prompt(app):
     app.run()
-    app.text_input(key="prompt").set_value("<script>alert(1)</script> ![x](http://127.0.0.1/x.png)").run()
+    app.text_input(key="prompt").set_value(" ".join(HOSTILE)).run()
     assert not app.exception
     assert not app.error

@@ -1,7 +1,6 @@
 """The page Runs: run folders listed, opened and compared, without Streamlit and as Streamlit runs it."""
 
 import dataclasses
-import importlib.util
 import json
 import os
 import shutil
@@ -10,16 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import interp
 from conftest import run
-from interp.app.views import runs
+from interp.app.views import comparison, runs
 from interp.errors import InterpError, RunError
 from interp.runs import read_run
-
-MAIN = Path(interp.__file__).parent / "app" / "main.py"
-needs_streamlit = pytest.mark.skipif(
-    importlib.util.find_spec("streamlit") is None, reason="needs Streamlit, the extra 'app'"
-)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +53,7 @@ def test_unfinished_folders_stand_last_and_hidden_ones_nowhere(out):
     entries = runs.find_runs(out)
     assert [entry.name for entry in entries][-1] == "contrast/half"
     assert len(entries) == 4
-    assert entries[-1].when == "no result"
+    assert entries[-1].finished_in_words == "no result"
     with pytest.raises(RunError, match="no finished run"):
         runs.open_run(out, entries, "contrast/half")
 
@@ -131,10 +124,10 @@ def test_a_torn_file_is_a_sentence(out):
 
 def test_a_run_is_the_same_as_itself(finished):
     one = read_run(finished / "logit_lens" / "a")
-    assert runs.config_differences(one, one).rows == ()
-    table = runs.result_differences(one.result, one.result)
+    assert comparison.config_differences(one, one).rows == ()
+    table = comparison.result_differences(one.result, one.result)
     assert table.strong == ()
-    assert runs.verdict(table) == "The two results are the same, to the last digit."
+    assert comparison.verdict(table) == "The two results are the same, to the last digit."
 
 
 def test_differences_are_named_with_their_size_and_place(finished):
@@ -142,7 +135,7 @@ def test_differences_are_named_with_their_size_and_place(finished):
     changed = one.result.answer_prob.copy()
     changed[3] += 0.25
     other = dataclasses.replace(one.result, answer_prob=changed, answer="x", entropy=one.result.entropy[:-1])
-    table = runs.result_differences(one.result, other)
+    table = comparison.result_differences(one.result, other)
     differing = {table.rows[i][0]: table.rows[i][-1] for i in table.strong}
     place = ", ".join(
         map(str, np.unravel_index(np.abs(changed - one.result.answer_prob).argmax(), changed.shape))
@@ -152,34 +145,29 @@ def test_differences_are_named_with_their_size_and_place(finished):
         "answer": "differs",
         "entropy": "of different shapes",
     }
-    assert runs.verdict(table).startswith("3 of ")
+    assert comparison.verdict(table).startswith("3 of ")
 
 
 def test_configurations_are_compared_key_by_key(finished):
     a, b = (read_run(finished / "logit_lens" / tag) for tag in "ab")
-    assert runs.config_differences(a, b).rows == (
+    assert comparison.config_differences(a, b).rows == (
         ("model", "demo-gpt2", "demo-qwen3"),
         ("made with: bos", "<|endoftext|>", "none"),
     )
     c = read_run(finished / "contrast" / "c")
-    rows = {row[0]: row[1:] for row in runs.config_differences(a, c).rows}
+    rows = {row[0]: row[1:] for row in comparison.config_differences(a, c).rows}
     assert rows["experiment"] == ("logit_lens", "contrast")
     assert rows["margin"] == ("not there", "1.0")
     with pytest.raises(RunError, match="cannot be compared"):
-        runs.result_differences(a.result, c.result)
+        comparison.result_differences(a.result, c.result)
 
 
 @pytest.fixture
-def app(out, monkeypatch):
-    from streamlit.testing.v1 import AppTest
-
+def app(open_page, out, monkeypatch):
     monkeypatch.setenv("INTERP_OUTPUTS", str(out))
-    page = AppTest.from_file(str(MAIN), default_timeout=120)
-    page.query_params["page"] = "Runs"
-    return page
+    return open_page("Runs")
 
 
-@needs_streamlit
 def test_the_page_opens_the_newest_and_follows_the_url(app):
     app.run()
     assert not app.exception
@@ -191,7 +179,6 @@ def test_the_page_opens_the_newest_and_follows_the_url(app):
     assert not app.error
 
 
-@needs_streamlit
 def test_two_runs_are_compared(app):
     app.query_params["run"] = "logit_lens/a"
     app.query_params["other"] = "logit_lens/b"
@@ -204,7 +191,6 @@ def test_two_runs_are_compared(app):
     assert "cannot be compared" in app.error[0].value
 
 
-@needs_streamlit
 @pytest.mark.parametrize("name", ["../../etc/passwd", "<script>", "contrast/../../x"])
 def test_a_wrong_name_in_the_url_is_a_sentence(app, name):
     app.query_params["run"] = name
@@ -214,7 +200,6 @@ def test_a_wrong_name_in_the_url_is_a_sentence(app, name):
     assert app.selectbox(key="run").value == "logit_lens/a"
 
 
-@needs_streamlit
 def test_a_damaged_run_leaves_the_page(app, out):
     (out / "logit_lens" / "a" / "result.json").write_text("{")
     app.query_params["run"] = "logit_lens/a"
@@ -225,7 +210,6 @@ def test_a_damaged_run_leaves_the_page(app, out):
     assert not app.error
 
 
-@needs_streamlit
 def test_without_runs_the_page_says_how_to_make_one(app, monkeypatch, tmp_path):
     monkeypatch.setenv("INTERP_OUTPUTS", str(tmp_path / "none"))
     app.run()

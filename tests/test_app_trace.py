@@ -1,35 +1,21 @@
 """The page Trace and the choice of a model as Streamlit runs them (skipped where it is not installed)."""
 
-import importlib.util
-
 import pytest
 
-if importlib.util.find_spec("streamlit") is None:
-    pytest.skip("needs Streamlit, the extra 'app'", allow_module_level=True)
-
-from streamlit.testing.v1 import AppTest
-
-from interp.app.server.models import BEGIN_WITH
-from interp.app.server.store import Store
+from app_pages import DEMOS, texts
+from interp.app.server.jobs import question_id
+from interp.app.server.model_server import ModelServer
+from interp.app.server.settings import MODEL
 from interp.app.views import trace
-from test_app import MAIN, texts
+from interp.app.views.tokens import Vocabulary
 
 
 @pytest.fixture
-def app():
-    """The page Trace."""
-    page = AppTest.from_file(str(MAIN), default_timeout=120)
-    page.query_params["page"] = "Trace"
-    return page
+def app(open_page):
+    return open_page("Trace")
 
 
-def said(page):
-    """Everything on the page that is text, tables included, without Markdown's backslashes."""
-    tables = "\n".join(str(part.proto.body) for part in page.get("html"))
-    return (texts(page) + "\n" + tables).replace("\\", "")
-
-
-@pytest.mark.parametrize("model", ["demo-gpt2", "demo-qwen3"])
+@pytest.mark.parametrize("model", DEMOS)
 @pytest.mark.parametrize("part", list(trace.PARTS))
 def test_the_map_and_what_the_three_runs_say(app, model, part):
     app.query_params["model"] = model
@@ -37,7 +23,7 @@ def test_the_map_and_what_the_three_runs_say(app, model, part):
     app.run()
     assert not app.exception
     assert not app.error
-    shown = said(app)
+    shown = texts(app)
     assert f"Recovery at {trace.PARTS[part][0]}, by layer and" in shown
     assert "they differ at position" in shown
     assert f"interp run activation_patching --model {model}" in shown
@@ -49,7 +35,7 @@ def test_the_url_names_the_cell_the_part_and_the_direction(app):
     for key, value in {"part": "head", "direction": "noising", "cell": "2.3"}.items():
         app.query_params[key] = value
     app.run()
-    assert "Head 2.3: from the corrupted run into the clean one" in said(app)
+    assert "Head 2.3: from the corrupted run into the clean one" in texts(app)
     assert "direction='noising'" in texts(app)
 
 
@@ -61,7 +47,7 @@ def test_what_the_url_cannot_name_is_replaced(app, key, value):
     app.run()
     assert not app.exception
     assert not app.error
-    assert "Recovery at resid_pre" in said(app)
+    assert "Recovery at resid_pre" in texts(app)
 
 
 def test_a_page_that_is_none(app):
@@ -76,7 +62,7 @@ def test_examples_fill_the_inputs(app):
     app.button(key="example-2").click().run()
     assert app.text_input(key="clean").value == trace.EXAMPLES["Indirect object"]["clean"]
     assert not app.error
-    assert "they differ at position" in said(app)
+    assert "they differ at position" in texts(app)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +92,7 @@ def test_a_pair_that_hardly_differs_keeps_the_rest_of_the_page(app):
     app.text_input(key="answer").set_value(" Sahara").run()
     assert not app.exception
     assert "hardly differ" in app.error[0].value
-    assert "they differ at position" in said(app)
+    assert "they differ at position" in texts(app)
 
 
 # ---- the choice of a model ----
@@ -121,7 +107,7 @@ def test_an_unknown_model_is_one_sentence_beside_the_choice(app):
     assert app.text_input(key="clean").value == trace.EXAMPLES["A capital"]["clean"]  # what was typed stays
     app.selectbox(key="model").set_value("demo-qwen3").run()
     assert not app.error
-    assert "Recovery at resid_pre" in said(app)
+    assert "Recovery at resid_pre" in texts(app)
 
 
 def test_a_refused_model_is_not_tried_at_every_word(app, monkeypatch):
@@ -133,8 +119,8 @@ def test_a_refused_model_is_not_tried_at_every_word(app, monkeypatch):
 
         return load_model(name)
 
-    store = Store(load)
-    monkeypatch.setattr("interp.app.ui.widgets.shared", lambda: store)
+    server = ModelServer(load)
+    monkeypatch.setattr("interp.app.server.session.shared_server", lambda: server)
     app.query_params["model"] = "/no/such/folder"
     app.run()
     app.text_input(key="clean").set_value("Another prompt").run()
@@ -154,11 +140,11 @@ def test_a_folder_can_be_typed(app, tiny_qwen3):
     app.run()
     assert not app.exception
     assert app.selectbox(key="model").value == str(tiny_qwen3)
-    assert "they differ at positions 1 (o / t)" in said(app)
+    assert "they differ at positions 1 (o / t)" in texts(app)
 
 
 def test_the_server_s_own_model_comes_first(app, monkeypatch):
-    monkeypatch.setenv(BEGIN_WITH, "demo-qwen3")
+    monkeypatch.setenv(MODEL, "demo-qwen3")
     app.run()
     assert app.selectbox(key="model").value == "demo-qwen3"
 
@@ -180,11 +166,24 @@ def test_a_fault_of_the_program_is_a_sentence_and_a_record(app, monkeypatch, cap
 
 def test_what_was_cancelled_is_computed_when_asked_for(app):
     pair = "The capital of France is", "The capital of Japan is", " Paris", " Tokyo"
-    asked = "demo-gpt2", trace.Sweep(*pair)
-    app.session_state["cancelled"] = {asked}
+    asked = "demo-gpt2", trace.ActivationPatching(*pair)
+    app.session_state["cancelled questions"] = {asked}
     app.run()
-    assert "Cancelled." in said(app)
-    assert "Recovery at" not in said(app)
+    assert "Cancelled." in texts(app)
+    assert "Recovery at" not in texts(app)
     assert not app.error
-    app.button(key=f"compute-{hash(asked)}").click().run()
-    assert "Recovery at resid_pre" in said(app)
+    app.button(key=f"compute-{question_id(*asked)}-1").click().run()
+    assert "Recovery at resid_pre" in texts(app)
+
+
+def test_a_question_that_is_cancelled_and_asked_twice_has_two_buttons(app):
+    """The answer and the foil both ask for the vocabulary."""
+    asked = "demo-gpt2", Vocabulary()
+    app.session_state["cancelled questions"] = {asked}
+    app.run()
+    assert not app.exception
+    keys = {f"compute-{question_id(*asked)}-{n}" for n in (1, 2)}
+    assert keys <= {button.key for button in app.button}
+    app.button(key=f"compute-{question_id(*asked)}-2").click().run()
+    assert not app.exception
+    assert "Recovery at resid_pre" in texts(app)

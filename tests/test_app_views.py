@@ -7,48 +7,44 @@ import shlex
 import numpy as np
 import pytest
 
+from app_pages import DEMOS, run_copied_command, run_copied_program, without_provenance
 from conftest import run
-from interp.app.views import explore, trace
-from interp.app.views.cells import WINDOW, payload, ranking, strip
+from interp.app.views import explore, lens, trace
+from interp.app.views.alignment import Alignment
+from interp.app.views.attention import AttentionPatterns, attention_grid, heads_grid
 from interp.app.views.downloads import chart_downloads, downloads
-from interp.app.views.questions import as_command, as_python
+from interp.app.views.grid_data import MOST_TOKENS, grid_data, token_ranking, token_strip
+from interp.app.views.tokens import SingleToken, Vocabulary, completions, read_token
 from interp.errors import InputError
 from interp.figures.engine import html
 from interp.figures.engine.notation import decimal, show_token
 from interp.runs import read_run
 
-DEMOS = ["demo-gpt2", "demo-qwen3"]
 PROMPT = "The capital of France is"
-SWEEP = trace.Sweep(PROMPT, "The capital of Japan is", " Paris", " Tokyo")
+PATCHING = trace.ActivationPatching(PROMPT, "The capital of Japan is", " Paris", " Tokyo")
 
 QUESTIONS = [
-    explore.Lens(PROMPT),
-    explore.Lens('It\'s "so" \\n — here', " Paris"),
-    explore.Attribution(PROMPT, " Paris", -1),
-    explore.Pattern(PROMPT, ((2, 3), (2, 4))),
-    SWEEP,
-    trace.Sweep(PROMPT, "The capital of Japan is", " Paris", part="head", direction="noising"),
+    lens.LogitLens(PROMPT),
+    lens.LogitLens('It\'s "so" \\n — here', " Paris"),
+    explore.DirectLogitAttribution(prompt=PROMPT, answer=" Paris", position=-1),
+    AttentionPatterns(PROMPT, ((2, 3), (2, 4))),
+    PATCHING,
+    trace.ActivationPatching(PROMPT, "The capital of Japan is", " Paris", part="head", direction="noising"),
 ]
 
 
 def same(a, b):
-    a, b = (json.loads(json.dumps(x.to_dict())) for x in (a, b))
-    a.pop("provenance"), b.pop("provenance")
-    assert a == b
+    assert without_provenance(a) == without_provenance(b)
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: type(q).__name__)
 def test_copied_program_and_command_and_the_files_give_what_is_shown(load, question, tmp_path):
     shown = question(load("demo-gpt2"))
-    names: dict = {}
-    exec(as_python("demo-gpt2", question), names)
-    same(names["result"], shown)
-    words = shlex.split(as_command("demo-gpt2", question))
-    assert run(*words[1:], "--out", tmp_path, "--tag", "t") == 0
-    folder = tmp_path / question.experiment / "t"
+    same(run_copied_program(question), shown)
+    folder = run_copied_command(question, tmp_path)
     same(read_run(folder).result, shown)
     record, figure, report = (file.make() for file in downloads("demo-gpt2", question, lambda: shown))
-    assert figure == (folder / f"{question.experiment}.png").read_bytes()
+    assert figure == (folder / f"{question.method}.png").read_bytes()
     assert report == (folder / "report.html").read_text(encoding="utf-8")
     (tmp_path / "result.json").write_text(record, encoding="utf-8")
     same(read_run(tmp_path).result, shown)
@@ -57,22 +53,22 @@ def test_copied_program_and_command_and_the_files_give_what_is_shown(load, quest
 @pytest.mark.parametrize("name", DEMOS)
 def test_the_lens_ends_in_the_model_s_own_distribution(load, name):
     model = load(name)
-    result = explore.Lens(PROMPT)(model)
+    result = lens.LogitLens(PROMPT)(model)
     probs = model.forward(PROMPT)[0].double().softmax(-1)
-    table = explore.cell_table(result, len(result.layers) - 1, len(result.tokens) - 1)
+    table = lens.cell_table(result, len(result.layers) - 1, len(result.tokens) - 1)
     best = int(probs[-1].argmax())
     assert table.rows[0][1] == show_token(model.labels([best])[0])
-    tracked = explore.Tracked(PROMPT, -1, (" Paris", " Tokyo"))(model)
+    tracked = explore.TrackedTokens(PROMPT, -1, (" Paris", " Tokyo"))(model)
     ids = [model.to_single_token(t) for t in (" Paris", " Tokyo")]
     np.testing.assert_allclose(tracked[-1], probs[-1, ids].numpy(), rtol=1e-4)
     lines = explore.tracked_lines(tracked, result.layers, (" Paris", " Tokyo"))
     assert [s.name for s in lines.series] == ["␣Paris", "␣Tokyo"]
 
 
-@pytest.mark.parametrize("colour", explore.COLOURS)
+@pytest.mark.parametrize("colour", lens.COLOURS)
 def test_lens_colours(load, colour):
-    result = explore.Lens(PROMPT, " Paris")(load("demo-gpt2"))
-    grid = explore.lens_grid(result, colour)
+    result = lens.LogitLens(PROMPT, " Paris")(load("demo-gpt2"))
+    grid = lens.lens_grid(result, colour)
     last = grid.values[-1, -1]
     expected = {
         "probability": result.top_probs[-1, -1, 0],
@@ -84,36 +80,36 @@ def test_lens_colours(load, colour):
 
 
 def test_a_target_below_the_top_is_told_with_its_rank(load):
-    result = explore.Lens(PROMPT, " Paris")(load("demo-gpt2"))
-    row, column = np.argwhere(result.answer_rank > explore.TOP)[0]
-    table = explore.cell_table(result, int(row), int(column))
-    assert len(table.rows) == explore.TOP + 1
+    result = lens.LogitLens(PROMPT, " Paris")(load("demo-gpt2"))
+    row, column = np.argwhere(result.answer_rank > lens.TOP)[0]
+    table = lens.cell_table(result, int(row), int(column))
+    assert len(table.rows) == lens.TOP + 1
     assert table.rows[-1][:2] == (int(result.answer_rank[row, column]), "␣Paris")
-    assert table.strong == (explore.TOP,)
+    assert table.strong == (lens.TOP,)
     with pytest.raises(InputError, match="no cell at row 99"):
-        explore.cell_table(result, 99, 0)
+        lens.cell_table(result, 99, 0)
 
 
 def test_attribution_and_attention(load):
     model = load("demo-qwen3")
-    result = explore.Attribution(PROMPT, " Paris", -1)(model)
+    result = explore.DirectLogitAttribution(prompt=PROMPT, answer=" Paris", position=-1)(model)
     grid = explore.attribution_grid(result)
     assert grid.values.shape == (model.arch.n_layers, model.arch.n_heads + 1)
     mlp = result.by_component[result.components.index("L3 mlp")]
     assert grid.values[3, -1] == mlp
-    answer = explore.Pattern(PROMPT, ((2, 3), (2, 4)))(model)
-    pattern = explore.attention_grid(answer, 1, 3)
+    answer = AttentionPatterns(PROMPT, ((2, 3), (2, 4)))(model)
+    pattern = attention_grid(answer, 1, 3)
     np.testing.assert_allclose(np.nansum(pattern.values, axis=1), 1, atol=1e-5)
     assert pattern.title == "Head 2.4"
     assert pattern.framed == ((3, int(answer.patterns[1][3].argmax())),)
-    from_here = explore.heads_grid(answer, 3)
+    from_here = heads_grid(answer, 3)
     np.testing.assert_array_equal(from_here.values[1], pattern.values[3])
     assert from_here.rows.short() == ["2.3", "2.4"]
 
 
 def test_tracked_tokens_can_be_taken_along(load, tmp_path):
     model = load("demo-gpt2")
-    question = explore.Tracked(PROMPT, 3, (" Paris", 148))
+    question = explore.TrackedTokens(PROMPT, 3, (" Paris", 148))
     shown = question(model)
     names: dict = {}
     exec(explore.tracked_as_python("demo-gpt2", question), names)
@@ -132,26 +128,26 @@ def test_tracked_tokens_can_be_taken_along(load, tmp_path):
 
 
 def test_a_target_is_completed_from_the_vocabulary(load):
-    vocabulary = explore.Vocabulary()(load("demo-gpt2"))
-    assert " Paris" in explore.completions(vocabulary, " Par")
-    assert explore.completions(vocabulary, " Parisx")[0] == " Paris"
-    assert explore.completions(("ab", " abc", "b"), "ab") == [" abc"]
-    assert explore.completions(("ab", " abc", "b"), " abc") == []
-    assert explore.completions(("a", "b"), "zzz") == []
-    assert explore.read_token("␣Paris↵") == " Paris\n"
+    vocabulary = Vocabulary()(load("demo-gpt2"))
+    assert " Paris" in completions(vocabulary, " Par")
+    assert completions(vocabulary, " Parisx")[0] == " Paris"
+    assert completions(("ab", " abc", "b"), "ab") == [" abc"]
+    assert completions(("ab", " abc", "b"), " abc") == []
+    assert completions(("a", "b"), "zzz") == []
+    assert read_token("␣Paris↵") == " Paris\n"
     nameless = next(token for i, token in enumerate(vocabulary) if token == f"<{i}>")
-    assert explore.Single(nameless)(load("demo-gpt2")) == vocabulary.index(nameless)
-    assert explore.Single(" Paris")(load("demo-gpt2")) == " Paris"
+    assert SingleToken(nameless)(load("demo-gpt2")) == vocabulary.index(nameless)
+    assert SingleToken(" Paris")(load("demo-gpt2")) == " Paris"
     with pytest.raises(InputError, match="Par"):
-        explore.Single(" Parisx")(load("demo-gpt2"))
+        SingleToken(" Parisx")(load("demo-gpt2"))
 
 
 def test_tracked_tokens_begin_with_the_target_and_the_likeliest(load):
-    result = explore.Lens(PROMPT, " Tokyo")(load("demo-gpt2"))
-    tokens = explore.followed(result, 5, ())
+    result = lens.LogitLens(PROMPT, " Tokyo")(load("demo-gpt2"))
+    tokens = explore.tokens_to_track(result, 5, ())
     assert tokens[:2] == (" Tokyo", " Paris")
     assert len(set(tokens)) == 4
-    assert explore.followed(result, 5, ["␣Rome", "x"]) == (" Rome", "x")
+    assert explore.tokens_to_track(result, 5, ["␣Rome", "x"]) == (" Rome", "x")
 
 
 @pytest.mark.parametrize("name", DEMOS)
@@ -160,34 +156,39 @@ def test_tracked_tokens_begin_with_the_target_and_the_likeliest(load):
 def test_a_patched_cell_says_what_the_map_measured(load, name, part, direction):
     """log p(answer) - log p(foil) of each run is the metric between which the sweep measured recovery."""
     model = load(name)
-    sweep = trace.Sweep(PROMPT, "The capital of Japan is", " Paris", " Tokyo", part, direction)
-    result = sweep(model)
+    question = trace.ActivationPatching(
+        PROMPT, "The capital of Japan is", " Paris", " Tokyo", part, direction
+    )
+    result = question(model)
     layer, column = cell = result.peak
-    runs = trace.Said(sweep, layer, column, k=model.arch.d_vocab)(model)
+    predictions = trace.CellPredictions(question, layer, column, k=model.arch.d_vocab)(model)
     clean, corrupted = result.clean_values[0], result.corrupted_values[0]
     measured = corrupted + result.recovery[layer, column] * (clean - corrupted)
-    for said, metric in zip(runs, (clean, corrupted, measured), strict=True):
-        assert np.log(said.answer / said.foil) == pytest.approx(metric, abs=1e-3)
-        assert (dict(said.top)[" Paris"], dict(said.top)[" Tokyo"]) == (said.answer, said.foil)
+    for predicted, metric in zip(predictions, (clean, corrupted, measured), strict=True):
+        assert np.log(predicted.answer / predicted.foil) == pytest.approx(metric, abs=1e-3)
+        assert (dict(predicted.top)[" Paris"], dict(predicted.top)[" Tokyo"]) == (
+            predicted.answer,
+            predicted.foil,
+        )
     assert trace.recovery_grid(result).values[layer, column] == result.recovery[layer, column]
-    table = trace.metric_table(result, runs, cell)
+    table = trace.metric_table(result, predictions, cell)
     assert table.rows[0][1:] == tuple(map(decimal, (clean, corrupted, measured)))
     assert [row[0] for row in table.rows[2:]] == ["probability of ␣Paris", "probability of ␣Tokyo"]
-    assert trace.said_table(runs).rows[0][1] == "␣Paris"
+    assert trace.prediction_table(predictions).rows[0][1] == "␣Paris"
     into = "into the corrupted one" if direction == "denoising" else "into the clean one"
-    assert trace.place_in_words(result, direction, cell).endswith(into)
+    assert trace.cell_in_words(result, direction, cell).endswith(into)
     with pytest.raises(InputError, match="no layer 99"):
-        trace.Said(sweep, 99, 0)(model)
+        trace.CellPredictions(question, 99, 0)(model)
     with pytest.raises(InputError, match=r"There is no (head|position) 99"):
-        trace.Said(sweep, 0, 99)(model)
+        trace.CellPredictions(question, 0, 99)(model)
 
 
 @pytest.mark.parametrize("name", DEMOS)
 @pytest.mark.parametrize("example", list(trace.EXAMPLES))
 def test_the_examples_of_trace_are_told_apart(load, name, example):
     typed = trace.EXAMPLES[example]
-    answer, foil = (explore.read_token(typed[key]) for key in ("answer", "foil"))
-    result = trace.Sweep(typed["clean"], typed["corrupted"], answer, foil)(load(name))
+    answer, foil = (read_token(typed[key]) for key in ("answer", "foil"))
+    result = trace.ActivationPatching(typed["clean"], typed["corrupted"], answer, foil)(load(name))
     assert result.clean_values[0] > 3
     assert result.corrupted_values[0] < -1
 
@@ -197,33 +198,33 @@ def test_the_work_of_a_sweep_is_the_rows_that_its_branches_carry(load):
     n, layers, first = 6, model.arch.n_layers, 4  # France, Japan
     cells = [(layer, position) for layer in range(layers) for position in range(first, n)]
     passes = sum((n - position) * (layers - layer) for layer, position in cells) / layers
-    assert SWEEP.work(model) == pytest.approx(4 * n + passes)
-    heads = trace.Sweep(PROMPT, "The capital of Japan is", " Paris", part="head")
+    assert PATCHING.work(model) == pytest.approx(4 * n + passes)
+    heads = trace.ActivationPatching(PROMPT, "The capital of Japan is", " Paris", part="head")
     passes = sum(model.arch.n_heads * n * (layers - layer) for layer in range(layers)) / layers
     assert heads.work(model) == pytest.approx(4 * n + passes)
 
 
 def test_prompts_are_laid_token_over_token():
-    pair = trace.Alignment.of(("A", " b", " c"), ("A", " x", " c"))
+    pair = Alignment.between(("A", " b", " c"), ("A", " x", " c"))
     assert pair.columns == (("A", "A"), (" b", " x"), (" c", " c"))
-    assert (pair.fault, pair.differing) == ("", [1])
-    assert pair.words == "3 tokens each; they differ at position 1 (␣b / ␣x)."
-    longer = trace.Alignment.of(("A", " b", " c"), ("A", " x", " y", " c"))
+    assert (pair.problem, pair.differing) == ("", [1])
+    assert pair.differences == "3 tokens each; they differ at position 1 (␣b / ␣x)."
+    longer = Alignment.between(("A", " b", " c"), ("A", " x", " y", " c"))
     assert longer.columns == (("A", "A"), (" b", " x"), (None, " y"), (" c", " c"))
-    assert "3 tokens and the corrupted one 4" in longer.fault
+    assert "3 tokens and the corrupted one 4" in longer.problem
     assert longer.html.count("differs") == 4
-    assert "same" in trace.Alignment.of(("A",), ("A",)).fault
-    long = trace.Alignment.of(("A",) * 500, (*("A",) * 400, "B", *("A",) * 99))
-    assert long.words.endswith("they differ at position 400 (A / B). Drawn: 376 to 423.")
+    assert "same" in Alignment.between(("A",), ("A",)).problem
+    long = Alignment.between(("A",) * 500, (*("A",) * 400, "B", *("A",) * 99))
+    assert long.differences.endswith("they differ at position 400 (A / B). Drawn: 376 to 423.")
     assert long.html.count("differs") == 2
-    hostile = trace.Alignment.of(("<script>alert(1)</script>",), ("<b>",)).html
+    hostile = Alignment.between(("<script>alert(1)</script>",), ("<b>",)).html
     assert "<script" not in hostile
     assert "<b>" not in hostile
 
 
 def test_the_payload_is_json_with_layer_rows_from_the_top(load):
-    result = explore.Lens("<script>alert(1)</script>")(load("demo-gpt2"))
-    drawn = payload(explore.lens_grid(result), selected=(6, 1))
+    result = lens.LogitLens("<script>alert(1)</script>")(load("demo-gpt2"))
+    drawn = grid_data(lens.lens_grid(result), selected=(6, 1))
     assert json.loads(json.dumps(drawn)) == drawn
     assert [row["index"] for row in drawn["rows"]] == list(range(len(result.layers)))[::-1]
     assert drawn["selected"] == [6, 1]
@@ -233,24 +234,24 @@ def test_the_payload_is_json_with_layer_rows_from_the_top(load):
     assert f".{cell['shade']}{{" in html.shades()
     assert len(drawn["names"]) == len(cell["told"])
     assert "entropy (nats)" in drawn["names"]
-    pattern = explore.Pattern(PROMPT, ((0, 0),))(load("demo-gpt2"))
-    attention = payload(explore.attention_grid(pattern, 0, 0))
+    pattern = AttentionPatterns(PROMPT, ((0, 0),))(load("demo-gpt2"))
+    attention = grid_data(attention_grid(pattern, 0, 0))
     assert attention["rows"][0]["cells"][1] == {"text": ""}  # a query does not see what comes later
 
 
 def test_a_long_axis_of_tokens_is_drawn_around_a_position(load):
-    result = explore.Lens("word " * 60)(load("demo-gpt2"))
-    assert len(result.tokens) > WINDOW
-    drawn = payload(explore.lens_grid(result), around=0)
-    assert [column["index"] for column in drawn["columns"]] == list(range(WINDOW))
-    assert len(strip(result.tokens, selected=0)["columns"]) == len(result.tokens)
+    result = lens.LogitLens("word " * 60)(load("demo-gpt2"))
+    assert len(result.tokens) > MOST_TOKENS
+    drawn = grid_data(lens.lens_grid(result), around=0)
+    assert [column["index"] for column in drawn["columns"]] == list(range(MOST_TOKENS))
+    assert len(token_strip(result.tokens, selected=0)["columns"]) == len(result.tokens)
 
 
 def test_texts_of_cells_are_visible():
-    drawn = strip(("<|endoftext|>", " a", "\n", "\u202e"), selected=1)
+    drawn = token_strip(("<|endoftext|>", " a", "\n", "\u202e"), selected=1)
     assert [cell["text"] for cell in drawn["rows"][0]["cells"]] == ["<|endoftext|>", "␣a", "↵", "\\u202e"]
     assert drawn["selected"] == [0, 1]
-    ranked = ranking([(1, " a", 0.75), (7, "b", 1e-6)], label="Top", framed=7)
+    ranked = token_ranking([(1, " a", 0.75), (7, "b", 1e-6)], label="Top", framed_rank=7)
     assert [row["text"] for row in ranked["rows"]] == ["1", "7"]
     assert ranked["rows"][0]["cells"][1] == {"text": "0.750", "bar": 0.75}
     assert ranked["framed"] == [[1, 0]]

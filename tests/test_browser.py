@@ -11,6 +11,7 @@ import pytest
 
 from browser import FRANCE, JAPAN, box, cell, lens, recovery, settled, tokens, turn_to
 from interp.app.views import explore
+from interp.app.views.lens import LogitLens, lens_grid
 
 #: One for each of twenty sessions; none stands in an example.
 NAMES = (
@@ -37,8 +38,8 @@ HOSTILE = {
 # ---- the address ----
 
 
-def test_back_and_forward_follow_what_was_done(visit, expect, shows):
-    page = visit(prompt=FRANCE, target=" Paris")
+def test_back_and_forward_follow_what_was_done(open_app, expect, shows):
+    page = open_app(prompt=FRANCE, target=" Paris")
     shows(page, FRANCE)
     cell(lens(page), 3, 2).click()
     expect(page.get_by_text("Layer 3, position 2")).to_be_visible()
@@ -62,8 +63,8 @@ def test_back_and_forward_follow_what_was_done(visit, expect, shows):
     expect(recovery(page)).to_be_visible()
 
 
-def test_a_link_gives_the_same_view(visit, expect, shows):
-    page = visit(model="demo-qwen3")
+def test_a_link_gives_the_same_view(open_app, expect, shows):
+    page = open_app(model="demo-qwen3")
     shows(page, explore.EXAMPLES[0][0], "demo-qwen3")
     box(page, "Prompt").fill(JAPAN)
     shows(page, JAPAN, "demo-qwen3")
@@ -84,7 +85,7 @@ def test_a_link_gives_the_same_view(visit, expect, shows):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "sentence"),
     [
         ({"page": "Nowhere"}, "There is no page 'Nowhere'; Explore is shown."),
         ({"model": "../../etc/passwd"}, "There is no folder '../../etc/passwd'"),
@@ -96,36 +97,38 @@ def test_a_link_gives_the_same_view(visit, expect, shows):
     ],
     ids=str,
 )
-def test_a_wrong_address_is_told_in_a_sentence(visit, expect, runs, parameters, said):
-    page = visit(**parameters)
-    expect(page.get_by_text(said).first).to_be_visible()
+def test_a_wrong_address_is_told_in_a_sentence(open_app, expect, runs, parameters, sentence):
+    page = open_app(**parameters)
+    expect(page.get_by_text(sentence).first).to_be_visible()
     expect(page.get_by_role("radiogroup", name="Page")).to_be_visible()
 
 
 # ---- hostile prompts ----
 
 
-def test_hostile_prompts_give_what_the_library_gives(visit, shows):
-    page = visit(target="")
+def test_hostile_prompts_give_what_the_library_gives(open_app, shows):
+    page = open_app(target="")
     for prompt in (*HOSTILE.values(), FRANCE):
         box(page, "Prompt").fill(prompt)
         shows(page, prompt)
 
 
 @pytest.mark.parametrize("name", ["script", "right to left", "long", "spaces", "backslashes", "percent"])
-def test_a_hostile_prompt_in_the_address_is_a_prompt(visit, shows, name):
-    shows(visit(prompt=HOSTILE[name], target=""), HOSTILE[name])
+def test_a_hostile_prompt_in_the_address_is_a_prompt(open_app, shows, name):
+    shows(open_app(prompt=HOSTILE[name], target=""), HOSTILE[name])
 
 
 # ---- everybody's page ----
 
 
 @pytest.mark.slow
-def test_twenty_sessions_see_only_their_own_prompts(visit, expect, load, shows):
+def test_twenty_sessions_see_only_their_own_prompts(open_app, expect, load, shows):
     """All type at once; each is shown its own answer, and none is sent a word of another's."""
     prompts = [f"The capital of {name} is" for name in NAMES]
     received: list[list[str]] = [[] for _ in prompts]
-    pages = [visit({"viewport": {"width": 800, "height": 600}}, received=texts.append) for texts in received]
+    pages = [
+        open_app({"viewport": {"width": 800, "height": 600}}, received=texts.append) for texts in received
+    ]
     for page in pages:
         expect(box(page, "Prompt")).to_be_visible()
     for page, prompt in zip(pages, prompts, strict=True):
@@ -133,8 +136,8 @@ def test_twenty_sessions_see_only_their_own_prompts(visit, expect, load, shows):
     for i, page in enumerate(pages):
         shows(page, prompts[i])
         expect(box(page, "Prompt")).to_have_value(prompts[i])
-        said = explore.lens_grid(explore.Lens(prompts[i])(load("demo-gpt2"))).texts[-1]
-        expect(lens(page).get_by_role("row").nth(1).get_by_role("gridcell")).to_have_text(list(said))
+        top_tokens = lens_grid(LogitLens(prompts[i])(load("demo-gpt2"))).texts[-1]
+        expect(lens(page).get_by_role("row").nth(1).get_by_role("gridcell")).to_have_text(list(top_tokens))
         for j, prompt in enumerate(prompts):
             assert any(prompt in text for text in received[i]) == (i == j)
 
@@ -143,9 +146,9 @@ def test_twenty_sessions_see_only_their_own_prompts(visit, expect, load, shows):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_cells_can_be_read(visit, expect, shows, scheme):
+def test_cells_can_be_read(open_app, expect, shows, scheme):
     """The text of each cell stands out from its colour by WCAG's 4.5 to 1, on light pages and on dark."""
-    page = visit({"color_scheme": scheme}, prompt=FRANCE)
+    page = open_app({"color_scheme": scheme}, prompt=FRANCE)
     shows(page, FRANCE)
     drawn = (
         lens(page)
@@ -175,8 +178,8 @@ def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
 
 
 @pytest.mark.parametrize("name", ["Explore", "Trace", "Circuit map"])
-def test_a_narrow_window_scrolls_only_downwards(visit, expect, name):
-    page = visit({"viewport": {"width": 390, "height": 800}}, page=name)
+def test_a_narrow_window_scrolls_only_downwards(open_app, expect, name):
+    page = open_app({"viewport": {"width": 390, "height": 800}}, page=name)
     expect(page.get_by_role("grid").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     before = page.url
@@ -184,8 +187,8 @@ def test_a_narrow_window_scrolls_only_downwards(visit, expect, name):
     expect(page).not_to_have_url(before)
 
 
-def test_a_grid_is_also_a_table_of_text(visit, expect, load, shows):
-    page = visit(prompt=FRANCE)
+def test_a_grid_is_also_a_table_of_text(open_app, expect, load, shows):
+    page = open_app(prompt=FRANCE)
     shows(page, FRANCE)
     page.get_by_text("As text").filter(visible=True).first.click()
     expect(page.locator("pre").filter(visible=True).first).to_contain_text(

@@ -23,7 +23,7 @@ def opened(chromium, tmp_path):
     """`opened(profiles)`: their dashboard, and what the browser complained of and asked for."""
     heard: list[str] = []
     page = chromium.new_page(viewport={"width": 1300, "height": 900})
-    page.on("console", lambda said: heard.append(said.text))
+    page.on("console", lambda line: heard.append(line.text))
     page.on("pageerror", lambda error: heard.append(str(error)))
     page.on("dialog", lambda dialog: (heard.append(dialog.message), dialog.dismiss()))
     page.on("request", lambda request: request.url.startswith("file:") or heard.append(request.url))
@@ -81,13 +81,13 @@ def test_no_token_of_a_dashboard_acts(opened, load, scheme):
     assert page.get_by_role("link", name="Neuronpedia").get_attribute("href").endswith("8-res-jb/0")
 
 
-def test_the_page_leads_from_a_cell_to_its_feature(visit, expect, load, tmp_path):
+def test_the_page_leads_from_a_cell_to_its_feature(open_app, expect, load, tmp_path):
     model = load("demo-gpt2")
     write_sae(tmp_path / "sae", make(model, "resid_post", 3, activation=TopK(5)))
     found = features.PromptFeatures(str(tmp_path / "sae"), features.EXAMPLES[1])(model)
     shown = found.strongest(features.ROWS)
     feature, position = shown[2], int((found.features == shown[2]).any(1).argmax())
-    page = visit(page="Features", sae=str(tmp_path / "sae"), prompt=features.EXAMPLES[1])
+    page = open_app(page="Features", sae=str(tmp_path / "sae"), prompt=features.EXAMPLES[1])
     expect(page.get_by_text("Nearest features")).to_be_visible(timeout=READING)
     grid = page.get_by_role("grid", name=re.compile("strongest features"))
     grid.get_by_role("row").nth(3).get_by_role("gridcell").nth(position).click()

@@ -17,9 +17,10 @@ from PIL import Image
 import interp
 from browser import FRANCE, JAPAN, box, cell, choose, lens, recovery, settled
 from interp.app.views import circuit_map, contrast, explore, features, trace
+from interp.app.views.lens import LogitLens
 from interp.figures.engine.notation import probability, show_token
 from interp.figures.views import contrast as presentation
-from interp.figures.views import head_ablation as head_ablation
+from interp.figures.views import head_ablation
 
 DEMOS = ["demo-gpt2", "demo-qwen3"]
 
@@ -28,12 +29,12 @@ DEMOS = ["demo-gpt2", "demo-qwen3"]
 
 
 @pytest.mark.parametrize("model", DEMOS)
-def test_the_lens_follows_what_is_typed_and_clicked(visit, expect, load, shows, model):
-    page = visit(model=model)
+def test_the_lens_follows_what_is_typed_and_clicked(open_app, expect, load, shows, model):
+    page = open_app(model=model)
     shows(page, explore.EXAMPLES[0][0], model)
     box(page, "Prompt").fill(JAPAN)
     shows(page, JAPAN, model)
-    result = explore.Lens(JAPAN, " Paris")(load(model))
+    result = LogitLens(JAPAN, " Paris")(load(model))
     cell(lens(page), 3, 2).click()
     expect(page.get_by_text(f"Layer 3, position 2: {show_token(result.tokens[2])}")).to_be_visible()
     expect(cell(lens(page), 3, 2)).to_have_attribute("aria-selected", "true")
@@ -42,8 +43,8 @@ def test_the_lens_follows_what_is_typed_and_clicked(visit, expect, load, shows, 
     expect(top.nth(1)).to_have_text(probability(result.top_probs[4, 2, 0]))
 
 
-def test_the_lens_is_walked_with_the_keyboard(visit, expect, shows):
-    page = visit(prompt=FRANCE, cell="4.3")
+def test_the_lens_is_walked_with_the_keyboard(open_app, expect, shows):
+    page = open_app(prompt=FRANCE, cell="4.3")
     shows(page, FRANCE)
     start = cell(lens(page), 3, 3)
     expect(start).to_have_attribute("aria-selected", "true")
@@ -56,8 +57,8 @@ def test_the_lens_is_walked_with_the_keyboard(visit, expect, shows):
     expect(cell(lens(page), 4, 2)).to_be_focused()
 
 
-def test_an_example_takes_one_click(visit, expect, shows):
-    page = visit(cell="1.1")
+def test_an_example_takes_one_click(open_app, expect, shows):
+    page = open_app(cell="1.1")
     for prompt, target in explore.EXAMPLES[::-1]:
         page.get_by_role("button", name=prompt).click()
         shows(page, prompt)
@@ -65,8 +66,8 @@ def test_an_example_takes_one_click(visit, expect, shows):
         expect(page.get_by_text(re.compile(f"Target: {show_token(target)}"))).to_be_visible()
 
 
-def test_another_model_takes_its_place(visit, expect, shows):
-    page = visit(prompt=FRANCE)
+def test_another_model_takes_its_place(open_app, expect, shows):
+    page = open_app(prompt=FRANCE)
     shows(page, FRANCE)
     choose(page, "Model", "demo-qwen3")
     expect(page).to_have_url(re.compile("model=demo-qwen3"))
@@ -77,24 +78,24 @@ def test_another_model_takes_its_place(visit, expect, shows):
 
 
 @pytest.mark.parametrize("model", DEMOS)
-def test_the_map_follows_what_is_typed_and_clicked(visit, expect, load, model):
-    page = visit(page="Trace", model=model)
+def test_the_map_follows_what_is_typed_and_clicked(open_app, expect, load, model):
+    page = open_app(page="Trace", model=model)
     expect(recovery(page)).to_be_visible()
     box(page, "Corrupted prompt").fill("The capital of Egypt is")
     page.get_by_role("textbox", name=re.compile("^Foil")).fill(" Cairo")
-    sweep = trace.Sweep(FRANCE, "The capital of Egypt is", " Paris", " Cairo")
-    result = sweep(load(model))
+    question = trace.ActivationPatching(FRANCE, "The capital of Egypt is", " Paris", " Cairo")
+    result = question(load(model))
     texts = list(trace.recovery_grid(result).cells[3])
     row = recovery(page).get_by_role("row").filter(has=page.get_by_role("rowheader", name="3", exact=True))
     expect(row.get_by_role("gridcell")).to_have_text(texts)
     row.get_by_role("gridcell").nth(4).click()
     expect(page.get_by_text("layer 3, position 4").first).to_be_visible()
-    said = trace.said_table(trace.Said(sweep, 3, 4)(load(model)))
-    expect(page.get_by_role("row", name=" ".join(map(str, said.rows[0])))).to_be_visible()
+    table = trace.prediction_table(trace.CellPredictions(question, 3, 4)(load(model)))
+    expect(page.get_by_role("row", name=" ".join(map(str, table.rows[0])))).to_be_visible()
 
 
-def test_prompts_that_do_not_align_are_told_so(visit, expect):
-    page = visit(page="Trace")
+def test_prompts_that_do_not_align_are_told_so(open_app, expect):
+    page = open_app(page="Trace")
     expect(recovery(page)).to_be_visible()
     box(page, "Corrupted prompt").fill("The capital is")
     expect(page.get_by_role("alert")).to_contain_text("the same number")
@@ -107,8 +108,8 @@ def test_prompts_that_do_not_align_are_told_so(visit, expect):
 
 
 @pytest.mark.parametrize("model", DEMOS)
-def test_two_prompts_stand_side_by_side(visit, expect, load, model):
-    page = visit(page="Contrast", model=model)
+def test_two_prompts_stand_side_by_side(open_app, expect, load, model):
+    page = open_app(page="Contrast", model=model)
     side_by_side = page.get_by_role("grid", name=re.compile("Layer by layer"))
     expect(side_by_side).to_be_visible()
     box(page, "Second prompt").fill("The capital of Egypt is")
@@ -126,8 +127,8 @@ def test_two_prompts_stand_side_by_side(visit, expect, load, model):
 # ---- circuit map ----
 
 
-def test_heads_are_picked_ablated_and_taken_along(visit, expect, load, tmp_path):
-    page = visit(page="Circuit map")
+def test_heads_are_picked_ablated_and_taken_along(open_app, expect, load, tmp_path):
+    page = open_app(page="Circuit map")
     scores = page.get_by_role("grid", name=re.compile("^Induction"))
     expect(scores).to_be_visible()
     page.get_by_role("button", name="Copying").click()
@@ -136,8 +137,8 @@ def test_heads_are_picked_ablated_and_taken_along(visit, expect, load, tmp_path)
     scores.get_by_role("gridcell", name=re.compile("layer 2, head 4,")).click()
     expect(picked).to_have_value("2.3,2.5")
     question = circuit_map.HeadAblation(" Mary Tom Paul Anna Mary Tom Paul", ("2.3", "2.5"), " Anna", " Tom")
-    said = head_ablation.verdict(question(load("demo-gpt2")))
-    expect(page.get_by_text(said)).to_be_visible()
+    verdict = head_ablation.verdict(question(load("demo-gpt2")))
+    expect(page.get_by_text(verdict)).to_be_visible()
     for name in ("Head 2.3", "Head 2.5"):
         expect(page.get_by_role("grid", name=name)).to_have_count(1)
     with page.expect_download() as download:
@@ -155,8 +156,8 @@ def test_heads_are_picked_ablated_and_taken_along(visit, expect, load, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_feature_is_chosen_by_its_cell_and_by_its_number(visit, expect, load):
-    page = visit(page="Features", prompt=FRANCE)
+def test_a_feature_is_chosen_by_its_cell_and_by_its_number(open_app, expect, load):
+    page = open_app(page="Features", prompt=FRANCE)
     model = load("demo-gpt2")
     found = features.PromptFeatures("demo-gpt2", FRANCE)(model)
     strongest = found.strongest(features.ROWS)[0]
@@ -174,8 +175,8 @@ def test_a_feature_is_chosen_by_its_cell_and_by_its_number(visit, expect, load):
 # ---- runs ----
 
 
-def test_a_run_is_opened_in_place_and_compared(visit, expect, runs, server):
-    page = visit(page="Runs", run=runs[0])
+def test_a_run_is_opened_in_place_and_compared(open_app, expect, runs, server):
+    page = open_app(page="Runs", run=runs[0])
     report = page.frame_locator("iframe")
     expect(report.get_by_role("heading").first).to_be_visible()
     expect(report.get_by_text(FRANCE).first).to_be_visible()
@@ -193,16 +194,16 @@ def test_a_run_is_opened_in_place_and_compared(visit, expect, runs, server):
 
 
 @pytest.mark.parametrize("model", DEMOS)
-def test_what_is_seen_can_be_taken_along(visit, expect, load, shows, tmp_path, model):
+def test_what_is_seen_can_be_taken_along(open_app, expect, load, shows, tmp_path, model):
     """The copied program gives what is shown, and the files hold it: JSON with the library's numbers, a PNG,
     and HTML that needs nothing else."""
-    page = visit(model=model, prompt=FRANCE)
+    page = open_app(model=model, prompt=FRANCE)
     shows(page, FRANCE, model)
     page.get_by_role("button", name="Copy or download").first.click()
     offered = page.get_by_role("dialog")
     names: dict = {}
     exec(offered.get_by_role("code").first.inner_text(), names)
-    expected = explore.Lens(FRANCE)(load(model))
+    expected = LogitLens(FRANCE)(load(model))
     assert numbers(names["result"].to_dict()) == numbers(expected.to_dict())
 
     def file(kind: str) -> Path:
@@ -231,9 +232,9 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["Explore", "Trace", "Contrast", "Circuit map", "Features", "Runs"])
-def test_each_page_has_its_picture(visit, expect, runs, server, tmp_path, pytestconfig, name):
+def test_each_page_has_its_picture(open_app, expect, runs, server, tmp_path, pytestconfig, name):
     """A screenshot of each page, as the README shows them: `make screenshots` keeps them."""
-    page = visit(page=name, **({"run": runs[0]} if name == "Runs" else {}))
+    page = open_app(page=name, **({"run": runs[0]} if name == "Runs" else {}))
     expect(page.get_by_role("grid").or_(page.locator("iframe")).first).to_be_visible()
     settled(page)
     shorten = "(all, path) => all.forEach(one => (one.textContent = one.textContent.replace(path, '')))"

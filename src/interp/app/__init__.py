@@ -1,5 +1,6 @@
-"""The app: `interp app` in a browser. What is shown is made here as plain values; `pages/` only shows it.
+"""The app: `interp app` in a browser.
 
-A *question* is a frozen dataclass that is called with a model and gives a typed result; the *store* keeps
-models and answers for all sessions; views turn a result into grids and tables. None of these needs Streamlit.
+A *question* is a frozen dataclass that is called with a model and gives a typed answer. The *model server*
+loads models and answers questions for all sessions, *views* turn answers into grids, tables and charts, and
+*pages* ask questions and place the views. Views and the model server do not need Streamlit.
 """

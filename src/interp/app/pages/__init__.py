@@ -1,1 +1,1 @@
-"""One module for each page of the app: it asks, and shows a view."""
+"""The pages of the app, a module each: inputs, a question, and the views of its answer."""

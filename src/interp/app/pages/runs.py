@@ -6,96 +6,97 @@ from pathlib import Path
 
 import streamlit as st
 
-from interp.app.ui import widgets
-from interp.app.views import runs
-from interp.figures.engine.notation import count
+from interp.app.server.settings import runs_folder
+from interp.app.ui import inputs, show
+from interp.app.ui.errors import show_errors
+from interp.app.ui.markdown import escape_markdown
+from interp.app.views import comparison, runs
 from interp.runs import Run
 
-_EVERY, _NONE = "all", "no other"
-_REPORT = 900  # pixels of height
+_ALL, _NO_OTHER = "all", "no other"  # options of the inputs
+_REPORT_HEIGHT = 900  # pixels
 
 
 def page() -> None:
     st.title("Runs")
-    out = runs.outputs()
-    entries = runs.find_runs(out)
-    if not entries:
-        st.info(widgets.plain(f"There are no runs in {out.absolute()}. Make one, and open this page again:"))
+    out = runs_folder()
+    found = runs.find_runs(out)
+    if not found:
+        st.info(
+            escape_markdown(f"There are no runs in {out.absolute()}. Make one, and open this page again:")
+        )
         st.code("interp demo", language="bash")
         return
-    with widgets.sentences():
-        _page(out, entries)
+    with show_errors():
+        _runs(out, found)
 
 
-def _page(out: Path, entries: list[runs.Entry]) -> None:
+def _runs(out: Path, found: list[runs.RunFolder]) -> None:
     left, right = st.columns(2)
     with left:
-        experiment = _filter("Experiment", "of", [entry.experiment for entry in entries])
+        experiment = _filter("Experiment", "of", [run.experiment for run in found])
     with right:
-        model = _filter("Model", "by", [entry.model for entry in entries])
-    shown = runs.select(entries, experiment=experiment, model=model)
-    unfinished = sum(not entry.finished for entry in shown)
-    said = f"{count(len(shown), 'run')} in {out.absolute()}, the newest first"
-    st.caption(widgets.plain(said + (f"; {unfinished} of them without a result." if unfinished else ".")))
-    if not shown:
+        model = _filter("Model", "by", [run.model for run in found])
+    selected = runs.select(found, experiment=experiment, model=model)
+    st.caption(escape_markdown(runs.in_words(selected, out)))
+    if not selected:
         st.info("No run is of this experiment and of this model; choose all of one of them.")
         return
-    told = {e.name: " · ".join((e.when, e.experiment, e.tag, e.model)) for e in entries}
-    names = [entry.name for entry in shown]
+    titles = {run.name: run.title for run in found}
     left, right = st.columns(2)
     with left:
-        name = _chosen("Run", "run", names, told)
-    same = [e.name for e in entries if e.experiment == name.partition("/")[0] and e.name != name]
-    rest = [e.name for e in entries if e.name not in same and e.name != name]
+        name = _choose_run("Run", "run", [run.name for run in selected], titles)
     with right:
-        other = _chosen("Compared with", "other", [_NONE, *same, *rest], told)
-    run = runs.open_run(out, entries, name)
-    if other == _NONE:
-        _one(run)
+        others = [_NO_OTHER, *runs.runs_to_compare(found, name)]
+        other = _choose_run("Compared with", "other", others, titles)
+    run = runs.open_run(out, found, name)
+    if other == _NO_OTHER:
+        _one_run(run)
     else:
-        _two(run, runs.open_run(out, entries, other))
+        _two_runs(run, runs.open_run(out, found, other))
 
 
 def _filter(label: str, key: str, values: list[str]) -> str:
     """One of the values, kept in the URL; empty for all of them."""
-    found = widgets.choice(label, key, [_EVERY, *sorted(set(values) - {""})])
-    return "" if found == _EVERY else found
+    chosen = inputs.select(label, key, [_ALL, *sorted(set(values) - {""})])
+    return "" if chosen == _ALL else chosen
 
 
-def _chosen(label: str, key: str, names: list[str], told: dict[str, str]) -> str:
-    """A run, kept in the URL; where the URL names none of these, that is said and the first one shown.
+def _choose_run(label: str, key: str, names: list[str], titles: dict[str, str]) -> str:
+    """A run's name, kept in the URL; where the URL names none of these, that is said and the first one taken.
 
-    The URL leads. It is not bound to the input, as it would then hold what is told of a run, not its name.
+    The input is not bound to the URL, which would then hold the title of the run and not its name.
     """
     given = st.query_params.get(key, names[0])
     if given not in names:
-        st.warning(widgets.plain(f"There is no run {given!r} to choose from; {names[0]!r} is shown."))
-    st.session_state[key] = given if given in names else names[0]
+        st.warning(escape_markdown(f"There is no run {given!r} to choose from; {names[0]!r} is shown."))
+    st.session_state[key] = given if given in names else names[0]  # the URL leads
 
-    def choose() -> None:
+    def update_url() -> None:
         st.query_params[key] = st.session_state[key]
 
-    def tell(name: str) -> str:
-        return told.get(name, name)
+    def title(name: str) -> str:
+        return titles.get(name, name)
 
-    return st.selectbox(label, names, key=key, format_func=tell, on_change=choose)
+    return st.selectbox(label, names, key=key, format_func=title, on_change=update_url)
 
 
-def _one(run: Run) -> None:
-    parts = st.tabs(["Report", "Figure", "Configuration", "Provenance", "Files"])
-    with parts[0], widgets.sentences():
-        st.iframe(_report(str(run.path), _changed(run)), height=_REPORT)
-    with parts[1]:
+def _one_run(run: Run) -> None:
+    tabs = st.tabs(["Report", "Figure", "Configuration", "Provenance", "Files"])
+    with tabs[0], show_errors():
+        changed = (run.path / "result.json").stat().st_mtime
+        st.iframe(_report(str(run.path), changed), height=_REPORT_HEIGHT)
+    with tabs[1]:
         _figure(run)
-    with parts[2]:
-        widgets.show_table(runs.config_table(run))
-    with parts[3]:
-        widgets.show_table(runs.provenance_table(run))
-    with parts[4]:
+    with tabs[2]:
+        show.table(runs.config_table(run))
+    with tabs[3]:
+        show.table(runs.provenance_table(run))
+    with tabs[4]:
         for path in runs.files(run):
             size = f"{path.stat().st_size / 1000:,.1f} kB"
             st.download_button(
-                widgets.plain(f"{path.name} ({size})"),
+                escape_markdown(f"{path.name} ({size})"),
                 data=path.read_bytes,
                 file_name=path.name,
                 key=f"file-{path.name}",
@@ -103,19 +104,19 @@ def _one(run: Run) -> None:
             )
 
 
-def _two(first: Run, second: Run) -> None:
-    differing = runs.config_differences(first, second)
-    if differing.rows:
-        widgets.show_table(differing)
+def _two_runs(first: Run, second: Run) -> None:
+    differences = comparison.config_differences(first, second)
+    if differences.rows:
+        show.table(differences)
     else:
         st.caption("Configuration and provenance are the same.")
-    with widgets.sentences():
-        table = runs.result_differences(first.result, second.result)
-        st.markdown(f"**{widgets.plain(runs.verdict(table))}**")
-        widgets.show_table(table)
-    for part, run in zip(st.columns(2), (first, second), strict=True):
-        with part:
-            st.caption(widgets.plain(f"{run.experiment.name}/{run.path.name}"))
+    with show_errors():
+        table = comparison.result_differences(first.result, second.result)
+        st.markdown(f"**{escape_markdown(comparison.verdict(table))}**")
+        show.table(table)
+    for place, run in zip(st.columns(2), (first, second), strict=True):
+        with place:
+            st.caption(escape_markdown(f"{run.experiment.name}/{run.path.name}"))
             _figure(run)
 
 
@@ -128,13 +129,9 @@ def _figure(run: Run) -> None:
         st.image(path.read_bytes())
 
 
-def _changed(run: Run) -> float:
-    return (run.path / "result.json").stat().st_mtime
-
-
 @st.cache_data(max_entries=16, show_spinner=False)
 def _report(path: str, changed: float) -> str:
-    """The report of the run in a folder, drawn anew where its result has `changed`."""
+    """The report of the run in a folder; drawn again where its result has `changed`."""
     from interp.runs import read_run
 
     return runs.report(read_run(Path(path)))

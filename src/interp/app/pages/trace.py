@@ -4,94 +4,94 @@ from __future__ import annotations
 
 import streamlit as st
 
-from interp.app.ui import widgets
-from interp.app.ui.model_choice import model_choice
-from interp.app.views import explore, trace
+from interp.app.server.session import ask
+from interp.app.ui import address, inputs, show
+from interp.app.ui.copies import copy_or_download
+from interp.app.ui.errors import show_errors
+from interp.app.ui.files import read_file
+from interp.app.ui.markdown import escape_markdown
+from interp.app.ui.model_choice import choose_model
+from interp.app.views import trace
+from interp.app.views.alignment import Alignment
+from interp.app.views.tokens import PromptTokens, SingleToken, Vocabulary, completions, read_token
 from interp.figures.engine.notation import show_token
-
-_STYLE = (
-    "<style>.aligned td{padding:0.1rem 0.45rem;text-align:center}.aligned .differs{font-weight:700;"
-    "background:color-mix(in srgb,currentColor 14%,transparent);border-radius:4px}"
-    ".aligned small{opacity:0.6}</style>"
-)
 
 
 def page() -> None:
     st.title("Trace an answer")
-    widgets.begin_with(next(iter(trace.EXAMPLES.values())))
+    inputs.set_default_texts(next(iter(trace.EXAMPLES.values())))
     left, middle, right = st.columns([6, 3, 2])
     with right:
-        model = model_choice()
+        model = choose_model()
     with left:
         clean, clean_tokens = _prompt(model, "Clean prompt", "clean")
         corrupted, corrupted_tokens = _prompt(model, "Corrupted prompt", "corrupted")
     with middle:
         answer = _token(model, "Answer", "answer")
         foil = _token(model, "Foil", "foil", placeholder="none: the metric is the answer's probability")
-    widgets.examples(list(trace.EXAMPLES.items()))
-    if _shown_over_each_other(clean_tokens, corrupted_tokens) and answer is not None and foil is not None:
-        with widgets.sentences():
+    inputs.examples(list(trace.EXAMPLES.items()))
+    if _aligned(clean_tokens, corrupted_tokens) and answer is not None and foil is not None:
+        with show_errors():
             _map(model, clean, corrupted, answer, None if foil == "" else foil)
 
 
 def _prompt(model: str, label: str, key: str) -> tuple[str, tuple[str, ...]]:
-    """A prompt and its tokens; none where it cannot be used, which is said below it."""
-    prompt = widgets.text(label, key)
-    with widgets.sentences():
-        return prompt, widgets.store().ask(model, trace.Labels(prompt))
+    """A prompt and its tokens; no tokens where it cannot be used, which is said below the input."""
+    prompt = inputs.text(label, key)
+    with show_errors():
+        return prompt, ask(model, PromptTokens(prompt))
     return prompt, ()
 
 
 def _token(model: str, label: str, key: str, *, placeholder: str = "") -> str | int | None:
-    """What was typed, with tokens that go on from it; nothing, where a placeholder stands for that. None
-    where it is no single token, which is said."""
-    given = widgets.text(label, key, placeholder=placeholder)
-    if not given and placeholder:
-        return given
-    with widgets.sentences():
-        token = explore.read_token(given)
-        vocabulary = widgets.store().ask(model, explore.Vocabulary())
+    """The token that was typed, with buttons for tokens that go on from it. Empty where nothing was typed and
+    a placeholder stands for that; None where it is no single token, which is said."""
+    typed = inputs.text(label, key, placeholder=placeholder)
+    if not typed and placeholder:
+        return typed
+    with show_errors():
+        token = read_token(typed)
+        vocabulary = ask(model, Vocabulary())
         try:
-            return widgets.store().ask(model, explore.Single(token))
+            return ask(model, SingleToken(token))
         finally:
-            offered = explore.completions(vocabulary, token)
-            widgets.offer(key, [show_token(text) for text in offered])
+            inputs.suggestions(key, [show_token(text) for text in completions(vocabulary, token)])
     return None
 
 
-def _shown_over_each_other(clean: tuple[str, ...], corrupted: tuple[str, ...]) -> bool:
-    """Both prompts, token over token; whether something can be patched between them."""
+def _aligned(clean: tuple[str, ...], corrupted: tuple[str, ...]) -> bool:
+    """Show both prompts, token over token; whether activations can be patched between them."""
     if not clean or not corrupted:
         return False
-    pair = trace.Alignment.of(clean, corrupted)
-    st.html(f'{_STYLE}<div class="interp">{pair.html}</div>')
-    if pair.fault:
-        st.error(widgets.plain(pair.fault))
+    alignment = Alignment.between(clean, corrupted)
+    st.html(f'<style>{read_file("trace.css")}</style><div class="interp">{alignment.html}</div>')
+    if alignment.problem:
+        st.error(escape_markdown(alignment.problem))
     else:
-        st.caption(widgets.plain(pair.words))
-    return not pair.fault
+        st.caption(escape_markdown(alignment.differences))
+    return not alignment.problem
 
 
 def _map(model: str, clean: str, corrupted: str, answer: str | int, foil: str | int | None) -> None:
     left, right = st.columns([5, 4], gap="medium")
-    with left, widgets.title("Patched", key="map"):
-        part = widgets.switch(
-            "What is patched", "part", tuple(trace.PARTS), on_change=widgets.forget_place
+    with left, show.title("Patched", key="map"):
+        part = inputs.switch(
+            "What is patched", "part", tuple(trace.PARTS), on_change=address.forget_clicks
         )  # another one begins with its own strongest cell
-        direction = widgets.switch("Direction", "direction", tuple(trace.DIRECTIONS))
-        question = trace.Sweep(clean, corrupted, answer, foil, part, direction)
-        copies = st.container(width="content")
+        direction = inputs.switch("Direction", "direction", tuple(trace.DIRECTIONS))
+        question = trace.ActivationPatching(clean, corrupted, answer, foil, part, direction)
+        beside_title = st.container(width="content")
     with left:
-        sweep = widgets.store().ask(model, question)
-        cell = widgets.clicked_cell((len(sweep.recovery), len(sweep.columns)), sweep.peak)
-        widgets.show_grid(
-            trace.recovery_grid(sweep), key="map", selected=cell, around=cell[1], on_click=widgets.go_to_cell
+        result = ask(model, question)
+        cell = address.clicked_cell((len(result.recovery), len(result.columns)), result.peak)
+        show.grid(
+            trace.recovery_grid(result), key="map", selected=cell, around=cell[1], on_click=address.go_to_cell
         )
-    with copies:
-        widgets.take_along(model, question, sweep)
-    with right, widgets.sentences():
-        runs = widgets.store().ask(model, trace.Said(question, *cell))
-        with widgets.title(trace.place_in_words(sweep, direction, cell), key="said"):
+    with beside_title:
+        copy_or_download(model, question, result)
+    with right, show_errors():
+        predictions = ask(model, trace.CellPredictions(question, *cell))
+        with show.title(trace.cell_in_words(result, direction, cell), key="predictions"):
             pass
-        widgets.show_table(trace.metric_table(sweep, runs, cell))
-        widgets.show_table(trace.said_table(runs))
+        show.table(trace.metric_table(result, predictions, cell))
+        show.table(trace.prediction_table(predictions))

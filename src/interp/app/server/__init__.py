@@ -1,1 +1,1 @@
-"""Models, questions waiting for them, and answers kept, for all sessions of the app."""
+"""The server's side of the app: models, the questions that wait for them, and the answers that are kept."""

@@ -1,4 +1,4 @@
-"""Start the app's server: this machine only, no telemetry, no browser unless asked."""
+"""Launch the app's server: for this machine only, without telemetry, and with a browser only if asked."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from interp.app.server.models import BEGIN_WITH
+from interp.app.server import settings
 from interp.app.ui.theme import THEME
-from interp.app.views.runs import OUTPUTS
 from interp.errors import ConfigError, how_to_install
 
 
-def command(port: int, *, browser: bool) -> list[str]:
-    """What is run. `ConfigError` where Streamlit is not installed or the port is none."""
+def server_command(port: int, *, browser: bool) -> list[str]:
+    """The command that starts the server. `ConfigError` where Streamlit is missing or the port is none."""
     if importlib.util.find_spec("streamlit") is None:
         raise ConfigError(f"The app needs Streamlit; run: {how_to_install('app')}.")
     if not 1 <= port <= 65535:
@@ -32,17 +31,17 @@ def command(port: int, *, browser: bool) -> list[str]:
         "client.showErrorLinks": False,
         "global.disableWidgetStateDuplicationWarning": True,  # texts have defaults, and examples replace them
     }
-    given = [f"--{key}={str(value).lower()}" for key, value in options.items()]
-    given += [f"--{key}={value}" for key, value in THEME.items()]
-    return [sys.executable, "-m", "interp.app.server.serve", *given]
+    flags = [f"--{key}={str(value).lower()}" for key, value in options.items()]
+    flags += [f"--{key}={value}" for key, value in THEME.items()]
+    return [sys.executable, "-m", "interp.app.server", *flags]
 
 
 def launch(port: int, *, browser: bool, model: str | None = None, out: Path | None = None) -> int:
-    """Serve until interrupted; the server's exit code. Pages begin with `model`, by default a demo model; the
-    runs shown are those in `out`."""
-    given = {BEGIN_WITH: model, OUTPUTS: out}
+    """Serve until interrupted; the server's exit code. Pages begin with `model`, by default a demo model, and
+    the page Runs shows the runs in `out`."""
+    given = {settings.MODEL: model, settings.RUNS: out}
     environment = os.environ | {name: str(value) for name, value in given.items() if value is not None}
-    program = command(port, browser=browser)
+    command = server_command(port, browser=browser)
     if os.name == "posix":  # the server takes this process's place: what ends the one ends the other
-        os.execve(program[0], program, environment)
-    return subprocess.call(program, env=environment)
+        os.execve(command[0], command, environment)
+    return subprocess.call(command, env=environment)

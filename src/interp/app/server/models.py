@@ -1,34 +1,30 @@
-"""Which models the app offers, where they are, and how large; any folder or hub id can be typed."""
+"""Models: which ones the app offers, and where they are and how large; any folder or hub id can be typed."""
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from interp.app.server.settings import first_model
+from interp.zoo import NAMES
+
 if TYPE_CHECKING:
     from interp.models.base import Identity, Model
 
-OFFERED = ("demo-gpt2", "demo-qwen3", "gpt2", "qwen3-0.6b")
-#: The environment variable that names the model that pages begin with.
-BEGIN_WITH = "INTERP_APP_MODEL"
+ALWAYS_OFFERED = (*NAMES, "gpt2", "qwen3-0.6b")
 _BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
 
-def first_model() -> str:
-    """The model that a page begins with, which is loaded when the server starts."""
-    return os.environ.get(BEGIN_WITH) or OFFERED[0]
+def offered_models() -> tuple[str, ...]:
+    """The model that pages begin with, and those that everybody is offered."""
+    return tuple(dict.fromkeys((first_model(), *ALWAYS_OFFERED)))
 
 
-def offered() -> tuple[str, ...]:
-    """The first model, and the ones that everybody is offered."""
-    return tuple(dict.fromkeys((first_model(), *OFFERED)))
-
-
-def folder(name: str) -> Path | None:
-    """The folder that a model's files are in: given, in the package, or in the local cache of the hub."""
+def local_folder(name: str) -> Path | None:
+    """The folder with a model's files: the one given, in the package, or in the local cache of the hub; None
+    where they are not on this machine."""
     from interp.models.registry import KNOWN
 
     source = KNOWN[name].source if name in KNOWN else name
@@ -46,21 +42,26 @@ def folder(name: str) -> Path | None:
 
 def weight_bytes(name: str) -> float:
     """About how many bytes the weights take in float32; 0 where they are not on this machine."""
-    where = folder(name)
-    if where is None:
+    folder = local_folder(name)
+    if folder is None:
         return 0.0
-    stored = sum(file.stat().st_size for file in where.glob("*.safetensors"))
+    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     try:
-        config = json.loads((where / "config.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return float(stored)
     dtype = config.get("dtype") or config.get("torch_dtype") or "float32"
     return stored * 4.0 / _BYTES.get(dtype, 4)
 
 
+def bytes_in_memory(model: Model) -> int:
+    """How many bytes a loaded model's weights take; shared ones count once."""
+    return sum(p.nbytes for p in {p.data_ptr(): p for p in model.hf_model.parameters()}.values())
+
+
 @dataclass(frozen=True)
-class Loaded:
-    """Asked of a model so that it is loaded: which one it is."""
+class ModelIdentity:
+    """The question which model it is: asking it loads the model."""
 
     def __call__(self, model: Model) -> Identity:
         return model.identity

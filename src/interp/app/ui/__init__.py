@@ -1,1 +1,1 @@
-"""Widgets, styles and scripts of the pages."""
+"""What the pages are made of, in Streamlit: header, inputs, grids, charts, downloads; styles and scripts."""

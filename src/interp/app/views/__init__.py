@@ -1,1 +1,1 @@
-"""What each page shows, as plain values, without Streamlit."""
+"""What the pages ask and show, as plain values, without Streamlit."""

@@ -1,20 +1,19 @@
-"""The page Circuit map without its widgets: where heads look on random tokens, and what some of them do."""
+"""The page Circuit map without its widgets: picked heads, their scores and ablation, and circuit files."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from interp.app.views.explore import read_token
 from interp.app.views.questions import LibraryQuestion
+from interp.app.views.tokens import read_token
 from interp.errors import InputError
 from interp.figures.engine.notation import count
-from interp.figures.engine.view import Attention, Grid
+from interp.figures.engine.view import Grid
 
 if TYPE_CHECKING:
-    from interp.methods.heads.attention import AttentionPatternsResult
     from interp.methods.heads.head_scores import HeadScoresResult
     from interp.models.base import Model
 
@@ -44,47 +43,48 @@ EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = (
     ),
 )
 SCORES = ("induction", "duplicate_token", "previous_token")
-FILE = "circuit.json"  # as it is downloaded
-PATTERNS = 4  # of more heads, the first are drawn
+FILE = "circuit.json"  # the name of the download
+MOST_PATTERNS = 4  # of the picked heads, the first ones
 
 
-def picked(text: str) -> tuple[str, ...]:
+# ---- the heads that are picked ----
+
+
+def parse_heads(text: str) -> tuple[str, ...]:
     """The heads in a text such as ``0.2, 3.1``, as they are written there; each once."""
     return tuple(dict.fromkeys(name for name in re.split(r"[,\s]+", text) if name))
 
 
-def toggled(text: str, layer: int, head: int) -> str:
-    """The text with a head put in, or taken out where it stands there."""
-    name, names = f"{layer}.{head}", picked(text)
-    kept = [one for one in names if one != name]
-    return ",".join(kept if name in names else [*names, name])
+def toggle_head(text: str, layer: int, head: int) -> str:
+    """The text with a head put in, or taken out where it is in it."""
+    name, names = f"{layer}.{head}", parse_heads(text)
+    others = [other for other in names if other != name]
+    return ",".join(others if name in names else [*names, name])
 
 
-def places(heads: tuple[str, ...], shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """The (layer, head) of those that a map of this shape has."""
+def cells_of_heads(heads: tuple[str, ...], shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """The cells (layer, head) of a map of this shape; heads that are not in it are left out."""
     found = (re.fullmatch(r"(\d{1,6})\.(\d{1,6})", name) for name in heads)
-    every = ((int(one[1]), int(one[2])) for one in found if one is not None)
-    return tuple(place for place in every if place[0] < shape[0] and place[1] < shape[1])
+    cells = ((int(match[1]), int(match[2])) for match in found if match is not None)
+    return tuple(cell for cell in cells if cell[0] < shape[0] and cell[1] < shape[1])
+
+
+# ---- what is asked ----
 
 
 @dataclass(frozen=True)
-class Scores(LibraryQuestion):
+class HeadScores(LibraryQuestion):
     """The scores of all heads on repeated random tokens."""
 
-    function: ClassVar[str] = "head_scores"
-    experiment: ClassVar[str] = "head_scores"
+    method: ClassVar[str] = "head_scores"
     n: int = 10
     length: int = 25
     seed: int = 0
 
-    @property
-    def arguments(self) -> dict[str, Any]:
-        return {"n": self.n, "length": self.length, "seed": self.seed}
-
 
 @dataclass(frozen=True)
-class Usable:
-    """Raises what is wrong with a prompt or with heads, once for all that is asked of them."""
+class CheckInputs:
+    """Raises what is wrong with a prompt or with heads: once, before they are used in several questions."""
 
     prompt: str
     heads: tuple[str, ...]
@@ -97,34 +97,21 @@ class Usable:
 
 
 @dataclass(frozen=True)
-class Patterns(LibraryQuestion):
-    """The attention of the picked heads on the prompt."""
-
-    function: ClassVar[str] = "attention_patterns"
-    experiment: ClassVar[str] = "attention_patterns"
-    prompt: str
-    heads: tuple[str, ...]
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        return {"prompt": self.prompt, "heads": list(self.heads)}
-
-
-@dataclass(frozen=True)
 class HeadAblation(LibraryQuestion):
     """The prompt and text without the picked heads, and without as many random ones."""
 
-    function: ClassVar[str] = "head_ablation"
-    experiment: ClassVar[str] = "head_ablation"
+    method: ClassVar[str] = "head_ablation"
     prompt: str
     heads: tuple[str, ...]
     answer: str
     foil: str | None
+    kinds: tuple[str, ...] = ("zero", "mean", "resample")
+    seed: int = 0
 
     @classmethod
     def typed(cls, *, prompt: str, heads: str, answer: str, foil: str) -> HeadAblation:
-        """As a person writes it: heads in a line, tokens with visible spaces, no foil where it is empty."""
-        return cls(prompt, picked(heads), read_token(answer), read_token(foil) or None)
+        """The question as a person types it: heads in a line, tokens with visible spaces, perhaps no foil."""
+        return cls(prompt, parse_heads(heads), read_token(answer), read_token(foil) or None)
 
     def work(self, model: Model) -> float:
         """About how many tokens go through the whole model, with the numbers of texts that
@@ -132,11 +119,6 @@ class HeadAblation(LibraryQuestion):
         first head."""
         prompt = model.to_tokens(self.prompt).lengths[0]
         return 12 * max(prompt, 64) + (prompt + 2 * (64 + 51)) * (1 + 4 * 4 / 2)
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        asked = {"prompt": self.prompt, "heads": list(self.heads), "answer": self.answer, "foil": self.foil}
-        return asked | {"kinds": ["zero", "mean", "resample"], "seed": 0}
 
 
 @dataclass(frozen=True)
@@ -154,8 +136,8 @@ class CircuitFile:
 
 
 @dataclass(frozen=True)
-class HeadsOfFile:
-    """The heads of a circuit file, and what is in it besides; of a circuit of edges, those on a path."""
+class HeadsOfCircuitFile:
+    """The heads of a circuit file, and its other nodes; of a circuit of edges, those on a path."""
 
     name: str
     content: bytes
@@ -174,26 +156,22 @@ class HeadsOfFile:
         return heads, tuple(name for name in nodes if name[0] != "a")
 
 
-def score_grids(result: HeadScoresResult, heads: tuple[tuple[int, int], ...]) -> tuple[Grid, ...]:
+# ---- what is shown ----
+
+
+def score_grids(result: HeadScoresResult, picked: tuple[tuple[int, int], ...]) -> tuple[Grid, ...]:
     """The map of each of `SCORES`, [layer, head], as the figures draw it; the picked heads are framed."""
     from interp.figures.views.head_scores import score_map
 
-    return tuple(replace(score_map(result, name), framed=heads, framed_means="picked") for name in SCORES)
+    return tuple(replace(score_map(result, name), framed=picked, framed_means="picked") for name in SCORES)
 
 
-def pattern_grids(result: AttentionPatternsResult) -> list[Grid]:
-    """The attention of the first of the picked heads, [query, key] each."""
-    names = [f"{layer}.{head}" for layer, head in result.heads[:PATTERNS]]
-    patterns = tuple((name, result.patterns[i].astype(float)) for i, name in enumerate(names))
-    return Attention(tokens=result.tokens, patterns=patterns).grids
-
-
-def circuit_command(model: str) -> str:
-    """The command that measures the downloaded circuit."""
+def faithfulness_command(model: str) -> str:
+    """The command that measures how much of a task the downloaded circuit carries."""
     words = ["interp", "run", "faithfulness", "--model", model, "--set", f"circuit={FILE}"]
     return shlex.join([*words, "--set", "keep_mlps=true"])
 
 
 def left_out(others: tuple[str, ...]) -> str:
-    """What of a circuit file is not picked, in a sentence; nothing where all is."""
+    """What of a circuit file is not picked, in a sentence; empty where all is."""
     return f"Its {count(len(others), 'MLP')} cannot be picked here." if others else ""

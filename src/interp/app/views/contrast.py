@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from interp.app.views import explore
-from interp.app.views.cells import payload
-from interp.app.views.explore import Lens, read_token
+from interp.app.views import lens
+from interp.app.views.grid_data import grid_data
+from interp.app.views.lens import LogitLens
 from interp.app.views.questions import LibraryQuestion
+from interp.app.views.tokens import read_token
 from interp.figures.engine.html import shade_class
 from interp.figures.engine.notation import brief, decimal, probability, show_token
 from interp.figures.engine.view import Axis, Grid, Table
@@ -56,8 +57,7 @@ PROMPTS = ("first", "second")
 class Contrast(LibraryQuestion):
     """Two prompts read with the lens: who is ahead at each layer, target or competitor."""
 
-    function: ClassVar[str] = "contrast"
-    experiment: ClassVar[str] = "contrast"
+    method: ClassVar[str] = "contrast"
     first: str
     second: str
     target: str
@@ -67,19 +67,12 @@ class Contrast(LibraryQuestion):
 
     @classmethod
     def typed(cls, *, target: str, competitor: str, **given: Any) -> Contrast:
-        """With tokens as a person writes them."""
+        """The question with its tokens as a person writes them."""
         return cls(target=read_token(target), competitor=read_token(competitor), **given)
 
-    @property
-    def arguments(self) -> dict[str, Any]:
-        prompts = {"first": self.first, "second": self.second}
-        tokens = {"target": self.target, "competitor": self.competitor}
-        return prompts | tokens | {"margin": self.margin, "position": self.position}
-
-    def lens(self, prompt: int) -> Lens:
-        """What all is read of the first (0) or second (1) prompt."""
-        asked = (self.first, self.target), (self.second, self.competitor)
-        return Lens(*asked[prompt])
+    def lens(self, prompt: int) -> LogitLens:
+        """The logit lens of the first (0) or second (1) prompt, with the token that it is expected to say."""
+        return (LogitLens(self.first, self.target), LogitLens(self.second, self.competitor))[prompt]
 
 
 def side_by_side(result: ContrastResult) -> Grid:
@@ -118,15 +111,15 @@ def side_by_side(result: ContrastResult) -> Grid:
     )
 
 
-def drawn(result: ContrastResult, *, selected: tuple[int, int]) -> dict[str, Any]:
-    """What the grid component draws of `side_by_side`, with the three marks as its legend."""
+def side_by_side_data(result: ContrastResult, *, selected: tuple[int, int]) -> dict[str, Any]:
+    """What the grid component shows of `side_by_side`, with the three marks as its legend."""
     grid = side_by_side(result)
     names = ((-1.0, brief(result.competitor)), (0.0, "neither"), (1.0, brief(result.target)))
     legend = [[shade_class(grid, mark), name] for mark, name in names]
-    return payload(grid, selected=selected) | {"legend": legend}
+    return grid_data(grid, selected=selected) | {"legend": legend}
 
 
-def cell_table(lens: LogitLensResult, prompt: int, row: int, position: int) -> Table:
+def cell_table(result: LogitLensResult, prompt: int, row: int, position: int) -> Table:
     """The top tokens that the lens reads of one prompt at a layer, and where the expected one stands."""
-    table = explore.cell_table(lens, row, position % len(lens.tokens))
+    table = lens.cell_table(result, row, position % len(result.tokens))
     return replace(table, title=f"The {PROMPTS[prompt]} prompt. {table.title}")

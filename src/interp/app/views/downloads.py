@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
 from interp.app.views.questions import LibraryQuestion
 from interp.experiments.base import find_experiment
@@ -34,27 +35,16 @@ class Download:
 
 def downloads(model: str, question: LibraryQuestion, result: Callable[[], Result]) -> tuple[Download, ...]:
     """The files of an answer. The JSON, saved as ``result.json``, is a run that `interp show` reads."""
-    experiment = find_experiment(question.experiment)
+    experiment = find_experiment(question.method)
 
-    def config() -> dict:
+    def config() -> dict[str, Any]:
         return experiment.make_config({"model": model, **question.arguments}).model_dump()
 
-    def record() -> str:
-        return json.dumps(record_of(experiment, config(), result()), ensure_ascii=False)
-
-    def drawn() -> bytes:
-        with _drawing:
-            return picture(experiment, result())
-
-    def report() -> str:
-        with _drawing:
-            return report_page(experiment, config(), result())
-
-    name = experiment.name
-    return (
-        Download("JSON", f"{name}.json", "application/json", record),
-        Download("PNG", f"{name}.png", "image/png", drawn),
-        Download("HTML", f"{name}.html", "text/html", report),
+    return _three_files(
+        experiment.name,
+        record=lambda: record_of(experiment, config(), result()),
+        figure=lambda: picture(experiment, result()),
+        report=lambda: report_page(experiment, config(), result()),
     )
 
 
@@ -62,21 +52,41 @@ def chart_downloads(chart: Chart, *, name: str, title: str, provenance: Provenan
     """The files of one chart: its numbers, its picture, and both as a page."""
     view = View(title=title, above=(), blocks=(chart,), below=())
 
-    def numbers() -> str:
+    def record() -> dict[str, Any]:
         table = chart.table
-        said = {"title": title, "columns": table.columns, "rows": table.rows}
-        return json.dumps(said | {"provenance": provenance.to_dict()}, ensure_ascii=False)
+        numbers = {"title": title, "columns": table.columns, "rows": table.rows}
+        return numbers | {"provenance": provenance.to_dict()}
 
-    def drawn() -> bytes:
-        with _drawing:
-            return png(figure_of(view, notes=[model_line(provenance)]))
+    return _three_files(
+        name,
+        record=record,
+        figure=lambda: png(figure_of(view, notes=[model_line(provenance)])),
+        report=lambda: page(title=title, body=fragment(view), provenance=provenance),
+    )
 
-    def report() -> str:
+
+def _three_files(
+    name: str,
+    *,
+    record: Callable[[], dict[str, Any]],
+    figure: Callable[[], bytes],
+    report: Callable[[], str],
+) -> tuple[Download, ...]:
+    """The same as JSON, PNG and HTML."""
+
+    def json_text() -> str:
+        return json.dumps(record(), ensure_ascii=False)
+
+    def locked_figure() -> bytes:
         with _drawing:
-            return page(title=title, body=fragment(view), provenance=provenance)
+            return figure()
+
+    def locked_report() -> str:
+        with _drawing:
+            return report()
 
     return (
-        Download("JSON", f"{name}.json", "application/json", numbers),
-        Download("PNG", f"{name}.png", "image/png", drawn),
-        Download("HTML", f"{name}.html", "text/html", report),
+        Download("JSON", f"{name}.json", "application/json", json_text),
+        Download("PNG", f"{name}.png", "image/png", locked_figure),
+        Download("HTML", f"{name}.html", "text/html", locked_report),
     )

@@ -1,21 +1,23 @@
-"""The page Features without its widgets: a prompt's features, and all about the one chosen."""
+"""The page Features without its widgets: a prompt's features, and all about the one chosen.
+
+A feature's contexts and histogram are in `feature_html`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from html import escape
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from interp.app.views.questions import LibraryQuestion
 from interp.errors import InputError
-from interp.figures.engine.notation import count, decimal, show_text, show_token
+from interp.figures.engine.notation import count, decimal, show_token
 from interp.figures.engine.view import Bars, Grid, Table
 from interp.figures.views.sae_features import SAYS, prompt_grid
 from interp.zoo import NAMES
 
 if TYPE_CHECKING:
     from interp.methods.features.feature_labels import LabelFeaturesResult
-    from interp.methods.features.feature_profiles import Context, FeatureProfile, FeatureProfilesResult
+    from interp.methods.features.feature_profiles import FeatureProfile, FeatureProfilesResult
     from interp.methods.features.sae_features import SAEFeaturesResult
     from interp.methods.features.sae_reading import SAEReadingResult
     from interp.models.base import Model
@@ -35,7 +37,6 @@ ROWS = 14  # features in the grid
 SEQUENCES, LENGTH = 128, 128  # of the text that features are read on
 _WRITERS = 8
 _LABELS = 6
-_SHADES = 20
 
 
 def own_sae(model: str) -> str:
@@ -65,21 +66,21 @@ class PromptFeatures:
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
-    """What every feature does on a text, and which labels they say; None where the text has no labels."""
+class TextReading:
+    """What every feature does on a text, and the labels that they say; None where the text has no labels."""
 
     record: FeatureRecord
     labels: LabelFeaturesResult | None
     neuronpedia: str | None
 
-    def said(self, feature: int) -> str | None:
+    def label_of(self, feature: int) -> str | None:
         """The label that a feature says, if it says one at all well."""
         return None if self.labels is None else self.labels.said(feature, least=SAYS)
 
 
 @dataclass(frozen=True)
-class Reading:
-    """All features on a text, gone through once; from then on each of them is there at once."""
+class ReadText:
+    """All features on a text, which is gone through once; from then on each of them is there at once."""
 
     sae: str
     text: str = "demo"
@@ -87,7 +88,7 @@ class Reading:
     def work(self, model: Model) -> int:
         return SEQUENCES * LENGTH
 
-    def __call__(self, model: Model) -> Read:
+    def __call__(self, model: Model) -> TextReading:
         from interp.methods.features.feature_labels import label_features
         from interp.saes.neuronpedia import neuronpedia_id
         from interp.saes.reading import reading_text, record_features
@@ -97,31 +98,35 @@ class Reading:
         text = reading_text(model, self.text, sequences=SEQUENCES, length=LENGTH)
         record = record_features(model, sae, text)
         labels = label_features(model, record) if text.label_names else None
-        return Read(record, labels, neuronpedia_id(sae, self.sae, folder=sae_folder(self.sae)))
+        return TextReading(record, labels, neuronpedia_id(sae, self.sae, folder=sae_folder(self.sae)))
 
 
 @dataclass(frozen=True)
-class Profile:
-    """All about some features of what was read. `read` is the answer itself, and the same as long as that is
-    kept."""
+class FeatureProfiles:
+    """All about some features on a text."""
 
-    read: Read
+    asked: ReadText
     features: tuple[int, ...]
+    reading: TextReading = field(compare=False)  # the answer to `asked`
 
     def __call__(self, model: Model) -> FeatureProfilesResult:
         from interp.methods.features.feature_profiles import feature_profiles
 
-        return feature_profiles(model, self.read.record, self.features, neuronpedia=self.read.neuronpedia)
+        reading = self.reading
+        return feature_profiles(model, reading.record, self.features, neuronpedia=reading.neuronpedia)
 
 
-def feature_grid(result: SAEFeaturesResult, read: Read) -> Grid:
+# ---- the features of the prompt ----
+
+
+def feature_grid(result: SAEFeaturesResult, reading: TextReading) -> Grid:
     """The strongest features over the tokens of the prompt, with the labels that they say."""
-    return prompt_grid(result, {f: named(f, read) for f in result.strongest(ROWS)}, rows=ROWS)
+    return prompt_grid(result, {f: feature_name(f, reading) for f in result.strongest(ROWS)}, rows=ROWS)
 
 
-def named(feature: int, read: Read) -> str:
-    """``490 (indirect_object)``, or the number alone."""
-    label = read.said(feature)
+def feature_name(feature: int, reading: TextReading) -> str:
+    """``490 (indirect_object)``, or the number alone where the feature says no label well."""
+    label = reading.label_of(feature)
     return str(feature) if label is None else f"{feature} ({label})"
 
 
@@ -131,8 +136,13 @@ def strongest_at(result: SAEFeaturesResult, position: int) -> tuple[tuple[int, f
     return tuple((feature, value) for feature, value in pairs if feature >= 0)
 
 
-def told_of(result: SAEFeaturesResult, position: int) -> str:
-    """How many features a token has, and how much of its activation they give."""
+def prompt_in_words(result: SAEFeaturesResult) -> str:
+    """How many features the SAE has, and how many are active at a token."""
+    return f"{result.n_features} features of {result.site}; {decimal(result.l0, 1)} are active at a token."
+
+
+def token_in_words(result: SAEFeaturesResult, position: int) -> str:
+    """How many features are active at a token, and how much of its activation they give."""
     place = f"Position {position}: {show_token(result.tokens[position])}"
     if position in result.excluded:
         return f"{place} is not counted; the SAE was trained without the first position."
@@ -141,15 +151,16 @@ def told_of(result: SAEFeaturesResult, position: int) -> str:
     return f"{place}: {share:.0f} % of its activation is in {active}."
 
 
-def first_choice(result: SAEFeaturesResult, read: Read) -> int:
-    """What the page begins with: the last token's strongest feature that says a label, or its strongest."""
+def first_choice(result: SAEFeaturesResult, reading: TextReading) -> int:
+    """The feature that the page begins with: the last token's strongest that says a label, or its strongest
+    where none does."""
     features = [feature for feature, _ in strongest_at(result, len(result.tokens) - 1)]
-    return next((f for f in features if read.said(f)), features[0] if features else 0)
+    return next((f for f in features if reading.label_of(f)), features[0] if features else 0)
 
 
-def by_label(read: Read) -> dict[str, int]:
+def best_of_labels(reading: TextReading) -> dict[str, int]:
     """The best feature of each label, the labels said best first."""
-    labels = read.labels
+    labels = reading.labels
     if labels is None:
         return {}
     order = (-labels.best_scores[:, 0, 2]).argsort(kind="stable")
@@ -159,8 +170,8 @@ def by_label(read: Read) -> dict[str, int]:
 # ---- one feature ----
 
 
-def facts(profile: FeatureProfile, n_tokens: int) -> str:
-    """How often and how strongly a feature is active, in a line."""
+def activity_in_words(profile: FeatureProfile, n_tokens: int) -> str:
+    """How often and how strongly a feature is active, in a sentence."""
     if not profile.n_active:
         return "Nowhere active in this text."
     return (
@@ -206,67 +217,40 @@ def writer_bars(profile: FeatureProfile) -> Bars:
     )
 
 
-def histogram_html(profile: FeatureProfile) -> str:
-    """How strongly it is active, as bars whose heights go by the square root."""
-    largest = max((count for *_, count in profile.histogram), default=0) or 1
-    bars = "".join(
-        f'<i title="{decimal(low)} to {decimal(high)}: {count}" '
-        f'style="height:{100 * (count / largest) ** 0.5:.1f}%"></i>'
-        for low, high, count in profile.histogram
-    )
-    ends = f"<span>0</span><span>strength</span><span>{decimal(profile.strongest, 1)}</span>"
-    return f'<div class="hist">{bars}</div><div class="ends">{ends}</div>'
-
-
-def contexts_html(contexts: tuple[Context, ...], strongest: float) -> str:
-    """Contexts as rows of shaded tokens, the marked one framed; every text escaped."""
-    return "".join(
-        f'<div class="ctx"><b>{decimal(context.values[context.marked], 1)}</b>'
-        f"<p>{_tokens(context, strongest)}</p></div>"
-        for context in contexts
-    )
-
-
-def _tokens(context: Context, strongest: float) -> str:
-    spans = []
-    for i, (token, value) in enumerate(zip(context.tokens, context.values, strict=True)):
-        shade = f"a{max(1, round(_SHADES * value / strongest))}" if value > 0 else ""
-        classes = f"{shade} m" if i == context.marked else shade
-        told = f"{show_token(token)}  {decimal(value)}"
-        spans.append(f'<span class="{classes}" title="{escape(told)}">{escape(show_text(token))}</span>')
-    return "".join(spans)
-
-
-# ---- the same elsewhere ----
+# ---- to copy and to download ----
 
 
 @dataclass(frozen=True)
-class Whole(LibraryQuestion):
+class SAEFeatures(LibraryQuestion):
     """The experiment that reads the same prompt and features."""
 
-    experiment: ClassVar[str] = "sae_features"
+    method: ClassVar[str] = "sae_features"
     sae: str
     prompt: str
-    text: str
     features: tuple[int, ...]
+    text: str
 
     @property
     def arguments(self) -> dict[str, Any]:
-        read = {"text": self.text, "sequences": SEQUENCES, "length": LENGTH}
-        return {"sae": self.sae, "prompt": self.prompt, "features": list(self.features), **read}
+        return {**super().arguments, "sequences": SEQUENCES, "length": LENGTH}
+
+    def __call__(self, model: Model) -> SAEReadingResult:
+        raise NotImplementedError("Its parts are asked one by one; `experiment_result` puts them together.")
 
 
-def whole(result: SAEFeaturesResult, read: Read, profiles: FeatureProfilesResult) -> SAEReadingResult:
-    """What the experiment gives, of what is there already."""
+def experiment_result(
+    result: SAEFeaturesResult, reading: TextReading, profiles: FeatureProfilesResult
+) -> SAEReadingResult:
+    """What the experiment gives, put together from its parts."""
     from interp.methods.features.sae_reading import SAEReadingResult
 
     return SAEReadingResult(
-        provenance=result.provenance, prompt=result, profiles=profiles, labels=read.labels
+        provenance=result.provenance, prompt=result, profiles=profiles, labels=reading.labels
     )
 
 
-def program(model: str, question: Whole) -> str:
-    """The same in Python: what is active in the prompt, and the dashboard."""
+def as_python(model: str, question: SAEFeatures) -> str:
+    """A program that finds what is active in the prompt and writes the dashboard."""
     return (
         f"import interp\n\nmodel = interp.load_model({model!r})\n"
         f"sae = interp.load_sae({question.sae!r}, model)\n"

@@ -1,18 +1,17 @@
-"""The page Trace without its widgets: a clean and a corrupted prompt, patched cell by cell."""
+"""The page Trace without its widgets: a clean and a corrupted prompt, patched cell by cell.
+
+How the two prompts stand over each other is in `alignment`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from interp.app.views.cells import window
 from interp.app.views.questions import LibraryQuestion
 from interp.edits import Edit
 from interp.errors import InputError
-from interp.figures.engine import html
-from interp.figures.engine.notation import brief, count, decimal, probability, show_token
+from interp.figures.engine.notation import decimal, probability, show_token
 from interp.figures.engine.view import Grid, Table
 from interp.tokens import differing_positions
 
@@ -53,11 +52,10 @@ EXAMPLES: dict[str, dict[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Sweep(LibraryQuestion):
-    """Each cell's activation carried from one run into the other, by itself, exactly."""
+class ActivationPatching(LibraryQuestion):
+    """The recovery of each cell: its activation from one run, patched into the other by itself, exactly."""
 
-    function: ClassVar[str] = "activation_patching"
-    experiment: ClassVar[str] = "activation_patching"
+    method: ClassVar[str] = "activation_patching"
     clean: str
     corrupted: str
     answer: str | int
@@ -81,28 +79,28 @@ class Sweep(LibraryQuestion):
 
 
 @dataclass(frozen=True)
-class Run:
-    """What one run says: its likeliest next tokens, and its probabilities of the answer and the foil."""
+class Prediction:
+    """What one run predicts: its likeliest next tokens, and its probabilities of the answer and the foil."""
 
-    name: str
-    top: tuple[tuple[str, float], ...]
+    run: str  # "clean", "corrupted" or "patched"
+    top: tuple[tuple[str, float], ...]  # token, probability
     answer: float
     foil: float | None
 
 
 @dataclass(frozen=True)
-class Said:
-    """What the clean, the corrupted and the patched run say, where one cell of the sweep is patched."""
+class CellPredictions:
+    """What the clean, the corrupted and the patched run predict, where one cell of the map is patched."""
 
-    sweep: Sweep
+    patching: ActivationPatching
     layer: int
     column: int
     k: int = 10
 
-    def __call__(self, model: Model) -> tuple[Run, ...]:
-        prompts = [model.to_tokens(prompt) for prompt in (self.sweep.clean, self.sweep.corrupted)]
+    def __call__(self, model: Model) -> tuple[Prediction, ...]:
+        prompts = [model.to_tokens(prompt) for prompt in (self.patching.clean, self.patching.corrupted)]
         differing_positions(*(tokens.row(0) for tokens in prompts))  # refuses prompts that do not align
-        site, by = PARTS[self.sweep.part]
+        site, by = PARTS[self.patching.part]
         arch = model.arch
         if not 0 <= self.layer < arch.n_layers:
             raise InputError(f"There is no layer {self.layer}; layers go from 0 to {arch.n_layers - 1}.")
@@ -110,7 +108,7 @@ class Said:
         if not 0 <= self.column < n:
             raise InputError(f"There is no {by} {self.column}; they go from 0 to {n - 1}.")
         unpatched = model.run_with_cache([tokens.row(0) for tokens in prompts], [(site, self.layer)])
-        donor, base = (0, 1) if self.sweep.direction == "denoising" else (1, 0)
+        donor, base = (0, 1) if self.patching.direction == "denoising" else (1, 0)
         value = unpatched[site, self.layer][donor]  # [pos, (head,) width]
         if by == "head":  # at all positions
             edit = Edit.set(site, self.layer, value=value[:, self.column, None], heads=self.column)
@@ -119,98 +117,18 @@ class Said:
         patched = model.forward(prompts[base], [edit])
         last = (*unpatched.logits[:, -1], patched[0, -1])
         names = ("clean", "corrupted", "patched")
-        return tuple(self._run(model, name, logits) for name, logits in zip(names, last, strict=True))
+        return tuple(self._predict(model, name, logits) for name, logits in zip(names, last, strict=True))
 
-    def _run(self, model: Model, name: str, logits: torch.Tensor) -> Run:
+    def _predict(self, model: Model, run: str, logits: torch.Tensor) -> Prediction:
         probs = logits.double().softmax(-1)
         top = probs.topk(min(self.k, model.arch.d_vocab))
-        foil = None if self.sweep.foil is None else float(probs[model.to_single_token(self.sweep.foil)])
-        return Run(
-            name,
+        foil = None if self.patching.foil is None else float(probs[model.to_single_token(self.patching.foil)])
+        return Prediction(
+            run,
             tuple(zip(model.labels(top.indices), top.values.tolist(), strict=True)),
-            float(probs[model.to_single_token(self.sweep.answer)]),
+            float(probs[model.to_single_token(self.patching.answer)]),
             foil,
         )
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The tokens of a prompt, BOS included."""
-
-    prompt: str
-
-    def __call__(self, model: Model) -> tuple[str, ...]:
-        return tuple(model.labels(model.to_tokens(self.prompt).row(0)))
-
-
-# ---- both prompts, token over token ----
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """Two prompts, token over token: (clean, corrupted) columns, with None in the gaps where the prompts have
-    different numbers of tokens."""
-
-    columns: tuple[tuple[str | None, str | None], ...]
-
-    @classmethod
-    def of(cls, clean: tuple[str, ...], corrupted: tuple[str, ...]) -> Alignment:
-        if len(clean) == len(corrupted):
-            return cls(tuple(zip(clean, corrupted, strict=True)))
-        same = SequenceMatcher(None, clean, corrupted, autojunk=False).get_opcodes()
-        parts = [zip_longest(clean[a:b], corrupted[c:d]) for _, a, b, c, d in same]
-        return cls(tuple(pair for part in parts for pair in part))
-
-    @property
-    def lengths(self) -> tuple[int, int]:
-        clean, corrupted = (sum(pair[side] is not None for pair in self.columns) for side in (0, 1))
-        return clean, corrupted
-
-    @property
-    def differing(self) -> list[int]:
-        return [i for i, (clean, corrupted) in enumerate(self.columns) if clean != corrupted]
-
-    @property
-    def fault(self) -> str:
-        """Why nothing can be patched between the two; empty where it can."""
-        clean, corrupted = self.lengths
-        if clean != corrupted:
-            return (
-                f"The clean prompt has {count(clean, 'token')} and the corrupted one {corrupted}. Patching "
-                "needs the same number: change the marked words for others of as many tokens."
-            )
-        return "" if self.differing else "Both prompts are the same: change what the answer depends on."
-
-    @property
-    def words(self) -> str:
-        """Where prompts that align differ."""
-        named = [f"{i} ({' / '.join(brief(t or '') for t in self.columns[i])})" for i in self.differing[:5]]
-        more = f" and {len(self.differing) - 5} more" if len(self.differing) > 5 else ""
-        where = "position" if len(self.differing) == 1 else "positions"
-        part = f" Drawn: {self.drawn[0]} to {self.drawn[-1]}." if len(self.drawn) < self.lengths[0] else ""
-        return f"{self.lengths[0]} tokens each; they differ at {where} {', '.join(named)}{more}.{part}"
-
-    @property
-    def drawn(self) -> range:
-        """The columns that are drawn: of long prompts, those around the first difference."""
-        return window(len(self.columns), self.differing[0] if self.differing else 0)
-
-    @property
-    def html(self) -> str:
-        """Two lines of tokens, every text escaped; differing ones are marked, gaps are empty."""
-        numbers = "".join(f"<td><small>{i}</small></td>" for i in self.drawn)
-        lines = [f"<tr><th></th>{numbers}</tr>"]
-        for side, name in enumerate(("clean", "corrupted")):
-            cells = [
-                f'<td class="{"" if pair[0] == pair[1] else "differs"}">{_escaped(pair[side])}</td>'
-                for pair in self.columns[self.drawn.start : self.drawn.stop]
-            ]
-            lines.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
-        return f'<table class="aligned">{"".join(lines)}</table>'
-
-
-def _escaped(token: str | None) -> str:
-    return "" if token is None else html.name(show_token(token))
 
 
 # ---- what is shown ----
@@ -224,32 +142,34 @@ def recovery_grid(result: ActivationPatchingResult) -> Grid:
     return replace(grid, title=f"Recovery at {result.site}, by layer and {result.by}")
 
 
-def metric_table(result: ActivationPatchingResult, runs: tuple[Run, ...], cell: tuple[int, int]) -> Table:
-    """The metric, and the probabilities that it is made of, in the three runs; and the cell's recovery."""
+def metric_table(
+    result: ActivationPatchingResult, predictions: tuple[Prediction, ...], cell: tuple[int, int]
+) -> Table:
+    """The metric, the cell's recovery, and the probabilities of answer and foil, in the three runs."""
     clean, corrupted = float(result.clean_values[0]), float(result.corrupted_values[0])
     recovery = float(result.recovery[cell])
     patched = corrupted + recovery * (clean - corrupted)
     rows: list[tuple[str | float, ...]] = [
         (_metric(result), *map(decimal, (clean, corrupted, patched))),
         ("recovery", "1", "0", decimal(recovery)),
-        (f"probability of {show_token(result.answers[0])}", *(probability(run.answer) for run in runs)),
+        (f"probability of {show_token(result.answers[0])}", *(probability(p.answer) for p in predictions)),
     ]
     if result.foils is not None:
-        foils = [probability(run.foil) for run in runs if run.foil is not None]
+        foils = [probability(p.foil) for p in predictions if p.foil is not None]
         rows.append((f"probability of {show_token(result.foils[0])}", *foils))
     return Table(("", "clean", "corrupted", "patched"), tuple(rows))
 
 
-def said_table(runs: tuple[Run, ...]) -> Table:
+def prediction_table(predictions: tuple[Prediction, ...]) -> Table:
     """The likeliest next tokens of the three runs, side by side."""
-    columns = ("rank", *(text for run in runs for text in (f"{run.name} says", "p")))
+    columns = ("rank", *(text for p in predictions for text in (f"{p.run} says", "p")))
     rows: list[tuple[str | float, ...]] = []
-    for rank, line in enumerate(zip(*(run.top for run in runs), strict=True), start=1):
-        rows.append((rank, *(text for token, p in line for text in (show_token(token), probability(p)))))
+    for rank, tokens in enumerate(zip(*(p.top for p in predictions), strict=True), start=1):
+        rows.append((rank, *(text for token, p in tokens for text in (show_token(token), probability(p)))))
     return Table(columns, tuple(rows))
 
 
-def place_in_words(result: ActivationPatchingResult, direction: Direction, cell: tuple[int, int]) -> str:
+def cell_in_words(result: ActivationPatchingResult, direction: Direction, cell: tuple[int, int]) -> str:
     """Which cell is patched, from which run into which."""
     layer, column = cell
     into = DIRECTIONS[direction]

@@ -1,6 +1,7 @@
-"""A grid as plain values for the browser: texts, colours by class, what the hover tells.
+"""Grids as plain values for the grid component in the browser (`figures/engine/grid.js`): the texts of cells
+and hovers, and colours by CSS class.
 
-The browser sets all of it as text, never as HTML, so that no token can be anything else.
+The component sets all of it as text, never as HTML, so that no token can be anything else.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ from interp.figures.engine import html
 from interp.figures.engine.notation import probability, show_token
 from interp.figures.engine.view import Axis, Grid, number
 
-#: As many rows and columns of tokens are drawn at once; of longer prompts, those around a position.
-WINDOW = 48
+#: Of longer prompts, so many tokens around a position are drawn.
+MOST_TOKENS = 48
 
 
-def window(n: int, around: int, size: int = WINDOW) -> range:
-    """The `size` positions of `n` around one; all where there are no more."""
+def window(n: int, around: int, size: int = MOST_TOKENS) -> range:
+    """The `size` positions, of `n`, around one of them; all where there are no more."""
     start = min(max(around - size // 2, 0), max(n - size, 0))
     return range(start, min(start + size, n))
 
 
-def payload(
+def grid_data(
     grid: Grid, *, selected: tuple[int, int] | None = None, around: int | None = None
 ) -> dict[str, Any]:
-    """What the grid component draws (`figures/engine/grid.js`). `selected` is a (row, column) of the grid's
-    arrays; of axes of tokens, the window around position `around` is drawn (by default, the last)."""
+    """A grid for the component. `selected` is a (row, column) of the grid's arrays; of an axis of tokens, the
+    window around position `around` is drawn (by default, the last)."""
     values, hover = grid.values.tolist(), [array.tolist() for _, array in grid.hover]
     texts, bare = grid.cells, grid.texts is not None and bool(hover)
 
@@ -42,11 +43,11 @@ def payload(
             "told": told + [number(array[i][j]) for array in hover],
         }
 
-    def drawn(axis: Axis) -> range:
+    def shown(axis: Axis) -> range:
         n = len(axis)
         return window(n, n - 1 if around is None else around) if axis.of_tokens else range(n)
 
-    rows, columns = drawn(grid.rows), drawn(grid.columns)
+    rows, columns = shown(grid.rows), shown(grid.columns)
     return {
         "label": grid.title or grid.unit,
         "corner": grid.rows.title,
@@ -77,27 +78,29 @@ def payload(
     }
 
 
-def strip(tokens: Sequence[str], *, selected: int) -> dict[str, Any]:
+def token_strip(tokens: Sequence[str], *, selected: int) -> dict[str, Any]:
     """A row of all tokens, BOS and white space visible."""
     axis = Axis.tokens(tokens)
-    return _of_text("strip", "Tokens", [axis.full(j) for j in range(len(axis))], [("", axis.short(24))]) | {
-        "selected": [0, selected]
-    }
+    rows = [("", axis.short(24))]
+    data = _text_grid("strip", "Tokens", [axis.full(j) for j in range(len(axis))], rows)
+    return data | {"selected": [0, selected]}
 
 
-def ranking(told: Sequence[tuple[int, str, float]], *, label: str, framed: int) -> dict[str, Any]:
-    """Tokens by rank: (rank, token, probability), each with a bar; framed is the one of rank `framed`."""
-    rows = [(str(rank), (show_token(token, max_chars=20), probability(p))) for rank, token, p in told]
-    drawn = _of_text("list", label, ["token", "probability"], rows)
-    for row, (_, _, p) in zip(drawn["rows"], told, strict=True):
+def token_ranking(
+    ranked: Sequence[tuple[int, str, float]], *, label: str, framed_rank: int
+) -> dict[str, Any]:
+    """Tokens by rank, (rank, token, probability) each, with a bar for its probability."""
+    rows = [(str(rank), (show_token(token, max_chars=20), probability(p))) for rank, token, p in ranked]
+    data = _text_grid("list", label, ["token", "probability"], rows)
+    for row, (_, _, p) in zip(data["rows"], ranked, strict=True):
         row["cells"][1]["bar"] = p
-    return drawn | {"framed": [[i, 0] for i, (rank, _, _) in enumerate(told) if rank == framed]}
+    return data | {"framed": [[i, 0] for i, (rank, _, _) in enumerate(ranked) if rank == framed_rank]}
 
 
-def _of_text(
+def _text_grid(
     look: str, label: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]
 ) -> dict[str, Any]:
-    """A grid of texts without colours: the columns in full, the rows by name."""
+    """A grid of texts without colours: the columns' headings, and each row's name and cells."""
     return {
         "look": look,
         "label": label,

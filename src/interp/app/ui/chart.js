@@ -1,5 +1,0 @@
-// A chart as SVG. It is parsed apart from the page, and every text in it was escaped where it was drawn.
-export default function ({ parentElement, data }) {
-  const drawn = new DOMParser().parseFromString(data.svg, "text/html").querySelector("svg");
-  framed(parentElement, (host) => host.replaceChildren(document.importNode(drawn, true)));
-}

@@ -1,0 +1,80 @@
+"""Inputs whose values are kept in the URL, by their keys; examples and suggestions that fill them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from interp.app.ui.address import forget_clicks
+from interp.app.ui.markdown import escape_markdown
+
+Option = TypeVar("Option", bound=str)
+Number = TypeVar("Number", int, float)
+
+_DEFAULTS = "default texts"  # key of the session's state
+
+
+def set_default_texts(values: dict[str, str]) -> None:
+    """What the text inputs of a page hold, by their keys, where its URL does not name them. (Streamlit leaves
+    a default out of the URL; an input that was emptied stands there as empty.)"""
+    st.session_state[_DEFAULTS] = values
+
+
+def text(label: str, key: str, **options: Any) -> str:
+    """A line of text, read as it is typed."""
+    default = st.session_state.get(_DEFAULTS, {}).get(key, "")
+    return st.text_input(label, default, key=key, bind="query-params", live="150ms", **options)
+
+
+def number(label: str, key: str, value: Number, **options: Any) -> Number:
+    """A number; `min_value`, `max_value` and `step` as Streamlit has them."""
+    return st.number_input(label, value=value, key=key, bind="query-params", **options)
+
+
+def select(label: str, key: str, options: Sequence[Option]) -> Option:
+    """One of several, from a list that opens."""
+    return st.selectbox(label, options, key=key, bind="query-params")
+
+
+def switch(label: str, key: str, options: Sequence[Option], **more: Any) -> Option:
+    """One of a few, in a row; the first one by default."""
+    return st.segmented_control(
+        label, options, key=key, bind="query-params", required=True, default=options[0],
+        label_visibility="collapsed", **more,
+    )  # fmt: skip
+
+
+def multiselect(label: str, key: str, options: Sequence[str], *, placeholder: str) -> list[str]:
+    """Any number of texts, offered or typed."""
+    given = st.session_state.get(key) or st.query_params.get_all(key)
+    return st.multiselect(
+        label, list(dict.fromkeys((*options, *given))), key=key, bind="query-params",
+        accept_new_options=True, placeholder=placeholder, label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def fill(values: dict[str, Any]) -> None:
+    """Put values into inputs, and forget what was clicked before."""
+    st.session_state.update(values)
+    forget_clicks()
+
+
+def examples(named: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """A button for each example, which fills the inputs with its values."""
+    with st.container(horizontal=True, key="examples"):
+        for i, (label, values) in enumerate(named):
+            st.button(escape_markdown(label), key=f"example-{i}", on_click=fill, args=(values,))
+
+
+def suggestions(key: str, texts: Sequence[str]) -> None:
+    """A button for each text, which puts it into the input of this key."""
+    with st.container(horizontal=True, key=f"examples-{key}"):
+        for text in texts:
+            st.button(
+                escape_markdown(text),
+                key=f"suggestion-{key}-{text}",
+                on_click=st.session_state.update,
+                args=({key: text},),
+            )

@@ -1,0 +1,105 @@
+"""The logit lens of a prompt, and one cell of it: the pages Explore and Contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from interp.app.views.questions import LibraryQuestion
+from interp.errors import InputError
+from interp.figures.engine.notation import brief, decimal, probability, show_token
+from interp.figures.engine.view import Axis, Grid, Table
+
+if TYPE_CHECKING:
+    from interp.methods.lens.logit_lens import LogitLensResult
+
+Colour = Literal["probability", "rank", "entropy"]
+COLOURS: tuple[Colour, ...] = ("probability", "rank", "entropy")
+TOP = 10  # tokens kept of each cell
+
+
+@dataclass(frozen=True)
+class LogitLens(LibraryQuestion):
+    """The logit lens, by default at every position. Without an answer: of the model's own next token."""
+
+    method: ClassVar[str] = "logit_lens"
+    prompt: str
+    answer: str | int | None = None
+    position: int | Literal["all"] = "all"
+    k: int = TOP
+
+
+def lens_grid(result: LogitLensResult, colour: Colour = "probability") -> Grid:
+    """The top token of each [layer, position], coloured by its probability, by the target's rank or by
+    entropy; the hover tells all three and the target's probability."""
+    grid = result.grid
+    top = grid["top_probs"][..., 0]
+    rank, entropy = grid["answer_rank"], grid["entropy"]
+    values, unit, limit, above = {
+        "probability": (top, "probability of the top token", 1.0, "likely"),
+        "rank": (1 / rank, f"1 / rank of {show_token(result.answer)}", 1.0, "ranked first"),
+        "entropy": (np.maximum(entropy, 0.0), "entropy (nats)", None, "uncertain"),
+    }[colour]
+    names = np.vectorize(show_token, otypes=[object])(grid["top_tokens"][..., 0])
+    target = show_token(result.answer)
+    return Grid(
+        values=values,
+        rows=Axis.names("layer", result.layers),
+        columns=Axis.tokens(result.tokens),
+        unit=unit,
+        title="Logit lens",
+        centre=None,
+        limit=limit,
+        above=above,
+        texts=names.astype(str),
+        hover=(
+            ("top token", names.astype(str)),
+            ("its probability", _texts(top, probability)),
+            (f"probability of {target}", _texts(grid["answer_prob"], probability)),
+            (f"rank of {target}", rank),
+            ("entropy (nats)", _texts(entropy, decimal)),
+        ),
+    )
+
+
+def cell_tokens(result: LogitLensResult, row: int, column: int) -> list[tuple[int, str, float]]:
+    """The top tokens of one cell of the lens, and the target: (rank, token, probability)."""
+    grid = result.grid
+    cell = _checked_cell(result, row, column)
+    tokens, probs = grid["top_tokens"][cell], grid["top_probs"][cell]
+    ranked = [(i + 1, str(token), float(p)) for i, (token, p) in enumerate(zip(tokens, probs, strict=True))]
+    rank = int(grid["answer_rank"][cell])
+    if rank > len(ranked):
+        ranked.append((rank, result.answer, float(grid["answer_prob"][cell])))
+    return ranked
+
+
+def cell_table(result: LogitLensResult, row: int, column: int) -> Table:
+    """The same tokens as a table, in which the target is strong."""
+    ranked = cell_tokens(result, row, column)
+    rows = tuple((rank, show_token(token), probability(p)) for rank, token, p in ranked)
+    target = int(result.grid["answer_rank"][row, column])
+    strong = tuple(i for i, (rank, _, _) in enumerate(ranked) if rank == target)
+    return Table(("rank", "token", "probability"), rows, title=cell_title(result, row, column), strong=strong)
+
+
+def cell_title(result: LogitLensResult, row: int, column: int) -> str:
+    """The layer, position and token of one cell."""
+    return f"Layer {result.layers[row]}, position {column}: {brief(result.tokens[column])}"
+
+
+def _checked_cell(result: LogitLensResult, row: int, column: int) -> tuple[int, int]:
+    rows, columns = len(result.layers), len(result.positions)
+    if not (0 <= row < rows and 0 <= column < columns):
+        raise InputError(
+            f"There is no cell at row {row}, position {column}; the lens has {rows} rows and {columns} "
+            "positions."
+        )
+    return row, column
+
+
+def _texts(array: np.ndarray, write: Callable[[float], str]) -> np.ndarray:
+    return np.vectorize(write, otypes=[object])(array).astype(str)
