@@ -22,6 +22,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
@@ -43,40 +44,10 @@ TEMPLATES = ("The capital of {} is", "People in {} speak", "The currency of {} i
 PROMPTS = {"Explore": [t.format(place) for t in TEMPLATES for place in PLACES]}
 PROMPTS["Trace"] = PROMPTS["Explore"][: len(PLACES)]  # of as many tokens as CLEAN
 CLEAN = "The capital of France is"
-RUNNING = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'running'"
 DRAWN = {"Explore": "Logit lens", "Trace": "Recovery"}  # the grid that each page is about, by its label
 
-#: `measured(event)` resolves to milliseconds from the next such event to the last change of the cell's detail
-#: (its place and its top tokens), and to the last change of any text.
-MEASURE = """
-() => {
-  const roots = (root) =>
-    [root, ...[...root.querySelectorAll('*')].flatMap((e) => (e.shadowRoot ? roots(e.shadowRoot) : []))];
-  const text = (root) => [...root.children].map((e) => e.innerText ?? e.textContent).join('');
-  const said = (...places) =>
-    places.flatMap((place) => [...document.querySelectorAll(place)]).flatMap(roots).map(text).join('|');
-  const look = () => [said('.st-key-title-cell', '.st-key-top'), said('[data-testid=stMain]')];
-  const running = () => RUNNING;
-  window.measured = (kind) => new Promise((done) => {
-    let before = look();
-    addEventListener(kind, (event) => {
-      const began = event.timeStamp;
-      const last = [began, began];
-      let ran = false;
-      const frame = () => {
-        const now = performance.now(), shown = look();
-        shown.forEach((one, i) => { if (one !== before[i]) last[i] = now; });
-        before = shown;
-        ran = ran || running();
-        if (ran && !running() && now - last[1] > 1000) done(last.map((one) => one - began));
-        else if (now - began > 60000) done(null); // nothing happened
-        else requestAnimationFrame(frame);
-      };
-      requestAnimationFrame(frame);
-    }, { once: true, capture: true });
-  });
-}
-"""
+#: Defines `measured(event)` on a page.
+MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8")
 
 
 @contextmanager
@@ -118,7 +89,7 @@ def opened(page: Any, address: str, name: str, parameters: dict[str, str]) -> No
     page.wait_for_function(
         "document.querySelector('[data-testid=stApp]').dataset.testScriptState !== 'running'"
     )
-    page.evaluate(MEASURE.replace("RUNNING", RUNNING))
+    page.evaluate(MEASURE)
 
 
 def prompts(page: Any, name: str, label: str, tries: int) -> list[float]:

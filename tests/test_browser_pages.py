@@ -19,6 +19,7 @@ from browser import FRANCE, JAPAN, box, cell, choose, lens, recovery, settled
 from interp.app.views import circuit_map, contrast, explore, features, trace
 from interp.app.views.lens import LogitLens
 from interp.figures.engine.notation import probability, show_token
+from interp.figures.engine.view import Words
 from interp.figures.views import contrast as presentation
 from interp.figures.views import head_ablation
 
@@ -119,7 +120,7 @@ def test_two_prompts_stand_side_by_side(open_app, expect, load, model):
     result = question(load(model))
     drawn = contrast.side_by_side(result).cells[-1]  # the last layer, which is drawn first
     expect(side_by_side.get_by_role("row").nth(1).get_by_role("gridcell")).to_have_text(list(drawn))
-    expect(page.get_by_text(presentation.verdict(result))).to_be_visible()
+    expect(page.get_by_text(presentation.view(result).block("verdict", Words).text)).to_be_visible()
     side_by_side.get_by_role("gridcell", name=re.compile("layer 2, ")).first.click()
     expect(page.get_by_text("The first prompt. Layer 2, position")).to_be_visible()
 
@@ -137,7 +138,7 @@ def test_heads_are_picked_ablated_and_taken_along(open_app, expect, load, tmp_pa
     scores.get_by_role("gridcell", name=re.compile("layer 2, head 4,")).click()
     expect(picked).to_have_value("2.3,2.5")
     question = circuit_map.HeadAblation(" Mary Tom Paul Anna Mary Tom Paul", ("2.3", "2.5"), " Anna", " Tom")
-    verdict = head_ablation.verdict(question(load("demo-gpt2")))
+    verdict = head_ablation.view(question(load("demo-gpt2"))).block("verdict", Words).text
     expect(page.get_by_text(verdict)).to_be_visible()
     for name in ("Head 2.3", "Head 2.5"):
         expect(page.get_by_role("grid", name=name)).to_have_count(1)

@@ -13,6 +13,7 @@ from interp.app.ui.model_choice import choose_model
 from interp.app.views import circuit_map
 from interp.app.views.attention import AttentionPatterns, pattern_grids
 from interp.figures.engine.notation import count
+from interp.figures.engine.view import Bars, Table, Words, block_name
 from interp.figures.views import head_ablation as head_ablation_view
 from interp.methods.ablation.results import HeadAblationResult
 
@@ -93,13 +94,13 @@ def _head_ablation(model: str, question: circuit_map.HeadAblation) -> None:
     view = head_ablation_view.view(result)
     with show.title(view.title, key="head-ablation"):
         copy_or_download(model, question, result)
-    st.markdown(f"**{escape_markdown(head_ablation_view.verdict(result))}**")
-    show.table(head_ablation_view.table_of(result))
+    st.markdown(f"**{escape_markdown(view.block('verdict', Words).text)}**")
+    show.table(view.block("before_and_after", Table))
     st.caption(escape_markdown(" ".join((view.above[1], *view.below))))
     places = st.columns(2)
-    for i, bars in enumerate(head_ablation_view.bars(result)):
+    for i, measure in enumerate(result.measures):
         with places[i % 2]:
-            show.chart(bars, key=f"change-{i}")
+            show.chart(view.block(block_name("change", measure), Bars), key=f"change-{i}")
 
 
 def _circuit(model: str, heads: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from interp.app.ui.errors import show_errors
 from interp.app.ui.markdown import escape_markdown
 from interp.app.ui.model_choice import choose_model
 from interp.app.views import contrast
+from interp.figures.engine.view import Lines, Words
 from interp.figures.views import contrast as contrast_view
 
 
@@ -43,7 +44,7 @@ def _contrast(model: str, question: contrast.Contrast) -> None:
     result = ask(model, question)
     view = contrast_view.view(result)
     st.caption(escape_markdown(" ".join(view.above[2:])))  # the prompts stand in the inputs above
-    st.markdown(f"**{escape_markdown(contrast_view.verdict(result))}**")
+    st.markdown(f"**{escape_markdown(view.block('verdict', Words).text)}**")
     shape = len(result.layers), 2 * len(contrast.PROMPTS)
     row, column = address.clicked_cell(shape, (shape[0] - 1, 0))
     left, right = st.columns([3, 2])
@@ -53,7 +54,7 @@ def _contrast(model: str, question: contrast.Contrast) -> None:
             copy_or_download(model, question, result)
         show.grid_component(data, key="contrast", on_click=address.go_to_cell)
     with right:
-        show.chart(contrast_view.traces(result), key="traces")
+        show.chart(view.block("traces", Lines), key="traces")
     for place, prompt in zip(st.columns(2), range(2), strict=True):
         lens = ask(model, question.lens(prompt))
         with place:

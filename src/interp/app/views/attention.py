@@ -10,6 +10,7 @@ import numpy as np
 from interp.app.views.questions import LibraryQuestion
 from interp.figures.engine.notation import brief
 from interp.figures.engine.view import Attention, Axis, Grid
+from interp.methods.common.names import head_name
 
 if TYPE_CHECKING:
     from interp.methods.heads.attention import AttentionPatternsResult
@@ -68,5 +69,4 @@ def heads_grid(result: AttentionPatternsResult, position: int) -> Grid:
 
 def _named_patterns(result: AttentionPatternsResult) -> tuple[tuple[str, np.ndarray], ...]:
     """The name of each head, and its pattern [query, key]."""
-    names = [f"{layer}.{head}" for layer, head in result.heads]
-    return tuple(zip(names, result.patterns.astype(float), strict=True))
+    return tuple(zip(map(head_name, result.heads), result.patterns.astype(float), strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,6 +13,8 @@ from interp.app.views.tokens import read_token
 from interp.errors import InputError
 from interp.figures.engine.notation import count
 from interp.figures.engine.view import Grid
+from interp.methods.common.heads import HEADS
+from interp.methods.common.names import NODES, head_name, parse, parse_edge
 
 if TYPE_CHECKING:
     from interp.methods.heads.head_scores import HeadScoresResult
@@ -57,15 +60,18 @@ def parse_heads(text: str) -> tuple[str, ...]:
 
 def toggle_head(text: str, layer: int, head: int) -> str:
     """The text with a head put in, or taken out where it is in it."""
-    name, names = f"{layer}.{head}", parse_heads(text)
+    name, names = head_name((layer, head)), parse_heads(text)
     others = [other for other in names if other != name]
     return ",".join(others if name in names else [*names, name])
 
 
 def cells_of_heads(heads: tuple[str, ...], shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """The cells (layer, head) of a map of this shape; heads that are not in it are left out."""
-    found = (re.fullmatch(r"(\d{1,6})\.(\d{1,6})", name) for name in heads)
-    cells = ((int(match[1]), int(match[2])) for match in found if match is not None)
+    """The cells (layer, head) of a map of this shape; what names no head in it is left out."""
+    cells = []
+    for name in heads:
+        with suppress(InputError):
+            head = parse(name, HEADS)
+            cells.append((head.layer, head.index or 0))
     return tuple(cell for cell in cells if cell[0] < shape[0] and cell[1] < shape[1])
 
 
@@ -146,14 +152,15 @@ class HeadsOfCircuitFile:
         from interp.methods.circuits.files import parse_circuit
 
         circuit = parse_circuit(self.content, model, name=self.name)
-        nodes = circuit.names
+        names = circuit.names
         if circuit.level == "edge":
-            senders = {edge.partition("->")[0] for edge in circuit.pruned().members}
-            nodes = tuple(name for name in circuit.graph.senders if name in senders - {"input"})
-        heads = tuple(f"{m[1]}.{m[2]}" for name in nodes if (m := re.fullmatch(r"a(\d+)\.h(\d+)", name)))
+            senders = {str(parse_edge(edge).sender) for edge in circuit.pruned().members}
+            names = tuple(name for name in circuit.graph.senders if name in senders - {"input"})
+        nodes = [parse(name, NODES) for name in names]
+        heads = tuple(head_name((node.layer, node.index or 0)) for node in nodes if node.kind == "head")
         if not heads:
             raise InputError(f"The circuit {self.name!r} has no head in it; there is nothing to pick.")
-        return heads, tuple(name for name in nodes if name[0] != "a")
+        return heads, tuple(str(node) for node in nodes if node.kind != "head")
 
 
 # ---- what is shown ----
@@ -161,9 +168,10 @@ class HeadsOfCircuitFile:
 
 def score_grids(result: HeadScoresResult, picked: tuple[tuple[int, int], ...]) -> tuple[Grid, ...]:
     """The map of each of `SCORES`, [layer, head], as the figures draw it; the picked heads are framed."""
-    from interp.figures.views.head_scores import score_map
+    from interp.figures.views.head_scores import view
 
-    return tuple(replace(score_map(result, name), framed=picked, framed_means="picked") for name in SCORES)
+    drawn = view(result)
+    return tuple(replace(drawn.block(name, Grid), framed=picked, framed_means="picked") for name in SCORES)
 
 
 def faithfulness_command(model: str) -> str:

@@ -13,6 +13,7 @@ from interp.edits import Edit
 from interp.errors import InputError
 from interp.figures.engine.notation import decimal, probability, show_token
 from interp.figures.engine.view import Grid, Table
+from interp.methods.common.names import head_name
 from interp.tokens import differing_positions
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def cell_in_words(result: ActivationPatchingResult, direction: Direction, cell: 
     into = DIRECTIONS[direction]
     source = "clean" if into == "corrupted" else "corrupted"
     if result.by == "head":
-        where = f"Head {layer}.{column}"
+        where = f"Head {head_name((layer, column))}"
     else:
         token = (result.columns if source == "clean" else result.corrupted_columns)[column]
         where = f"{result.site}, layer {layer}, position {column} ({show_token(token)})"
