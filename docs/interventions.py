@@ -70,8 +70,11 @@ def steering() -> None:
             ways[f"random direction {seed}"] = {"direction": direction, "at": sae.address}
         for name, way in ways.items():
             found = interp.steering(model, prompts, STRENGTHS, track=[UNKNOWN], n_tokens=0, **way)
-            said = [sum(rows[s][0] == UNKNOWN for rows in found.top) for s in range(len(STRENGTHS))]
-            cells = zip(STRENGTHS, found.probabilities[..., 0].mean(0), said, found.kl.mean(0), strict=True)
+            steered = found.steered
+            said = [sum(rows[s][0] == UNKNOWN for rows in steered.top) for s in range(len(STRENGTHS))]
+            cells = zip(
+                STRENGTHS, steered.probabilities[..., 0].mean(0), said, steered.kl.mean(0), strict=True
+            )
             own = "" if found.activation is None else f", active at {np.mean(found.activation):.0f}"
             print(f"{status} people, {name}{own}")
             print("  " + "; ".join(f"{s}: p {p:.2f}, {n} of 20, KL {kl:.2f}" for s, p, n, kl in cells))

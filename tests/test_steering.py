@@ -36,20 +36,27 @@ def test_every_strength_is_a_run_of_its_own(load, op, positions):
                 last = model.forward([grown], [edit])[0, -1].double()
                 first = last if first is None else first
                 grown.append(int(last.argmax()))
-            assert found.said[i][s] == "".join(model.labels(grown[len(ids) :]))
+            assert found.steered.continuations[i][s] == "".join(model.labels(grown[len(ids) :]))
             p = first.softmax(-1)
             tracked = [p[model.to_single_token(token)].item() for token in (" Paris", " store")]
-            assert found.probabilities[i, s].tolist() == pytest.approx(tracked, rel=1e-3, abs=1e-6)
+            assert found.steered.probabilities[i, s].tolist() == pytest.approx(tracked, rel=1e-3, abs=1e-6)
             top = p.topk(4)
-            assert found.top_probabilities[i, s].tolist() == pytest.approx(top.values.tolist(), rel=1e-3)
-            assert list(found.top[i][s]) == model.labels(top.indices)
+            assert found.steered.top_probabilities[i, s].tolist() == pytest.approx(
+                top.values.tolist(), rel=1e-3
+            )
+            assert list(found.steered.top[i][s]) == model.labels(top.indices)
             kl = (plain.softmax(-1) * (plain.log_softmax(-1) - first.log_softmax(-1))).sum().item()
-            assert found.kl[i, s] == pytest.approx(kl, rel=1e-2, abs=1e-5)
+            assert found.steered.kl[i, s] == pytest.approx(kl, rel=1e-2, abs=1e-5)
     if op == "add":
-        np.testing.assert_allclose(found.kl[:, 1], 0, atol=1e-8)
-        assert all(rows[1] == before for rows, before in zip(found.said, found.said_before, strict=True))
-        np.testing.assert_allclose(found.probabilities[:, 1], found.probabilities_before, rtol=1e-4)
-    assert found.kl[:, 2].min() > 1e-3
+        np.testing.assert_allclose(found.steered.kl[:, 1], 0, atol=1e-8)
+        assert all(
+            rows[1] == before
+            for rows, before in zip(found.steered.continuations, found.unsteered.continuations, strict=True)
+        )
+        np.testing.assert_allclose(
+            found.steered.probabilities[:, 1], found.unsteered.probabilities, rtol=1e-4
+        )
+    assert found.steered.kl[:, 2].min() > 1e-3
     assert read_result(found.to_dict()).to_dict() == found.to_dict()
 
 
@@ -59,15 +66,15 @@ def test_a_feature_is_a_direction_where_nothing_is_normalised(load):
     sae = make(model, "resid_post", 2, activation=Standard())
     a = steering(model, PROMPTS, STRENGTHS, sae=sae, feature=7, n_tokens=2)
     b = steering(model, PROMPTS, STRENGTHS, direction=sae.W_dec[7], at=Address("resid_post", 2), n_tokens=2)
-    np.testing.assert_allclose(a.top_probabilities, b.top_probabilities, rtol=1e-3)
-    assert (a.said, a.top) == (b.said, b.top)
+    np.testing.assert_allclose(a.steered.top_probabilities, b.steered.top_probabilities, rtol=1e-3)
+    assert (a.steered.continuations, a.steered.top) == (b.steered.continuations, b.steered.top)
     assert a.activation is not None
     assert b.activation is None
     x = model.run_with_cache(PROMPTS[0], [sae.address])[sae.address][0]
     assert a.activation[0] == pytest.approx(sae.encode(x)[1:, 7].max().item(), rel=1e-4)
     edit = Edit.add("resid_post", 2, value=-400 * sae.W_dec[7], positions=range(1, 6))
     best = model.forward(PROMPTS[0], [edit])[0, -1].softmax(-1).max().item()
-    assert a.top_probabilities[0, 0, 0] == pytest.approx(best, rel=1e-3)
+    assert a.steered.top_probabilities[0, 0, 0] == pytest.approx(best, rel=1e-3)
 
 
 def test_what_cannot_be_steered_is_refused(load):

@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.on_saes import SAEConfig
 
 if TYPE_CHECKING:
-    from interp.methods.steering.steering import SteeringResult
+    from interp.methods.steering.results import SteeringResult
     from interp.models.base import Model
 
 

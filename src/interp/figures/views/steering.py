@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from interp.figures.engine.notation import brief, count, decimal, measured, probability, show_text
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Block, Lines, Series, Table, View, Words
-
-if TYPE_CHECKING:
-    from interp.methods.steering.steering import SteeringResult
+from interp.methods.steering.results import SteeringResult
 
 _TOP = 3
 _OPS = {"add": "added, times the strength,", "set": "set to the strength"}
@@ -47,7 +43,7 @@ def _verdict(result: SteeringResult) -> str:
 
 def _change(result: SteeringResult, prompt: int) -> str:
     """At which strengths, the smallest of either sign, another next token is the likeliest."""
-    before, after = result.top_before[prompt], [rows[0] for rows in result.top[prompt]]
+    before, after = result.unsteered.likeliest[prompt], [rows[0] for rows in result.steered.top[prompt]]
     changes = []
     for sign in (-1, 1):
         of_sign = [s for s, strength in enumerate(result.strengths) if strength * sign > 0]
@@ -60,7 +56,7 @@ def _change(result: SteeringResult, prompt: int) -> str:
 
 
 def _tracked(result: SteeringResult) -> Lines:
-    means = result.probabilities.mean(0)  # [strength, tracked]
+    means = result.steered.probabilities.mean(0)  # [strength, tracked]
     return Lines(
         name="tracked",
         series=tuple(
@@ -76,7 +72,7 @@ def _tracked(result: SteeringResult) -> Lines:
 def _divergence(result: SteeringResult) -> Lines:
     return Lines(
         name="divergence",
-        series=(Series("KL", result.strengths, tuple(result.kl.mean(0).tolist())),),
+        series=(Series("KL", result.strengths, tuple(result.steered.kl.mean(0).tolist())),),
         x_title="strength",
         y_title="KL(unsteered || steered), nats",
         title="How far the prediction is from the unsteered one" + _mean(result),
@@ -88,16 +84,15 @@ def _mean(result: SteeringResult) -> str:
 
 
 def _table(result: SteeringResult, prompt: int) -> Table:
-    rows: list[tuple[str, ...]] = [("not steered", "", "", show_text(result.said_before[prompt]))]
+    steered = result.steered
+    rows: list[tuple[str, ...]] = [("not steered", "", "", show_text(result.unsteered.continuations[prompt]))]
     for s, strength in enumerate(result.strengths):
-        top = ", ".join(
-            f"{brief(token)} {probability(p)}"
-            for token, p in zip(
-                result.top[prompt][s][:_TOP], result.top_probabilities[prompt, s].tolist(), strict=False
-            )
+        likeliest = zip(
+            steered.top[prompt][s][:_TOP], steered.top_probabilities[prompt, s].tolist(), strict=False
         )
-        said = show_text(result.said[prompt][s])
-        rows.append((measured(strength), top, decimal(result.kl[prompt, s]), said))
+        top = ", ".join(f"{brief(token)} {probability(p)}" for token, p in likeliest)
+        goes_on = show_text(steered.continuations[prompt][s])
+        rows.append((measured(strength), top, decimal(steered.kl[prompt, s]), goes_on))
     return Table(
         ("strength", "next token", "KL", "goes on"),
         tuple(rows),

@@ -15,48 +15,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from interp.edits import Edit
 from interp.errors import InputError, check_choice
+from interp.methods.steering.results import Steered, SteeringResult, Unsteered
 from interp.models.base import Model
 from interp.progress import report
 from interp.provenance import Provenance
 from interp.readout import kl_divergence
-from interp.results import Result
 from interp.saes.dictionary import SAE, flat
-from interp.saes.edits import feature_edit, features_of
+from interp.saes.edits import FeatureOp, feature_edit, features_of
 from interp.sites import Address
 from interp.tokens import Prompt, Tokens
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class SteeringResult(Result):
-    """What is predicted and said after each prompt at each strength. Probabilities and divergences are of the
-    next token after the prompt."""
-
-    kind: ClassVar[str] = "steering"
-    what: str  # "feature 12 of an SAE of demo-gpt2", "a direction of length 3.2"
-    site: str  # the hook name
-    op: str  # add | set
-    where: str  # the positions, in words
-    prompts: tuple[str, ...]
-    strengths: tuple[float, ...]
-    activation: tuple[float, ...] | None  # the feature's strongest in each prompt; None for a direction
-    tracked: tuple[str, ...]
-    probabilities: Float[np.ndarray, "prompt strength tracked"]
-    probabilities_before: Float[np.ndarray, "prompt tracked"]
-    kl: Float[np.ndarray, "prompt strength"]  # KL(unsteered || steered), nats
-    top: tuple[tuple[tuple[str, ...], ...], ...]  # [prompt][strength][rank]
-    top_before: tuple[str, ...]  # the likeliest next token, not steered
-    top_probabilities: Float[np.ndarray, "prompt strength rank"]
-    said: tuple[tuple[str, ...], ...]  # [prompt][strength]: the greedy continuation
-    said_before: tuple[str, ...]
 
 
 def steering(
@@ -97,20 +72,118 @@ def steering(
         EditError: a feature that is not there, a direction of another width.
         SiteError: the model does not have the site, or a prompt not the positions.
     """
-    check_choice("operation", op, ("add", "set"))
-    by_feature, by_direction = (sae is not None, feature is not None), (direction is not None, at is not None)
-    if sorted([by_feature, by_direction]) != [(False, False), (True, True)]:
-        raise InputError(
-            "Steer by a feature of an SAE (sae and feature), or by a direction (direction and at)."
-        )
-    if by_direction[0] and op == "set":
-        raise InputError("A direction has no activation to be set; add it.")
-    strengths = tuple(map(float, strengths))
-    if not strengths or list(strengths) != sorted(set(strengths)):
-        raise InputError("Give at least one strength, each once and rising.")
+    by = _steer_by(sae, feature, direction, at, op)
+    strengths = _rising(strengths)
     if n_tokens < 0 or not 1 <= k <= model.arch.d_vocab:
         raise InputError("n_tokens is at least 0, and k at least 1 and no more than there are tokens.")
     tokens = model.to_tokens(prompts)
+    _check_lengths(model, tokens, positions, n_tokens)
+    tracked = [model.to_single_token(token) for token in track]
+    runs = []
+    for row in range(len(tokens)):
+        report("prompts", row, len(tokens))
+        runs.append(_steered_run(model, tokens.row(row), by, strengths, positions, n_tokens))
+    report("prompts", len(tokens), len(tokens))
+    unsteered, steered = _in_words(model, runs, tracked, k)
+    return SteeringResult(
+        provenance=Provenance.of(model, seed=seed),
+        what=by.description,
+        site=by.address.hook,
+        op=op,
+        where=_positions_in_words(positions),
+        prompts=tuple("".join(model.labels(tokens.row(row))) for row in range(len(tokens))),
+        strengths=strengths,
+        activation=by.activations(model, tokens),
+        tracked=tuple(model.labels(tracked)),
+        unsteered=unsteered,
+        steered=steered,
+    )
+
+
+# ---- what is steered by ----
+
+
+@dataclass(frozen=True, eq=False)
+class _ByFeature:
+    """A feature of an SAE, to which the strength is added or which is held at it."""
+
+    sae: SAE
+    feature: int
+    op: FeatureOp
+
+    @property
+    def address(self) -> Address:
+        return self.sae.address
+
+    @property
+    def description(self) -> str:
+        return f"feature {self.feature} of an SAE of {self.sae.model}"
+
+    def edit(self, strength: float, positions: Sequence[int], row: int) -> Edit:
+        return feature_edit(self.sae, self.op, self.feature, value=strength, positions=positions, rows=row)
+
+    def activations(self, model: Model, tokens: Tokens) -> tuple[float, ...]:
+        """The feature's strongest activation in each prompt, without its first position."""
+        x = flat(self.address.site, model.run_with_cache(tokens, [self.address])[self.address])
+        precise = x.to(torch.promote_types(x.dtype, self.sae.W_dec.dtype))
+        values = features_of(self.sae, precise, [self.feature])[..., 0]
+        return tuple(
+            row[1:length].max().item() if length > 1 else 0.0
+            for row, length in zip(values, tokens.lengths, strict=True)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _ByDirection:
+    """A vector at a site, which is added times the strength."""
+
+    direction: Float[Tensor, "*width"]
+    address: Address
+
+    @property
+    def description(self) -> str:
+        return f"a direction of length {float(torch.as_tensor(self.direction).norm()):.4g}"
+
+    def edit(self, strength: float, positions: Sequence[int], row: int) -> Edit:
+        site, layer = self.address.site, self.address.layer
+        return Edit.add(site, layer, value=strength * self.direction, positions=positions, rows=row)
+
+    def activations(self, model: Model, tokens: Tokens) -> None:
+        """A direction has none."""
+
+
+def _steer_by(
+    sae: SAE | None,
+    feature: int | None,
+    direction: Float[Tensor, "*width"] | None,
+    at: Address | None,
+    op: Literal["add", "set"],
+) -> _ByFeature | _ByDirection:
+    """The one thing to steer by; `InputError` where it is not exactly one."""
+    check_choice("operation", op, ("add", "set"))
+    if sae is not None and feature is not None and direction is None and at is None:
+        return _ByFeature(sae, feature, op)
+    if direction is not None and at is not None and sae is None and feature is None:
+        if op == "set":
+            raise InputError("A direction has no activation to be set; add it.")
+        return _ByDirection(direction, at)
+    raise InputError("Steer by a feature of an SAE (sae and feature), or by a direction (direction and at).")
+
+
+# ---- what is asked ----
+
+
+def _rising(strengths: Sequence[float]) -> tuple[float, ...]:
+    found = tuple(map(float, strengths))
+    if not found or list(found) != sorted(set(found)):
+        raise InputError("Give at least one strength, each once and rising.")
+    return found
+
+
+def _check_lengths(
+    model: Model, tokens: Tokens, positions: int | Sequence[int] | None, n_tokens: int
+) -> None:
+    """`InputError` where a prompt is too long to go on from, or too short to be steered."""
     limit = model.arch.n_ctx
     if limit is not None and max(tokens.lengths) + n_tokens > limit:
         raise InputError(
@@ -121,80 +194,77 @@ def steering(
         raise InputError(
             "The first position is left out, so that a prompt needs two tokens; or give positions."
         )
-    tracked = [model.to_single_token(token) for token in track]
-
-    def edit(strength: float, row: int, n_pos: int, length: int) -> Edit:
-        """The edit of one row, [.., n_pos] of which the prompt is the first `length`."""
-        if positions is None:
-            where: tuple[int, ...] = tuple(range(1, n_pos))
-        else:  # counted in the prompt alone, also when it has grown; a wrong one is the model's to refuse
-            named = Address("embed", positions=positions).positions or ()
-            where = tuple(p + length if -length <= p < 0 else p for p in named)
-        if sae is not None and feature is not None:
-            return feature_edit(sae, op, feature, value=strength, positions=where, rows=row)
-        assert direction is not None
-        assert at is not None
-        return Edit.add(at.site, at.layer, value=strength * direction, positions=where, rows=(row,))
-
-    found = []
-    for number in range(len(tokens)):
-        report("prompts", number, len(tokens))
-        ids = tokens.row(number)
-        grown = [list(ids) for _ in range(1 + len(strengths))]  # the first is not steered
-        first = None
-        for _ in range(max(n_tokens, 1)):
-            edits = [edit(s, row + 1, len(grown[0]), len(ids)) for row, s in enumerate(strengths)]
-            last = model.forward(Tokens.pad(grown), edits)[:, -1].cpu().double()  # [row, d_vocab]
-            first = last if first is None else first
-            for row, token in zip(grown, last.argmax(-1).tolist(), strict=True):
-                row.append(token)
-        assert first is not None
-        found.append((first, [row[len(ids) : len(ids) + n_tokens] for row in grown]))
-    report("prompts", len(tokens), len(tokens))
-
-    logits = torch.stack([first for first, _ in found])  # [prompt, 1 + strength, d_vocab]
-    probabilities = logits.softmax(-1)
-    best = probabilities[:, 1:].topk(k, dim=-1)
-    said = [["".join(model.labels(row)) for row in rows] for _, rows in found]
-    address = sae.address if sae is not None else at
-    assert address is not None
-    return SteeringResult(
-        provenance=Provenance.of(model, seed=seed),
-        what=(
-            f"feature {feature} of an SAE of {sae.model}"
-            if sae is not None
-            else f"a direction of length {float(torch.as_tensor(direction).norm()):.4g}"
-        ),
-        site=address.hook,
-        op=op,
-        where=_in_words(positions),
-        prompts=tuple("".join(model.labels(tokens.row(row))) for row in range(len(tokens))),
-        strengths=strengths,
-        activation=None if sae is None or feature is None else _activation(model, sae, feature, tokens),
-        tracked=tuple(model.labels(tracked)),
-        probabilities=probabilities[:, 1:, tracked].numpy(),
-        probabilities_before=probabilities[:, 0, tracked].numpy(),
-        kl=kl_divergence(logits[:, :1], logits[:, 1:]).numpy(),
-        top=tuple(tuple(tuple(model.labels(ids)) for ids in rows) for rows in best.indices.tolist()),
-        top_before=tuple(model.labels(probabilities[:, 0].argmax(-1))),
-        top_probabilities=best.values.numpy(),
-        said=tuple(tuple(rows[1:]) for rows in said),
-        said_before=tuple(rows[0] for rows in said),
-    )
 
 
-def _activation(model: Model, sae: SAE, feature: int, tokens: Tokens) -> tuple[float, ...]:
-    """The feature's strongest activation in each prompt, without its first position."""
-    x = flat(sae.address.site, model.run_with_cache(tokens, [sae.address])[sae.address])
-    values = features_of(sae, x.to(torch.promote_types(x.dtype, sae.W_dec.dtype)), [feature])[..., 0]
-    return tuple(
-        row[1:length].max().item() if length > 1 else 0.0
-        for row, length in zip(values, tokens.lengths, strict=True)
-    )
+def _positions_in(positions: int | Sequence[int] | None, prompt: int, grown: int) -> tuple[int, ...]:
+    """Where to steer a run of `grown` tokens, of which the prompt is the first `prompt`: what was given is
+    counted in the prompt alone. A position that is not there is the model's to refuse."""
+    if positions is None:
+        return tuple(range(1, grown))
+    named = (
+        Address("embed", positions=positions).positions or ()
+    )  # as whole numbers, or it says what is wrong
+    return tuple(p + prompt if -prompt <= p < 0 else p for p in named)
 
 
-def _in_words(positions: int | Sequence[int] | None) -> str:
+def _positions_in_words(positions: int | Sequence[int] | None) -> str:
     if positions is None:
         return "at all positions but the first"
     several = [positions] if isinstance(positions, int) else list(positions)
     return f"at position {', '.join(map(str, several))}"
+
+
+# ---- the runs ----
+
+
+@dataclass(frozen=True, eq=False)
+class _SteeredRun:
+    """One prompt, not steered and at each strength, in this order."""
+
+    logits: Float[Tensor, "run d_vocab"]  # of the next token after the prompt, float64
+    continuations: list[list[int]]  # [run][token]
+
+
+def _steered_run(
+    model: Model,
+    prompt: list[int],
+    by: _ByFeature | _ByDirection,
+    strengths: Sequence[float],
+    positions: int | Sequence[int] | None,
+    n_tokens: int,
+) -> _SteeredRun:
+    """Let the model go on from a prompt, in one batch of all strengths."""
+    grown = [list(prompt) for _ in range(1 + len(strengths))]  # the first is not steered
+    first = None
+    for _ in range(max(n_tokens, 1)):
+        where = _positions_in(positions, len(prompt), len(grown[0]))
+        edits = [by.edit(strength, where, row) for row, strength in enumerate(strengths, start=1)]
+        last = model.forward(Tokens.pad(grown), edits)[:, -1].cpu().double()  # [run, d_vocab]
+        first = last if first is None else first
+        for row, token in zip(grown, last.argmax(-1).tolist(), strict=True):
+            row.append(token)
+    assert first is not None
+    return _SteeredRun(first, [row[len(prompt) : len(prompt) + n_tokens] for row in grown])
+
+
+def _in_words(
+    model: Model, runs: Sequence[_SteeredRun], tracked: list[int], k: int
+) -> tuple[Unsteered, Steered]:
+    """What was predicted and said, not steered and steered."""
+    logits = torch.stack([run.logits for run in runs])  # [prompt, run, d_vocab]
+    probabilities = logits.softmax(-1)
+    best = probabilities[:, 1:].topk(k, dim=-1)
+    texts = [["".join(model.labels(ids)) for ids in run.continuations] for run in runs]
+    unsteered = Unsteered(
+        probabilities=probabilities[:, 0, tracked].numpy(),
+        likeliest=tuple(model.labels(probabilities[:, 0].argmax(-1))),
+        continuations=tuple(of_prompt[0] for of_prompt in texts),
+    )
+    steered = Steered(
+        probabilities=probabilities[:, 1:, tracked].numpy(),
+        kl=kl_divergence(logits[:, :1], logits[:, 1:]).numpy(),
+        top=tuple(tuple(tuple(model.labels(ids)) for ids in rows) for rows in best.indices.tolist()),
+        top_probabilities=best.values.numpy(),
+        continuations=tuple(tuple(of_prompt[1:]) for of_prompt in texts),
+    )
+    return unsteered, steered

@@ -1,0 +1,50 @@
+"""The result of steering, without what computes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from interp.results import Result, Stored
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Unsteered(Stored):
+    """What follows each prompt when nothing is added."""
+
+    kind: ClassVar[str] = "unsteered"
+    probabilities: Float[np.ndarray, "prompt tracked"]  # of the next token
+    likeliest: tuple[str, ...]  # the next token, [prompt]
+    continuations: tuple[str, ...]  # greedy, [prompt]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Steered(Stored):
+    """What follows each prompt at each strength."""
+
+    kind: ClassVar[str] = "steered"
+    probabilities: Float[np.ndarray, "prompt strength tracked"]  # of the next token
+    kl: Float[np.ndarray, "prompt strength"]  # KL(unsteered || steered) of the next token, nats
+    top: tuple[tuple[tuple[str, ...], ...], ...]  # the likeliest next tokens, [prompt][strength][rank]
+    top_probabilities: Float[np.ndarray, "prompt strength rank"]
+    continuations: tuple[tuple[str, ...], ...]  # greedy, [prompt][strength]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SteeringResult(Result):
+    """What the model predicts and says after each prompt, steered at several strengths and not at all."""
+
+    kind: ClassVar[str] = "steering"
+    what: str  # "feature 12 of an SAE of demo-gpt2", "a direction of length 3.2"
+    site: str  # the hook name
+    op: str  # add | set
+    where: str  # the positions, in words
+    prompts: tuple[str, ...]
+    strengths: tuple[float, ...]  # in the SAE's units of activation; of a direction, multiples of it
+    activation: tuple[float, ...] | None  # the feature's strongest, [prompt]; None for a direction
+    tracked: tuple[str, ...]  # the tokens of which probabilities are kept
+    unsteered: Unsteered
+    steered: Steered
