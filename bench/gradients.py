@@ -18,7 +18,7 @@ from tables import put
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import interp
-from interp.methods.patching.activation_patching import compare
+from interp.methods.patching.comparison import compare
 
 CAPITALS = {"clean": "The capital of France is", "corrupted": "The capital of Japan is", "answer": " Paris"}
 NAMES = {

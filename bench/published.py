@@ -166,9 +166,8 @@ def _patching(s: Setting, name: str, options: dict[str, Any]) -> Row:
             given: dict[str, Any] = {**prompts, **answers, **options, "direction": direction}
             unpatched = 0.0 if direction == "denoising" else 1.0
             theirs = _their_recovery(s, pair, name, direction)
-            values.append(
-                (theirs - unpatched, interp.activation_patching(s.model, **given).recovery - unpatched)
-            )
+            ours = interp.activation_patching(s.model, **given).recovery.mean
+            values.append((theirs - unpatched, ours - unpatched))
     by = options.get("by", "position")
     return Row.of(f"`{name}`", f"`activation_patching(site={options['site']!r}, by={by!r})`", values)
 

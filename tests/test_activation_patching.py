@@ -14,7 +14,7 @@ import interp
 from conftest import run
 from interp import Edit
 from interp.errors import DegeneratePairError, InputError, SiteError
-from interp.methods.patching.activation_patching import compare
+from interp.methods.patching.comparison import compare
 from interp.models.base import Model
 from interp.results import read_result
 
@@ -67,7 +67,9 @@ def test_every_cell_is_one_plain_forward_pass(
     ]
     assert [sweep.path for sweep in sweeps] == ["branching", "plain"]
     span = abs(float(sweeps[0].clean_values[0] - sweeps[0].corrupted_values[0]))
-    np.testing.assert_allclose(sweeps[0].recovery * span, sweeps[1].recovery * span, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(
+        sweeps[0].recovery.mean * span, sweeps[1].recovery.mean * span, rtol=0, atol=1e-4
+    )
 
 
 def test_a_cell_by_hand(load: Load) -> None:
@@ -82,7 +84,7 @@ def test_a_cell_by_hand(load: Load) -> None:
     )
     ids = [model.to_single_token(PAIR[key]) for key in ("answer", "foil")]
     clean, corrupted, patched = (float(run[0, -1, ids[0]] - run[0, -1, ids[1]]) for run in runs)
-    assert sweep.recovery[4, 2] == pytest.approx((patched - corrupted) / (clean - corrupted), abs=1e-4)
+    assert sweep.recovery.mean[4, 2] == pytest.approx((patched - corrupted) / (clean - corrupted), abs=1e-4)
     assert sweep.recovery.shape == (model.arch.n_layers, model.arch.n_heads)
 
 
@@ -96,12 +98,13 @@ def test_over_several_pairs_of_different_lengths(load: Load, name: str) -> None:
         )
         for i in range(3)
     ]
-    np.testing.assert_array_equal(together.by_pair, np.stack([one.recovery for one in alone]))
-    np.testing.assert_allclose(together.recovery, together.by_pair.mean(0))
-    assert (together.low <= together.recovery + 1e-12).all()
-    assert (together.recovery <= together.high + 1e-12).all()
-    assert (together.low < together.high).any()
-    assert (alone[0].low == alone[0].recovery).all()
+    np.testing.assert_array_equal(together.recovery.each, np.stack([one.recovery.mean for one in alone]))
+    np.testing.assert_allclose(together.recovery.mean, together.recovery.each.mean(0))
+    recovery = together.recovery
+    assert (recovery.low <= recovery.mean + 1e-12).all()
+    assert (recovery.mean <= recovery.high + 1e-12).all()
+    assert (recovery.low < recovery.high).any()
+    assert (alone[0].recovery.low == alone[0].recovery.mean).all()
     again = interp.activation_patching(model, **NAMES, site="z", by="head")
     assert again.to_dict() == together.to_dict()
     assert read_result(together.to_dict()).to_dict() == together.to_dict()
@@ -146,7 +149,7 @@ def test_an_estimate_is_exact_where_the_metric_is_linear(load: Load, name: str) 
     before = [PAIR["clean"], PAIR["corrupted"]]
     assert [model.forward(text).requires_grad for text in before] == [False, False]
     layer, column = found["attribution"].worst_cell
-    worst = abs(estimates["attribution"].recovery - exact.recovery)
+    worst = abs(estimates["attribution"].recovery.mean - exact.recovery.mean)
     assert worst[layer, column] == worst.max() == found["attribution"].worst_difference
     assert compare(exact, exact).rank_correlation == pytest.approx(1)
 
@@ -184,7 +187,7 @@ def test_over_a_task_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[s
     options = ["--set", "task=indirect_objects", "--set", "n=4", "--set", "site=z", "--set", "by=head"]
     assert run("run", "activation_patching", *options, "--tag", "ioi", "--out", tmp_path) == 0
     record = json.loads((tmp_path / "activation_patching" / "ioi" / "result.json").read_text())
-    assert record["result"]["by_pair"]["shape"][0] == 4
+    assert record["result"]["recovery"]["each"]["shape"][0] == 4
     assert record["config"]["clean"] is None
     resolved = tmp_path / "activation_patching" / "ioi" / "config.yaml"
     assert run("run", "activation_patching", "--config", resolved, "--tag", "again", "--out", tmp_path) == 0

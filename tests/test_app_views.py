@@ -163,14 +163,14 @@ def test_a_patched_cell_says_what_the_map_measured(load, name, part, direction):
     layer, column = cell = result.peak
     predictions = trace.CellPredictions(question, layer, column, k=model.arch.d_vocab)(model)
     clean, corrupted = result.clean_values[0], result.corrupted_values[0]
-    measured = corrupted + result.recovery[layer, column] * (clean - corrupted)
+    measured = corrupted + result.recovery.mean[layer, column] * (clean - corrupted)
     for predicted, metric in zip(predictions, (clean, corrupted, measured), strict=True):
         assert np.log(predicted.answer / predicted.foil) == pytest.approx(metric, abs=1e-3)
         assert (dict(predicted.top)[" Paris"], dict(predicted.top)[" Tokyo"]) == (
             predicted.answer,
             predicted.foil,
         )
-    assert trace.recovery_grid(result).values[layer, column] == result.recovery[layer, column]
+    assert trace.recovery_grid(result).values[layer, column] == result.recovery.mean[layer, column]
     table = trace.metric_table(result, predictions, cell)
     assert table.rows[0][1:] == tuple(map(decimal, (clean, corrupted, measured)))
     assert [row[0] for row in table.rows[2:]] == ["probability of ␣Paris", "probability of ␣Tokyo"]

@@ -521,7 +521,7 @@ def test_on_a_linear_model_the_first_order_estimate_is_the_effect(family, direct
         model, planted_pairs(planted, 2), attribution="attribution", direction=direction
     )
     assert result.pearson == pytest.approx(1, abs=1e-5)
-    assert result.attribution == pytest.approx(result.patching, rel=1e-3, abs=1e-3)
+    assert result.attribution.value == pytest.approx(result.patching.value, rel=1e-3, abs=1e-3)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -532,12 +532,12 @@ def test_a_head_that_acts_through_others_disagrees_and_one_that_writes_the_answe
     names = {what: f"{layer}.{head}" for what, (layer, head) in planted.heads.items()}
     assert set(result.disagreeing(2)) <= {*names.values()}
     inhibition = planted.heads["s_inhibition"]
-    assert result.patching[inhibition] > 10
-    assert abs(result.attribution[inhibition]) < 0.01
+    assert result.patching.value[inhibition] > 10
+    assert abs(result.attribution.value[inhibition]) < 0.01
     assert names["s_inhibition"] in result.disagreeing(4)
     mover = planted.heads["name_mover"]
-    assert result.attribution[mover] > 10
-    assert result.patching[mover] > 10
+    assert result.attribution.value[mover] > 10
+    assert result.patching.value[mover] > 10
     assert read_result(json.loads(json.dumps(result.to_dict()))).to_dict() == result.to_dict()
 
 

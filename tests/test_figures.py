@@ -19,7 +19,7 @@ from interp.figures.engine import colours, drawing, html, notation
 from interp.figures.views import causal_tracing as trace_figures
 from interp.figures.views import logit_lens as lens_figures
 from interp.methods.lens.logit_lens import LogitLensResult
-from interp.methods.patching.causal_tracing import CausalTracingResult
+from interp.methods.patching.results import CausalTracingResult
 from interp.results import Result, read_result
 
 CLEAN = ("<|endoftext|>", "The", " E", "iff", "el", " Tower", " is", " in", " the", " city", " of")

@@ -58,7 +58,7 @@ def test_it_goes_on_from_where_it_was_stopped(
         found = interp.activation_patching(model, **PAIRS)
         assert len(begun) == 1, "two of the three pairs were there"
         assert found.path == "branching"
-        np.testing.assert_array_equal(found.by_pair, whole.by_pair)
+        np.testing.assert_array_equal(found.recovery.each, whole.recovery.each)
         interp.activation_patching(model, **PAIRS, direction="noising")
         assert len(begun) == 4, "another question"
     assert not list((tmp_path / "parts").glob("*.unfinished"))
@@ -75,7 +75,7 @@ def test_other_weights_are_another_question(load: Load, tmp_path: Path) -> None:
             model.hf_model.transformer.h[3].ln_2.weight.mul_(0.9)  # type: ignore[union-attr, operator]
         after = interp.activation_patching(model, **PAIRS)
     assert len(list(tmp_path.glob("*.npz"))) == 6
-    assert np.abs(before.by_pair - after.by_pair).max() > 1e-3
+    assert np.abs(before.recovery.each - after.recovery.each).max() > 1e-3
 
 
 def test_a_damaged_part_is_computed_again(load: Load, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_damaged_part_is_computed_again(load: Load, tmp_path: Path) -> None:
         for part in tmp_path.glob("*.npz"):
             part.write_bytes(part.read_bytes()[:50])
         after = interp.activation_patching(model, **PAIRS)
-    np.testing.assert_array_equal(before.by_pair, after.by_pair)
+    np.testing.assert_array_equal(before.recovery.each, after.recovery.each)
 
 
 def test_a_place_that_cannot_be_written_is_said(load: Load, tmp_path: Path) -> None:
@@ -149,4 +149,4 @@ def test_ctrl_c_on_the_command_line_and_the_same_again(tmp_path: Path) -> None:
     assert (again.returncode, complaint) == (0, "")
     assert not parts.exists()
     record = json.loads((parts.parent / "many" / "result.json").read_text())
-    assert record["result"]["by_pair"]["shape"][0] == len(config["clean"])
+    assert record["result"]["recovery"]["each"]["shape"][0] == len(config["clean"])

@@ -144,7 +144,7 @@ def test_a_dataset_goes_into_a_sweep_as_it_is(model: Model) -> None:
         foil=dataset.foils,
         by="layer",
     )
-    np.testing.assert_allclose(swept.recovery[0], 1, atol=1e-5)
+    np.testing.assert_allclose(swept.recovery.mean[0], 1, atol=1e-5)
     np.testing.assert_allclose(
         swept.clean_values, inspect_dataset(model, dataset).clean_logit_diff, atol=1e-4
     )

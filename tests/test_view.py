@@ -42,9 +42,8 @@ from interp.figures.engine.view_figure import chart, figure_of
 from interp.figures.engine.view_html import fragment
 from interp.figures.engine.view_terminal import renderable
 from interp.figures.views import activation_patching as sweep_figures
-from interp.methods.patching.activation_patching import ActivationPatchingResult
-from interp.methods.patching.comparison import ComparedSweepResult
-from interp.results import read_result
+from interp.methods.patching.results import ActivationPatchingResult, ComparedActivationPatchingResult
+from interp.results import Estimate, Pairs, read_result
 from interp.runs import read_run
 
 HOSTILE = (
@@ -458,22 +457,28 @@ def test_what_does_not_fit_together_is_refused(build, says):
 # --- the patch sweep ---
 
 
+def recovered(by_pair: np.ndarray) -> Estimate:
+    mean = by_pair.mean(0)
+    return Estimate(mean=mean, low=mean - 0.05, high=mean + 0.05, each=by_pair)
+
+
 def sweep(n_pairs: int = 1, shape: tuple[int, int] = (6, 6), **changes) -> ActivationPatchingResult:
     by_pair = np.random.default_rng(n_pairs).normal(0.1, 0.2, (n_pairs, *shape))
     fields = {
         "provenance": PROVENANCE, "site": "z", "by": "head", "direction": "denoising", "method": "exact",
         "steps": 0, "metric": "logit_diff", "path": "branching", "columns": tuple(map(str, range(shape[1]))),
-        "clean": ("<|endoftext|>The capital of France is",) * n_pairs,
-        "corrupted": ("<|endoftext|>The capital of Japan is",) * n_pairs,
-        "answers": (" Paris",) * n_pairs, "foils": (" Tokyo",) * n_pairs,
+        "pairs": Pairs(
+            task=None, prompts=("<|endoftext|>The capital of France is",) * n_pairs,
+            corrupted=("<|endoftext|>The capital of Japan is",) * n_pairs,
+            answers=(" Paris",) * n_pairs, foils=(" Tokyo",) * n_pairs,
+        ),
         "clean_values": np.full(n_pairs, 3.25), "corrupted_values": np.full(n_pairs, -2.5),
-        "recovery": by_pair.mean(0), "low": by_pair.mean(0) - 0.05,
-        "high": by_pair.mean(0) + 0.05, "by_pair": by_pair,
+        "recovery": recovered(by_pair),
     }  # fmt: skip
     return ActivationPatchingResult(**{**fields, **changes})
 
 
-def told(result: ActivationPatchingResult, width: int = 100) -> str:
+def told(result: ActivationPatchingResult | ComparedActivationPatchingResult, width: int = 100) -> str:
     out = io.StringIO()
     Console(width=width, file=out, force_terminal=False).print(sweep_figures.table(result))
     return " ".join(out.getvalue().split())
@@ -490,13 +495,15 @@ def told(result: ActivationPatchingResult, width: int = 100) -> str:
         (sweep(method="attribution", path="gradients"), ["(path “gradients”)", "estimate of first order"]),
         (sweep(method="attribution", path="gradients"), ["estimated recovery", "By the estimate: Strongest"]),
         (sweep(method="integrated", steps=7, path="gradients"), ["averaged over 7 steps"]),
-        (sweep(recovery=np.zeros((6, 6))), ["No cell changes the recovery by 0.1", "All effects are small"]),
+        (sweep(recovery=recovered(np.zeros((1, 6, 6)))),
+         ["No cell changes the recovery by 0.1", "All effects are small"]),
         (sweep(site="k"), ["kv head"]),
         (sweep(by="layer", shape=(6, 1)), ["one whole layer"]),
         (sweep(shape=(2, 3), by="position", columns=(" a", " a", " b"), corrupted_columns=(" a", " a", " c"),
-               recovery=np.array([[0.0, 0.9, 0.0], [0.0, 0.0, 0.5]])),
+               recovery=recovered(np.array([[[0.0, 0.9, 0.0], [0.0, 0.0, 0.5]]]))),
          ["layer 0 ␣a at 1 (0.90), layer 1 ␣b (0.50)"]),
-        (sweep(metric="prob", foils=None), ["probability of the answer"]),
+        (sweep(metric="prob", pairs=dataclasses.replace(sweep().pairs, foils=None)),
+         ["probability of the answer"]),
     ],
 )  # fmt: skip
 def test_a_sweep_is_told_in_words(result, says):
@@ -509,20 +516,19 @@ def test_a_sweep_is_told_in_words(result, says):
 def test_the_report_of_several_pairs_has_the_interval_and_the_metric_in_each_cell():
     result = sweep(2)
     text = sweep_figures.report(result)
-    low, high = result.low[3, 2], result.high[3, 2]
-    metric = -2.5 + 5.75 * result.recovery[3, 2]
-    assert f'data-v="{result.recovery[3, 2]:.4g}\n{low:.3f} to {high:.3f}\n{metric:.4g}"' in text
+    mean, low, high = (end[3, 2] for end in (result.recovery.mean, result.recovery.low, result.recovery.high))
+    metric = -2.5 + 5.75 * mean
+    assert f'data-v="{mean:.4g}\n{low:.3f} to {high:.3f}\n{metric:.4g}"' in text
     assert "interval" not in sweep_figures.report(sweep(1))
 
 
 def test_an_approximation_is_shown_beside_the_exact_sweep():
     plain = sweep(method="attribution", path="gradients")
-    exact = plain.recovery.copy()
-    exact[2, 4] += 0.5
-    result = ComparedSweepResult(
-        **{f.name: getattr(plain, f.name) for f in dataclasses.fields(plain)},
-        exact_recovery=exact, exact_path="branching", rank_correlation=0.91,
-        worst_cell=(2, 4), worst_difference=0.5,
+    exact = plain.recovery.each.copy()
+    exact[0, 2, 4] += 0.5
+    result = ComparedActivationPatchingResult(
+        provenance=PROVENANCE, approximate=plain, exact=sweep(recovery=recovered(exact)),
+        rank_correlation=0.91, worst_cell=(2, 4), worst_difference=0.5,
     )  # fmt: skip
     assert "rank correlation 0.91 over all cells; farthest off at 2.4:" in told(result)
     assert sweep_figures.report(result).count("<svg") == 1
@@ -558,7 +564,9 @@ def test_a_run_from_the_command_line(tmp_path, capsys, arguments):
     picture = (folder / "activation_patching.png").read_bytes()
     assert run("show", folder, "--redraw") == 0
     assert (folder / "activation_patching.png").read_bytes() == picture
-    assert isinstance(read_run(folder).result, ActivationPatchingResult)
+    compared = "compare_exact=true" in arguments
+    expected = ComparedActivationPatchingResult if compared else ActivationPatchingResult
+    assert type(read_run(folder).result) is expected
     assert "Patching" in capsys.readouterr().out
 
 

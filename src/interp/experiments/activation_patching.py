@@ -11,7 +11,7 @@ from interp.experiments.on_pairs import PairsConfig
 from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
-    from interp.methods.patching.activation_patching import ActivationPatchingResult
+    from interp.methods.patching.results import ActivationPatchingResult, ComparedActivationPatchingResult
     from interp.models.base import Model
 
 Prompts: TypeAlias = (
@@ -56,10 +56,12 @@ class ActivationPatchingConfig(ExperimentConfig):
 
 
 @experiment("activation_patching", config=ActivationPatchingConfig)
-def run(config: ActivationPatchingConfig, model: Model) -> ActivationPatchingResult:
+def run(
+    config: ActivationPatchingConfig, model: Model
+) -> ActivationPatchingResult | ComparedActivationPatchingResult:
     """Which positions, heads, neurons or layers carry the answer? Patch each, over a pair or many."""
     from interp.methods.patching.activation_patching import activation_patching
-    from interp.methods.patching.comparison import compared_sweep
+    from interp.methods.patching.comparison import compared_activation_patching
 
     arguments = config.model_dump(
         exclude={*PairsConfig.model_fields, *ExperimentConfig.model_fields, "compare_exact"}
@@ -71,5 +73,5 @@ def run(config: ActivationPatchingConfig, model: Model) -> ActivationPatchingRes
         found = wanted.dataset(model)
         arguments |= {"clean": found.clean, "corrupted": found.corrupted}
         arguments |= {"answer": found.answers, "foil": found.foils}
-    sweep = compared_sweep if config.compare_exact else activation_patching
-    return sweep(model, **arguments, seed=config.seed)
+    patch = compared_activation_patching if config.compare_exact else activation_patching
+    return patch(model, **arguments, seed=config.seed)

@@ -8,7 +8,7 @@ from interp.experiments.base import ExperimentConfig, experiment
 from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
-    from interp.methods.patching.causal_tracing import CausalTracingResult
+    from interp.methods.patching.results import CausalTracingResult
     from interp.models.base import Model
 
 

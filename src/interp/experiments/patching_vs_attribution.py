@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
 
 if TYPE_CHECKING:
-    from interp.methods.attribution.patching_vs_attribution import PatchingVsAttributionResult
+    from interp.methods.attribution.results import PatchingVsAttributionResult
     from interp.models.base import Model
 
 

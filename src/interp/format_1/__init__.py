@@ -39,7 +39,7 @@ def upgraded(data: Fields) -> Fields:
     values["provenance"] = {"kind": "provenance", **values["provenance"]}
     change = changes().get(kind)
     values = change(values) if change else values
-    return {"kind": kind, **_with_arrays(kind, values)}
+    return {"kind": kind, **with_arrays(kind, values)}
 
 
 def changes() -> dict[str, Callable[[Fields], Fields]]:
@@ -54,7 +54,7 @@ def _nested(value: Any) -> Any:
     return upgraded(value) if isinstance(value, dict) and "kind" in value else value
 
 
-def _with_arrays(kind: str, values: Fields) -> Fields:
+def with_arrays(kind: str, values: Fields) -> Fields:
     """Bare lists become arrays, where the field is one today."""
     dtypes = {"Float": np.float64, "Int": np.int64, "Bool": np.bool_}
     annotated = {field.name: str(field.type) for field in fields(kind_of(kind))}  # type: ignore[arg-type]

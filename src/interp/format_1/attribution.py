@@ -15,4 +15,11 @@ def scores(values: Fields) -> Fields:
     return values
 
 
-CHANGES = {"scores": scores}
+def patching_vs_attribution(values: Fields) -> Fields:
+    values["pairs"] = pairs(values)
+    for name in ("patching", "attribution"):
+        values[name] = interval(values, name, f"{name}_low", f"{name}_high")
+    return values
+
+
+CHANGES = {"patching_vs_attribution": patching_vs_attribution, "scores": scores}

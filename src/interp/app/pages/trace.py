@@ -83,7 +83,7 @@ def _map(model: str, clean: str, corrupted: str, answer: str | int, foil: str | 
         beside_title = st.container(width="content")
     with left:
         result = ask(model, question)
-        cell = address.clicked_cell((len(result.recovery), len(result.columns)), result.peak)
+        cell = address.clicked_cell((len(result.recovery.mean), len(result.columns)), result.peak)
         show.grid(
             trace.recovery_grid(result), key="map", selected=cell, around=cell[1], on_click=address.go_to_cell
         )

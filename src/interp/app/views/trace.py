@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from interp.app.views.questions import LibraryQuestion
-from interp.edits import Edit
 from interp.errors import InputError
 from interp.figures.engine.notation import decimal, probability, show_token
 from interp.figures.engine.view import Grid, Table
@@ -19,7 +18,7 @@ from interp.tokens import differing_positions
 if TYPE_CHECKING:
     import torch
 
-    from interp.methods.patching.activation_patching import ActivationPatchingResult
+    from interp.methods.patching.results import ActivationPatchingResult
     from interp.models.base import Model
 
 Part = Literal["resid", "attention", "MLP", "head"]
@@ -99,6 +98,8 @@ class CellPredictions:
     k: int = 10
 
     def __call__(self, model: Model) -> tuple[Prediction, ...]:
+        from interp.methods.patching.cells import Cells
+
         prompts = [model.to_tokens(prompt) for prompt in (self.patching.clean, self.patching.corrupted)]
         differing_positions(*(tokens.row(0) for tokens in prompts))  # refuses prompts that do not align
         site, by = PARTS[self.patching.part]
@@ -110,11 +111,8 @@ class CellPredictions:
             raise InputError(f"There is no {by} {self.column}; they go from 0 to {n - 1}.")
         unpatched = model.run_with_cache([tokens.row(0) for tokens in prompts], [(site, self.layer)])
         donor, base = (0, 1) if self.patching.direction == "denoising" else (1, 0)
-        value = unpatched[site, self.layer][donor]  # [pos, (head,) width]
-        if by == "head":  # at all positions
-            edit = Edit.set(site, self.layer, value=value[:, self.column, None], heads=self.column)
-        else:
-            edit = Edit.set(site, self.layer, value=value[self.column], positions=self.column)
+        value = unpatched[site, self.layer][donor : donor + 1]
+        edit = Cells(site, by).patch(self.layer, self.column, value)
         patched = model.forward(prompts[base], [edit])
         last = (*unpatched.logits[:, -1], patched[0, -1])
         names = ("clean", "corrupted", "patched")
@@ -148,16 +146,19 @@ def metric_table(
 ) -> Table:
     """The metric, the cell's recovery, and the probabilities of answer and foil, in the three runs."""
     clean, corrupted = float(result.clean_values[0]), float(result.corrupted_values[0])
-    recovery = float(result.recovery[cell])
+    recovery = float(result.recovery.mean[cell])
     patched = corrupted + recovery * (clean - corrupted)
     rows: list[tuple[str | float, ...]] = [
         (_metric(result), *map(decimal, (clean, corrupted, patched))),
         ("recovery", "1", "0", decimal(recovery)),
-        (f"probability of {show_token(result.answers[0])}", *(probability(p.answer) for p in predictions)),
+        (
+            f"probability of {show_token(result.pairs.answers[0])}",
+            *(probability(p.answer) for p in predictions),
+        ),
     ]
-    if result.foils is not None:
+    if result.pairs.foils is not None:
         foils = [probability(p.foil) for p in predictions if p.foil is not None]
-        rows.append((f"probability of {show_token(result.foils[0])}", *foils))
+        rows.append((f"probability of {show_token(result.pairs.foils[0])}", *foils))
     return Table(("", "clean", "corrupted", "patched"), tuple(rows))
 
 
@@ -184,6 +185,7 @@ def cell_in_words(result: ActivationPatchingResult, direction: Direction, cell: 
 
 
 def _metric(result: ActivationPatchingResult) -> str:
-    if result.foils is None:
-        return f"probability of {show_token(result.answers[0])}, the metric"
-    return f"logit({show_token(result.answers[0])}) - logit({show_token(result.foils[0])}), the metric"
+    answer = show_token(result.pairs.answers[0])
+    if result.pairs.foils is None:
+        return f"probability of {answer}, the metric"
+    return f"logit({answer}) - logit({show_token(result.pairs.foils[0])}), the metric"

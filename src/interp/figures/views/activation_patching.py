@@ -1,18 +1,16 @@
-"""What a patch sweep shows: the map of recovery, what it is measured between, and how far to trust it."""
+"""What activation patching shows: the map of recovery, its two ends, and how far to trust it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, measured, show_text
 from interp.figures.engine.presented import presented
-from interp.figures.engine.view import Axis, Block, Grid, Scatter, View, Words
-
-if TYPE_CHECKING:
-    from interp.methods.patching.activation_patching import ActivationPatchingResult
-    from interp.methods.patching.comparison import ComparedSweepResult
+from interp.figures.engine.view import Arrays, Axis, Block, Grid, Scatter, View, Words
+from interp.methods.patching.results import ActivationPatchingResult, ComparedActivationPatchingResult
+from interp.metrics import METRICS
 
 _NOTABLE = 0.1  # a change of recovery that is worth a word
 _MOST = 5  # cells named in a sentence
@@ -54,33 +52,27 @@ _METHODS = {
     "embeddings to the donor's. Mostly better than one gradient, and still an estimate; method 'exact' or "
     "compare_exact checks it. Computed",
 }
-_METRICS = {
-    "prob": "probability of the answer",
-    "kl": "KL divergence (nats) from the clean prediction",
-}
 
 
-def view(result: ActivationPatchingResult) -> View:
-    """The map, and beside an approximation how it agrees with the exact sweep."""
-    several = len(result.clean) > 1
-    compared = "exact_recovery" in vars(result)
+def view(result: ActivationPatchingResult | ComparedActivationPatchingResult) -> View:
+    """The map, and beside an approximation how it agrees with the exact result."""
+    if isinstance(result, ComparedActivationPatchingResult):
+        exact = ("exact recovery", result.exact.recovery.mean)
+        return _view(result.approximate, hover=(exact,), blocks=_agreement(result))
+    return _view(result)
+
+
+def _view(result: ActivationPatchingResult, *, hover: Arrays = (), blocks: Sequence[Block] = ()) -> View:
+    small = f"All effects are small: the colours end at a change of {_SMALL_LIMIT:g}, not {_LIMIT:g}."
     return View(
         title=_title(result),
         above=(_setting(result), *_baselines(result)),
-        blocks=(
-            Words(_strongest(result), strong=True, name="verdict"),
-            _map(result, several),
-            *(_agreement(result) if compared else ()),  # type: ignore[arg-type]
-        ),
+        blocks=(Words(_strongest(result), strong=True, name="verdict"), _map(result, hover), *blocks),
         below=(
             _SHOWS[result.direction],
             f"{_METHODS[result.method].format(steps=result.steps)} {_path(result)}.",
-            *(_over_pairs(result) if several else ()),
-            *(
-                (f"All effects are small: the colours end at a change of {_SMALL_LIMIT:g}, not {_LIMIT:g}.",)
-                if _all_small(result)
-                else ()
-            ),
+            *(_over_pairs(result) if len(result.pairs) > 1 else ()),
+            *((small,) if _all_small(result) else ()),
         ),
     )
 
@@ -91,22 +83,13 @@ figure, table, report = presented(view)
 # ---- the map ----
 
 
-def _map(result: ActivationPatchingResult, several: bool) -> Grid:
-    layers, _ = result.recovery.shape
-    spans = (result.clean_values - result.corrupted_values)[:, None, None]
-    metric = (result.corrupted_values[:, None, None] + result.by_pair * spans).mean(0)
-    hover: list[tuple[str, np.ndarray]] = [(f"metric{', mean' if several else ''}", metric)]
-    if several:
-        pairs = zip(result.low.ravel(), result.high.ravel(), strict=True)
-        told = [f"{decimal(low, 3)} to {decimal(high, 3)}" for low, high in pairs]
-        hover.insert(0, ("95 % interval of the mean", np.array(told).reshape(result.low.shape)))
-    if "exact_recovery" in vars(result):
-        hover.append(("exact recovery", result.exact_recovery))  # type: ignore[attr-defined]
+def _map(result: ActivationPatchingResult, hover: Arrays) -> Grid:
+    recovery = result.recovery
     above, below = _SIGN[result.direction]
     return Grid(
         name="recovery",
-        values=result.recovery,
-        rows=Axis.numbers("layer", layers),
+        values=recovery.mean,
+        rows=Axis.numbers("layer", len(recovery.mean)),
         columns=_columns(result),
         unit="recovery" if result.method == "exact" else "estimated recovery",
         centre=_no_effect(result),
@@ -114,9 +97,24 @@ def _map(result: ActivationPatchingResult, several: bool) -> Grid:
         above=above,
         below=below,
         marks=_MARKS[result.direction],
-        hover=tuple(hover),
+        hover=(*_details(result), *hover),
         framed=(result.peak,),
     )
+
+
+def _details(result: ActivationPatchingResult) -> list[tuple[str, np.ndarray]]:
+    """What else is known of each cell: the metric; of several pairs also the interval."""
+    recovery = result.recovery
+    spans = (result.clean_values - result.corrupted_values)[:, None, None]
+    metric = (result.corrupted_values[:, None, None] + recovery.each * spans).mean(0)
+    if len(result.pairs) == 1:
+        return [("metric", metric)]
+    ends = zip(recovery.low.ravel(), recovery.high.ravel(), strict=True)
+    intervals = [f"{decimal(low, 3)} to {decimal(high, 3)}" for low, high in ends]
+    return [
+        ("95 % interval of the mean", np.array(intervals).reshape(recovery.shape)),
+        ("metric, mean", metric),
+    ]
 
 
 def _columns(result: ActivationPatchingResult) -> Axis:
@@ -138,7 +136,7 @@ def _no_effect(result: ActivationPatchingResult) -> float:
 
 def _effect(result: ActivationPatchingResult) -> np.ndarray:
     """How far each cell's recovery is from no effect."""
-    return np.abs(result.recovery - _no_effect(result))
+    return np.abs(result.recovery.mean - _no_effect(result))
 
 
 def _all_small(result: ActivationPatchingResult) -> bool:
@@ -150,8 +148,8 @@ def _all_small(result: ActivationPatchingResult) -> bool:
 
 
 def _title(result: ActivationPatchingResult) -> str:
-    answers = set(result.answers)
-    answer = brief(result.answers[0]) if len(answers) == 1 else "the answer"
+    answers = set(result.pairs.answers)
+    answer = brief(result.pairs.answers[0]) if len(answers) == 1 else "the answer"
     return f"Patching {result.site}: which {_PLURAL[result.by]} carry {answer}?"
 
 
@@ -165,15 +163,15 @@ def _setting(result: ActivationPatchingResult) -> str:
     carried = _CARRIED[result.direction]
     return (
         f"{result.direction.capitalize()} ({carried}) at {result.site}, {reach} at a time; "
-        f"{count(len(result.clean), 'pair')} of prompts. Metric: {_metric(result)}."
+        f"{count(len(result.pairs), 'pair')} of prompts. Metric: {_metric(result)}."
     )
 
 
 def _metric(result: ActivationPatchingResult) -> str:
     if result.metric != "logit_diff":
-        return _METRICS.get(result.metric, result.metric)
-    if len(result.answers) == 1 and result.foils:
-        return f"logit({brief(result.answers[0])}) - logit({brief(result.foils[0])})"
+        return METRICS[result.metric].description
+    if len(result.pairs.answers) == 1 and result.pairs.foils:
+        return f"logit({brief(result.pairs.answers[0])}) - logit({brief(result.pairs.foils[0])})"
     return "logit(answer) - logit(foil) of each pair"
 
 
@@ -181,8 +179,8 @@ def _baselines(result: ActivationPatchingResult) -> list[str]:
     """What recovery is measured between: both runs of the one pair, or the means of several."""
     lines = []
     for name, values, prompts in (
-        ("Clean", result.clean_values, result.clean),
-        ("Corrupted", result.corrupted_values, result.corrupted),
+        ("Clean", result.clean_values, result.pairs.prompts),
+        ("Corrupted", result.corrupted_values, result.pairs.corrupted),
     ):
         first = _prompt(result, prompts[0])
         if len(prompts) == 1:
@@ -204,7 +202,9 @@ def _strongest(result: ActivationPatchingResult) -> str:
     order = np.argsort(-effect, axis=None, kind="stable")
     notable = int((effect >= _NOTABLE).sum())
     cells = [divmod(int(i), effect.shape[1]) for i in order[: min(max(notable, 1), _MOST)]]
-    named = ", ".join(f"{_name(result, *cell)} ({decimal(float(result.recovery[cell]))})" for cell in cells)
+    named = ", ".join(
+        f"{_name(result, *cell)} ({decimal(float(result.recovery.mean[cell]))})" for cell in cells
+    )
     estimate = "" if result.method == "exact" else "By the estimate: "
     if not notable:
         return f"{estimate}No cell changes the recovery by {_NOTABLE:g} or more; the strongest is {named}."
@@ -226,12 +226,12 @@ def _path(result: ActivationPatchingResult) -> str:
 
 def _over_pairs(result: ActivationPatchingResult) -> list[str]:
     """What is averaged, and what an interval of so few pairs is worth."""
-    n = len(result.clean)
+    n = len(result.pairs)
     lines = [
         f"Cells: the mean over {n} pairs; on hover in the report a 95 % bootstrap interval of it, over pairs"
         + (", which is too narrow with so few." if n < 10 else ".")
     ]
-    low, high = (float(bound[result.peak]) for bound in (result.low, result.high))
+    low, high = (float(end[result.peak]) for end in (result.recovery.low, result.recovery.high))
     lines.append(f"Framed cell: 95 % interval {decimal(low)} to {decimal(high)}.")
     if result.by == "position":
         lines.append("Columns bear the tokens of the first pair; in the others, other words may stand there.")
@@ -241,25 +241,25 @@ def _over_pairs(result: ActivationPatchingResult) -> list[str]:
 # ---- an approximation beside the exact sweep ----
 
 
-def _agreement(result: ComparedSweepResult) -> list[Block]:
-    layer, column = result.worst_cell
-    estimate, exact = (float(a[layer, column]) for a in (result.recovery, result.exact_recovery))
-    off = np.abs(result.recovery - result.exact_recovery).ravel()
+def _agreement(result: ComparedActivationPatchingResult) -> list[Block]:
+    """How the two agree in words, and every cell by both."""
+    estimates, exact = result.approximate.recovery.mean, result.exact.recovery.mean
+    cell = result.worst_cell
+    off = np.abs(estimates - exact).ravel()
     labelled = tuple(i for i in np.argsort(-off, kind="stable").tolist()[:5] if off[i] > 0.02)
-    x, y = result.exact_recovery.ravel(), result.recovery.ravel()
     return [
         Words(
             f"Against the exact sweep: rank correlation {decimal(result.rank_correlation)} over all cells; "
-            f"farthest off at {_name(result, layer, column)}: {decimal(estimate)} estimated, "
-            f"{decimal(exact)} exact.",
+            f"farthest off at {_name(result.approximate, *cell)}: {decimal(float(estimates[cell]))} "
+            f"estimated, {decimal(float(exact[cell]))} exact.",
             strong=True,
             name="agreement",
         ),
         Scatter(
             name="estimate_against_exact",
-            x=tuple(x.tolist()),
-            y=tuple(y.tolist()),
-            labels=tuple(_name(result, r, c) for r, c in np.ndindex(result.recovery.shape)),
+            x=tuple(exact.ravel().tolist()),
+            y=tuple(estimates.ravel().tolist()),
+            labels=tuple(_name(result.approximate, *place) for place in np.ndindex(exact.shape)),
             x_title="exact recovery",
             y_title="estimated recovery",
             title="The estimate against the exact sweep, cell by cell",

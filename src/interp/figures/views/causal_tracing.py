@@ -27,7 +27,7 @@ from interp.figures.views import trace_drawing, trace_words
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from interp.methods.patching.causal_tracing import CausalTracingResult
+    from interp.methods.patching.results import CausalTracingResult
 
 
 def figure(result: CausalTracingResult) -> Figure:

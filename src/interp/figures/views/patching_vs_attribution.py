@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from interp.figures.engine.notation import decimal, interval
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Axis, Grid, Scatter, Table, View, Words
 from interp.figures.views.pairs_text import pairs_sentences
-from interp.results import Dropped, Pairs
-
-if TYPE_CHECKING:
-    from interp.methods.attribution.patching_vs_attribution import PatchingVsAttributionResult
+from interp.methods.attribution.results import PatchingVsAttributionResult
 
 _NAMED = 5
 _BY = {
@@ -36,7 +31,7 @@ def view(result: PatchingVsAttributionResult) -> View:
     return View(
         title="Do patching and attribution find the same heads?",
         above=(
-            *pairs_sentences(_pairs(result)),
+            *pairs_sentences(result.pairs),
             f"Patching: z of each head, {result.direction}, {_CHANGE[result.direction]}. Attribution: "
             f"{_BY[result.attribution_by]}. Both in logits of answer less foil, means over pairs.",
         ),
@@ -57,17 +52,6 @@ def view(result: PatchingVsAttributionResult) -> View:
 figure, table, report = presented(view)
 
 
-def _pairs(result: PatchingVsAttributionResult) -> Pairs:
-    return Pairs(
-        task=result.task,
-        prompts=result.prompts,
-        corrupted=(),
-        answers=result.answers,
-        foils=result.foils,
-        dropped=tuple(Dropped(what, why) for what, why in result.dropped),
-    )
-
-
 def _verdict(result: PatchingVsAttributionResult) -> str:
     return (
         f"Pearson {decimal(result.pearson)}, Spearman {decimal(result.spearman)} over {len(result.heads)} "
@@ -79,8 +63,8 @@ def _scatter(result: PatchingVsAttributionResult) -> Scatter:
     named = result.disagreeing(_NAMED)
     return Scatter(
         name="scatter",
-        x=tuple(result.attribution.ravel().tolist()),
-        y=tuple(result.patching.ravel().tolist()),
+        x=tuple(result.attribution.value.ravel().tolist()),
+        y=tuple(result.patching.value.ravel().tolist()),
         labels=result.heads,
         x_title=f"{_BY[result.attribution_by]} (logits)",
         y_title="exact patching (logits)",
@@ -96,13 +80,14 @@ def _table(result: PatchingVsAttributionResult) -> Table:
     rows: list[tuple[str, ...]] = []
     for name in result.disagreeing(2 * _NAMED):
         at = np.unravel_index(result.heads.index(name), result.patching.shape)
+        patching, attribution = result.patching[at], result.attribution[at]
         rows.append(
             (
                 name,
-                decimal(result.patching[at]),
-                interval(result.patching_low[at], result.patching_high[at]),
-                decimal(result.attribution[at]),
-                interval(result.attribution_low[at], result.attribution_high[at]),
+                decimal(float(patching.value)),
+                interval(float(patching.low), float(patching.high)),
+                decimal(float(attribution.value)),
+                interval(float(attribution.low), float(attribution.high)),
                 decimal(result.disagreement[at]),
             )
         )
@@ -127,7 +112,7 @@ def _maps(result: PatchingVsAttributionResult) -> list[Grid]:
             framed_means="where the two disagree most",
         )
         for name, title, values in (
-            ("patching", "Exact patching", result.patching),
-            ("attribution", _BY[result.attribution_by].capitalize(), result.attribution),
+            ("patching", "Exact patching", result.patching.value),
+            ("attribution", _BY[result.attribution_by].capitalize(), result.attribution.value),
         )
     ]

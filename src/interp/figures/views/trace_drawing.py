@@ -14,7 +14,7 @@ from interp.figures.engine.view import Heading
 from interp.figures.views import trace_words
 
 if TYPE_CHECKING:
-    from interp.methods.patching.causal_tracing import CausalTracingResult
+    from interp.methods.patching.results import CausalTracingResult
 
 _LEGEND_WIDTH = 1.95
 

@@ -9,7 +9,7 @@ import numpy as np
 from interp.figures.engine.notation import brief, count, decimal, measured, probability, show_prompt
 
 if TYPE_CHECKING:
-    from interp.methods.patching.causal_tracing import CausalTracingResult
+    from interp.methods.patching.results import CausalTracingResult
 
 
 def title(result: CausalTracingResult) -> str:

@@ -19,72 +19,26 @@ correlation over all heads is made by a few large ones; look at the points.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from functools import partial
+from typing import Literal, cast
 
 import numpy as np
 from jaxtyping import Float
 
-from interp.errors import InputError, nearest
+from interp.errors import check_choice
 from interp.methods.attribution.direct_logit_attribution import direct_logit_attribution
+from interp.methods.attribution.results import PatchingVsAttributionResult
 from interp.methods.common.pairs import Direction
-from interp.methods.common.statistics import bootstrap_interval, pearson, ranks, spearman
-from interp.methods.patching.activation_patching import ActivationPatchingResult, activation_patching
+from interp.methods.common.statistics import bootstrap_interval, pearson, spearman
+from interp.methods.patching.activation_patching import activation_patching
+from interp.methods.patching.results import ActivationPatchingResult
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
-from interp.results import Result
-
-if TYPE_CHECKING:
-    from interp.tasks.base import PairDataset
+from interp.results import Interval
+from interp.tasks.base import PairDataset, pairs_in_words
 
 Attribution = Literal["direct", "attribution", "integrated"]
 ATTRIBUTIONS: tuple[str, ...] = ("direct", "attribution", "integrated")
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class PatchingVsAttributionResult(Result):
-    """Two numbers for each head, in logits, with 95 % bootstrap intervals over pairs, and how they agree."""
-
-    kind: ClassVar[str] = "patching_vs_attribution"
-    task: str
-    attribution_by: str  # direct | attribution | integrated
-    direction: str
-    prompts: tuple[str, ...]
-    answers: tuple[str, ...]
-    foils: tuple[str, ...]
-    dropped: tuple[tuple[str, str], ...]  # of the dataset: what, and why
-    patching: Float[np.ndarray, "layer head"]
-    patching_low: Float[np.ndarray, "layer head"]
-    patching_high: Float[np.ndarray, "layer head"]
-    attribution: Float[np.ndarray, "layer head"]
-    attribution_low: Float[np.ndarray, "layer head"]
-    attribution_high: Float[np.ndarray, "layer head"]
-    pearson: float
-    spearman: float
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """The names of all heads, in the order of the flattened arrays."""
-        layers, heads = self.patching.shape
-        return tuple(f"{layer}.{head}" for layer in range(layers) for head in range(heads))
-
-    @property
-    def disagreement(self) -> Float[np.ndarray, "layer head"]:
-        """|patching - attribution|, in logits."""
-        return np.abs(self.patching - self.attribution)
-
-    def disagreeing(self, n: int) -> tuple[str, ...]:
-        """The `n` heads whose two numbers are farthest apart, the farthest first."""
-        return self._largest(self.disagreement, n)
-
-    def disagreeing_in_rank(self, n: int) -> tuple[str, ...]:
-        """The `n` heads whose ranks by the two are farthest apart: small ones count as large ones do."""
-        apart = ranks(self.patching.ravel()) - ranks(self.attribution.ravel())
-        return self._largest(np.abs(apart), n)
-
-    def _largest(self, values: np.ndarray, n: int) -> tuple[str, ...]:
-        return tuple(self.heads[i] for i in np.argsort(-values.ravel(), kind="stable")[:n])
 
 
 def patching_vs_attribution(
@@ -111,54 +65,53 @@ def patching_vs_attribution(
         DegeneratePairError: a pair whose clean and corrupted values hardly differ.
         SiteError: heads have no outputs of their own (``direct``).
     """
-    if attribution not in ATTRIBUTIONS:
-        raise InputError(f"Unknown attribution {attribution!r}; {nearest(str(attribution), ATTRIBUTIONS)}")
-    asked: dict[str, Any] = {
-        "clean": dataset.clean,
-        "corrupted": dataset.corrupted,
-        "answer": dataset.answers,
-        "foil": dataset.foils,
-        "site": "z",
-        "by": "head",
-        "direction": direction,
-        "metric": "logit_diff",
-        "seed": seed,
-    }
-    swept = activation_patching(model, **asked, batch_size=batch_size, exact=exact)
-    patched = _effects(swept)  # [pair, layer, head]
+    check_choice("attribution", attribution, ATTRIBUTIONS)
+    patch_heads = partial(
+        activation_patching,
+        model,
+        clean=dataset.clean,
+        corrupted=dataset.corrupted,
+        answer=dataset.answers,
+        foil=dataset.foils,
+        site="z",
+        by="head",
+        direction=direction,
+        metric="logit_diff",
+        seed=seed,
+    )
+    patched = _effects(patch_heads(batch_size=batch_size, exact=exact))
     if attribution == "direct":
-        views: Sequence[Literal["head"]] = ("head",)
-        found = direct_logit_attribution(
-            model, dataset.clean, dataset.answers, dataset.foils, views=views, seed=seed
-        )
-        assert found.by_head_each is not None  # it was asked for by name
-        attributed = found.by_head_each
+        attributed = _direct(model, dataset, seed)
     else:
-        attributed = _effects(activation_patching(model, **asked, method=attribution, steps=steps))
-    x, y = attributed.mean(0), patched.mean(0)
-    patching_low, patching_high = bootstrap_interval(patched, seed)
-    attribution_low, attribution_high = bootstrap_interval(attributed, seed)
+        attributed = _effects(patch_heads(method=attribution, steps=steps))
+    x, y = attributed.mean(0).ravel(), patched.mean(0).ravel()
     return PatchingVsAttributionResult(
         provenance=Provenance.of(model, seed=seed),
-        task=dataset.name,
+        pairs=pairs_in_words(model, dataset),
         attribution_by=attribution,
         direction=direction,
-        prompts=swept.clean,
-        answers=swept.answers,
-        foils=tuple(model.labels(dataset.foils)),
-        dropped=tuple((one.what, one.why) for one in dataset.dropped),
-        patching=y,
-        patching_low=patching_low,
-        patching_high=patching_high,
-        attribution=x,
-        attribution_low=attribution_low,
-        attribution_high=attribution_high,
-        pearson=pearson(x.ravel(), y.ravel()),
-        spearman=spearman(x.ravel(), y.ravel()),
+        patching=_interval(patched, seed),
+        attribution=_interval(attributed, seed),
+        pearson=pearson(x, y),
+        spearman=spearman(x, y),
     )
 
 
-def _effects(swept: ActivationPatchingResult) -> Float[np.ndarray, "pair layer head"]:
+def _effects(result: ActivationPatchingResult) -> Float[np.ndarray, "pair layer head"]:
     """What patching each head changes, in logits: recovery, or what it lacks, times the pair's span."""
-    span = (swept.clean_values - swept.corrupted_values)[:, None, None]
-    return (swept.by_pair if swept.direction == "denoising" else 1 - swept.by_pair) * span
+    span = (result.clean_values - result.corrupted_values)[:, None, None]
+    recovery = result.recovery.each
+    return (recovery if result.direction == "denoising" else 1 - recovery) * span
+
+
+def _direct(model: Model, dataset: PairDataset, seed: int) -> Float[np.ndarray, "pair layer head"]:
+    """What each head writes straight into the logit difference of the clean prompts."""
+    found = direct_logit_attribution(
+        model, dataset.clean, dataset.answers, dataset.foils, views=("head",), seed=seed
+    )
+    return cast(np.ndarray, found.by_head_each)  # it was asked for by name
+
+
+def _interval(each: Float[np.ndarray, "pair layer head"], seed: int) -> Interval:
+    low, high = bootstrap_interval(each, seed)
+    return Interval(value=each.mean(0), low=low, high=high)

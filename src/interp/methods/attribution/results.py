@@ -11,6 +11,7 @@ from jaxtyping import Float
 from interp.errors import InputError
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph, Level
+from interp.methods.common.statistics import ranks
 from interp.results import Interval, Pairs, Result
 
 
@@ -57,3 +58,40 @@ class ScoresResult(Result):
         """The `n` edges or nodes of the largest absolute scores, the largest first."""
         order = np.argsort(-np.abs(self.scores.value), kind="stable")[:n]
         return [(self.names[i], float(self.scores.value[i])) for i in order]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PatchingVsAttributionResult(Result):
+    """Two numbers for each head, in logits, and how they agree."""
+
+    kind: ClassVar[str] = "patching_vs_attribution"
+    pairs: Pairs
+    attribution_by: str  # direct | attribution | integrated
+    direction: str  # denoising | noising
+    patching: Interval  # [layer, head], in logits: the mean over pairs
+    attribution: Interval  # [layer, head], in logits: the mean over pairs
+    pearson: float  # over all heads
+    spearman: float
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The names of all heads, in the order of the flattened arrays."""
+        layers, heads = self.patching.shape
+        return tuple(f"{layer}.{head}" for layer in range(layers) for head in range(heads))
+
+    @property
+    def disagreement(self) -> Float[np.ndarray, "layer head"]:
+        """|patching - attribution|, in logits."""
+        return np.abs(self.patching.value - self.attribution.value)
+
+    def disagreeing(self, n: int) -> tuple[str, ...]:
+        """The `n` heads whose two numbers are farthest apart, the farthest first."""
+        return self._largest(self.disagreement, n)
+
+    def disagreeing_in_rank(self, n: int) -> tuple[str, ...]:
+        """The `n` heads whose ranks by the two are farthest apart: small ones count as large ones do."""
+        apart = ranks(self.patching.value.ravel()) - ranks(self.attribution.value.ravel())
+        return self._largest(np.abs(apart), n)
+
+    def _largest(self, values: Float[np.ndarray, ...], n: int) -> tuple[str, ...]:
+        return tuple(self.heads[i] for i in np.argsort(-values.ravel(), kind="stable")[:n])

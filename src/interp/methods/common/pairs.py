@@ -32,10 +32,3 @@ def check_span(clean_value: float, corrupted_value: float, metric: str, *, of: s
             f"{clean_value:.4g} and {corrupted_value:.4g}, less than {least} apart, so recovery would divide "
             "by nearly nothing; choose a corruption that changes the answer, or another metric."
         )
-
-
-def strongest(recovery: np.ndarray, direction: str) -> tuple[int, int]:
-    """(layer, column) of the strongest effect: highest recovery denoising, lowest noising."""
-    flat = recovery.argmax() if direction == "denoising" else recovery.argmin()
-    layer, column = np.unravel_index(flat, recovery.shape)
-    return int(layer), int(column)

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -31,58 +31,25 @@ from torch import Tensor
 
 from interp.edits import Edit
 from interp.errors import InputError, check_choice
-from interp.methods.common.answers import for_each, one_by_one
-from interp.methods.common.over_pairs import Arrays, over_pairs
-from interp.methods.common.pairs import Direction, strongest
+from interp.methods.common.answers import Answer, for_each, one_by_one
+from interp.methods.common.over_pairs import Arrays, Parts, over_pairs
+from interp.methods.common.pairs import Direction
 from interp.methods.common.question import (
     Question,
     check_metric_and_direction,
     default_metric,
     pairs_of,
 )
-from interp.methods.common.statistics import bootstrap_interval, spearman
+from interp.methods.common.statistics import estimate
+from interp.methods.patching.cells import By, Cells
+from interp.methods.patching.results import ActivationPatchingResult
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
-from interp.results import Result
-from interp.sites import SITES, find_site
 from interp.tokens import Prompt
 
-By = Literal["position", "head", "neuron", "layer"]
 Method = Literal["exact", "attribution", "integrated"]
-BY: tuple[str, ...] = ("position", "head", "neuron", "layer")
 METHODS: tuple[str, ...] = ("exact", "attribution", "integrated")
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ActivationPatchingResult(Result):
-    """Recovery of each cell, [layer, column]: the mean over pairs, its interval, and that of each pair."""
-
-    kind: ClassVar[str] = "activation_patching"
-    site: str
-    by: str
-    direction: str
-    method: str
-    steps: int  # of integrated gradients; 0 elsewhere
-    metric: str
-    path: str  # branching | plain | gradients
-    columns: tuple[str, ...]  # tokens of the first pair's clean prompt, or numbers of heads or neurons
-    corrupted_columns: tuple[str, ...] = ()  # by position: tokens of the first pair's corrupted prompt
-    clean: tuple[str, ...]  # the prompts, as text of their tokens
-    corrupted: tuple[str, ...]
-    answers: tuple[str, ...]
-    foils: tuple[str, ...] | None
-    clean_values: Float[np.ndarray, " pair"]  # the metric, unpatched
-    corrupted_values: Float[np.ndarray, " pair"]
-    recovery: Float[np.ndarray, "layer column"]
-    low: Float[np.ndarray, "layer column"]  # 95 % bootstrap interval over pairs; the mean itself for one pair
-    high: Float[np.ndarray, "layer column"]
-    by_pair: Float[np.ndarray, "pair layer column"]
-
-    @property
-    def peak(self) -> tuple[int, int]:
-        """(layer, column) of the strongest effect: highest recovery denoising, lowest noising."""
-        return strongest(self.recovery, self.direction)
 
 
 def activation_patching(
@@ -118,204 +85,166 @@ def activation_patching(
         exact: see `interp.Model.sweep`; the result records in ``path`` how it was computed.
         seed: of the bootstrap.
 
-    Within `interp.resume.resuming`, pairs that were swept before it was stopped are not swept again.
+    Within `interp.resume.resuming`, pairs that were patched before it was stopped are not patched again.
 
     Raises:
         InputError: prompts that do not align, lists of different lengths, an unknown choice.
         DegeneratePairError: a pair whose clean and corrupted values hardly differ.
     """
     metric = metric or default_metric(foil)
+    sweep = _Sweep(Cells(site, by), method, steps, exact, batch_size)
+    sweep.check(model)
     check_metric_and_direction(metric, direction)
-    _check_cells(model, site, by)
-    check_choice("method", method, METHODS)
-    if steps < 1:
-        raise InputError(f"steps must be at least 1; got {steps}.")
     questions = _questions(model, clean, corrupted, answer, foil, metric, direction)
-    if by == "position" and len({question.clean.lengths[0] for question in questions}) > 1:
-        raise InputError(
-            "The pairs have different numbers of tokens, so their positions cannot be averaged; "
-            "take pairs of one length, or by='head' or 'layer'."
-        )
-    steps = {"exact": 0, "attribution": 1}.get(method, steps)
+    if by == "position":
+        _check_one_length(questions)
+    parts = over_pairs(questions, sweep.of, total=len(questions), key=sweep.key)
+    return _result(sweep, questions, parts, seed)
 
-    def compute(question: Question) -> Arrays:
-        if steps:
-            values, path = _by_gradients(question, site, by, steps), "gradients"
+
+@dataclass(frozen=True)
+class _Sweep:
+    """How the cells of a pair are patched."""
+
+    cells: Cells
+    method: Method
+    steps: int
+    exact: Exact
+    batch_size: int
+
+    def check(self, model: Model) -> None:
+        """Raise `InputError` or `SiteError` for what cannot be done with this model."""
+        self.cells.check(model)
+        check_choice("method", self.method, METHODS)
+        if self.steps < 1:
+            raise InputError(f"steps must be at least 1; got {self.steps}.")
+
+    @property
+    def averaged(self) -> int:
+        """Over how many runs a gradient is averaged; 0 without gradients."""
+        return {"exact": 0, "attribution": 1}.get(self.method, self.steps)
+
+    def key(self, question: Question) -> dict[str, Any]:
+        """All that the values of a pair depend on."""
+        how = [self.cells.site, self.cells.by, self.averaged, str(self.exact)]
+        return question.key | {"activation_patching": how}
+
+    def of(self, question: Question) -> Arrays:
+        """The metric of a pair after each patch, ``values`` [layer, column], and its ``path``."""
+        if self.averaged:
+            values, path = _by_gradients(question, self.cells, self.averaged), "gradients"
         else:
-            values, path = _exact(question, site, by, exact, batch_size)
+            values, path = _exact(question, self)
         return {"values": values.numpy(), "path": np.array(path)}
 
-    parts = over_pairs(
-        questions,
-        compute,
-        total=len(questions),
-        key=lambda question: question.key | {"activation_patching": [site, by, steps, str(exact)]},
-    )
+
+def _result(
+    sweep: _Sweep, questions: Sequence[Question], parts: Parts, seed: int
+) -> ActivationPatchingResult:
     values = parts.stacked("values")  # [pair, layer, column]
-    stacked = np.stack([question.recovery(one) for question, one in zip(questions, values, strict=True)])
-    low, high = bootstrap_interval(stacked, seed)
-    pairs = pairs_of(questions)
-    first, other = (model.labels(tokens.row(0)) for tokens in (questions[0].clean, questions[0].corrupted))
+    recovery = np.stack([question.recovery(one) for question, one in zip(questions, values, strict=True)])
+    first, cells = questions[0], sweep.cells
+    by_position = cells.by == "position"
+    tokens, others = (tuple(first.model.labels(run.row(0))) for run in (first.clean, first.corrupted))
     return ActivationPatchingResult(
-        provenance=Provenance.of(model, seed=seed),
-        site=site,
-        by=by,
-        direction=direction,
-        method=method,
-        steps=steps if method == "integrated" else 0,
-        metric=metric,
+        provenance=Provenance.of(first.model, seed=seed),
+        site=cells.site,
+        by=cells.by,
+        direction=first.direction,
+        method=sweep.method,
+        steps=sweep.steps if sweep.method == "integrated" else 0,
+        metric=first.metric,
         path=parts.path,
-        columns=tuple(first) if by == "position" else tuple(map(str, range(stacked.shape[-1]))),
-        corrupted_columns=tuple(other) if by == "position" else (),
-        clean=pairs.prompts,
-        corrupted=pairs.corrupted,
-        answers=pairs.answers,
-        foils=pairs.foils,
+        columns=tokens if by_position else tuple(map(str, range(recovery.shape[-1]))),
+        corrupted_columns=others if by_position else (),
+        pairs=pairs_of(questions),
         clean_values=np.array([question.clean_value for question in questions]),
         corrupted_values=np.array([question.corrupted_value for question in questions]),
-        recovery=stacked.mean(0),
-        low=low,
-        high=high,
-        by_pair=stacked,
+        recovery=estimate(recovery, seed),
     )
 
 
 # ---- what is asked ----
 
 
-def _check_cells(model: Model, site: str, by: str) -> None:
-    check_choice("grouping", by, BY)
-    model.check_site(site)
-    if not find_site(site).per_layer:
-        raise InputError(f"Site {site!r} belongs to no layer; sweep 'resid_pre' instead.")
-    if by == "head" and not SITES[site].per_head:
-        heads = ", ".join(name for name, s in SITES.items() if s.per_head)
-        raise InputError(f"Site {site!r} has no heads; by='head' takes one of {heads}.")
-    if by == "neuron" and SITES[site].per_head:
-        raise InputError(f"by='neuron' takes a site without heads, such as 'mlp_act', not {site!r}.")
-
-
 def _questions(
     model: Model,
-    clean: Any,
-    corrupted: Any,
-    answer: Any,
-    foil: Any,
+    clean: Prompt | Sequence[Prompt],
+    corrupted: Prompt | Sequence[Prompt],
+    answer: Answer | Sequence[Answer],
+    foil: Answer | Sequence[Answer] | None,
     metric: MetricKind,
     direction: Direction,
 ) -> list[Question]:
-    """The question of each pair, all checked before the first sweep."""
+    """The question of each pair, all checked before the first is patched."""
     cleans, corrupteds = (one_by_one(model.to_tokens(given)) for given in (clean, corrupted))
-    if len(cleans) != len(corrupteds):
-        raise InputError(f"There are {len(cleans)} clean prompts and {len(corrupteds)} corrupted ones.")
-    answers, foils = (for_each(given, len(cleans), of="pairs") for given in (answer, foil))
+    if (n := len(cleans)) != len(corrupteds):
+        raise InputError(f"There are {n} clean prompts and {len(corrupteds)} corrupted ones.")
+    answers, foils = for_each(answer, n, of="pairs"), for_each(foil, n, of="pairs")
     questions = []
     for a, b, right, wrong in zip(cleans, corrupteds, answers, foils, strict=True):
         question = Question.of(
             model, clean=a, corrupted=b, answer=right, foil=wrong, metric=metric, direction=direction
         )
         texts = question.texts
-        question.check_span(of=f" of {texts[0]!r} and {texts[1]!r}" if len(cleans) > 1 else "")
+        question.check_span(of=f" of {texts[0]!r} and {texts[1]!r}" if n > 1 else "")
         questions.append(question)
     return questions
+
+
+def _check_one_length(questions: Sequence[Question]) -> None:
+    if len({question.clean.lengths[0] for question in questions}) > 1:
+        raise InputError(
+            "The pairs have different numbers of tokens, so their positions cannot be averaged; "
+            "take pairs of one length, or by='head' or 'layer'."
+        )
 
 
 # ---- the methods ----
 
 
-def _exact(question: Question, site: str, by: str, exact: Exact, batch_size: int) -> tuple[Tensor, str]:
-    """The metric after each patch, [layer, column], and how the runs were computed."""
-    model = question.model
-    cache = model.run_with_cache(question.donor, [site])
-    layers = range(model.arch.n_layers)
-    if by == "neuron":
-        own = model.run_with_cache(question.base, [site])
-        edits = [edit for n in layers for edit in _neurons(site, n, own[site, n], cache[site, n])]
-    else:
-        edits = [edit for n in layers for edit in _cells(site, by, n, cache[site, n])]
-    branches = [[edit] for edit in edits]
-    swept = model.sweep(question.base, branches, question.readout, batch_size=batch_size, exact=exact)
-    return swept.values.view(len(layers), -1), swept.path
+def _exact(question: Question, sweep: _Sweep) -> tuple[Float[Tensor, "layer column"], str]:
+    """The metric after each patch, and how the runs were computed."""
+    model, cells = question.model, sweep.cells
+    donor = model.run_with_cache(question.donor, [cells.site])
+    base = model.run_with_cache(question.base, [cells.site]) if cells.by == "neuron" else None
+    found = model.sweep(
+        question.base,
+        [[edit] for edit in cells.patches(donor, base)],
+        question.readout,
+        batch_size=sweep.batch_size,
+        exact=sweep.exact,
+    )
+    return found.values.view(model.arch.n_layers, -1), found.path
 
 
-def _cells(site: str, by: str, layer: int, value: Tensor) -> list[Edit]:
-    """The patches of one layer; `value` is the donor's activation, [1, pos, (head,) width] or the pattern."""
-    pattern = site == "pattern"  # [1, head, query, key]
-    if by == "layer":
-        return [Edit.set(site, layer, value=value)]
-    if by == "head":
-        n_heads = value.shape[1] if pattern else value.shape[2]
-        heads = [value[:, h : h + 1] if pattern else value[:, :, h : h + 1] for h in range(n_heads)]
-        return [Edit.set(site, layer, value=one, heads=h) for h, one in enumerate(heads)]
-    n_pos = value.shape[2] if pattern else value.shape[1]
-    at = [value[:, :, p : p + 1] if pattern else value[:, p : p + 1] for p in range(n_pos)]
-    return [Edit.set(site, layer, value=one, positions=p) for p, one in enumerate(at)]
-
-
-def _neurons(site: str, layer: int, own: Tensor, donor: Tensor) -> list[Edit]:
-    """One patch for each entry of the last axis; all others keep what the base run has there."""
-    edits = []
-    for neuron in range(own.shape[-1]):
-        value = own.clone()
-        value[..., neuron] = donor[..., neuron]
-        edits.append(Edit.set(site, layer, value=value))
-    return edits
-
-
-def _by_gradients(question: Question, site: str, by: str, steps: int) -> Tensor:
-    """The first-order estimate of the metric after each patch, [layer, column]."""
-    model = question.model
-    ours, theirs = (
+def _by_gradients(question: Question, cells: Cells, steps: int) -> Float[Tensor, "layer column"]:
+    """The first-order estimate of the metric after each patch."""
+    model, site = question.model, cells.site
+    base, donor = (
         model.run_with_cache(tokens, [site, "embed"]) for tokens in (question.base, question.donor)
     )
-    total: list[Tensor] = []
-    for step in range(steps):
-        share = 0.0 if steps == 1 else (step + 0.5) / steps  # midpoints; a single step stands at the base
-        mixed = ours["embed"] + share * (theirs["embed"] - ours["embed"])
-        edits = [Edit.set("embed", value=mixed)] if share else []
-        gradients = model.gradients(question.base, [site], question.readout, edits)
-        total = [g if not total else total[i] + g for i, g in enumerate(gradients)]
+    gradients = _mean_gradients(question, site, base["embed"], donor["embed"], steps)
     estimates = []
-    for layer, gradient in enumerate(total):
-        change = (theirs[site, layer] - ours[site, layer]).double().cpu() * gradient.double().cpu() / steps
-        estimates.append(question.base_value + _summed(change[0], site, by))
+    for layer, gradient in enumerate(gradients):
+        change = (donor[site, layer] - base[site, layer]).double().cpu() * gradient
+        estimates.append(question.base_value + cells.summed(change))
     return torch.stack(estimates)
 
 
-def _summed(change: Tensor, site: str, by: str) -> Tensor:
-    """The estimated change of each column: summed over all axes but that of the columns."""
-    axes = list(SITES[site].axes[1:])  # without the batch
-    if by == "layer":
-        return change.sum()[None]
-    column = {"position": "query" if site == "pattern" else "pos", "neuron": axes[-1]}.get(by)
-    keep = (
-        axes.index(column)
-        if column
-        else next(i for i, axis in enumerate(axes) if "head" in axis and "d_" not in axis)
-    )
-    return change.sum([i for i in range(change.ndim) if i != keep])
-
-
-# ---- against each other ----
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How an approximate sweep compares with the exact one."""
-
-    rank_correlation: float  # Spearman's, over all cells
-    worst_cell: tuple[int, int]  # (layer, column) at which they differ most
-    worst_difference: float  # of recovery, there
-
-
-def compare(approximate: ActivationPatchingResult, exact: ActivationPatchingResult) -> Agreement:
-    """An approximate sweep against the exact one of the same question. InputError where they differ in it."""
-    same = ("site", "by", "direction", "metric", "clean", "corrupted", "answers", "foils")
-    if different := [name for name in same if getattr(approximate, name) != getattr(exact, name)]:
-        raise InputError(
-            f"The two sweeps differ in {', '.join(different)}; compare two of the same question."
-        )
-    off = np.abs(approximate.recovery - exact.recovery)
-    layer, column = np.unravel_index(off.argmax(), off.shape)
-    correlation = spearman(approximate.recovery.ravel(), exact.recovery.ravel())
-    return Agreement(correlation, (int(layer), int(column)), float(off.max()))
+def _mean_gradients(
+    question: Question,
+    site: str,
+    base: Float[Tensor, "1 pos d_model"],
+    donor: Float[Tensor, "1 pos d_model"],
+    steps: int,
+) -> list[Float[Tensor, "1 ..."]]:
+    """The gradient of the metric at a site of each layer, as the mean over runs whose token embeddings go
+    from the base's to the donor's; a single step stands at the base."""
+    total: list[Tensor] = []
+    for step in range(steps):
+        share = 0.0 if steps == 1 else (step + 0.5) / steps  # midpoints
+        edits = [Edit.set("embed", value=base + share * (donor - base))] if share else []
+        found = question.model.gradients(question.base, [site], question.readout, edits)
+        total = [g if not total else total[i] + g for i, g in enumerate(found)]
+    return [gradient.double().cpu() / steps for gradient in total]

@@ -19,10 +19,10 @@ one of them, and an interchange only shows what differs between the two prompts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -30,12 +30,13 @@ from torch import Tensor
 from interp.edits import Edit
 from interp.errors import InputError, check_choice
 from interp.methods.common.answers import answer_ids
-from interp.methods.common.pairs import Direction, check_span, differences, strongest
-from interp.metrics import METRICS, MetricKind
-from interp.models.base import Cache, Exact, Model
+from interp.methods.common.pairs import Direction, differences
+from interp.methods.common.question import Question, check_metric_and_direction, default_metric
+from interp.methods.patching.cells import Cells
+from interp.methods.patching.results import CausalTracingResult
+from interp.metrics import MetricKind
+from interp.models.base import Cache, Exact, Model, Sweep
 from interp.provenance import Provenance
-from interp.readout import metric_readout
-from interp.results import Result
 from interp.sites import SITES
 from interp.tokens import Prompt, Tokens
 
@@ -43,53 +44,6 @@ Corruption = Literal["interchange", "noise"]
 TRACE_SITES: tuple[str, ...] = tuple(
     s.name for s in SITES.values() if s.per_layer and s.axes[-1] == "d_model"
 )
-
-MEANING: dict[str, str] = {
-    "denoising": "1: this clean activation alone, put into the corrupted run, brings the clean answer back "
-    "(sufficient here); 0: it brings back nothing.",
-    "noising": "0: this corrupted activation alone, put into the clean run, loses the clean answer "
-    "(necessary here); 1: the answer does not depend on it alone.",
-}
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class CausalTracingResult(Result):
-    """Recovery at each [layer, position], with the two baselines that it is measured between."""
-
-    kind: ClassVar[str] = "causal_tracing"
-    clean_tokens: tuple[str, ...]
-    corrupted_tokens: tuple[str, ...]  # the clean ones again where the corruption is noise
-    corrupted_positions: tuple[int, ...]  # where the two runs differ at the input
-    answer: str
-    answer_id: int
-    foil: str | None
-    foil_id: int | None
-    site: str
-    window: int  # how many layers are patched at once, centred on each
-    direction: str
-    corruption: str
-    noise_std: float | None  # of the noise added to each embedding entry
-    samples: int
-    metric: str
-    clean_value: float
-    corrupted_value: float  # mean over samples
-    clean_answer_prob: float
-    corrupted_answer_prob: float
-    clean_top: str  # what the model says, unpatched
-    corrupted_top: str  # of the first sample, where the corruption is noise
-    path: str  # how the patched runs were computed: "branching" or "plain"
-    values: Float[np.ndarray, "layer position"]  # the metric after each patch, mean over samples
-    recovery: Float[np.ndarray, "layer position"]
-
-    @property
-    def meaning(self) -> str:
-        """What a recovery of 0 and of 1 says, in this direction."""
-        return MEANING[self.direction]
-
-    @property
-    def peak(self) -> tuple[int, int]:
-        """(layer, position) of the strongest effect: highest recovery denoising, lowest noising."""
-        return strongest(self.recovery, self.direction)
 
 
 def causal_tracing(
@@ -139,86 +93,135 @@ def causal_tracing(
             that does not occur once.
         DegeneratePairError: clean and corrupted run differ too little in the metric to measure between.
     """
-    metric = metric or ("prob" if foil is None else "logit_diff")
-    _check_choices(model, site, window, direction, corruption, metric, sigma, samples)
-    clean_tokens = model.to_tokens(clean).repeat(1)
+    metric = metric or default_metric(foil)
+    check_metric_and_direction(metric, direction)
+    _check_cells(model, site, window)
+    _check_corruption(corruption, corrupted, subject, sigma, samples)
+    tokens = model.to_tokens(clean).repeat(1)
     answer_id, foil_id = answer_ids(model, answer, foil, metric)
-
-    clean_run = model.run_with_cache(clean_tokens, [site])
-    if corruption == "interchange":
-        if corrupted is None:
-            raise InputError("Interchange needs a corrupted prompt; give one, or use corruption='noise'.")
-        if subject is not None:
-            raise InputError(
-                "A subject is for corruption='noise'; interchange corrupts where the prompts differ."
-            )
-        corrupted_tokens = model.to_tokens(corrupted).repeat(1)
-        where = differences(model, clean_tokens, corrupted_tokens)
-        noise, samples = None, 1
-        noise_edits: list[list[Edit]] = [[]]
-        corrupted_run = model.run_with_cache(corrupted_tokens, [site])
+    if corrupted is not None:
+        other = model.to_tokens(corrupted).repeat(1)
+        corrupting = _Corrupting(other, differences(model, tokens, other))
     else:
-        if corrupted is not None:
-            raise InputError("Noise corrupts the clean prompt itself; leave the corrupted prompt out.")
-        corrupted_tokens = clean_tokens
-        where = _subject_positions(model, clean, clean_tokens, subject)
+        where = _subject_positions(model, clean, tokens, subject)
         noise = draw_noise(model, n_positions=len(where), sigma=sigma, samples=samples, seed=seed)
-        noise_edits = [[Edit.add("embed", value=sample, positions=tuple(where))] for sample in noise]
-        corrupted_run = model.run_with_cache(
-            clean_tokens.repeat(samples), [site], [Edit.add("embed", value=noise, positions=tuple(where))]
-        )
+        corrupting = _Corrupting(tokens, where, noise, _noise_std(model, sigma))
 
-    measure = metric_readout(metric, answer=answer_id, foil=foil_id, clean_logits=clean_run.logits)
-    clean_value = float(measure(clean_run.logits)[0])
-    corrupted_value = float(measure(corrupted_run.logits).mean())
-    check_span(clean_value, corrupted_value, metric)
+    runs = model.run_with_cache(tokens, [site]), corrupting.run(model, site)
+    question = Question.of_runs(
+        model,
+        clean=runs[0],
+        corrupted=runs[1],
+        differing=corrupting.positions,
+        answer=answer_id,
+        foil=foil_id,
+        metric=metric,
+        direction=direction,
+    )
+    question.check_span()
+    donor = runs[0] if direction == "denoising" else runs[1]
+    branches = _branches(question, corrupting, donor, site, window)
+    swept = model.sweep(question.base, branches, question.readout, batch_size=batch_size, exact=exact)
+    return _result(question, corrupting, runs, swept, site=site, window=window, seed=seed)
 
-    if direction == "denoising":
-        base_tokens, base_edits, donor = corrupted_tokens, noise_edits, clean_run
-    else:
-        base_tokens, base_edits, donor = clean_tokens, [[] for _ in range(samples)], corrupted_run
-    n_layers, n_pos = model.arch.n_layers, clean_tokens.lengths[0]
-    branches = [
-        base_edits[sample] + _patches(donor, site, layer, position, sample, window, n_layers)
-        for layer in range(n_layers)
-        for position in range(n_pos)
-        for sample in range(samples)
-    ]
-    swept = model.sweep(base_tokens, branches, measure, batch_size=batch_size, exact=exact)
-    values = swept.values.view(n_layers, n_pos, samples).mean(-1)  # [layer, position]
 
-    def says(run: Cache) -> str:
-        return model.labels([int(run.logits[0, -1].argmax())])[0]
+def _branches(
+    question: Question, corrupting: _Corrupting, donor: Cache, site: str, window: int
+) -> list[list[Edit]]:
+    """The edits of each patched run, by layer, position and sample: the corruption of the base run, and the
+    donor's activations at `window` layers."""
+    cells, n_layers = Cells(site, "position"), question.model.arch.n_layers
+    branches = []
+    for layer in range(n_layers):
+        patched = range(max(0, layer - window // 2), min(n_layers, layer + (window + 1) // 2))
+        for position in range(question.clean.lengths[0]):
+            for sample in range(corrupting.samples):
+                row = min(sample, len(donor.tokens) - 1)  # the clean run has one row for all samples
+                noise = corrupting.edits(sample) if question.direction == "denoising" else []
+                patches = [cells.patch(one, position, donor[site, one][row : row + 1]) for one in patched]
+                branches.append(noise + patches)
+    return branches
 
-    def prob(run: Cache) -> float:
-        return float(run.logits[:, -1].double().softmax(-1)[:, answer_id].mean())
 
+def _result(
+    question: Question,
+    corrupting: _Corrupting,
+    runs: tuple[Cache, Cache],
+    swept: Sweep,
+    *,
+    site: str,
+    window: int,
+    seed: int,
+) -> CausalTracingResult:
+    model, (clean, corrupted) = question.model, runs
+    shape = model.arch.n_layers, question.clean.lengths[0], corrupting.samples
+    values = swept.values.view(shape).mean(-1).numpy()  # [layer, position]
     return CausalTracingResult(
         provenance=Provenance.of(model, seed=seed),
-        clean_tokens=tuple(model.labels(clean_tokens.row(0))),
-        corrupted_tokens=tuple(model.labels(corrupted_tokens.row(0))),
-        corrupted_positions=tuple(where),
-        answer=model.labels([answer_id])[0],
-        answer_id=answer_id,
-        foil=None if foil_id is None else model.labels([foil_id])[0],
-        foil_id=foil_id,
+        clean_tokens=tuple(model.labels(question.clean.row(0))),
+        corrupted_tokens=tuple(model.labels(question.corrupted.row(0))),
+        corrupted_positions=question.differing,
+        answer=model.labels([question.answer])[0],
+        answer_id=question.answer,
+        foil=None if question.foil is None else model.labels([question.foil])[0],
+        foil_id=question.foil,
         site=site,
         window=window,
-        direction=direction,
-        corruption=corruption,
-        noise_std=None if noise is None else _noise_std(model, sigma),
-        samples=samples,
-        metric=metric,
-        clean_value=clean_value,
-        corrupted_value=corrupted_value,
-        clean_answer_prob=prob(clean_run),
-        corrupted_answer_prob=prob(corrupted_run),
-        clean_top=says(clean_run),
-        corrupted_top=says(corrupted_run),
+        direction=question.direction,
+        corruption="interchange" if corrupting.noise is None else "noise",
+        noise_std=corrupting.noise_std,
+        samples=corrupting.samples,
+        metric=question.metric,
+        clean_value=question.clean_value,
+        corrupted_value=question.corrupted_value,
+        clean_answer_prob=_prob(clean, question.answer),
+        corrupted_answer_prob=_prob(corrupted, question.answer),
+        clean_top=_likeliest(model, clean),
+        corrupted_top=_likeliest(model, corrupted),
         path=swept.path,
-        values=values.numpy(),
-        recovery=((values - corrupted_value) / (clean_value - corrupted_value)).numpy(),
+        values=values,
+        recovery=question.recovery(values),
     )
+
+
+def _prob(run: Cache, token: int) -> float:
+    """The probability of a token at the last position, as the mean over rows."""
+    return float(run.logits[:, -1].double().softmax(-1)[:, token].mean())
+
+
+def _likeliest(model: Model, run: Cache) -> str:
+    """The likeliest next token of the first row."""
+    return model.labels([int(run.logits[0, -1].argmax())])[0]
+
+
+# ---- the corrupted runs ----
+
+
+@dataclass(frozen=True, eq=False)
+class _Corrupting:
+    """How corrupted runs are made: of another prompt, or of the clean one with several samples of noise."""
+
+    tokens: Tokens  # one prompt
+    positions: Sequence[int]  # at which the corrupted runs differ from the clean one at the input
+    noise: Float[Tensor, "sample position d_model"] | None = None  # on the embeddings at these positions
+    noise_std: float | None = None
+
+    @property
+    def samples(self) -> int:
+        return 1 if self.noise is None else len(self.noise)
+
+    def edits(self, sample: int) -> list[Edit]:
+        """What makes a run of the tokens this sample."""
+        if self.noise is None:
+            return []
+        return [Edit.add("embed", value=self.noise[sample], positions=tuple(self.positions))]
+
+    def run(self, model: Model, site: str) -> Cache:
+        """All samples, a row each."""
+        if self.noise is None:
+            return model.run_with_cache(self.tokens, [site])
+        noise = Edit.add("embed", value=self.noise, positions=tuple(self.positions))
+        return model.run_with_cache(self.tokens.repeat(self.samples), [site], [noise])
 
 
 def draw_noise(
@@ -232,18 +235,6 @@ def draw_noise(
 
 def _noise_std(model: Model, sigma: float) -> float:
     return sigma * float(model.W_E.float().std())
-
-
-def _patches(
-    donor: Cache, site: str, layer: int, position: int, sample: int, window: int, n_layers: int
-) -> list[Edit]:
-    """The edits that carry the donor's activation over, at `window` layers centred on `layer`."""
-    first, last = max(0, layer - window // 2), min(n_layers, layer + (window + 1) // 2)
-    row = min(sample, len(donor.tokens) - 1)  # the clean run has one row for all samples
-    return [
-        Edit.set(site, i, value=donor[site, i][row, position], positions=(position,))
-        for i in range(first, last)
-    ]
 
 
 def _subject_positions(
@@ -262,27 +253,34 @@ def _subject_positions(
     return model.positions_of(clean, subject)
 
 
-def _check_choices(
-    model: Model,
-    site: str,
-    window: int,
-    direction: str,
-    corruption: str,
-    metric: str,
-    sigma: float,
-    samples: int,
-) -> None:
-    for kind, value, valid in (
-        ("site", site, TRACE_SITES),
-        ("direction", direction, tuple(MEANING)),
-        ("corruption", corruption, ("interchange", "noise")),
-        ("metric", metric, tuple(METRICS)),
-    ):
-        check_choice(kind, value, valid)
+# ---- what is asked ----
+
+
+def _check_cells(model: Model, site: str, window: int) -> None:
+    check_choice("site", site, TRACE_SITES)
     model.check_site(site)
     if not 1 <= window <= model.arch.n_layers:
         raise InputError(f"The window must be 1 to {model.arch.n_layers} layers; got {window}.")
+
+
+def _check_corruption(
+    corruption: str,
+    corrupted: Prompt | None,
+    subject: str | list[int] | None,
+    sigma: float,
+    samples: int,
+) -> None:
+    """`InputError` where a kind of corruption lacks what it needs, or is given what it does not take."""
+    check_choice("corruption", corruption, ("interchange", "noise"))
     if samples < 1 or not sigma >= 0:
         raise InputError(
             f"Noise needs sigma of at least 0 and at least one sample; got {sigma} and {samples}."
+        )
+    if corruption == "noise" and corrupted is not None:
+        raise InputError("Noise corrupts the clean prompt itself; leave the corrupted prompt out.")
+    if corruption == "interchange" and corrupted is None:
+        raise InputError("Interchange needs a corrupted prompt; give one, or use corruption='noise'.")
+    if corruption == "interchange" and subject is not None:
+        raise InputError(
+            "A subject is for corruption='noise'; interchange corrupts where the prompts differ."
         )

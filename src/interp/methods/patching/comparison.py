@@ -1,37 +1,25 @@
-"""A sweep by gradients beside the exact one of the same question.
+"""Activation patching by gradients beside the exact one of the same question.
 
-`compared_sweep` runs both and keeps both, with Spearman's rank correlation over all cells and the cell that
-is farthest off. A high correlation can hide a single cell that is far off, and where nearly all cells are 0
-it says more about noise than about the cells that matter: look at both.
+`compared_activation_patching` runs both and keeps both, with Spearman's rank correlation over all cells and
+the cell that is farthest off. A high correlation can hide a single cell that is far off, and where nearly all
+cells are 0 it says more about noise than about the cells that matter: look at both.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from interp.errors import InputError
-from interp.methods.patching.activation_patching import ActivationPatchingResult, activation_patching, compare
+from interp.methods.common.statistics import spearman
+from interp.methods.patching.activation_patching import activation_patching
+from interp.methods.patching.results import ActivationPatchingResult, ComparedActivationPatchingResult
 from interp.models.base import Model
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ComparedSweepResult(ActivationPatchingResult):
-    """An approximate sweep (its own fields), and the exact one beside it."""
-
-    kind: ClassVar[str] = "compared_activation_patching"
-    exact_recovery: Float[np.ndarray, "layer column"]
-    exact_path: str  # branching | plain
-    rank_correlation: float  # Spearman's, over all cells
-    worst_cell: tuple[int, int]  # (layer, column) at which the two differ most
-    worst_difference: float  # of recovery, there
-
-
-def compared_sweep(model: Model, **arguments: Any) -> ComparedSweepResult:
-    """`interp.activation_patching` by gradients, with the exact sweep of the same question beside it.
+def compared_activation_patching(model: Model, **arguments: Any) -> ComparedActivationPatchingResult:
+    """`interp.activation_patching` by gradients, with the exact one of the same question beside it.
 
     Args:
         arguments: those of `interp.activation_patching`, with a `method` that is not ``exact``.
@@ -45,13 +33,32 @@ def compared_sweep(model: Model, **arguments: Any) -> ComparedSweepResult:
             "set method to 'attribution' or 'integrated'."
         )
     exact = activation_patching(model, **arguments | {"method": "exact"})
-    approximate = activation_patching(model, **arguments)
-    agreement = compare(approximate, exact)
-    return ComparedSweepResult(
-        **{f.name: getattr(approximate, f.name) for f in fields(approximate)},
-        exact_recovery=exact.recovery,
-        exact_path=exact.path,
-        rank_correlation=agreement.rank_correlation,
-        worst_cell=agreement.worst_cell,
-        worst_difference=agreement.worst_difference,
+    return compare(activation_patching(model, **arguments), exact)
+
+
+def compare(
+    approximate: ActivationPatchingResult, exact: ActivationPatchingResult
+) -> ComparedActivationPatchingResult:
+    """How an approximate result agrees with the exact one. `InputError` where they answer two questions."""
+    if different := _different(approximate, exact):
+        raise InputError(
+            f"The two sweeps differ in {', '.join(different)}; compare two of the same question."
+        )
+    estimated, truth = approximate.recovery.mean, exact.recovery.mean
+    off = np.abs(estimated - truth)
+    layer, column = np.unravel_index(off.argmax(), off.shape)
+    return ComparedActivationPatchingResult(
+        provenance=approximate.provenance,
+        approximate=approximate,
+        exact=exact,
+        rank_correlation=spearman(estimated.ravel(), truth.ravel()),
+        worst_cell=(int(layer), int(column)),
+        worst_difference=float(off.max()),
     )
+
+
+def _different(one: ActivationPatchingResult, other: ActivationPatchingResult) -> list[str]:
+    """In what the questions of two results differ."""
+    fields = ("site", "by", "direction", "metric")
+    different = [name for name in fields if getattr(one, name) != getattr(other, name)]
+    return different + ([] if one.pairs.equals(other.pairs) else ["pairs"])

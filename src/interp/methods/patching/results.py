@@ -11,6 +11,92 @@ from jaxtyping import Float
 from interp.methods.common.graph import Node
 from interp.results import Estimate, Pairs, Result
 
+#: What recovery says at its two ends, by direction.
+MEANING: dict[str, str] = {
+    "denoising": "1: this clean activation alone, put into the corrupted run, brings the clean answer back "
+    "(sufficient here); 0: it brings back nothing.",
+    "noising": "0: this corrupted activation alone, put into the clean run, loses the clean answer "
+    "(necessary here); 1: the answer does not depend on it alone.",
+}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ActivationPatchingResult(Result):
+    """Recovery of each cell, [layer, column]: 1 as in the clean run, 0 as in the corrupted one; see
+    `interp.activation_patching`."""
+
+    kind: ClassVar[str] = "activation_patching"
+    site: str
+    by: str  # what a column is: position | head | neuron | layer
+    direction: str  # denoising | noising
+    method: str  # exact | attribution | integrated
+    steps: int  # of integrated gradients; 0 elsewhere
+    metric: str
+    path: str  # branching | plain | gradients
+    columns: tuple[str, ...]  # tokens of the first pair's clean prompt, or numbers of heads or neurons
+    corrupted_columns: tuple[str, ...] = ()  # by position: tokens of the first pair's corrupted prompt
+    pairs: Pairs
+    clean_values: Float[np.ndarray, " pair"]  # the metric, unpatched
+    corrupted_values: Float[np.ndarray, " pair"]
+    recovery: Estimate  # [layer, column], over pairs; no unit
+
+    @property
+    def peak(self) -> tuple[int, int]:
+        """(layer, column) of the strongest effect: highest recovery denoising, lowest noising."""
+        return strongest(self.recovery.mean, self.direction)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ComparedActivationPatchingResult(Result):
+    """Activation patching by gradients, and the exact one of the same question."""
+
+    kind: ClassVar[str] = "compared_activation_patching"
+    approximate: ActivationPatchingResult
+    exact: ActivationPatchingResult
+    rank_correlation: float  # Spearman's, over all cells
+    worst_cell: tuple[int, int]  # (layer, column) at which the two differ most
+    worst_difference: float  # of recovery, there
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CausalTracingResult(Result):
+    """Recovery at each [layer, position], with the two baselines that it is measured between."""
+
+    kind: ClassVar[str] = "causal_tracing"
+    clean_tokens: tuple[str, ...]
+    corrupted_tokens: tuple[str, ...]  # the clean ones again where the corruption is noise
+    corrupted_positions: tuple[int, ...]  # where the two runs differ at the input
+    answer: str
+    answer_id: int
+    foil: str | None
+    foil_id: int | None
+    site: str
+    window: int  # how many layers are patched at once, centred on each
+    direction: str  # denoising | noising
+    corruption: str  # interchange | noise
+    noise_std: float | None  # of the noise added to each embedding entry
+    samples: int
+    metric: str
+    clean_value: float  # of the metric
+    corrupted_value: float  # mean over samples
+    clean_answer_prob: float
+    corrupted_answer_prob: float
+    clean_top: str  # the likeliest next token, unpatched
+    corrupted_top: str  # of the first sample, where the corruption is noise
+    path: str  # how the patched runs were computed: branching | plain
+    values: Float[np.ndarray, "layer position"]  # the metric after each patch, mean over samples
+    recovery: Float[np.ndarray, "layer position"]  # no unit
+
+    @property
+    def meaning(self) -> str:
+        """What a recovery of 0 and of 1 says, in this direction."""
+        return MEANING[self.direction]
+
+    @property
+    def peak(self) -> tuple[int, int]:
+        """(layer, position) of the strongest effect: highest recovery denoising, lowest noising."""
+        return strongest(self.recovery, self.direction)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PathPatchingResult(Result):
@@ -45,3 +131,10 @@ class PathPatchingResult(Result):
             if node is not None and node.kind == "head":
                 grid[node.layer, node.head] = value
         return grid
+
+
+def strongest(recovery: Float[np.ndarray, "layer column"], direction: str) -> tuple[int, int]:
+    """(layer, column) of the strongest effect: highest recovery denoising, lowest noising."""
+    flat = recovery.argmax() if direction == "denoising" else recovery.argmin()
+    layer, column = np.unravel_index(flat, recovery.shape)
+    return int(layer), int(column)
