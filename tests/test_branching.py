@@ -14,8 +14,9 @@ from conftest import n_hooks, needs_backend
 from families import FAMILIES, family_model
 from interp import Edit, Readout
 from interp.errors import EditError, InputError
-from interp.models import branching
 from interp.models.base import Model
+from interp.models.branching import base_run
+from interp.models.branching import sweep as sweeps
 from interp.models.memory import Need
 from interp.sites import SITES
 
@@ -68,7 +69,7 @@ def test_every_cell_is_what_a_plain_forward_pass_gives(name: str) -> None:
         torch.testing.assert_close(few.values, plain.values[:, list(some.positions)], rtol=0, atol=1e-9)
     tokens = model.to_tokens(PROMPT)
     with torch.no_grad():  # in many small parts
-        parts = branching.sweep(model, tokens, branches, WHOLE, rows_at_once=40)  # type: ignore[arg-type]
+        parts = sweeps.sweep(model, tokens, branches, WHOLE, rows_at_once=40)  # type: ignore[arg-type]
     torch.testing.assert_close(parts, plain.values, rtol=0, atol=1e-9)
 
 
@@ -121,7 +122,7 @@ def test_what_changes_nothing_costs_nothing(load: Load, monkeypatch: Any) -> Non
     model = load("tiny-qwen3")
     cache = model.run_with_cache(PROMPT, ["resid_pre"])
     nothing = [[Edit.set("resid_pre", layer, value=cache["resid_pre", layer])] for layer in range(3)]
-    monkeypatch.setattr(branching, "_run", lambda *_: pytest.fail("there was nothing to run"))
+    monkeypatch.setattr(sweeps, "run_branches", lambda *_: pytest.fail("there was nothing to run"))
     swept = model.sweep(PROMPT, [*nothing, []], WHOLE, exact=False)
     torch.testing.assert_close(swept.values, cache.logits.expand(4, -1, -1), rtol=0, atol=1e-5)
 
@@ -131,8 +132,8 @@ def test_a_layer_that_takes_no_packed_batch_is_noticed(monkeypatch: Any) -> None
     model = interp.load_model(family_model("llama"), device="cpu")
     branches = [[Edit.zero("mlp_out", layer, positions=4)] for layer in range(3)]
     plain = model.sweep(PROMPT, branches, LAST, exact=True).values
-    real = branching.Base.call
-    monkeypatch.setattr(branching.Base, "call", lambda self, layer, x, at: 1.01 * real(self, layer, x, at))
+    real = base_run.BaseRun.call
+    monkeypatch.setattr(base_run.BaseRun, "call", lambda self, layer, x, at: 1.01 * real(self, layer, x, at))
     with pytest.warns(UserWarning, match="differ from plain forward passes"):
         swept = model.sweep(PROMPT, branches, LAST)
     assert swept.path == "plain"
@@ -156,7 +157,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(load: Load, monkeypatch: Any
     model = load("tiny-gpt2")
     branches = [[Edit.zero("resid_pre", layer, positions=p)] for layer in range(3) for p in range(9)]
     plain = model.sweep(PROMPT, branches, WHOLE, exact=True).values
-    real, sizes = branching._run, []
+    real, sizes = sweeps.run_branches, []
 
     def run(base: Any, chunk: Any, readout: Any) -> torch.Tensor:
         sizes.append(len(chunk))
@@ -164,13 +165,13 @@ def test_out_of_memory_halves_the_batch_and_goes_on(load: Load, monkeypatch: Any
             raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate a lot")
         return real(base, chunk, readout)
 
-    monkeypatch.setattr(branching, "_run", run)
+    monkeypatch.setattr(sweeps, "run_branches", run)
     swept = model.sweep(PROMPT, branches, WHOLE, exact=False)
     torch.testing.assert_close(swept.values, plain, rtol=0, atol=1e-4)
     assert sizes[0] == len(branches)
     assert sum(size for size in sizes if size <= 5) == len(branches), "each was run once, in a small part"
 
-    monkeypatch.setattr(branching, "_run", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    monkeypatch.setattr(sweeps, "run_branches", lambda *_: (_ for _ in ()).throw(MemoryError()))
     with pytest.raises(InputError, match="no memory for one branch"):
         model.sweep(PROMPT, branches, WHOLE, exact=False)
 
@@ -237,14 +238,14 @@ def test_the_packed_batch_keeps_within_the_memory_that_it_may_take(load: Load, m
     model = interp.load_model(load("tiny-gpt2").hf_model, device="cpu")
     branches = [[Edit.zero("resid_pre", layer, positions=p)] for layer in range(3) for p in range(9)]
     whole = model.sweep(PROMPT, branches, LAST, exact=False).values
-    real, needed = branching._run, []
+    real, needed = sweeps.run_branches, []
     need = Need.of(model, len(PROMPT), LAST)
 
     def run(base: Any, chunk: Any, readout: Any) -> torch.Tensor:
         needed.append(need.bytes(rows=sum(9 - branch.first for branch in chunk), branches=len(chunk)))
         return real(base, chunk, readout)
 
-    monkeypatch.setattr(branching, "_run", run)
+    monkeypatch.setattr(sweeps, "run_branches", run)
     model.memory = int(need.bytes(rows=20, branches=3))
     torch.testing.assert_close(model.sweep(PROMPT, branches, LAST, exact=False).values, whole)
     assert len(needed) > 5

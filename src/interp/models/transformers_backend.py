@@ -1,212 +1,64 @@
 """Plain Hugging Face modules with hooks: the default backend, and the reference for the others.
 
-1. Residual stream, attention and MLP outputs, z and mlp_act are inputs or outputs of modules that the
-   layout names; ordinary hooks reach them.
-2. q, k, v and pattern exist only inside attention. transformers lets one register an attention
-   function; ours (`Pass.attend`) sees q, k, v after norm and rotary step, together with the mask, for
-   every architecture alike. The pattern is computed by the architecture's own eager function, so that
-   soft caps, sinks and scalings are its own. The few architectures that do not attend through that
-   interface (GPT-Neo, GPT-J, BLOOM, Falcon) have all other sites.
-3. Hooks and the registered function are borrowed for one forward pass, and always given back. They
-   act in the thread that borrowed them alone.
+`interp.models.hooked` says how sites are reached; how sweeps and single layers are computed more cheaply
+than by plain forward passes, `interp.models.branching`.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import eager_mask
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from interp.edits import Edit
-from interp.models.editing import Key, Taps
-from interp.models.hugging_face import INSIDE_ATTENTION, HuggingFaceModel
-from interp.models.layouts import Layout, part, uses_attention_interface
+from interp.models.branching.agreement import layers_agree, sweeps_agree
+from interp.models.branching.base_run import BaseRun
+from interp.models.branching.single_layer import run_layer
+from interp.models.branching.sweep import sweep
+from interp.models.editing import Taps
+from interp.models.hooked import HookedModel
+from interp.models.layouts import Layout
 from interp.readout import Readout
-from interp.sites import SITES
 from interp.tokens import Tokens
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
-    from interp.models.branching import Base
-
-_ATTENTION = "interp"
-#: Whose attention was replaced by ours, by the id of the configuration: what it was, and will be again.
-_BORROWED_FROM: dict[int, str] = {}
-#: The pass of ours that this thread is in.
-_current: ContextVar[Pass | None] = ContextVar("current", default=None)
-
-
-class Pass:
-    """One forward pass of ours: what it reads and edits, at modules and inside attention."""
-
-    def __init__(self, taps: Taps) -> None:
-        self.visit = taps.visit
-
-    def attend(
-        self, module: Any, eager: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        """Eager attention, with q, k, v and pattern brought to `visit`.
-
-        q [batch, head, pos, d_head], k and v [batch, kv_head, pos, d_head]; returns the heads' outputs
-        [batch, pos, head, d_head] and the pattern [batch, head, query, key].
-        """
-        layer = module.layer_idx
-        q, k, v = self.visit_qkv(layer, q, k, v)
-        z, own_pattern = eager(module, q, k, v, mask, **kwargs)
-        pattern = self.visit("pattern", layer, own_pattern)
-        if pattern is not own_pattern:
-            z = mix(pattern, v)
-        return z, pattern
-
-    def visit_qkv(self, layer: int, *qkv: Tensor) -> Iterator[Tensor]:
-        """Queries, keys and values [batch, head, pos, d_head], each brought to `visit` with heads last."""
-        for site, x in zip(("q", "k", "v"), qkv, strict=True):
-            yield self.visit(site, layer, x.transpose(1, 2)).transpose(1, 2)
-
-
-def mix(pattern: Tensor, v: Tensor) -> Tensor:
-    """What the heads write, [batch, pos, head, d_head], given patterns and values (of fewer heads)."""
-    groups = pattern.shape[1] // v.shape[1]
-    return (pattern @ v.repeat_interleave(groups, dim=1)).transpose(1, 2)
-
-
-class TransformersModel(HuggingFaceModel):
-    """A Hugging Face causal language model, in memory, read and edited through hooks."""
+class TransformersModel(HookedModel):
+    """A Hugging Face causal language model, in memory; sweeps and single layers by branching."""
 
     backend = "transformers"
 
     def __init__(self, hf_model: PreTrainedModel, *, layout: Layout, **identity: Any) -> None:
         super().__init__(hf_model, layout=layout, **identity)
-        #: Whether q, k, v and pattern are seen here, and so whether branches can be computed.
-        self.sees_attention = uses_attention_interface(hf_model, layout)
-        if not self.sees_attention:
-            self.reach = frozenset(SITES) - INSIDE_ATTENTION
-        #: Whether branches give what plain passes give (`branching.agrees`); None: not compared yet.
-        self._branches_agree: bool | None = None
-        #: The same for a layer that is called by itself (`branching.layers_agree`).
+        #: Whether branches give what plain passes give (`sweeps_agree`); None: not compared yet.
+        self._sweeps_agree: bool | None = None
+        #: The same for a layer that is called by itself (`layers_agree`).
         self._layers_agree: bool | None = None
         #: The run of the last prompt of which single layers were run, for its masks and positions.
-        self._base: Base | None = None
-
-    def _run(self, ids: Tensor, taps: Taps) -> Tensor:
-        with self.borrowed(Pass(taps), taps.keys, len(ids)):
-            return self.hf_model(input_ids=ids, use_cache=False).logits
+        self._base: BaseRun | None = None
 
     def _branched(
         self, tokens: Tokens, branches: Sequence[Sequence[Edit]], readout: Readout, *, compare: bool
     ) -> Tensor | None:
-        from interp.models import branching
-
         if not self.sees_attention:
             return None
-        if compare and self._branches_agree is None:
-            self._branches_agree = branching.agrees(self, tokens, branches)
-        if compare and not self._branches_agree:
+        if compare and self._sweeps_agree is None:
+            self._sweeps_agree = sweeps_agree(self, tokens, branches)
+        if compare and not self._sweeps_agree:
             return None
-        return branching.sweep(self, tokens, branches, readout)
+        return sweep(self, tokens, branches, readout)
 
     def _run_layer(self, tokens: Tokens, layer: int, taps: Taps) -> None:
-        from interp.models import branching
-
         with torch.no_grad():
             if self.sees_attention and self._layers_agree is None:
-                self._layers_agree = branching.layers_agree(self, tokens)
+                self._layers_agree = layers_agree(self, tokens)
             if not self._layers_agree:
                 self._base = None
             elif self._base is None or not torch.equal(self._base.tokens.ids, tokens.ids[:1]):
-                self._base = branching.Base(self, Tokens(tokens.ids[:1], tokens.lengths[:1]), ())
+                self._base = BaseRun(self, Tokens(tokens.ids[:1], tokens.lengths[:1]), ())
         if self._base is None:
             super()._run_layer(tokens, layer, taps)
             return
-        branching.run_layer(self._base, layer, taps, len(tokens))
-
-    @contextmanager
-    def borrowed(self, this: Pass, keys: Iterable[Key], n_rows: int) -> Iterator[None]:
-        """For as long as the context lasts, what this thread runs brings the sites `keys` to `this`."""
-        with ExitStack() as borrowed:
-            borrowed.callback(_current.reset, _current.set(this))
-            if self.sees_attention:
-                borrowed.enter_context(_own_attention(self.hf_model))
-            for site, layer in keys:
-                if site not in INSIDE_ATTENTION:
-                    borrowed.callback(self._hook(site, layer, this, n_rows).remove)
-            yield
-
-    def _hook(self, site: str, layer: int | None, this: Pass, n_rows: int) -> Any:
-        """A hook on the module whose input or output is `site`."""
-
-        def through(x: Tensor) -> Tensor:
-            if _current.get() is not this:  # another thread, which runs the same modules for itself
-                return x
-            return self.through(this, site, layer, x, n_rows)
-
-        if layer is None:
-            return on_output(self.hf_model.get_input_embeddings(), through)
-        path, side = self.place(site)
-        module = part(self.layers[layer], path)
-        return on_input(module, through) if side == "input" else on_output(module, through)
-
-
-# ---- plumbing: hooks that pass one tensor through a function ----
-
-
-def on_input(module: nn.Module, through: Callable[[Tensor], Tensor]) -> Any:
-    """Pass the hidden states that `module` reads through a function."""
-
-    def hook(_: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        if args:
-            return (through(args[0]), *args[1:]), kwargs
-        return args, kwargs | {"hidden_states": through(kwargs["hidden_states"])}
-
-    return module.register_forward_pre_hook(hook, with_kwargs=True)
-
-
-def on_output(module: nn.Module, through: Callable[[Tensor], Tensor]) -> Any:
-    """Pass the hidden states that `module` writes (the first of a tuple) through a function."""
-
-    def hook(_: nn.Module, args: tuple, output: Any) -> Any:
-        return (through(output[0]), *output[1:]) if isinstance(output, tuple) else through(output)
-
-    return module.register_forward_hook(hook)
-
-
-# ---- attention: the one place where q, k, v and pattern are seen ----
-
-
-@contextmanager
-def _own_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Let `model` attend through `_attention` for as long as the context lasts."""
-    config = model.config.get_text_config()
-    before = config._attn_implementation
-    _BORROWED_FROM[id(config)] = before
-    config._attn_implementation = _ATTENTION
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
-
-
-def _attention(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
-) -> tuple[Tensor, Tensor]:
-    """The attention that transformers calls meanwhile: that of this thread's pass."""
-    this = _current.get()
-    eager = sys.modules[type(module).__module__].eager_attention_forward
-    if this is not None:
-        return this.attend(module, eager, query, key, value, attention_mask, **kwargs)
-    # a pass in another thread; its mask is for the attention that it found when it began
-    own = ALL_ATTENTION_FUNCTIONS.get_interface(_BORROWED_FROM[id(module.config)], eager)
-    return own(module, query, key, value, attention_mask, **kwargs)
-
-
-AttentionInterface.register(_ATTENTION, _attention)
-AttentionMaskInterface.register(_ATTENTION, eager_mask)
+        run_layer(self._base, layer, taps, len(tokens))
