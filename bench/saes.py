@@ -148,10 +148,10 @@ def resident(what: str) -> float:
 def dump(file: Path, sequences: int) -> None:
     import interp
     from interp.saes.stream import ActivationStream
-    from interp.text.lens_text import lens_text
+    from interp.text.sequences import load_text
 
     model = interp.load_model("demo-gpt2", device="cpu")
-    text, _ = lens_text(model, "demo", training=sequences, held_out=1)
+    text, _ = load_text(model, "demo", training=sequences, held_out=1)
     address = interp.Address("resid_post", 4)
     x = ActivationStream(model, address, text, batch_size=len(text) * 127, buffered=len(text))(0)
     np.save(file, (x / x.square().mean().sqrt()).numpy())

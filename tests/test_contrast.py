@@ -11,7 +11,7 @@ import pytest
 import interp
 from conftest import run
 from interp.errors import InputError
-from interp.methods.lens.contrast import ContrastResult
+from interp.methods.lens.results import ContrastResult
 from interp.results import read_result
 
 FRANCE, JAPAN = "The capital of France is", "The capital of Japan is"

@@ -11,7 +11,7 @@ from interp.errors import InputError
 from interp.methods.features.feature_ablation import NEAREST, _as_active
 from interp.results import read_result
 from interp.saes.activations import TopK
-from interp.text.lens_text import lens_text
+from interp.text.sequences import load_text
 from test_saes import make
 
 
@@ -19,7 +19,7 @@ from test_saes import make
 def asked(load):
     model = load("demo-gpt2")
     sae = make(model, "resid_post", 3, activation=TopK(5))
-    text = lens_text(model, "demo", training=1, held_out=3, length=20)[1]
+    text = load_text(model, "demo", training=1, held_out=3, length=20)[1]
     return model, sae, text
 
 

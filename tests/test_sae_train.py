@@ -25,7 +25,7 @@ from interp.runs import read_run
 from interp.saes.activations import BatchTopK, JumpReLU
 from interp.saes.files import read_density
 from interp.saes.sources import sae_folder
-from interp.text.lens_text import lens_text
+from interp.text.sequences import load_text
 from interp.text.sources import documents
 from interp.zoo.making.sae_card import measure, write_card
 from test_saes import make
@@ -47,7 +47,7 @@ def test_what_is_kept_is_what_was_measured(load, tmp_path):
     assert result.excluded == "the first position of each sequence and padding"
     assert result.losses.shape == (30, len(result.loss_names))
     model = load("demo-gpt2")
-    _, held_out = lens_text(model, "demo", training=24, held_out=4, length=64)
+    _, held_out = load_text(model, "demo", training=24, held_out=4, length=64)
     again = interp.measure_sae(model, interp.load_sae(folder, model), held_out)
     for name in ("explained_variance", "l0", "ce_sae", "ce_zero"):
         assert getattr(again, name) == pytest.approx(getattr(result, name), rel=1e-6), name
@@ -123,7 +123,7 @@ def test_text_of_every_kind_of_file_is_the_same(load, tmp_path):
     found = [list(documents(str(tmp_path / name), "story")) for name in ("a.jsonl", "a.parquet")]
     assert found == [STORIES, STORIES]
     model = load("demo-gpt2")
-    text, held_out = lens_text(
+    text, held_out = load_text(
         model, str(tmp_path / "a.jsonl"), training=3, held_out=2, length=16, field="story"
     )
     ids = [i for sequence in text + held_out for i in sequence[1:]]

@@ -16,10 +16,11 @@ import interp
 from conftest import run
 from interp import TunedLens, zoo
 from interp.errors import InputError, NonFiniteError
-from interp.methods.lens.train_tuned_lens import lens_bias
+from interp.methods.lens.lens import Lens
+from interp.methods.lens.measure_lens import lens_bias
 from interp.models.unembedding import unembed_hashes
 from interp.results import read_result
-from interp.text.lens_text import lens_text
+from interp.text.sequences import load_text
 
 BACKENDS = [
     pytest.param("transformer_lens", marks=pytest.mark.tl),
@@ -37,7 +38,7 @@ def tuned(load):
 
     def tuned(name: str):
         if name not in made:
-            text, held_out = lens_text(load(name), "demo", training=SEQUENCES, held_out=6, length=64)
+            text, held_out = load_text(load(name), "demo", training=SEQUENCES, held_out=6, length=64)
             lens, losses = interp.train_tuned_lens(load(name), text, steps=STEPS, batch_size=4)
             made[name] = lens, losses, held_out
         return made[name]
@@ -50,13 +51,55 @@ def test_without_training_it_is_the_logit_lens(load, name: str) -> None:
     model = load(name)
     result = interp.tuned_lens(model, EIFFEL, " Paris", lens=TunedLens.identity(model))
     plain = interp.logit_lens(model, EIFFEL, " Paris")
-    for lens in range(2):
-        np.testing.assert_array_equal(result.answer_prob[lens], plain.answer_prob)
-        np.testing.assert_array_equal(result.top_ids[lens], plain.top_ids)
+    for reading in result.readings:
+        np.testing.assert_array_equal(reading.answer_prob, plain.answer_prob)
+        np.testing.assert_array_equal(reading.top_ids, plain.top_ids)
     assert result.crossover_layers == (plain.crossover_layer,) * 2
     every = interp.logit_lens(model, EIFFEL, position="all", lens=TunedLens.identity(model))
     np.testing.assert_array_equal(every.top_ids, interp.logit_lens(model, EIFFEL, position="all").top_ids)
     assert (every.lens, plain.lens) == ("tuned", "plain")
+
+
+class Doubled(Lens):
+    """Every stream but the last layer's, twice as long."""
+
+    name = "doubled"
+    description = "streams are doubled"
+
+    def translate(self, resid, layer):
+        return resid if layer == 5 else 2 * resid + layer
+
+    def check_fits(self, model):
+        if model.arch.n_layers != 6:
+            raise InputError("This lens is for six layers.")
+
+
+def test_any_lens_can_be_read_with(load, tuned) -> None:
+    model, lens = load("demo-qwen3"), Doubled()
+    result = interp.logit_lens(model, EIFFEL, " Paris", lens=lens)
+    cache = model.run_with_cache(EIFFEL, [("resid_pre", 0), "resid_post"])
+    streams = [cache["resid_pre", 0], *cache.stack("resid_post")]
+    paris = model.to_single_token(" Paris")
+    for row, stream in enumerate(streams):
+        logits = lens.logits(model, stream[0, -1], row - 1)
+        moved = stream if row == 6 else 2 * stream + (row - 1)
+        torch.testing.assert_close(logits, model.unembed(moved[0, -1]))
+        assert result.answer_prob[row] == pytest.approx(float(logits.softmax(-1)[paris]), rel=1e-4)
+    assert (result.lens, result.lens_description) == ("doubled", "streams are doubled")
+    two = interp.contrast(model, EIFFEL, "The Colosseum is in the city of", target=" Paris",
+                          competitor=" Rome", lens=lens)  # fmt: skip
+    np.testing.assert_allclose(two.target_prob[0], result.answer_prob, rtol=1e-4)
+    assert two.lens == "doubled"
+    measured = interp.measure_lens(model, lens, tuned("demo-qwen3")[2][:1])
+    assert measured.lenses == ("plain", "doubled")
+    assert (measured.kl[0, :-1] != measured.kl[1, :-1]).all()
+    assert measured.kl[0, -1] == measured.kl[1, -1]
+    with pytest.raises(InputError, match="six layers"):
+        interp.logit_lens(load("tiny-gpt2"), [1, 2], lens=lens)
+    with pytest.raises(InputError, match="six layers"):
+        interp.measure_lens(load("tiny-gpt2"), lens, [[1, 2]])
+    with pytest.raises(InputError, match="doubled lens does not read 'mlp_out'"):
+        interp.logit_lens(model, EIFFEL, site="mlp_out", lens=lens)
 
 
 @pytest.mark.parametrize("name", DEMOS)
@@ -102,7 +145,7 @@ def test_lens_bias_by_hand() -> None:
 
 def test_training_is_by_its_seed(load, tuned) -> None:
     model = load("demo-gpt2")
-    text = tuned("demo-gpt2")[2] + lens_text(model, "demo", training=4, held_out=1, length=64, seed=3)[0]
+    text = tuned("demo-gpt2")[2] + load_text(model, "demo", training=4, held_out=1, length=64, seed=3)[0]
     one, same, other = (
         interp.train_tuned_lens(model, text, steps=2, batch_size=2, seed=seed) for seed in (1, 1, 2)
     )
@@ -148,7 +191,7 @@ def test_the_layout_is_that_of_linear_modules(load, tmp_path) -> None:
         h = cache["resid_pre", layer][0, -1]
         probs = model.unembed(h + translators[layer](h).detach()).softmax(-1)
         paris = float(probs[model.to_single_token(" Paris")])
-        assert result.answer_prob[1, layer] == pytest.approx(paris, rel=1e-4)
+        assert result.tuned.answer_prob[layer] == pytest.approx(paris, rel=1e-4)
 
 
 def test_another_model_is_refused(load, tuned, tmp_path) -> None:
@@ -188,7 +231,8 @@ def test_a_lens_serves_every_backend(load, tuned, name: str, backend: str) -> No
     ours, theirs = (
         interp.tuned_lens(load(name, b), EIFFEL, " Paris", lens=lens) for b in (backend, "transformers")
     )
-    np.testing.assert_allclose(ours.answer_prob, theirs.answer_prob, atol=1e-4)
+    for a, b in zip(ours.readings, theirs.readings, strict=True):
+        np.testing.assert_allclose(a.answer_prob, b.answer_prob, atol=1e-4)
     if backend == "transformer_lens":
         with pytest.raises(InputError, match="folded"):
             lens.check_fits(load(name, backend, processing="folded"))
@@ -233,18 +277,18 @@ def test_a_result_survives_json(load, tuned) -> None:
 def test_text_of_a_file(load, tmp_path) -> None:
     model, file = load("demo-gpt2"), tmp_path / "text.txt"
     file.write_text("The capital of France is Paris. " * 40, encoding="utf-8")
-    training, held_out = lens_text(model, str(file), training=5, held_out=2, length=16)
+    training, held_out = load_text(model, str(file), training=5, held_out=2, length=16)
     assert {len(ids) for ids in training + held_out} == {16}
     assert {ids[0] for ids in training + held_out} == {model.bos_id}
     with pytest.raises(InputError, match="give a longer file"):
-        lens_text(model, str(file), training=500, held_out=2, length=16)
+        load_text(model, str(file), training=500, held_out=2, length=16)
     with pytest.raises(InputError, match="cannot be read"):
-        lens_text(model, str(tmp_path / "none.txt"), training=5, held_out=2)
+        load_text(model, str(tmp_path / "none.txt"), training=5, held_out=2)
     with pytest.raises(InputError, match="give a text file"):
-        lens_text(load("tiny-gpt2"), "demo", training=5, held_out=2, length=16)
+        load_text(load("tiny-gpt2"), "demo", training=5, held_out=2, length=16)
     with pytest.raises(InputError, match="at most"):
-        lens_text(model, "demo", training=5, held_out=2, length=100_000)
-    first, second = lens_text(load("demo-qwen3"), "demo", training=3, held_out=3, length=16)
+        load_text(model, "demo", training=5, held_out=2, length=100_000)
+    first, second = load_text(load("demo-qwen3"), "demo", training=3, held_out=3, length=16)
     assert first != second
     assert zoo.NAMES == DEMOS
 

@@ -51,7 +51,7 @@ _HOME = {
     "TunedLens": "interp.methods.lens.tuned_lens",
     "tuned_lens": "interp.methods.lens.tuned_lens",
     "train_tuned_lens": "interp.methods.lens.train_tuned_lens",
-    "measure_lens": "interp.methods.lens.train_tuned_lens",
+    "measure_lens": "interp.methods.lens.measure_lens",
     "ablation": "interp.methods.ablation.ablation",
     "attention_by_role": "interp.methods.heads.attention",
     "attention_patterns": "interp.methods.heads.attention",
@@ -164,7 +164,8 @@ if TYPE_CHECKING:
     from interp.methods.heads.head_scores import head_scores
     from interp.methods.lens.contrast import contrast
     from interp.methods.lens.logit_lens import logit_lens
-    from interp.methods.lens.train_tuned_lens import measure_lens, train_tuned_lens
+    from interp.methods.lens.measure_lens import measure_lens
+    from interp.methods.lens.train_tuned_lens import train_tuned_lens
     from interp.methods.lens.tuned_lens import TunedLens, tuned_lens
     from interp.methods.patching.activation_patching import activation_patching
     from interp.methods.patching.causal_tracing import causal_tracing

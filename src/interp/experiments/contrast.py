@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.lens.contrast import ContrastResult
+    from interp.methods.lens.results import ContrastResult
     from interp.models.base import Model
 
 

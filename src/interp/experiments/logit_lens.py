@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.lens.logit_lens import LogitLensResult
+    from interp.methods.lens.results import LogitLensResult
     from interp.models.base import Model
 
 

@@ -58,7 +58,7 @@ def run(config: TrainSAEConfig, model: Model) -> SAEQualityResult:
     from interp.saes.trainer import LOSSES
     from interp.saes.training import train_sae
     from interp.sites import Address
-    from interp.text.lens_text import lens_text
+    from interp.text.sequences import load_text
 
     address = Address(config.site, config.layer)
     check_address(model, address)
@@ -69,7 +69,7 @@ def run(config: TrainSAEConfig, model: Model) -> SAEQualityResult:
         seed=config.seed,
         **config.model_dump(include=_RECIPE),
     )
-    text, held_out = lens_text(
+    text, held_out = load_text(
         model,
         config.text,
         training=config.training,

@@ -9,7 +9,7 @@ from interp.experiments.base import ExperimentConfig, experiment
 if TYPE_CHECKING:
     import numpy as np
 
-    from interp.methods.lens.train_tuned_lens import LensQualityResult
+    from interp.methods.lens.results import LensQualityResult
     from interp.methods.lens.tuned_lens import TunedLens
     from interp.models.base import Model
 
@@ -40,7 +40,7 @@ class TrainTunedLensConfig(LensTrainingConfig):
 @experiment("train_tuned_lens", config=TrainTunedLensConfig)
 def run(config: TrainTunedLensConfig, model: Model) -> LensQualityResult:
     """Train a tuned lens, keep it, and measure it beside the plain one on text that it did not see."""
-    from interp.methods.lens.train_tuned_lens import measure_lens
+    from interp.methods.lens.measure_lens import measure_lens
 
     lens, losses, held_out = trained(config, model)
     if config.save_to is not None:
@@ -52,9 +52,9 @@ def run(config: TrainTunedLensConfig, model: Model) -> LensQualityResult:
 def trained(config: LensTrainingConfig, model: Model) -> tuple[TunedLens, np.ndarray, list[list[int]]]:
     """A lens as configured, its losses, and the sequences that were held out."""
     from interp.methods.lens.train_tuned_lens import train_tuned_lens
-    from interp.text.lens_text import lens_text
+    from interp.text.sequences import load_text
 
-    text, held_out = lens_text(
+    text, held_out = load_text(
         model,
         config.text,
         training=config.training,

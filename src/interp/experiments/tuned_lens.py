@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.train_tuned_lens import LensTrainingConfig, trained
 
 if TYPE_CHECKING:
-    from interp.methods.lens.tuned_lens import TunedLensResult
+    from interp.methods.lens.results import TunedLensResult
     from interp.models.base import Model
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 
 from interp.edits import Editable
+from interp.errors import InputError
 
 
 def unembed_hashes(model: Editable) -> dict[str, str]:
@@ -28,3 +30,19 @@ def unembed_hashes(model: Editable) -> dict[str, str]:
         "unembed_hash": hashlib.sha256(printed.encode()).hexdigest(),
         "unembed_sha256": hashlib.sha256(exact).hexdigest(),
     }
+
+
+def check_unembedding(
+    model: Editable, recorded: Mapping[str, str | None], *, what: str, made_for: str
+) -> None:
+    """Raise `InputError` where one of the digests that `what` ("lens") recorded of the model that it was made
+    for is not that of `model`. Those that are None were not recorded."""
+    known = {name: digest for name, digest in recorded.items() if digest is not None}
+    if not known:
+        return
+    own = unembed_hashes(model)
+    if any(digest != own[name] for name, digest in known.items()):
+        raise InputError(
+            f"This {what} is for another unembedding (that of {made_for}) than {model.identity.name} has "
+            "here; train one for it. (float16 and folded weights count as another.)"
+        )

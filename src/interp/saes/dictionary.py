@@ -22,7 +22,7 @@ from torch import Tensor
 
 from interp.edits import Editable
 from interp.errors import InputError
-from interp.models.unembedding import unembed_hashes
+from interp.models.unembedding import check_unembedding, unembed_hashes
 from interp.saes.activations import Activation, BatchTopK, JumpReLU
 from interp.saes.results import SAEIdentity
 from interp.sites import SITES, Address
@@ -155,11 +155,8 @@ class SAE:
                 f"This SAE (of {self.model}) is for activations of width {self.d_in}, but {self.address} of "
                 f"{model.identity.name} has width {width(model, self.address.site)}; train one for it."
             )
-        if self.unembed_sha256 not in (None, unembed_hashes(model)["unembed_sha256"]):
-            raise InputError(
-                f"This SAE is for another unembedding (that of {self.model}) than {model.identity.name} has "
-                "here; train one for it. (float16 and folded weights count as another.)"
-            )
+        recorded = {"unembed_sha256": self.unembed_sha256}
+        check_unembedding(model, recorded, what="SAE", made_for=self.model)
 
 
 def check_address(model: Editable, address: Address) -> None:

@@ -20,7 +20,7 @@ from interp.models.base import Model
 from interp.progress import report
 from interp.saes.dictionary import SAE, flat
 from interp.saes.metrics import counted
-from interp.text.lens_text import DEMO, demo_text, lens_text
+from interp.text.sequences import DEMO, demo_text, load_text
 from interp.tokens import Tokens
 
 _SEED = 10_000  # of the demo text that features are read on, apart from what an SAE was trained on
@@ -70,19 +70,19 @@ def reading_text(
     field: str = "text",
 ) -> ReadingText:
     """Text to read features on: the demo corpus with the labels of its tokens ("demo"), or the beginning of
-    any other source that `interp.text.lens_text` reads.
+    any other source that `interp.text.sequences` reads.
 
-    The demo text is drawn from seeds that training does not use. Raises `InputError` as `lens_text` does.
+    The demo text is drawn from seeds that training does not use. Raises `InputError` as `load_text` does.
     """
     if sequences < 1:
         raise InputError(f"Give at least one sequence to read; got {sequences}.")
     if source != DEMO:
-        rows, _ = lens_text(model, source, training=sequences, held_out=1, length=length, field=field)
+        rows, _ = load_text(model, source, training=sequences, held_out=1, length=length, field=field)
         described = f"the first {sequences} sequences of {length} tokens of {source!r}"
         return ReadingText.of(rows, described=described)
     from interp.zoo.token_labels import QUESTIONS, token_labels
 
-    lens_text(model, source, training=1, held_out=1, length=length)  # raises what it raises
+    load_text(model, source, training=1, held_out=1, length=length)  # raises what it raises
     drawn = demo_text(model, sequences, length, _SEED + seed)
     labels = [token_labels(model.labels(ids), names) for ids, names in drawn]
     return ReadingText(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from interp.figures.engine.notation import brief, probability, show_prompt, show_token
 from interp.figures.engine.presented import presented
-from interp.figures.engine.view import Axis, Grid, Lines, Series, Table, View, Words, block_name
-
-if TYPE_CHECKING:
-    from interp.methods.lens.contrast import ContrastResult
+from interp.figures.engine.view import Axis, Grid, Lines, Table, View, Words, block_name
+from interp.figures.views.by_layer import from_layer, lines_by_layer
+from interp.methods.lens.results import COMPETITOR, NEITHER, TARGET, ContrastResult
 
 _NAMES = ("first", "second")
 
@@ -54,31 +51,30 @@ def _where(result: ContrastResult) -> str:
 def verdict(result: ContrastResult) -> str:
     """Where the prompts part and who takes over, in a few sentences."""
     parting = result.parting
-    said = (
-        "At the end both prompts have the same mark."
-        if parting is None
-        else f"Their marks differ {_from(result, parting)} on."
-    )
-    for name, marks, column in zip(_NAMES, result.marks, result.hand_offs, strict=True):
-        end = int(marks[-1])
-        if end == 0:
-            said += f" In the {name}, neither is ahead at the end."
-            continue
-        leader = brief(result.target if end > 0 else result.competitor)
-        when = (
-            f"is ahead {_from(result, 0)} on" if column is None else f"takes over {_from(result, column)} on"
-        )
-        said += f" In the {name}, {leader} {when}."
-    return said
+    if parting is None:
+        sentences = ["At the end both prompts have the same mark."]
+    else:
+        sentences = [f"Their marks differ {from_layer(result.layers[parting])} on."]
+    sentences += [_leader(result, prompt) for prompt in range(len(_NAMES))]
+    return " ".join(sentences)
 
 
-def _from(result: ContrastResult, column: int) -> str:
-    layer = result.layers[column]
-    return "from the embedding" if layer == "embed" else f"from layer {layer}"
+def _leader(result: ContrastResult, prompt: int) -> str:
+    """Who is ahead at the end of one prompt, and from where on."""
+    end, column = int(result.marks[prompt, -1]), result.hand_offs[prompt]
+    if end == NEITHER:
+        return f"In the {_NAMES[prompt]}, neither is ahead at the end."
+    leader = brief(result.target if end == TARGET else result.competitor)
+    does = "is ahead" if column is None else "takes over"
+    return f"In the {_NAMES[prompt]}, {leader} {does} {from_layer(result.layers[column or 0])} on."
+
+
+def _names_of_marks(result: ContrastResult) -> dict[int, str]:
+    return {NEITHER: "neither", TARGET: brief(result.target), COMPETITOR: brief(result.competitor)}
 
 
 def _marks(result: ContrastResult) -> Grid:
-    names = np.array(["neither", brief(result.target), brief(result.competitor)])  # by mark: 0, 1, -1
+    names = np.vectorize(_names_of_marks(result).__getitem__, otypes=[object])(result.marks).astype(str)
     tops = np.array([[show_token(token) for token in row] for row in result.top_tokens])
     hand_offs = tuple((row, c) for row, c in enumerate(result.hand_offs) if c is not None)
     return Grid(
@@ -90,28 +86,23 @@ def _marks(result: ContrastResult) -> Grid:
         title=f"Who is ahead: logit({brief(result.target)}) - logit({brief(result.competitor)})",
         above=f"{brief(result.target)} is ahead",
         below=f"{brief(result.competitor)} is ahead",
-        hover=(("ahead", names[result.marks]), ("top", tops)),
+        hover=(("ahead", names), ("top", tops)),
         framed=hand_offs,
         framed_means="the hand-off to the token that leads at the end",
-        texts=names[result.marks],
+        texts=names,
         down=True,
     )
 
 
 def traces(result: ContrastResult) -> Lines:
     """By how much the target is ahead at each layer of both prompts."""
-    x = tuple(float(i) for i in range(len(result.layers)))
     target, competitor = brief(result.target), brief(result.competitor)
-    return Lines(
+    return lines_by_layer(
+        result.layers,
+        {f"{name} prompt": row for name, row in zip(_NAMES, result.ahead, strict=True)},
         name="traces",
-        series=tuple(
-            Series(f"{name} prompt", x, tuple(row.tolist()))
-            for name, row in zip(_NAMES, result.ahead, strict=True)
-        ),
-        x_title="after layer",
-        y_title=f"logit({target}) - logit({competitor})",
         title="The two traces",
-        ticks=tuple(zip(x, result.layers, strict=True)),
+        y_title=f"logit({target}) - logit({competitor})",
         levels=((result.margin, f"{target} ahead"), (-result.margin, f"{competitor} ahead")),
         note="Between the levels neither is ahead.",
     )
@@ -120,7 +111,7 @@ def traces(result: ContrastResult) -> Lines:
 def _table(result: ContrastResult, prompt: int) -> Table:
     """What the lens reads of one prompt; the layers of the parting and of its hand-off stand out."""
     target, competitor = brief(result.target), brief(result.competitor)
-    names = {0: "neither", 1: target, -1: competitor}
+    names = _names_of_marks(result)
     rows = tuple(
         (
             layer,

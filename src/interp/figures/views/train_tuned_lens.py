@@ -1,19 +1,15 @@
-"""The presentation of how well a plain and a tuned lens do on text."""
+"""The presentation of how well a lens does on text, beside the plain one."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from interp.figures.engine.notation import decimal, measured, show_text
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Block, Lines, Series, Table, View, Words
+from interp.figures.views.by_layer import lines_by_layer
+from interp.methods.lens.results import LensQualityResult
 
-if TYPE_CHECKING:
-    from interp.methods.lens.train_tuned_lens import LensQualityResult
-
-_LENSES = ("plain", "tuned")
 _POINTS = 20  # of the training curve
 
 
@@ -21,19 +17,19 @@ def view(result: LensQualityResult) -> View:
     """KL, lens bias and perplexity at each layer, and the losses of the training where there was one."""
     blocks: list[Block] = [
         Words(_verdict(result), strong=True, name="verdict"),
-        _lines(
-            result,
-            "divergence",
-            result.kl,
-            "KL(final || lens), nats",
-            "How far each layer is from the model's prediction",
+        lines_by_layer(
+            result.layers,
+            _by_lens(result, result.kl),
+            name="divergence",
+            title="How far each layer is from the model's prediction",
+            y_title="KL(final || lens), nats",
         ),
-        _lines(
-            result,
-            "bias",
-            result.bias,
-            "lens bias, bits",
-            "Lens bias",
+        lines_by_layer(
+            result.layers,
+            _by_lens(result, result.bias),
+            name="bias",
+            title="Lens bias",
+            y_title="lens bias, bits",
             note="KL of the model's mean prediction from that of the lens: what it gets wrong whatever the "
             "context. A lens without bias is not yet a good one.",
         ),
@@ -45,38 +41,26 @@ def view(result: LensQualityResult) -> View:
         title="How well does each layer say what the model will say?",
         above=(
             f"Measured on {show_text(result.text)}: {result.n_tokens} tokens.",
-            f"The lens was trained for {show_text(result.lens_model)}; the last layer needs none.",
+            f"The {result.lenses[1]} lens: {show_text(result.lens_description)}.",
         ),
         blocks=tuple(blocks),
     )
 
 
 def _verdict(result: LensQualityResult) -> str:
-    plain, tuned = result.kl[:, :-1].mean(1)
-    bias_plain, bias_tuned = result.bias[:, :-1].mean(1)
+    kl_plain, kl = result.kl[:, :-1].mean(1).tolist()
+    bias_plain, bias = result.bias[:, :-1].mean(1).tolist()
     better = int((result.kl[1, :-1] < result.kl[0, :-1]).sum())
     return (
-        f"The tuned lens is closer to the model at {better} of {result.kl.shape[1] - 1} layers: mean KL "
-        f"{decimal(float(tuned))} nats, the plain lens {decimal(float(plain))}; lens bias "
-        f"{decimal(float(bias_tuned))} bits, the plain lens {decimal(float(bias_plain))}."
+        f"The {result.lenses[1]} lens is closer to the model at {better} of {result.kl.shape[1] - 1} layers: "
+        f"mean KL {decimal(kl)} nats, the plain lens {decimal(kl_plain)}; lens bias {decimal(bias)} bits, "
+        f"the plain lens {decimal(bias_plain)}."
     )
 
 
-def _lines(
-    result: LensQualityResult, name: str, values: np.ndarray, y_title: str, title: str, *, note: str = ""
-) -> Lines:
-    x = tuple(float(i) for i in range(len(result.layers)))
-    return Lines(
-        name=name,
-        series=tuple(
-            Series(f"{lens} lens", x, tuple(row.tolist())) for lens, row in zip(_LENSES, values, strict=True)
-        ),
-        x_title="after layer",
-        y_title=y_title,
-        title=title,
-        ticks=tuple(zip(x, result.layers, strict=True)),
-        note=note,
-    )
+def _by_lens(result: LensQualityResult, values: np.ndarray) -> dict[str, np.ndarray]:
+    """The rows of [lens, layer], each with the name of its lens."""
+    return {f"{lens} lens": row for lens, row in zip(result.lenses, values, strict=True)}
 
 
 def _perplexities(result: LensQualityResult) -> Table:
@@ -84,7 +68,7 @@ def _perplexities(result: LensQualityResult) -> Table:
         (layer, *(measured(float(v)) for v in result.perplexity[:, i]))
         for i, layer in enumerate(result.layers)
     )
-    columns = ("after layer", *(f"{lens} lens" for lens in _LENSES))
+    columns = ("after layer", *(f"{lens} lens" for lens in result.lenses))
     return Table(columns, rows, title="Perplexity of the next token", name="perplexity")
 
 

@@ -2,91 +2,42 @@
 
 nostalgebraist 2020, https://www.lesswrong.com/posts/AcKRB8wDpdaN6v6ru/interpreting-gpt-the-logit-lens
 
-Each layer's residual stream goes through the model's own final norm and unembedding. When it
-misleads: early layers may keep their content in another basis than the last, so a token that the
-lens does not show can be there all the same. A tuned lens (`interp.methods.lens.tuned_lens`) allows for that.
+Each layer's residual stream goes through the model's own final norm and unembedding, or through another lens
+(`interp.methods.lens.lens`). When it misleads: early layers may keep their content in another basis than the
+last, so a token that the plain lens does not show can be there all the same. A tuned lens
+(`interp.methods.lens.tuned_lens`) allows for that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from interp.errors import InputError, nearest
+from interp.errors import InputError, check_choice
+from interp.methods.lens.lens import (
+    STREAMS,
+    Lens,
+    PlainLens,
+    layer_names,
+    residual_streams,
+    stream_layers,
+)
+from interp.methods.lens.results import LogitLensResult
 from interp.models.base import Model
 from interp.progress import report
 from interp.provenance import Provenance
 from interp.readout import kl_divergence
-from interp.results import Result
 from interp.tokens import Prompt
 
-if TYPE_CHECKING:
-    from interp.methods.lens.tuned_lens import TunedLens
-
 LensSite = Literal["resid", "attn_out", "mlp_out"]
-SITES: tuple[str, ...] = ("resid", "attn_out", "mlp_out")
+SITES: tuple[str, ...] = get_args(LensSite)
 AT_ONCE = 2**22  # logits that are looked at together
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class LogitLensResult(Result):
-    """The prediction read off at each layer.
-
-    The arrays are [layer] for one position and [layer, position] for all. The first row is the
-    embedding where `site` is ``resid`` (`layers` = "embed", "0", "1", ...).
-    """
-
-    kind: ClassVar[str] = "logit_lens"
-    tokens: tuple[str, ...]  # the whole prompt, BOS included
-    positions: tuple[int, ...]  # those that were read
-    one_position: bool
-    answer: str
-    answer_id: int
-    site: str
-    layers: tuple[str, ...]
-    answer_prob: Float[np.ndarray, " layer*position"]
-    answer_rank: Int[np.ndarray, " layer*position"]  # 1 is top
-    entropy: Float[np.ndarray, " layer*position"]  # nats
-    kl_to_final: Float[np.ndarray, " layer*position"]  # KL(final || layer), nats
-    top_ids: Int[np.ndarray, "layer *position k"]
-    top_probs: Float[np.ndarray, "layer *position k"]
-    top_tokens: tuple  # texts, nested as top_ids
-    final_top_token: str  # the model's own prediction at the last position read
-    final_top_prob: float
-    lens: str = "plain"  # plain | tuned
-
-    @property
-    def crossover_layer(self) -> int | None:
-        """The first layer from which on the answer is top-1 up to the last, at the last position read.
-
-        -1 is the embedding; None where the answer is not top-1 at the end.
-        """
-        rank = self.answer_rank if self.one_position else self.answer_rank[:, -1]
-        return crossover(rank, self.layers)
-
-    @property
-    def grid(self) -> dict[str, np.ndarray]:
-        """The arrays as [layer, position, ...], also where there is one position."""
-        names = ("answer_prob", "answer_rank", "entropy", "kl_to_final", "top_ids", "top_probs")
-        arrays = {name: getattr(self, name) for name in names}
-        arrays["top_tokens"] = np.array(self.top_tokens, dtype=object)
-        return {name: a[:, None] if self.one_position else a for name, a in arrays.items()}
-
-
-def crossover(rank: Int[np.ndarray, " layer"], layers: Sequence[str]) -> int | None:
-    """The first layer from which on the rank is 1 up to the last; -1 is the embedding, None: not at the
-    end."""
-    if rank[-1] != 1:
-        return None
-    misses = np.flatnonzero(rank != 1)
-    row = int(misses[-1]) + 1 if len(misses) else 0
-    return row - 1 if layers[0] == "embed" else row
 
 
 def logit_lens(
@@ -97,7 +48,7 @@ def logit_lens(
     position: int | Literal["all"] = -1,
     site: LensSite = "resid",
     k: int = 5,
-    lens: TunedLens | None = None,
+    lens: Lens | None = None,
     seed: int = 0,
 ) -> LogitLensResult:
     """Read the model's prediction off at every layer.
@@ -110,52 +61,40 @@ def logit_lens(
         site: ``resid`` reads the residual stream (the embedding, then after each layer);
             ``attn_out`` and ``mlp_out`` what a layer's attention or MLP alone would say.
         k: how many top tokens to keep.
-        lens: a tuned lens, which translates each layer's stream first; only of ``resid``.
+        lens: what the streams are read with, such as a tuned lens; without one, the plain lens.
         seed: recorded only; the lens draws nothing.
 
     Raises:
-        InputError: an unusable prompt, an answer of several tokens, a position out of range, a tuned
-            lens of another model or site.
+        InputError: an unusable prompt, an answer of several tokens, a position out of range, a lens
+            of another model or one that does not read this site.
     """
-    if site not in SITES:
-        raise InputError(f"Unknown lens site {site!r}; {nearest(site, SITES)}")
-    if lens is not None and site != "resid":
-        raise InputError(f"A tuned lens translates the residual stream, not {site!r}; use site='resid'.")
+    check_choice("site", site, SITES)
     if not 1 <= k <= model.arch.d_vocab:
         raise InputError(f"k must lie between 1 and {model.arch.d_vocab}; got {k}.")
-    tokens = model.to_tokens(prompt)
-    ids = tokens.repeat(1).row(0)
+    lens = lens or PlainLens()
+    ids = model.to_tokens(prompt).repeat(1).row(0)
     positions = _positions(position, len(ids))
-
-    states, final = _translated(model, prompt, positions, site, lens)  # [layer, pos, d_model], [pos, d_vocab]
-    answer_id = int(final[-1].argmax()) if answer is None else model.to_single_token(answer)
-    found = _measured(model, states, final, answer_id, k)
-    one = position != "all"
-
-    def array(name: str) -> np.ndarray:
-        return (found[name][:, 0] if one else found[name]).numpy()
-
-    top_ids = array("top_ids")
-    n_layers = model.arch.n_layers
+    states = _read_states(model, prompt, positions, site, lens)
+    last = states.final[-1]
+    answer_id = int(last.argmax()) if answer is None else model.to_single_token(answer)
+    found = _measure(model, states, answer_id, k)
+    if position != "all":
+        found = {name: array[:, 0] for name, array in found.items()}
     return LogitLensResult(
         provenance=Provenance.of(model, seed=seed),
         tokens=tuple(model.labels(ids)),
         positions=tuple(positions),
-        one_position=one,
+        one_position=position != "all",
         answer=model.labels([answer_id])[0],
         answer_id=answer_id,
         site=site,
-        layers=(*(["embed"] if site == "resid" else []), *map(str, range(n_layers))),
-        answer_prob=array("answer_prob"),
-        answer_rank=array("answer_rank"),
-        entropy=array("entropy"),
-        kl_to_final=array("kl_to_final"),
-        top_ids=top_ids,
-        top_probs=array("top_probs"),
-        top_tokens=_texts(model, top_ids),
-        final_top_token=model.labels([int(final[-1].argmax())])[0],
-        final_top_prob=float(final[-1].double().softmax(-1).max()),
-        lens="plain" if lens is None else "tuned",
+        layers=states.layers,
+        **found,
+        top_tokens=_texts(model, found["top_ids"]),
+        final_top_token=model.labels([int(last.argmax())])[0],
+        final_top_prob=float(last.double().softmax(-1).max()),
+        lens=lens.name,
+        lens_description=lens.description,
     )
 
 
@@ -165,28 +104,53 @@ def lens_logits(
     positions: Sequence[int],
     *,
     site: LensSite = "resid",
-    lens: TunedLens | None = None,
+    lens: Lens | None = None,
 ) -> tuple[Float[Tensor, "layer pos d_vocab"], Float[Tensor, "pos d_vocab"]]:
-    """The logits that the lens reads at each layer, and the model's own, in float64 on the CPU."""
-    states, final = _translated(model, prompt, list(positions), site, lens)
-    return model.unembed(states).cpu().double(), final.double().cpu()
+    """The logits that a lens reads at each layer, and the model's own, in float64 on the CPU. Arguments and
+    errors as of `logit_lens`."""
+    states = _read_states(model, prompt, list(positions), site, lens or PlainLens())
+    return model.unembed(states.translated).cpu().double(), states.final.double().cpu()
 
 
-def _measured(
-    model: Model,
-    states: Float[Tensor, "layer pos d_model"],
-    final: Float[Tensor, "pos d_vocab"],
-    answer_id: int,
-    k: int,
-) -> dict[str, Tensor]:
+@dataclass(frozen=True, eq=False)
+class _States:
+    """What a lens makes of some positions of a prompt, ready to be unembedded."""
+
+    layers: tuple[str, ...]
+    translated: Float[Tensor, "layer pos d_model"]
+    final: Float[Tensor, "pos d_vocab"]  # the model's own logits
+
+
+def _read_states(model: Model, prompt: Prompt, positions: list[int], site: str, lens: Lens) -> _States:
+    if site not in lens.sites:
+        raise InputError(
+            f"A {lens.name} lens does not read {site!r} but {', '.join(lens.sites)}; use site='resid'."
+        )
+    lens.check_fits(model)
+    layers: range
+    if site == "resid":
+        cache = model.run_with_cache(prompt, STREAMS)
+        found, layers = residual_streams(cache), stream_layers(model)
+    else:
+        cache = model.run_with_cache(prompt, [site])
+        found, layers = cache.stack(site), range(model.arch.n_layers)
+    return _States(
+        layers=layer_names(layers),
+        translated=lens.translate_layers(found[:, 0, positions], layers),
+        final=cache.logits[0, positions],
+    )
+
+
+def _measure(model: Model, states: _States, answer_id: int, k: int) -> dict[str, np.ndarray]:
     """What the result holds of each state, [layer, pos] and [layer, pos, k]; some positions at a time, as the
     logits of a long prompt would fill the memory."""
-    n, step = len(final), max(1, AT_ONCE // (len(states) * final.shape[-1]))
+    n, d_vocab = states.final.shape
+    step = max(1, AT_ONCE // (len(states.layers) * d_vocab))
     parts = []
     for start in range(0, n, step):
         report("positions", start, n)
         here = slice(start, start + step)
-        read = model.unembed(states[:, here]).cpu().double()  # [layer, pos, d_vocab]
+        read = model.unembed(states.translated[:, here]).cpu().double()  # [layer, pos, d_vocab]
         log_probs = read.log_softmax(-1)
         probs = log_probs.exp()
         top = probs.topk(k, dim=-1)  # [layer, pos, k]
@@ -194,24 +158,13 @@ def _measured(
             "answer_prob": probs[..., answer_id].clone(),  # a view would keep all of them
             "answer_rank": (read > read[..., answer_id, None]).sum(-1) + 1,
             "entropy": -(probs * log_probs).sum(-1),
-            "kl_to_final": kl_divergence(final[here].double().cpu(), read),
+            "kl_to_final": kl_divergence(states.final[here].double().cpu(), read),
             "top_ids": top.indices,
             "top_probs": top.values,
         }
         parts.append(part)
     report("positions", n, n)
-    return {name: torch.cat([part[name] for part in parts], dim=1) for name in parts[0]}
-
-
-def _translated(
-    model: Model, prompt: Prompt, positions: list[int], site: str, lens: TunedLens | None
-) -> tuple[Tensor, Tensor]:
-    """What is unembedded, [layer, pos, d_model], and the final logits [pos, d_vocab]."""
-    states, logits = _states(model, prompt, site, positions)
-    if lens is not None:
-        lens.check_fits(model)
-        states = lens.translate(states)
-    return states, logits
+    return {name: torch.cat([part[name] for part in parts], dim=1).numpy() for name in parts[0]}
 
 
 def _positions(position: int | str, n: int) -> list[int]:
@@ -224,17 +177,6 @@ def _positions(position: int | str, n: int) -> list[int]:
             f"Position {position} is out of range; the prompt has {n} tokens, from 0 to {n - 1}."
         )
     return [position % n]
-
-
-def _states(model: Model, prompt: Prompt, site: str, positions: list[int]) -> tuple[Tensor, Tensor]:
-    """What the lens unembeds, [layer, pos, d_model], and the final logits [pos, d_vocab]."""
-    if site == "resid":
-        cache = model.run_with_cache(prompt, [("resid_pre", 0), "resid_post"])
-        states = torch.cat([cache["resid_pre", 0][None], cache.stack("resid_post")])
-    else:
-        cache = model.run_with_cache(prompt, [site])
-        states = cache.stack(site)
-    return states[:, 0, positions], cache.logits[0, positions]
 
 
 def _texts(model: Model, ids: np.ndarray) -> tuple:

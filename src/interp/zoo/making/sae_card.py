@@ -39,10 +39,10 @@ FIGURES = (
 def measure(name: str, sequences: int = SEQUENCES) -> SAEQualityResult:
     """The stored dictionary of a demo model on held-out text."""
     import interp
-    from interp.text.lens_text import lens_text
+    from interp.text.sequences import load_text
 
     model = interp.load_model(name, device="cpu")
-    _, text = lens_text(model, "demo", training=1, held_out=sequences, length=LENGTH, seed=SEED)
+    _, text = load_text(model, "demo", training=1, held_out=sequences, length=LENGTH, seed=SEED)
     return interp.measure_sae(model, interp.load_sae(name, model), text, seed=SEED)
 
 

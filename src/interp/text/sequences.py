@@ -1,4 +1,4 @@
-"""The text that a lens or a dictionary is trained and measured on, as sequences of equal length."""
+"""Text as sequences of token ids of equal length: to train a lens or a dictionary on, and to measure it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from interp.tokens import encode
 DEMO = "demo"  # the text that the demo models learned from
 
 
-def lens_text(
+def load_text(
     model: Model,
     source: str,
     *,
@@ -39,14 +39,14 @@ def lens_text(
             "Give at least one sequence to train on and one to measure on, of two tokens or more."
         )
     if model.tokenizer is None:
-        raise InputError("This model has no tokenizer, so there is no text for a lens; load it with one.")
+        raise InputError("This model has no tokenizer, so no text can be read for it; load it with one.")
     if model.arch.n_ctx is not None and length > model.arch.n_ctx:
         raise InputError(
             f"The model reads at most {model.arch.n_ctx} tokens; give a shorter length than {length}."
         )
     if source == DEMO:
-        drawn = ((training, 2 * seed), (held_out, 2 * seed + 1))
-        first, second = ([ids for ids, _ in demo_text(model, n, length, own)] for n, own in drawn)
+        parts = ((training, 2 * seed), (held_out, 2 * seed + 1))
+        first, second = ([ids for ids, _ in demo_text(model, n, length, own)] for n, own in parts)
         return first, second
     sequences = list(islice(_cut(model, documents(source, field), length), training + held_out))
     if len(sequences) < training + held_out:

@@ -1,0 +1,38 @@
+"""What the presentations of lenses share: lines over the layers, and a layer in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from interp.figures.engine.view import Lines, Series
+
+
+def lines_by_layer(
+    layers: Sequence[str],
+    values: Mapping[str, np.ndarray],
+    *,
+    name: str,
+    title: str,
+    y_title: str,
+    levels: tuple[tuple[float, str], ...] = (),
+    note: str = "",
+) -> Lines:
+    """A line for each series, values [layer] by its name, over `layers` ("embed", "0", ...)."""
+    x = tuple(float(i) for i in range(len(layers)))
+    return Lines(
+        name=name,
+        series=tuple(Series(one, x, tuple(row.tolist())) for one, row in values.items()),
+        x_title="after layer",
+        y_title=y_title,
+        title=title,
+        ticks=tuple(zip(x, layers, strict=True)),
+        levels=levels,
+        note=note,
+    )
+
+
+def from_layer(layer: str | int) -> str:
+    """``from layer 3``; of "embed" or -1, ``from the embedding``."""
+    return "from the embedding" if layer in ("embed", -1) else f"from layer {layer}"

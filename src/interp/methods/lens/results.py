@@ -1,0 +1,171 @@
+"""What the lenses found: predictions by layer, two prompts side by side, and how good a lens is on text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from interp.results import Result
+
+TARGET, NEITHER, COMPETITOR = 1, 0, -1  # marks of a contrast: who is ahead at a layer
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LogitLensResult(Result):
+    """The prediction that a lens reads off at each layer of one prompt.
+
+    The arrays are [layer] for one position and [layer, position] for all. The first row is the embedding
+    where `site` is ``resid``.
+    """
+
+    kind: ClassVar[str] = "logit_lens"
+    tokens: tuple[str, ...]  # the whole prompt, BOS included
+    positions: tuple[int, ...]  # those that were read
+    one_position: bool
+    answer: str
+    answer_id: int
+    site: str  # resid | attn_out | mlp_out
+    layers: tuple[str, ...]  # "embed", "0", "1", ...
+    answer_prob: Float[np.ndarray, " layer *position"]
+    answer_rank: Int[np.ndarray, " layer *position"]  # 1 is top
+    entropy: Float[np.ndarray, " layer *position"]  # nats
+    kl_to_final: Float[np.ndarray, " layer *position"]  # KL(final || layer), nats
+    top_ids: Int[np.ndarray, "layer *position k"]
+    top_probs: Float[np.ndarray, "layer *position k"]
+    top_tokens: tuple[tuple, ...]  # texts, nested as top_ids
+    final_top_token: str  # the model's own prediction at the last position read
+    final_top_prob: float
+    lens: str = "plain"  # the name of the lens: plain | tuned | ...
+    lens_description: str = "the model's own final norm and unembedding"
+
+    @property
+    def crossover_layer(self) -> int | None:
+        """The first layer from which on the answer is top-1 up to the last, at the last position read.
+
+        -1 is the embedding; None where the answer is not top-1 at the end.
+        """
+        rank = self.answer_rank if self.one_position else self.answer_rank[:, -1]
+        return crossover(rank, self.layers)
+
+    @property
+    def grid(self) -> dict[str, np.ndarray]:
+        """The arrays as [layer, position, ...], also where there is one position."""
+        arrays = {
+            "answer_prob": self.answer_prob,
+            "answer_rank": self.answer_rank,
+            "entropy": self.entropy,
+            "kl_to_final": self.kl_to_final,
+            "top_ids": self.top_ids,
+            "top_probs": self.top_probs,
+            "top_tokens": np.array(self.top_tokens, dtype=object),
+        }
+        return {name: a[:, None] if self.one_position else a for name, a in arrays.items()}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TunedLensResult(Result):
+    """What the plain and the tuned lens read at each layer, at one position of a prompt.
+
+    At the last layer both are the model itself.
+    """
+
+    kind: ClassVar[str] = "tuned_lens"
+    plain: LogitLensResult
+    tuned: LogitLensResult
+
+    @property
+    def readings(self) -> tuple[LogitLensResult, LogitLensResult]:
+        """By the plain lens, and by the tuned one."""
+        return self.plain, self.tuned
+
+    @property
+    def crossover_layers(self) -> tuple[int | None, int | None]:
+        """By the plain and by the tuned lens: see `LogitLensResult.crossover_layer`."""
+        return self.plain.crossover_layer, self.tuned.crossover_layer
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LensQualityResult(Result):
+    """How well two lenses say, at each layer, what the model says. Means over the tokens of a text.
+
+    Rows are the plain lens and the one that was measured beside it; columns the embedding and each layer. At
+    the last, both are the model.
+    """
+
+    kind: ClassVar[str] = "lens_quality"
+    text: str  # what it was measured on, in words
+    n_tokens: int
+    lenses: tuple[str, str]  # their names: plain, and tuned or another
+    lens_description: str  # of the second
+    layers: tuple[str, ...]  # "embed", "0", "1", ...
+    kl: Float[np.ndarray, "lens layer"]  # KL(final || lens), nats
+    cross_entropy: Float[np.ndarray, "lens layer"]  # of the next token, nats
+    bias: Float[np.ndarray, "lens layer"]  # lens bias, bits
+    losses: Float[np.ndarray, "step layer"] | None  # KL in training, nats; None for a lens that was loaded
+
+    @property
+    def perplexity(self) -> Float[np.ndarray, "lens layer"]:
+        """Of the next token; infinite where the cross-entropy is beyond the range of a number."""
+        with np.errstate(over="ignore"):
+            return np.exp(self.cross_entropy)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ContrastResult(Result):
+    """Two prompts' lens traces. Arrays are [prompt, layer], at one position of each."""
+
+    kind: ClassVar[str] = "contrast"
+    tokens: tuple[tuple[str, ...], ...]  # of both prompts, BOS included
+    differing: tuple[tuple[int, int], ...]  # of both, the positions [start, stop) in which they differ
+    target: str
+    competitor: str
+    margin: float  # in logits, by which a token must be ahead to be marked so
+    position: int = -1  # where both are read; negative: from the end of each
+    lens: str  # the name of the lens: plain | tuned | ...
+    lens_description: str
+    layers: tuple[str, ...]  # "embed", "0", "1", ...
+    target_prob: Float[np.ndarray, "prompt layer"]
+    competitor_prob: Float[np.ndarray, "prompt layer"]
+    ahead: Float[np.ndarray, "prompt layer"]  # logit(target) - logit(competitor)
+    marks: Int[np.ndarray, "prompt layer"]  # 1: target ahead, 0: neither, -1: competitor ahead
+    top_tokens: tuple[tuple[str, ...], ...]  # what the lens would say, [prompt, layer]
+    top_probs: Float[np.ndarray, "prompt layer"]
+
+    @property
+    def parting(self) -> int | None:
+        """The column from which the marks differ up to the last; None where they agree at the end."""
+        return last_run(self.marks[0] != self.marks[1])
+
+    @property
+    def hand_offs(self) -> tuple[int | None, int | None]:
+        """Of each prompt the column at which the token that leads at the end takes the lead for good.
+
+        None where neither leads at the end, or where that token leads from the embedding on.
+        """
+        first, second = (_hand_off(marks) for marks in self.marks)
+        return first, second
+
+
+def crossover(rank: Int[np.ndarray, " layer"], layers: Sequence[str]) -> int | None:
+    """The first layer from which on the rank is 1 up to the last; -1 is the embedding, None: not at the
+    end."""
+    row = last_run(rank == 1)
+    return row - 1 if row is not None and layers[0] == "embed" else row
+
+
+def last_run(true: Bool[np.ndarray, " layer"]) -> int | None:
+    """Where the unbroken run of true values that reaches the end begins; None where the last is false."""
+    if not true[-1]:
+        return None
+    false = np.flatnonzero(~true)
+    return int(false[-1]) + 1 if len(false) else 0
+
+
+def _hand_off(marks: Int[np.ndarray, " layer"]) -> int | None:
+    if marks[-1] == NEITHER:
+        return None
+    return last_run(marks == marks[-1]) or None
