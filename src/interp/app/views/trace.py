@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from interp.app.views.questions import LibraryQuestion
 from interp.errors import InputError
-from interp.figures.engine.notation import decimal, probability, show_token
+from interp.figures.engine.notation import brief, decimal, probability, show_token
 from interp.figures.engine.view import Grid, Table
+from interp.figures.views.pairs_text import metric_with_tokens
 from interp.methods.common.names import head_name
 from interp.tokens import differing_positions
 
@@ -100,23 +101,28 @@ class CellPredictions:
     def __call__(self, model: Model) -> tuple[Prediction, ...]:
         from interp.methods.patching.cells import Cells
 
-        prompts = [model.to_tokens(prompt) for prompt in (self.patching.clean, self.patching.corrupted)]
-        differing_positions(*(tokens.row(0) for tokens in prompts))  # refuses prompts that do not align
-        site, by = PARTS[self.patching.part]
-        arch = model.arch
-        if not 0 <= self.layer < arch.n_layers:
-            raise InputError(f"There is no layer {self.layer}; layers go from 0 to {arch.n_layers - 1}.")
-        n = prompts[0].lengths[0] if by == "position" else arch.n_heads
-        if not 0 <= self.column < n:
-            raise InputError(f"There is no {by} {self.column}; they go from 0 to {n - 1}.")
-        unpatched = model.run_with_cache([tokens.row(0) for tokens in prompts], [(site, self.layer)])
-        donor, base = (0, 1) if self.patching.direction == "denoising" else (1, 0)
+        patching, (site, by) = self.patching, PARTS[self.patching.part]
+        clean, corrupted = (model.to_tokens(prompt) for prompt in (patching.clean, patching.corrupted))
+        differing_positions(clean.row(0), corrupted.row(0))  # refuses prompts that do not align
+        self._check_cell(model.arch.n_layers, clean.lengths[0] if by == "position" else model.arch.n_heads)
+        unpatched = model.run_with_cache([clean.row(0), corrupted.row(0)], [(site, self.layer)])
+        donor, base = (0, corrupted) if patching.direction == "denoising" else (1, clean)
         value = unpatched[site, self.layer][donor : donor + 1]
-        edit = Cells(site, by).patch(self.layer, self.column, value)
-        patched = model.forward(prompts[base], [edit])
-        last = (*unpatched.logits[:, -1], patched[0, -1])
-        names = ("clean", "corrupted", "patched")
-        return tuple(self._predict(model, name, logits) for name, logits in zip(names, last, strict=True))
+        patched = model.forward(base, [Cells(site, by).patch(self.layer, self.column, value)])
+        last = {
+            "clean": unpatched.logits[0, -1],
+            "corrupted": unpatched.logits[1, -1],
+            "patched": patched[0, -1],
+        }
+        return tuple(self._predict(model, run, logits) for run, logits in last.items())
+
+    def _check_cell(self, n_layers: int, n_columns: int) -> None:
+        """`InputError` for a cell that is not in the map."""
+        by = PARTS[self.patching.part][1]
+        if not 0 <= self.layer < n_layers:
+            raise InputError(f"There is no layer {self.layer}; layers go from 0 to {n_layers - 1}.")
+        if not 0 <= self.column < n_columns:
+            raise InputError(f"There is no {by} {self.column}; they go from 0 to {n_columns - 1}.")
 
     def _predict(self, model: Model, run: str, logits: torch.Tensor) -> Prediction:
         probs = logits.double().softmax(-1)
@@ -148,17 +154,16 @@ def metric_table(
     clean, corrupted = float(result.clean_values[0]), float(result.corrupted_values[0])
     recovery = float(result.recovery.mean[cell])
     patched = corrupted + recovery * (clean - corrupted)
+    answer, foil = result.pairs.answers[0], result.pairs.foils[0] if result.pairs.foils else None
+    metric = metric_with_tokens(result.metric, answer, foil)
     rows: list[tuple[str | float, ...]] = [
-        (_metric(result), *map(decimal, (clean, corrupted, patched))),
+        (f"{metric}, the metric", *map(decimal, (clean, corrupted, patched))),
         ("recovery", "1", "0", decimal(recovery)),
-        (
-            f"probability of {show_token(result.pairs.answers[0])}",
-            *(probability(p.answer) for p in predictions),
-        ),
+        (f"probability of {brief(answer)}", *(probability(p.answer) for p in predictions)),
     ]
-    if result.pairs.foils is not None:
+    if foil is not None:
         foils = [probability(p.foil) for p in predictions if p.foil is not None]
-        rows.append((f"probability of {show_token(result.pairs.foils[0])}", *foils))
+        rows.append((f"probability of {brief(foil)}", *foils))
     return Table(("", "clean", "corrupted", "patched"), tuple(rows))
 
 
@@ -182,10 +187,3 @@ def cell_in_words(result: ActivationPatchingResult, direction: Direction, cell: 
         token = (result.columns if source == "clean" else result.corrupted_columns)[column]
         where = f"{result.site}, layer {layer}, position {column} ({show_token(token)})"
     return f"{where}: from the {source} run into the {into} one"
-
-
-def _metric(result: ActivationPatchingResult) -> str:
-    answer = show_token(result.pairs.answers[0])
-    if result.pairs.foils is None:
-        return f"probability of {answer}, the metric"
-    return f"logit({answer}) - logit({show_token(result.pairs.foils[0])}), the metric"

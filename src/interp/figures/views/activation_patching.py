@@ -9,6 +9,7 @@ import numpy as np
 from interp.figures.engine.notation import brief, count, decimal, measured, show_text
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Arrays, Axis, Block, Grid, Scatter, View, Words
+from interp.figures.views.pairs_text import metric_with_tokens
 from interp.methods.patching.results import ActivationPatchingResult, ComparedActivationPatchingResult
 from interp.metrics import METRICS
 
@@ -168,11 +169,11 @@ def _setting(result: ActivationPatchingResult) -> str:
 
 
 def _metric(result: ActivationPatchingResult) -> str:
-    if result.metric != "logit_diff":
-        return METRICS[result.metric].description
-    if len(result.pairs.answers) == 1 and result.pairs.foils:
-        return f"logit({brief(result.pairs.answers[0])}) - logit({brief(result.pairs.foils[0])})"
-    return "logit(answer) - logit(foil) of each pair"
+    pairs = result.pairs
+    if len(pairs) == 1:
+        return metric_with_tokens(result.metric, pairs.answers[0], pairs.foils[0] if pairs.foils else None)
+    of_each = " of each pair" if result.metric == "logit_diff" else ""
+    return METRICS[result.metric].description + of_each
 
 
 def _baselines(result: ActivationPatchingResult) -> list[str]:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from interp.figures.engine.notation import brief, count, decimal, probability, show_prompt
+from interp.figures.engine.notation import count, decimal, probability, show_prompt
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Bars, Table, View, Words, block_name
+from interp.figures.views.pairs_text import metric_with_tokens
 from interp.methods.ablation.results import HeadAblationResult
 
 _LOSSES = {
@@ -107,11 +108,11 @@ def _write(result: HeadAblationResult, m: int) -> Callable[[float], str]:
 
 
 def _name(result: HeadAblationResult, m: int) -> str:
-    if result.measures[m] == "logit_diff":
-        return f"logit({brief(result.answer)}) - logit({brief(str(result.foil))})"
-    if result.measures[m] == "prob":
-        return f"the probability of {brief(result.answer)}"
-    return _LOSSES[result.measures[m]]
+    measure = result.measures[m]
+    if measure in _LOSSES:
+        return _LOSSES[measure]
+    the = "the " if measure == "prob" else ""
+    return the + metric_with_tokens(measure, result.answer, result.foil)
 
 
 def _heads(result: HeadAblationResult) -> str:

@@ -24,6 +24,13 @@ def pairs_sentences(pairs: Pairs) -> tuple[str, ...]:
     return first, f"Left out of the dataset: {len(pairs.dropped)} ({show_text(why)})."
 
 
+def metric_with_tokens(metric: str, answer: str, foil: str | None) -> str:
+    """The metric of one pair, with its tokens, as in ``logit(␣Paris) - logit(␣Tokyo)``."""
+    if metric == "logit_diff" and foil is not None:
+        return f"logit({brief(answer)}) - logit({brief(foil)})"
+    return f"probability of {brief(answer)}" if metric == "prob" else METRICS[metric].description
+
+
 def metric_sentence(
     metric: str, clean_values: Float[np.ndarray, " pair"], corrupted_values: Float[np.ndarray, " pair"]
 ) -> str:
