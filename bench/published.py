@@ -213,7 +213,7 @@ def _attribution(s: Setting) -> list[Row]:
         assert ours.by_head is not None
         assert ours.by_neuron is not None
         neurons = np.zeros((arch.n_layers, arch.d_mlp))
-        neurons[tuple(np.array(ours.neurons).T)] = ours.by_neuron
+        neurons[tuple(np.array(ours.by_neuron.neurons).T)] = ours.by_neuron.parts.value
         for other in (folded, s.hooked):
             with torch.no_grad():
                 _, cache = other.run_with_cache(batch(pair.clean))
@@ -227,11 +227,11 @@ def _attribution(s: Setting) -> list[Row]:
                 for name, stack in stacks.items()
             }
             if other is folded:
-                found["components"].append((theirs["components"], ours.by_component[:-1]))
-                found["heads"].append((theirs["heads"], ours.by_head))
+                found["components"].append((theirs["components"], ours.by_component.mean[:-1]))
+                found["heads"].append((theirs["heads"], ours.by_head.mean))
                 found["neurons"].append((theirs["neurons"], neurons))
             else:
-                found["unfolded"].append((theirs["heads"], ours.by_head))
+                found["unfolded"].append((theirs["heads"], ours.by_head.mean))
     dla = "`direct_logit_attribution`"
     return [
         Row.of("`logit_attrs(decompose_resid)`, folded", f"{dla}, components", found["components"]),

@@ -95,7 +95,7 @@ def test_attribution_and_attention(load):
     result = explore.DirectLogitAttribution(prompt=PROMPT, answer=" Paris", position=-1)(model)
     grid = explore.attribution_grid(result)
     assert grid.values.shape == (model.arch.n_layers, model.arch.n_heads + 1)
-    mlp = result.by_component[result.components.index("L3 mlp")]
+    mlp = result.by_component.mean[result.components.index("L3 mlp")]
     assert grid.values[3, -1] == mlp
     answer = AttentionPatterns(PROMPT, ((2, 3), (2, 4)))(model)
     pattern = attention_grid(answer, 1, 3)

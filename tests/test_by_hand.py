@@ -216,7 +216,7 @@ def test_direct_logit_attribution(model):
 
     def parts(answer: int, foil: int) -> dict[str, float]:
         result = interp.direct_logit_attribution(model, [A, B], answer, foil)
-        return dict(zip(result.components, (scale * result.by_component).tolist(), strict=True))
+        return dict(zip(result.components, (scale * result.by_component.mean).tolist(), strict=True))
 
     nothing = dict.fromkeys(["embed", "L0 attn", "L0 mlp", "L1 attn", "L1 mlp", "constant"], 0.0)
     # The last token is b, embedded as 2 b; layer 0 writes 6 c + 2 d; the neuron of layer 1 writes a.
@@ -226,10 +226,10 @@ def test_direct_logit_attribution(model):
     result = interp.direct_logit_attribution(model, [A, B], C, D)
     # 6 c comes from the value of a, at position 0, and 2 d from that of b, at position 1.
     assert (scale * result.by_source[0, 0]).tolist() == pytest.approx([6.0, -2.0], abs=1e-5)
-    assert (scale * result.accumulated).tolist() == pytest.approx([0.0, 4.0, 4.0], abs=1e-5)
+    assert (scale * result.accumulated.value).tolist() == pytest.approx([0.0, 4.0, 4.0], abs=1e-5)
     result = interp.direct_logit_attribution(model, [A, B], A, B, k=1)
-    assert result.neurons == ((1, 0),)
-    assert (scale * result.by_neuron).tolist() == pytest.approx([5 * NEURON], abs=1e-5)
+    assert result.by_neuron.neurons == ((1, 0),)
+    assert (scale * result.by_neuron.parts.value).tolist() == pytest.approx([5 * NEURON], abs=1e-5)
 
 
 def test_contrast(model):

@@ -15,7 +15,10 @@ import interp
 from conftest import needs_backend, run
 from families import FAMILIES, family_model
 from interp.errors import DecompositionError, InputError, SiteError
-from interp.methods.attribution import direct_logit_attribution as module
+from interp.methods.attribution import logit_parts as module
+from interp.methods.attribution.direct_logit_attribution import VIEWS
+from interp.methods.attribution.frozen_readout import frozen_readout
+from interp.methods.attribution.results import DirectLogitAttributionResult
 from interp.results import read_result
 
 BACKENDS = [
@@ -44,22 +47,37 @@ def exact_norms(hf: PreTrainedModel) -> PreTrainedModel:
     return hf
 
 
-def sums(result: module.DirectLogitAttributionResult) -> list[tuple[Any, Any]]:
+def sums(result: DirectLogitAttributionResult) -> list[tuple[Any, Any]]:
     """Every sum of parts, and what it must be."""
     pairs: list[tuple[Any, Any]] = [
-        (result.by_component.sum(), result.logits.mean()),
-        (result.accumulated[-1], result.logits.mean()),
-        (np.diff(result.accumulated), result.by_layer("attn") + result.by_layer("mlp")),
+        (result.by_component.mean.sum(), result.logits.mean()),
+        (result.accumulated.value[-1], result.logits.mean()),
+        (np.diff(result.accumulated.value), result.by_layer("attn") + result.by_layer("mlp")),
     ]
     if result.by_head is not None:
-        pairs.append((result.by_head.sum(-1) + result.attn_bias, result.by_layer("attn")))
+        pairs.append((result.by_head.mean.sum(-1) + result.attn_bias, result.by_layer("attn")))
     if result.by_source is not None:
-        pairs.append((result.by_source.sum(-1), result.by_head))
+        pairs.append((result.by_source.sum(-1), result.by_head.mean))
     if result.by_neuron is not None:
-        mlps = result.other_neurons + result.mlp_bias
-        np.add.at(mlps, [layer for layer, _ in result.neurons], result.by_neuron)
+        largest = result.by_neuron
+        mlps = largest.others + largest.bias
+        np.add.at(mlps, [layer for layer, _ in largest.neurons], largest.parts.value)
         pairs.append((mlps, result.by_layer("mlp")))
     return pairs
+
+
+def means(result: DirectLogitAttributionResult) -> dict[str, np.ndarray | None]:
+    """Every mean over prompts, by name."""
+    neurons = result.by_neuron
+    return {
+        "by_component": result.by_component.mean,
+        "accumulated": result.accumulated.value,
+        "by_head": None if result.by_head is None else result.by_head.mean,
+        "attn_bias": result.attn_bias,
+        "by_source": result.by_source,
+        "by_neuron": None if neurons is None else neurons.parts.value,
+        "mlp_bias": None if neurons is None else neurons.bias,
+    }
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -101,11 +119,11 @@ def test_the_direction_is_the_unembedding_behind_the_norm() -> None:
     scale = (stream.var(unbiased=False) + norm.eps).sqrt()
     towards = (rows[ANSWER] - rows[FOIL]) * norm.weight.detach()
     direction = (towards - towards.mean()) / scale
-    readout = module.frozen_readout(model, stream, cache.logits[0, -1], ANSWER, FOIL)
+    readout = frozen_readout(model, stream, cache.logits[0, -1], ANSWER, FOIL)
     torch.testing.assert_close(readout.direction, direction)
     assert readout.constant == pytest.approx(float((rows[ANSWER] - rows[FOIL]) @ norm.bias.detach()))
     result = interp.direct_logit_attribution(model, IDS, ANSWER, FOIL)
-    part = result.by_component[result.components.index("L1 mlp")]
+    part = result.by_component.mean[result.components.index("L1 mlp")]
     assert part == pytest.approx(float(cache["mlp_out", 1][0, -1] @ direction))
 
 
@@ -113,15 +131,16 @@ def test_a_neuron_writes_its_activation_times_its_row() -> None:
     model = interp.load_model(family_model("llama").double(), dtype="float64", device="cpu")
     result = interp.direct_logit_attribution(model, IDS, ANSWER, FOIL, k=3)
     cache = model.run_with_cache(IDS, ["resid_post", "mlp_act"])
-    readout = module.frozen_readout(model, cache["resid_post", 2][0, -1], cache.logits[0, -1], ANSWER, FOIL)
+    readout = frozen_readout(model, cache["resid_post", 2][0, -1], cache.logits[0, -1], ANSWER, FOIL)
     parts = torch.stack(
         [cache["mlp_act", n][0, -1] * (model.W_out(n) @ readout.direction) for n in range(3)]
     ).numpy()
     assert result.by_neuron is not None
-    assert len(result.by_neuron) == 3
-    for (layer, neuron), value in zip(result.neurons, result.by_neuron, strict=True):
+    values = result.by_neuron.parts.value
+    assert len(values) == 3
+    for (layer, neuron), value in zip(result.by_neuron.neurons, values, strict=True):
         assert value == pytest.approx(parts[layer, neuron])
-    assert np.sort(np.abs(parts).ravel())[-3:] == pytest.approx(np.abs(result.by_neuron)[::-1])
+    assert np.sort(np.abs(parts).ravel())[-3:] == pytest.approx(np.abs(values)[::-1])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -132,10 +151,10 @@ def test_the_backends_agree(load, name: str, backend: str) -> None:
         for b in (backend, "transformers")
     )
     assert ours.components == theirs.components
-    for field in ("by_component", "accumulated", "by_head", "by_source", "by_neuron", "mlp_bias"):
-        if getattr(ours, field) is not None:
-            np.testing.assert_allclose(getattr(ours, field), getattr(theirs, field), atol=1e-4)
-    assert {view for view, _ in ours.left_out} == ({"source"} if backend == "nnsight" else set())
+    for field, mean in means(ours).items():
+        if mean is not None:
+            np.testing.assert_allclose(mean, means(theirs)[field], atol=1e-4)
+    assert {one.what for one in ours.left_out} == ({"source"} if backend == "nnsight" else set())
 
 
 @pytest.mark.tl
@@ -146,19 +165,19 @@ def test_folded_weights_have_parts_that_sum_to_the_same(load, name: str) -> None
     ours, theirs = (
         interp.direct_logit_attribution(model, STORY, " Mary", " John") for model in (folded, load(name))
     )
-    np.testing.assert_allclose(ours.by_component.sum(), theirs.by_component.sum(), atol=1e-3)
+    np.testing.assert_allclose(ours.by_component.mean.sum(), theirs.by_component.mean.sum(), atol=1e-3)
     for parts, whole in sums(ours):
         np.testing.assert_allclose(parts, whole, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", sorted(POST_NORMS))
-@pytest.mark.parametrize("view", module.VIEWS)
+@pytest.mark.parametrize("view", VIEWS)
 def test_heads_and_neurons_behind_a_norm_are_refused(name: str, view: Any) -> None:
     model = interp.load_model(family_model(name), device="cpu")
     with pytest.raises(SiteError, match="take the parts of whole layers"):
         interp.direct_logit_attribution(model, IDS, ANSWER, FOIL, views=[view])
     result = interp.direct_logit_attribution(model, IDS, ANSWER, FOIL)
-    assert [name for name, _ in result.left_out] == list(module.VIEWS)
+    assert [one.what for one in result.left_out] == list(VIEWS)
 
 
 @pytest.mark.nnsight
@@ -179,19 +198,21 @@ def test_several_prompts_are_averaged(load) -> None:
     ]
     for field in ("by_component", "accumulated", "by_head", "by_source", "attn_bias", "mlp_bias"):
         np.testing.assert_allclose(
-            getattr(together, field), np.mean([getattr(one, field) for one in alone], 0), atol=1e-9
+            means(together)[field], np.mean([means(one)[field] for one in alone], 0), atol=1e-9
         )
-    np.testing.assert_allclose(together.by_component_each, [one.by_component for one in alone], atol=1e-9)
+    each = [one.by_component.mean for one in alone]
+    np.testing.assert_allclose(together.by_component.each, each, atol=1e-9)
     for parts, whole in sums(together):
         np.testing.assert_allclose(parts, whole, rtol=0, atol=1e-4)
-    assert (together.by_head_low <= together.by_head).all()
-    assert (together.by_head <= together.by_head_high).all()
-    assert (together.by_head_low < together.by_head_high).any()
+    heads = together.by_head
+    assert (heads.low <= heads.mean).all()
+    assert (heads.mean <= heads.high).all()
+    assert (heads.low < heads.high).any()
     again = interp.direct_logit_attribution(model, prompts, answers, " London", seed=4)
-    np.testing.assert_array_equal(together.by_head_low, again.by_head_low)
+    np.testing.assert_array_equal(heads.low, again.by_head.low)
     uneven = interp.direct_logit_attribution(model, [prompts[0], STORY], [" Paris", " Mary"], " London")
     assert uneven.by_source is None
-    assert "numbers of tokens" in dict(uneven.left_out)["source"]
+    assert "numbers of tokens" in {one.what: one.why for one in uneven.left_out}["source"]
 
 
 def test_one_token_of_a_model_with_positions(load) -> None:
@@ -248,7 +269,9 @@ def test_a_result_survives_json(load, name: str) -> None:
         result = interp.direct_logit_attribution(load(name), IDS, ANSWER, FOIL, views=view)
         again = read_result(json.loads(json.dumps(result.to_dict())))
         assert json.dumps(again.to_dict()) == json.dumps(result.to_dict())
-        assert again.neurons == result.neurons
+        assert again.equals(result)
+        if view == "all":
+            assert again.by_neuron.neurons == result.by_neuron.neurons
 
 
 @pytest.mark.parametrize("name", DEMOS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.attribution.direct_logit_attribution import DirectLogitAttributionResult
+    from interp.methods.attribution.results import DirectLogitAttributionResult
     from interp.models.base import Model
 
 

@@ -228,14 +228,3 @@ def pairs_in_words(model: Model, dataset: PairDataset) -> Pairs:
         foils=tuple(model.labels(dataset.foils)),
         dropped=dataset.dropped,
     )
-
-
-def described(model: Model, dataset: PairDataset) -> dict[str, Any]:
-    """What was asked, in the fields that results on a dataset have in common."""
-    return {
-        "task": dataset.name,
-        "prompts": tuple("".join(model.labels(ids)) for ids in dataset.clean),
-        "answers": tuple(model.labels(dataset.answers)),
-        "foils": tuple(model.labels(dataset.foils)),
-        "dropped": tuple((one.what, one.why) for one in dataset.dropped),
-    }

@@ -18,7 +18,7 @@ from interp.figures.engine.notation import show_token
 from interp.figures.engine.view import Axis, Grid, Lines, Series
 
 if TYPE_CHECKING:
-    from interp.methods.attribution.direct_logit_attribution import DirectLogitAttributionResult
+    from interp.methods.attribution.results import DirectLogitAttributionResult
     from interp.methods.lens.logit_lens import LogitLensResult
     from interp.models.base import Model
 
@@ -106,11 +106,11 @@ class DirectLogitAttribution(LibraryQuestion):
 def attribution_grid(result: DirectLogitAttributionResult) -> Grid:
     """What each head and each layer's MLP adds to the target's logit, [layer, head and MLP]; where the model
     has no parts by head, what each layer's attention and MLP add."""
-    parts = dict(zip(result.components, result.by_component.tolist(), strict=True))
+    parts = dict(zip(result.components, result.by_component.mean.tolist(), strict=True))
     n = len(result.states) - 1
     mlp = np.array([[parts[f"L{layer} mlp"]] for layer in range(n)])
     if result.by_head is not None:
-        left, names = result.by_head, [f"head {head}" for head in range(result.by_head.shape[1])]
+        left, names = result.by_head.mean, [f"head {head}" for head in range(result.by_head.shape[1])]
     else:
         left, names = np.array([[parts[f"L{layer} attn"]] for layer in range(n)]), ["attention"]
     return Grid(
@@ -118,7 +118,7 @@ def attribution_grid(result: DirectLogitAttributionResult) -> Grid:
         rows=Axis.numbers("layer", n),
         columns=Axis.names("", [*names, "MLP"]),
         unit="logits",
-        title=f"Direct logit attribution of {show_token(result.answers[0])}",
+        title=f"Direct logit attribution of {show_token(result.pairs.answers[0])}",
         above="raises the target's logit",
         below="lowers it",
     )

@@ -60,6 +60,11 @@ def decimal(value: float, places: int = 2) -> str:
     return shown[1:] if shown.startswith("-") and not shown.strip("-0.") else shown
 
 
+def signed(value: float) -> str:
+    """A number to two decimals, with a plus where it is above 0."""
+    return f"{'+' if value > 0 else ''}{decimal(value)}"
+
+
 def compact(value: float) -> str:
     """A number for a narrow cell: two decimals, fewer where it is large. It is never clipped."""
     size = abs(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from interp.figures.engine.notation import count, decimal, measured, show_text
+from interp.figures.engine.notation import count, decimal, measured, show_text, signed
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Axis, Grid, Table, View, Words, block_name
 from interp.figures.views.head_maps import head_map
@@ -52,7 +52,7 @@ def _verdict(result: AblationResult) -> str:
     by_kind = []
     for kind, change in zip(result.kinds, result.change.mean, strict=True):
         order = np.argsort(-np.abs(change), kind="stable")[:_NAMED]
-        named = ", ".join(f"{show_text(result.sets[i])} ({_signed(change[i])})" for i in order)
+        named = ", ".join(f"{show_text(result.sets[i])} ({signed(change[i])})" for i in order)
         by_kind.append(f"{kind}: {named}")
     text = f"The largest changes - {'; '.join(by_kind)}."
     return text if len(result.kinds) == 1 else f"{text} {_disagreement(result)}"
@@ -64,13 +64,9 @@ def _disagreement(result: AblationResult) -> str:
     i = int(np.ptp(changes, axis=0).argmax())
     low, high = int(changes[:, i].argmin()), int(changes[:, i].argmax())
     return (
-        f"The kinds differ most about {show_text(result.sets[i])}: {_signed(changes[low, i])} by "
-        f"{result.kinds[low]}, {_signed(changes[high, i])} by {result.kinds[high]}."
+        f"The kinds differ most about {show_text(result.sets[i])}: {signed(changes[low, i])} by "
+        f"{result.kinds[low]}, {signed(changes[high, i])} by {result.kinds[high]}."
     )
-
-
-def _signed(value: float) -> str:
-    return f"{'+' if value > 0 else ''}{decimal(value)}"
 
 
 def _strongest(result: AblationResult, most: int = _MOST) -> list[int]:
@@ -154,7 +150,7 @@ def _table(result: AblationResult) -> Table:
 
 def _after(result: AblationResult, kind: int, i: int) -> str:
     change = result.change[kind, i]
-    return f"{decimal(result.after[kind, i])} ({_signed(float(change.low))} to {_signed(float(change.high))})"
+    return f"{decimal(result.after[kind, i])} ({signed(float(change.low))} to {signed(float(change.high))})"
 
 
 def _how_many(rows: list[int], result: AblationResult) -> str:

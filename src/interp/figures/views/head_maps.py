@@ -40,16 +40,17 @@ def head_map(
         above=above,
         below=below,
         hover=(("from", low), ("to", high)),
-        framed=tuple(at for at in _strongest(values)[:_FRAMED] if abs(values[at]) > least),
+        framed=tuple(at for at in strongest_cells(values)[:_FRAMED] if abs(values[at]) > least),
         framed_means="the strongest",
     )
 
 
 def strongest_heads(values: np.ndarray, n: int = _NAMED) -> str:
     """``5.1 (0.93), 2.0 (0.41)``: the heads with the largest values [layer, head]."""
-    return ", ".join(f"{a}.{b} ({decimal(values[a, b])})" for a, b in _strongest(values)[:n])
+    return ", ".join(f"{a}.{b} ({decimal(values[a, b])})" for a, b in strongest_cells(values)[:n])
 
 
-def _strongest(values: np.ndarray) -> list[tuple[int, int]]:
+def strongest_cells(values: np.ndarray) -> list[tuple[int, int]]:
+    """The cells of a grid, that of the largest absolute value first."""
     order = np.argsort(-np.abs(values), axis=None, kind="stable")
     return [(int(a), int(b)) for a, b in zip(*np.unravel_index(order, values.shape), strict=True)]

@@ -20,7 +20,7 @@ correlation over all heads is made by a few large ones; look at the points.
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -29,12 +29,11 @@ from interp.errors import check_choice
 from interp.methods.attribution.direct_logit_attribution import direct_logit_attribution
 from interp.methods.attribution.results import PatchingVsAttributionResult
 from interp.methods.common.pairs import Direction
-from interp.methods.common.statistics import bootstrap_interval, pearson, spearman
+from interp.methods.common.statistics import mean_interval, pearson, spearman
 from interp.methods.patching.activation_patching import activation_patching
 from interp.methods.patching.results import ActivationPatchingResult
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
-from interp.results import Interval
 from interp.tasks.base import PairDataset, pairs_in_words
 
 Attribution = Literal["direct", "attribution", "integrated"]
@@ -90,8 +89,8 @@ def patching_vs_attribution(
         pairs=pairs_in_words(model, dataset),
         attribution_by=attribution,
         direction=direction,
-        patching=_interval(patched, seed),
-        attribution=_interval(attributed, seed),
+        patching=mean_interval(patched, seed),
+        attribution=mean_interval(attributed, seed),
         pearson=pearson(x, y),
         spearman=spearman(x, y),
     )
@@ -109,9 +108,5 @@ def _direct(model: Model, dataset: PairDataset, seed: int) -> Float[np.ndarray, 
     found = direct_logit_attribution(
         model, dataset.clean, dataset.answers, dataset.foils, views=("head",), seed=seed
     )
-    return cast(np.ndarray, found.by_head_each)  # it was asked for by name
-
-
-def _interval(each: Float[np.ndarray, "pair layer head"], seed: int) -> Interval:
-    low, high = bootstrap_interval(each, seed)
-    return Interval(value=each.mean(0), low=low, high=high)
+    assert found.by_head is not None  # it was asked for by name
+    return found.by_head.each

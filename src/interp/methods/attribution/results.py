@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +12,7 @@ from interp.errors import InputError
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph, Level
 from interp.methods.common.statistics import ranks
-from interp.results import Interval, Pairs, Result
+from interp.results import Dropped, Estimate, Interval, Pairs, Result, Stored
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,3 +95,44 @@ class PatchingVsAttributionResult(Result):
 
     def _largest(self, values: Float[np.ndarray, ...], n: int) -> tuple[str, ...]:
         return tuple(self.heads[i] for i in np.argsort(-values.ravel(), kind="stable")[:n])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NeuronParts(Stored):
+    """What single neurons write of a logit (difference), in logits; means over prompts."""
+
+    kind: ClassVar[str] = "neuron_parts"
+    neurons: tuple[tuple[int, int], ...]  # (layer, neuron), the largest part first
+    parts: Interval  # [neuron]
+    others: Float[np.ndarray, " layer"]  # the sum of a layer's neurons that are not listed
+    bias: Float[np.ndarray, " layer"]  # what an MLP adds beside its neurons
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DirectLogitAttributionResult(Result):
+    """Parts of a logit, or of a logit difference where there is a foil; each in logits (natural-log units).
+
+    A finer view that was not asked for, or that this model or backend cannot give, is None; `left_out` says
+    why.
+    """
+
+    kind: ClassVar[str] = "direct_logit_attribution"
+    tokens: tuple[str, ...]  # of the first prompt, BOS included
+    position: int  # that was read, in the first prompt
+    pairs: Pairs  # of no task; nothing is corrupted
+    soft_cap: float | None  # of the model's logits; what is decomposed here is before it
+    logits: Float[np.ndarray, " prompt"]  # what is decomposed: logit(answer), less logit(foil)
+    components: tuple[str, ...]  # "embed", "pos_embed", "L0 attn", "L0 mlp", ..., "constant"
+    by_component: Estimate  # [component]
+    states: tuple[str, ...]  # of the residual stream: "embed", "0", "1", ...
+    accumulated: Interval  # [state], the constant and all parts up to this state; means over prompts
+    by_head: Estimate | None  # [layer, head]
+    attn_bias: Float[np.ndarray, " layer"] | None  # what attention adds beside its heads
+    by_source: Float[np.ndarray, "layer head position"] | None  # a head's part, by what it attended to
+    by_neuron: NeuronParts | None
+    left_out: tuple[Dropped, ...]  # views that are not here
+
+    def by_layer(self, part: Literal["attn", "mlp"]) -> Float[np.ndarray, " layer"]:
+        """The parts of all attention or all MLP layers."""
+        wanted = [i for i, name in enumerate(self.components) if name.endswith(f" {part}")]
+        return self.by_component.mean[wanted]

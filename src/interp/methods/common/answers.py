@@ -19,17 +19,19 @@ def one_by_one(tokens: Tokens) -> list[Tokens]:
 
 
 @overload
-def for_each(given: None, n: int, *, of: str = "prompts") -> list[None]: ...
+def for_each(given: None, n: int, *, of: str = "prompts", what: str = "answers") -> list[None]: ...
 @overload
-def for_each(given: Answer | Sequence[Answer], n: int, *, of: str = "prompts") -> list[Answer]: ...
 def for_each(
-    given: Answer | Sequence[Answer] | None, n: int, *, of: str = "prompts"
+    given: Answer | Sequence[Answer], n: int, *, of: str = "prompts", what: str = "answers"
+) -> list[Answer]: ...
+def for_each(
+    given: Answer | Sequence[Answer] | None, n: int, *, of: str = "prompts", what: str = "answers"
 ) -> Sequence[Answer | None]:
     """An answer for each of `n` prompts: the one that was given for all, or as many as there are prompts.
     `InputError` where there are more or fewer."""
     several = [given] * n if given is None or isinstance(given, str | int) else list(given)
     if len(several) != n:
-        raise InputError(f"There are {n} {of} and {len(several)} answers; give one for each, or one for all.")
+        raise InputError(f"There are {n} {of} and {len(several)} {what}; give one for each, or one for all.")
     return several
 
 

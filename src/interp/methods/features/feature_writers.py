@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import SiteError
-from interp.methods.attribution.direct_logit_attribution import before_cap, frozen_readout
+from interp.methods.attribution.frozen_readout import before_cap, frozen_readout
 from interp.methods.common.senders import head_outputs
 from interp.models.base import Cache, Model, SiteSpec
 from interp.saes.dictionary import EPS, SAE, flat

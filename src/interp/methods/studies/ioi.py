@@ -282,8 +282,8 @@ def _attribution(model: Model, dataset: PairDataset, maps: _Maps, seed: int) -> 
     found = direct_logit_attribution(
         model, dataset.clean, dataset.answers, dataset.foils, views=["head"], seed=seed
     )
-    by_head = [getattr(found, "by_head" + end) for end in ("", "_low", "_high")]
-    maps.add("attribution", *by_head)
+    assert found.by_head is not None  # it was asked for by name
+    maps.add("attribution", found.by_head.mean, found.by_head.low, found.by_head.high)
 
 
 def _looks_and_copies(model: Model, dataset: PairDataset, maps: _Maps, seed: int) -> None:
