@@ -24,15 +24,12 @@ from families import FAMILIES as ALL_FAMILIES
 from families import family_model
 from interp.edits import Edit
 from interp.errors import DegeneratePairError, EditError, InputError, SiteError
-from interp.methods.attribution.edge_attribution import (
-    METHODS,
-    _edges_by_gradients,
-    edge_attribution,
-    node_attribution,
-)
+from interp.methods.attribution.edge_attribution import METHODS, edge_attribution, node_attribution
+from interp.methods.attribution.edge_attribution_patching import edge_scores_by_gradients
 from interp.methods.circuits.circuit_discovery import circuit_discovery, greedy
 from interp.methods.common.circuit import Circuit
-from interp.methods.common.graph import Graph, Node
+from interp.methods.common.graph import Graph
+from interp.methods.common.names import NODES, parse
 from interp.methods.common.sender_runs import sender_runs
 from interp.methods.common.senders import sender_outputs, sender_sites
 from interp.methods.patching.path_patching import path_patching
@@ -104,18 +101,18 @@ def effect_by_hand(model: Model, pair: Pair, sender: str, receiver: str, *, shar
     graph, last = Graph.of(model), model.arch.n_layers - 1
     caches = [model.run_with_cache(list(ids), sender_sites(last + 1)) for ids in (pair.clean, pair.corrupted)]
     ours, theirs = (sender_outputs(model, cache)[graph.sender_index[sender]] for cache in caches)
-    move, node = share * (theirs - ours), Node.parse(receiver)
+    move, node = share * (theirs - ours), parse(receiver, NODES)
     if node.kind == "logits":
         edits = [Edit.add("resid_post", last, value=move)]
     else:
-        site = node.part or "mlp_out"
+        site = node.reads or "mlp_out"
         through = "resid_mid" if node.kind == "mlp" and not model.arch.parallel_attention else "resid_pre"
         reads = model.run_with_cache(
             list(pair.clean), [(site, node.layer)], [Edit.add(through, node.layer, value=move)]
         )
         value = reads[site, node.layer]
-        value = value if node.head is None else value[:, :, [node.head]]
-        edits = [Edit.set(site, node.layer, value=value, heads=node.head)]
+        value = value if node.index is None else value[:, :, [node.index]]
+        edits = [Edit.set(site, node.layer, value=value, heads=node.index)]
     return measured(model, pair, edits, pair.clean) - measured(model, pair, [], pair.clean)
 
 
@@ -137,8 +134,8 @@ def test_an_edge_is_where_a_sender_has_written_when_a_receiver_reads():
     assert {"input->m0", "a0.h1->m0", "m0->a1.h0<k>", "a1.h0->m1", "m1->logits"} <= set(sequential.edges)
     assert set(sequential.edges) - set(parallel.edges) == {f"a{n}.h{h}->m{n}" for n in (0, 1) for h in (0, 1)}
     assert not [edge for edge in sequential.edges if edge.startswith("m1->a") or "h1<k>" in edge]
-    assert sequential.sender_of(Node.parse("a1.h0<v>")) == (Node.parse("a1.h0"), Node.parse("a1.h1"))
-    assert list(map(str, sequential.receivers_of(Node.parse("a1.h1")))) == [
+    assert sequential.sender_of(parse("a1.h0<v>", NODES)) == (parse("a1.h0", NODES), parse("a1.h1", NODES))
+    assert list(map(str, sequential.receivers_of(parse("a1.h1", NODES)))) == [
         "a1.h1<q>",
         "a1.h0<k>",
         "a1.h0<v>",
@@ -148,7 +145,7 @@ def test_an_edge_is_where_a_sender_has_written_when_a_receiver_reads():
 @pytest.mark.parametrize("name", ["x", "a1", "a1.h2<w>", "m", "embed"])
 def test_what_is_no_node_is_refused(name):
     with pytest.raises(InputError, match="no node"):
-        Node.parse(name)
+        parse(name, NODES)
 
 
 @pytest.mark.parametrize("edge", ["m0->a0.h0<q>", "input->a0.h9<q>", "input"])
@@ -308,8 +305,8 @@ def test_an_mlp_whose_output_is_given_reads_nothing(load):
     runs = sender_runs(model, pair, direction="noising", metric="logit_diff")
     graph = Graph.of(model)
     value = model.run_with_cache(pair.corrupted, ["mlp_out"])["mlp_out", 1]
-    given = _edges_by_gradients(graph, runs, [[Edit.set("mlp_out", 1, value=value)]])
-    free = _edges_by_gradients(graph, runs, [[]])
+    given = edge_scores_by_gradients(graph, runs, [[Edit.set("mlp_out", 1, value=value)]])
+    free = edge_scores_by_gradients(graph, runs, [[]])
     into = np.array([edge.endswith("->m1") for edge in graph.edges])
     assert (given[into] == 0).all()
     assert (free[into] != 0).any()
@@ -410,14 +407,14 @@ def test_paths_are_what_plain_forward_passes_give(load, name, direction):
             if mlps == "frozen":
                 frozen += [Edit.set("mlp_out", layer, value=ours["mlp_out", layer]) for layer in range(n)]
             moved = []
-            for node in map(Node.parse, group):
+            for node in (parse(name, NODES) for name in group):
                 site, value = (
                     ("mlp_out", theirs["mlp_out", node.layer])
                     if node.kind == "mlp"
                     else ("z", theirs["z", node.layer])
                 )
-                value = value if node.head is None else value[:, :, [node.head]]
-                moved.append(Edit.set(site, node.layer, value=value, heads=node.head))
+                value = value if node.index is None else value[:, :, [node.index]]
+                moved.append(Edit.set(site, node.layer, value=value, heads=node.index))
             unpatched = measured(model, pair, [], base)
             run_c = model.run_with_cache(list(base), ["q", "k"], [*frozen, *moved])
             put = [

@@ -13,7 +13,7 @@ from interp.figures.views.circuit_graph import circuit_graph
 from interp.figures.views.circuit_text import members_text
 from interp.figures.views.pairs_text import intervals_sentence, metric_sentence, pairs_sentences
 from interp.methods.circuits.results import CircuitDiscoveryResult
-from interp.methods.common.graph import Node
+from interp.methods.common.names import NODES, edge_ends, parse
 from interp.metrics import METRICS
 
 _NAMED, _LISTED = 4, 25
@@ -97,10 +97,10 @@ def _graph(result: CircuitDiscoveryResult) -> list[Block]:
     scores = result.by_name()
     edges, weights = [], []
     for name in result.members:
-        sender, _, receiver = name.partition("->")
-        node = Node.parse(receiver)
+        sender, receiver = edge_ends(name)
+        node = parse(receiver, NODES)
         for reader in result.graph.sender_of(node) or (node,):
-            edges.append(f"{sender}->{replace(reader, part=node.part)}")
+            edges.append(f"{sender}->{replace(reader, reads=node.reads)}")
             weights.append(scores[name])
     return [circuit_graph(edges, weights, "The circuit", unit=METRICS[result.metric].unit)]
 

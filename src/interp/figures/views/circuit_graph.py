@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from interp.figures.engine.view import Edge, Graph, Node
-from interp.methods.common.graph import Node as ModelNode
+from interp.methods.common.names import Component, parse_edge
 
 
 def circuit_graph(
@@ -16,33 +16,32 @@ def circuit_graph(
 
     What an edge is read as, q, k or v, is a note at the edge; the nodes are whole heads.
     """
-    ends = [tuple(map(ModelNode.parse, edge.split("->"))) for edge in edges]
-    drawn_edges = tuple(
-        Edge(str(sender), _whole(receiver), weight, note=receiver.part or "")
-        for (sender, receiver), weight in zip(ends, weights or [1.0] * len(edges), strict=True)
+    parsed = [parse_edge(edge) for edge in edges]
+    drawn = tuple(
+        Edge(str(edge.sender), str(_whole(edge.receiver)), weight, note=edge.receiver.reads or "")
+        for edge, weight in zip(parsed, weights or [1.0] * len(parsed), strict=True)
     )
-    nodes = dict.fromkeys(replace(node, part=None) for pair in ends for node in pair)
-    top = 1 + max((_height(node) for node in nodes if node.kind != "logits"), default=0.0)
-    drawn_nodes = tuple(
-        Node(str(node), top if node.kind == "logits" else _height(node), node.head or 0) for node in nodes
+    parts = list(dict.fromkeys(end for edge in parsed for end in (edge.sender, _whole(edge.receiver))))
+    top = 1 + max((_height(part) for part in parts if part.kind != "logits"), default=0.0)
+    nodes = tuple(
+        Node(str(part), top if part.kind == "logits" else _height(part), part.index or 0) for part in parts
     )
-    note = "" if weights else "The edges have no scores; all are drawn alike."
     return Graph(
         name="circuit",
-        nodes=drawn_nodes,
-        edges=drawn_edges,
+        nodes=nodes,
+        edges=drawn,
         unit=unit if weights else "",
         title=title,
-        note=note,
+        note="" if weights else "The edges have no scores; all are drawn alike.",
     )
 
 
-def _whole(receiver: ModelNode) -> str:
-    return str(replace(receiver, part=None))
+def _whole(receiver: Component) -> Component:
+    return replace(receiver, reads=None)
 
 
-def _height(node: ModelNode) -> float:
+def _height(part: Component) -> float:
     """By layer; MLPs stand half a layer above the heads, the input below all."""
-    if node.layer is None:
+    if part.kind == "input":
         return -1.0
-    return node.layer + 0.5 if node.kind == "mlp" else float(node.layer)
+    return part.layer + 0.5 if part.kind == "mlp" else float(part.layer)

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import fields, replace
-from typing import Any, Literal
+from typing import Literal, Unpack
 
 from interp.errors import InputError, check_choice
-from interp.methods.attribution.edge_attribution import edge_attribution, node_attribution
+from interp.methods.attribution.edge_attribution import ScoringOptions, edge_attribution, node_attribution
 from interp.methods.circuits.results import CircuitDiscoveryResult
 from interp.methods.common.circuit import LEVELS, Circuit
 from interp.methods.common.graph import Level
+from interp.methods.common.names import edge_ends
 from interp.models.base import Model
 from interp.tasks.base import PairDataset
 
@@ -40,7 +41,7 @@ def circuit_discovery(
     level: Level = "edge",
     construction: Construction = "greedy",
     absolute: bool = True,
-    **scoring: Any,
+    **scoring: Unpack[ScoringOptions],
 ) -> CircuitDiscoveryResult:
     """Find a circuit of `n` edges or nodes (fewer where some lead nowhere) on a dataset of pairs.
 
@@ -58,7 +59,8 @@ def circuit_discovery(
         check_choice(kind, value, valid)
     if level == "node" and construction == "greedy":
         raise InputError("Circuits of nodes have no edges to follow from the logits; use construction='top'.")
-    scores = (edge_attribution if level == "edge" else node_attribution)(model, dataset, **scoring)
+    attribution = edge_attribution if level == "edge" else node_attribution
+    scores = attribution(model, dataset, **scoring)
     build = greedy if construction == "greedy" else Circuit.top
     circuit = build(scores.scored, n, absolute=absolute).pruned()
     return CircuitDiscoveryResult(
@@ -76,28 +78,24 @@ def greedy(scored: Circuit, n: int, *, absolute: bool = True) -> Circuit:
     Edges of equal score join in the order of the graph. Raises `InputError` where there are fewer scores than
     `n`.
     """
-    graph, chosen = scored.graph, set[str]()
     if not 0 <= n <= len(scored.scores):
         raise InputError(f"There are {len(scored.scores)} scores of edges, so there is no circuit of {n}.")
-    into: dict[str, list[str]] = {}
-    for edge in graph.edges:
-        into.setdefault(edge.split("->")[1], []).append(edge)
-    order = {edge: i for i, edge in enumerate(graph.edges)}
-    candidates: list[tuple[float, int, str]] = []
-
-    def open_up(receiver: str) -> None:
-        for edge in into[receiver]:
-            score = scored.scores[edge]
-            heapq.heappush(candidates, (-abs(score) if absolute else -score, order[edge], edge))
-
-    open_up("logits")
-    reached = {"input"}
+    graph = scored.graph
+    into: dict[str, list[tuple[float, int, str]]] = {}  # by receiver: (-size, place in the graph, edge)
+    for place, edge in enumerate(graph.edges):
+        score = scored.scores[edge]
+        entry = (-abs(score) if absolute else -score, place, edge)
+        into.setdefault(edge_ends(edge)[1], []).append(entry)
+    candidates = into["logits"]
+    heapq.heapify(candidates)
+    chosen, reached = set[str](), {"input"}
     while len(chosen) < n:
         _, _, edge = heapq.heappop(candidates)
         chosen.add(edge)
-        sender = edge.split("->")[0]
+        sender = edge_ends(edge)[0]
         if sender not in reached:
             reached.add(sender)
             for receiver in graph.receivers_of(graph.sender_nodes[graph.sender_index[sender]]):
-                open_up(str(receiver))
+                for entry in into.pop(str(receiver), []):
+                    heapq.heappush(candidates, entry)
     return replace(scored, members=frozenset(chosen))

@@ -21,18 +21,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from interp.errors import InputError
-from interp.methods.circuits.faithfulness import check_full_and_empty, with_kept
+from interp.methods.circuits.measures import MeasuredCircuit, check_full_and_empty
 from interp.methods.circuits.results import CompletenessResult
 from interp.methods.circuits.runs import Ablation, circuit_values
-from interp.methods.common.circuit import Circuit, node_name
+from interp.methods.common.circuit import Circuit, member_names
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
-from interp.tasks.base import PairDataset, pairs_in_words
+from interp.tasks.base import PairDataset, check_count, pairs_in_words
 
 MOST_MEMBERS = 100  # of a circuit that is taken apart without being asked twice
 
@@ -65,39 +67,30 @@ def completeness(
 
     Raises:
         InputError: besides the reasons of `interp.faithfulness`, an empty circuit or one of too many members,
-        and
-            a group that is no part of it.
+            and a group that is no part of it.
         DegeneratePairError: full and empty circuit hardly differ.
     """
-    for name, count in (("n_random", n_random), ("n_greedy", n_greedy)):
-        if count < 0:
-            raise InputError(f"{name} must be 0 or more; got {count}.")
-    circuit, _, kept = with_kept(circuit, keep_mlps)
-    members = tuple(name for name in circuit.names if name not in set(kept))
+    check_count(n_random, of="n_random", least=0)
+    check_count(n_greedy, of="n_greedy", least=0)
+    measured = MeasuredCircuit.of(circuit, keep_mlps=keep_mlps)
+    members = measured.members
     if not 0 < len(members) <= most_members:
         raise InputError(
             f"The circuit has {len(members)} members, and one of 1 to most_members={most_members} can be "
             "taken apart; choose a smaller circuit, or raise most_members."
         )
 
-    def values(circuits: Sequence[Circuit]) -> np.ndarray:
+    def values(circuits: Sequence[Circuit]) -> Float[np.ndarray, "circuit pair"]:
         return circuit_values(
             model, dataset, circuits, ablation=ablation, metric=metric, batch_size=batch_size, exact=exact
         )
 
-    parts = _parts(members, groups or {}, n_random, seed)
-    left = [circuit.without(part) for part in parts.values()]  # C without each K
-    without_v = [one.without([v]) for v in members for one in left]
-    baselines = [circuit.full, circuit.empty.union(kept)]
-    found = values([*baselines, *left, *(circuit.full.without(p) for p in parts.values()), *without_v])
+    parts = _parts(measured, groups or {}, n_random, seed)
+    found = values(_taken_apart(measured, list(parts.values())))
     check_full_and_empty(found[0], found[1], metric, ablation)
-    means = found.mean(-1)
-    n = len(parts)
-    in_circuit, in_model = means[2 : 2 + n], means[2 + n : 2 + 2 * n]
-    scores = np.abs(
-        means[2 + 2 * n :].reshape(len(members), n) - in_circuit
-    )  # [member, K]; 0 where v is in K
-    found_greedily = _greedy(circuit, members, n_greedy, lambda circuits: values(circuits).mean(-1))
+    means = _Means.of(found.mean(-1), n_parts=len(parts), n_members=len(members))
+    greedy = _greedy(measured, n_greedy, lambda circuits: values(circuits).mean(-1))
+    scores = np.abs(means.without_member - means.circuit_without)  # [member, part]; 0 where v is in K
     names = list(parts)
     return CompletenessResult(
         provenance=Provenance.of(model, seed=seed),
@@ -106,26 +99,30 @@ def completeness(
         metric=metric,
         ablation=ablation,
         circuit=members,
-        kept=kept,
-        full_value=float(means[0]),
-        empty_value=float(means[1]),
-        parts=(*names, *(f"greedy {i + 1}" for i in range(len(found_greedily)))),
-        part_members=(*parts.values(), *(part for part, _, _ in found_greedily)),
-        circuit_without=np.append(in_circuit, [value for _, value, _ in found_greedily]),
-        model_without=np.append(in_model, [value for _, _, value in found_greedily]),
+        kept=measured.kept,
+        full_value=means.full,
+        empty_value=means.empty,
+        parts=(*names, *(f"greedy {i + 1}" for i in range(len(greedy)))),
+        part_members=(*parts.values(), *(step.part for step in greedy)),
+        circuit_without=np.append(means.circuit_without, [step.circuit_without for step in greedy]),
+        model_without=np.append(means.model_without, [step.model_without for step in greedy]),
         minimality=scores.max(1),
         minimality_part=tuple(names[i] for i in scores.argmax(1)),
         minimality_alone=scores[:, 0],
     )
 
 
+# ---- the parts K ----
+
+
 def _parts(
-    members: tuple[str, ...], groups: Mapping[str, Sequence[str]], n_random: int, seed: int
+    measured: MeasuredCircuit, groups: Mapping[str, Sequence[str]], n_random: int, seed: int
 ) -> dict[str, tuple[str, ...]]:
     """The parts K by name, the first of them nothing."""
+    members = measured.members
     parts: dict[str, tuple[str, ...]] = {"nothing": ()}
     for name, group in groups.items():
-        part = tuple(map(node_name, group))
+        part = tuple(one for member in group for one in member_names(measured.circuit.graph, member))
         if outside := [one for one in part if one not in members]:
             raise InputError(
                 f"The group {name!r} has {outside[0]!r}, which is not in the circuit; leave it out."
@@ -133,25 +130,78 @@ def _parts(
         parts[name] = part
     rng = random.Random(f"parts of a circuit {seed}")
     for i in range(n_random):
-        drawn = set(rng.sample(members, len(members) // 2))
-        parts[f"random {i}"] = tuple(name for name in members if name in drawn)
+        half = set(rng.sample(members, len(members) // 2))
+        parts[f"random {i}"] = tuple(name for name in members if name in half)
     return parts
 
 
+def _taken_apart(measured: MeasuredCircuit, parts: Sequence[tuple[str, ...]]) -> list[Circuit]:
+    """All circuits that are run: M, the empty one, C without each K, M without each K, and for each member v,
+    C without each K and v."""
+    circuits_left = [measured.circuit.without(part) for part in parts]
+    return [
+        measured.full,
+        measured.empty,
+        *circuits_left,
+        *(measured.full.without(part) for part in parts),
+        *(left.without([member]) for member in measured.members for left in circuits_left),
+    ]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Means:
+    """The metric of what `_taken_apart` made, means over pairs."""
+
+    full: float
+    empty: float
+    circuit_without: Float[np.ndarray, " part"]
+    model_without: Float[np.ndarray, " part"]
+    without_member: Float[np.ndarray, "member part"]  # m(C without K and v)
+
+    @classmethod
+    def of(cls, means: Float[np.ndarray, " circuit"], *, n_parts: int, n_members: int) -> _Means:
+        """Of the means in the order of `_taken_apart`."""
+        circuit_without, model_without, rest = np.split(means[2:], [n_parts, 2 * n_parts])
+        return cls(
+            full=float(means[0]),
+            empty=float(means[1]),
+            circuit_without=circuit_without,
+            model_without=model_without,
+            without_member=rest.reshape(n_members, n_parts),
+        )
+
+
+# ---- the greedy search ----
+
+
+@dataclass(frozen=True, kw_only=True)
+class _GreedyStep:
+    """The part K after a step of the greedy search, m(C without K) and m(M without K)."""
+
+    part: tuple[str, ...]
+    circuit_without: float
+    model_without: float
+
+
 def _greedy(
-    circuit: Circuit,
-    members: tuple[str, ...],
+    measured: MeasuredCircuit,
     n_steps: int,
-    means: Callable[[Sequence[Circuit]], np.ndarray],
-) -> list[tuple[tuple[str, ...], float, float]]:
-    """The part K after each step, m(C without K) and m(M without K)."""
+    means: Callable[[Sequence[Circuit]], Float[np.ndarray, " circuit"]],
+) -> list[_GreedyStep]:
+    """The part K that grows, step by step, by the member with which the difference is largest."""
     part: tuple[str, ...] = ()
     steps = []
-    for _ in range(min(n_steps, len(members))):
-        tried = [(*part, name) for name in members if name not in part]
-        left = [circuit.without(one) for one in tried] + [circuit.full.without(one) for one in tried]
-        in_circuit, in_model = means(left).reshape(2, len(tried))
+    for _ in range(min(n_steps, len(measured.members))):
+        tried = [(*part, name) for name in measured.members if name not in part]
+        wholes = (measured.circuit, measured.full)
+        in_circuit, in_model = means([whole.without(one) for whole in wholes for one in tried]).reshape(2, -1)
         worst = int(np.abs(in_circuit - in_model).argmax())
         part = tried[worst]
-        steps.append((part, float(in_circuit[worst]), float(in_model[worst])))
+        steps.append(
+            _GreedyStep(
+                part=part,
+                circuit_without=float(in_circuit[worst]),
+                model_without=float(in_model[worst]),
+            )
+        )
     return steps

@@ -24,16 +24,17 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from interp.errors import DegeneratePairError, InputError, NonFiniteError
+from interp.errors import DegeneratePairError, InputError
+from interp.methods.circuits.measures import MeasuredCircuit, check_full_and_empty, faithfulness_of
 from interp.methods.circuits.results import BASELINES, FaithfulnessResult
 from interp.methods.circuits.runs import ABLATIONS, Ablation, circuit_values
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.statistics import resampled_means
-from interp.metrics import METRICS, MetricKind
+from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
 from interp.results import Interval
-from interp.tasks.base import PairDataset, pairs_in_words
+from interp.tasks.base import PairDataset, check_count, pairs_in_words
 
 
 def faithfulness(
@@ -69,66 +70,72 @@ def faithfulness(
         DegeneratePairError: full and empty circuit hardly differ, so faithfulness would divide by nothing.
         SiteError: the backend cannot reach q, k, v, which circuits of edges need.
     """
-    if n_random < 0:
-        raise InputError(f"n_random must be 0 or more; got {n_random}.")
-    circuit, pool, kept = with_kept(circuit, keep_mlps)
-    randoms = [circuit.random(seed + i, among=pool) for i in range(n_random)]
-    circuits = [circuit.full, circuit.empty.union(kept), circuit, *randoms]
-    values: list[np.ndarray] = []
-    left_out: list[tuple[str, str]] = []
-    others = ABLATIONS if compare == "all" else compare
-    wanted = (ablation, *(kind for kind in others if kind != ablation))
-    for kind in wanted:
-        try:
-            found = circuit_values(
-                model, dataset, circuits, ablation=kind, metric=metric, batch_size=batch_size, exact=exact
-            )
-            check_full_and_empty(found[0], found[1], metric, kind)
-        except (InputError, DegeneratePairError) as error:
-            if kind == ablation or compare != "all":
-                raise
-            left_out.append((kind, str(error)))
-        else:
-            values.append(found)
-    measured = np.stack(values)  # [ablation, run, pair]
-    members = tuple(name for name in circuit.names if name not in set(kept))
-    scored = all(name in circuit.scores for name in members)
-    unavailable = [kind for kind, _ in left_out]
+    check_count(n_random, of="n_random", least=0)
+    measured = MeasuredCircuit.of(circuit, keep_mlps=keep_mlps)
+    randoms = [measured.circuit.random(seed + i, among=measured.candidates) for i in range(n_random)]
+    circuits = [measured.full, measured.empty, measured.circuit, *randoms]
+
+    def measure(kind: Ablation) -> Float[np.ndarray, "run pair"]:
+        found = circuit_values(
+            model, dataset, circuits, ablation=kind, metric=metric, batch_size=batch_size, exact=exact
+        )
+        check_full_and_empty(found[0], found[1], metric, kind)
+        return found
+
+    by_ablation, left_out = _by_ablation(measure, ablation, compare)
+    values = np.stack(list(by_ablation.values()))  # [ablation, run, pair]
+    scores = [circuit.scores[name] for name in measured.members if name in circuit.scores]
     return FaithfulnessResult(
         provenance=Provenance.of(model, seed=seed),
         pairs=pairs_in_words(model, dataset),
         level=circuit.level,
         metric=metric,
-        circuit=members,
-        scores=np.array([circuit.scores[name] for name in members if scored], dtype=float),
-        n_candidates=len(pool),
-        kept=kept,
-        ablations=tuple(kind for kind in wanted if kind not in unavailable),
+        circuit=measured.members,
+        scores=np.array(scores if len(scores) == len(measured.members) else [], dtype=float),
+        n_candidates=len(measured.candidates),
+        kept=measured.kept,
+        ablations=tuple(by_ablation),
         runs=(*BASELINES, *(f"random {i}" for i in range(n_random))),
-        values=measured,
-        faithfulness=_over_pairs(_faithfulness, measured, seed),
-        gap=_over_pairs(_gap, measured, seed),
-        left_out=tuple(left_out),
+        values=values,
+        faithfulness=_with_interval(_faithfulness, values, seed),
+        gap=_with_interval(_gap, values, seed),
+        left_out=left_out,
     )
 
 
-def ratio(values: np.ndarray, full: np.ndarray, empty: np.ndarray) -> np.ndarray:
-    """Faithfulness of mean values, by MIB's definition."""
-    return (values - empty) / (full - empty)
+def _by_ablation(
+    measure: Callable[[Ablation], Float[np.ndarray, "run pair"]],
+    ablation: Ablation,
+    compare: Sequence[Ablation] | Literal["all"],
+) -> tuple[dict[Ablation, Float[np.ndarray, "run pair"]], tuple[tuple[str, str], ...]]:
+    """What is measured by each kind of ablation, the one that was asked for first; and those that cannot be
+    had, with the reason."""
+    values = {ablation: measure(ablation)}
+    left_out: list[tuple[str, str]] = []
+    for kind in ABLATIONS if compare == "all" else compare:
+        if kind == ablation:
+            continue
+        try:
+            values[kind] = measure(kind)
+        except (InputError, DegeneratePairError) as error:
+            if compare != "all":
+                raise
+            left_out.append((kind, str(error)))
+    return values, tuple(left_out)
 
 
 def _faithfulness(means: Float[np.ndarray, "*draw run"]) -> Float[np.ndarray, "*draw run"]:
-    return ratio(means, means[..., :1], means[..., 1:2])
+    return faithfulness_of(means, means[..., :1], means[..., 1:2])
 
 
 def _gap(means: Float[np.ndarray, "*draw run"]) -> Float[np.ndarray, "*draw run"]:
     return np.abs(means[..., :1] - means)
 
 
-def _over_pairs(
+def _with_interval(
     of: Callable[[np.ndarray], np.ndarray], values: Float[np.ndarray, "ablation run pair"], seed: int
 ) -> Interval:
-    """What is made of the means over pairs, for each ablation and run, with its interval."""
+    """Something that is made of means over pairs, for each ablation and run, with its interval."""
     drawn = resampled_means(np.moveaxis(values, -1, 0), seed)  # [resample, ablation, run]
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = np.percentile(of(drawn), [2.5, 97.5], axis=0)
@@ -138,32 +145,3 @@ def _over_pairs(
             "interval; give more pairs, or those that the model gets right."
         )
     return Interval(value=of(values.mean(-1)), low=low, high=high)
-
-
-# ---- what measures of circuits share ----
-
-
-def with_kept(circuit: Circuit, keep_mlps: bool) -> tuple[Circuit, tuple[str, ...], tuple[str, ...]]:
-    """The circuit, with all MLPs where they are kept; what else may be in a circuit; and what is kept."""
-    if keep_mlps and circuit.level == "edge":
-        raise InputError(
-            "keep_mlps is for circuits of nodes; a circuit of edges names the edges of MLPs itself."
-        )
-    kept = tuple(name for name in circuit.candidates if keep_mlps and name.startswith("m"))
-    pool = tuple(name for name in circuit.candidates if name not in set(kept))
-    return circuit.union(kept), pool, kept
-
-
-def check_full_and_empty(full: np.ndarray, empty: np.ndarray, metric: str, ablation: str) -> None:
-    """Raise `DegeneratePairError` where faithfulness would divide by nearly nothing, `NonFiniteError` for
-    NaN."""
-    values = float(full.mean()), float(empty.mean())
-    if not np.isfinite(values).all():
-        raise NonFiniteError("The model's logits are NaN or infinite on these prompts; check its weights.")
-    if abs(values[0] - values[1]) < METRICS[metric].min_span:
-        raise DegeneratePairError(
-            f"The full and the empty circuit hardly differ by {ablation} ablation: "
-            f"{METRICS[metric].description} is "
-            f"{values[0]:.4g} and {values[1]:.4g} on average, less than {METRICS[metric].min_span} apart, so "
-            "faithfulness would divide by nearly nothing; choose another corruption, ablation or metric."
-        )

@@ -29,7 +29,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interp.errors import InputError
-from interp.methods.circuits.faithfulness import check_full_and_empty, ratio
+from interp.methods.circuits.measures import check_full_and_empty, faithfulness_of
 from interp.methods.circuits.results import FaithfulnessCurveResult
 from interp.methods.circuits.runs import Ablation, circuit_values
 from interp.methods.common.circuit import Circuit
@@ -37,7 +37,7 @@ from interp.methods.common.statistics import percentile_interval, resampled_mean
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
-from interp.tasks.base import PairDataset, pairs_in_words
+from interp.tasks.base import PairDataset, check_count, pairs_in_words
 
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -73,14 +73,8 @@ def faithfulness_curve(
         InputError: no scores, fractions that do not grow to 1, and the reasons of `interp.faithfulness`.
         DegeneratePairError: full and empty circuit hardly differ.
     """
-    if not scored.scores:
-        raise InputError(
-            "The circuit has no scores, so there is no order in which to take its edges or nodes."
-        )
-    if list(fractions) != sorted(set(fractions)) or not fractions or fractions[0] < 0 or fractions[-1] != 1:
-        raise InputError(f"The fractions must grow from 0 or more to 1; got {list(fractions)}.")
-    if n_random < 0:
-        raise InputError(f"n_random must be 0 or more; got {n_random}.")
+    check_count(n_random, of="n_random", least=0)
+    _check_scores_and_fractions(scored, fractions)
     sizes = tuple(int(fraction * len(scored.scores)) for fraction in fractions)
     orders = [scored, *(_shuffled(scored, seed + i) for i in range(n_random))]
     circuits = [build(order, size, absolute=absolute).pruned() for order in orders for size in sizes]
@@ -93,14 +87,13 @@ def faithfulness_curve(
         batch_size=batch_size,
         exact=exact,
     )
-    check_full_and_empty(found[0], found[1], metric, ablation)
-    means = found.mean(-1)
-    curves = ratio(means[2:], means[0], means[1]).reshape(len(orders), len(sizes))
+    full, empty, values = found[0], found[1], found[2:]
+    check_full_and_empty(full, empty, metric, ablation)
+    curves = faithfulness_of(values.mean(-1), full.mean(-1), empty.mean(-1)).reshape(len(orders), len(sizes))
     drawn = resampled_means(found[: 2 + len(sizes)].T, seed)  # [resample, circuit]
-    resampled = ratio(drawn[:, 2:], drawn[:, :1], drawn[:, 1:2])  # [resample, size]
-    areas = [area(fractions, curve) for curve in (curves, resampled)]
-    cpr, cmd = areas[0]
-    left = [one if one.level == "edge" else one.as_edges().pruned() for one in circuits[: len(sizes)]]
+    resampled = faithfulness_of(drawn[:, 2:], drawn[:, :1], drawn[:, 1:2])  # [resample, size]
+    cpr, cmd = area(fractions, curves)  # [order] each
+    resampled_cpr, resampled_cmd = area(fractions, resampled)
     return FaithfulnessCurveResult(
         provenance=Provenance.of(model, seed=seed),
         pairs=pairs_in_words(model, dataset),
@@ -112,17 +105,31 @@ def faithfulness_curve(
         n_scored=len(scored.scores),
         fractions=np.array(fractions, dtype=float),
         sizes=sizes,
-        edges_left=tuple(len(circuit) for circuit in left),
-        full_values=found[0],
-        empty_values=found[1],
-        values=found[2 : 2 + len(sizes)],
+        edges_left=tuple(_n_edges(circuit) for circuit in circuits[: len(sizes)]),
+        full_values=full,
+        empty_values=empty,
+        values=values[: len(sizes)],
         faithfulness=percentile_interval(curves[0], resampled),
-        cpr=percentile_interval(cpr[0], areas[1][0]),
-        cmd=percentile_interval(cmd[0], areas[1][1]),
+        cpr=percentile_interval(cpr[0], resampled_cpr),
+        cmd=percentile_interval(cmd[0], resampled_cmd),
         random_faithfulness=curves[1:],
         random_cpr=cpr[1:],
         random_cmd=cmd[1:],
     )
+
+
+def _check_scores_and_fractions(scored: Circuit, fractions: Sequence[float]) -> None:
+    if not scored.scores:
+        raise InputError(
+            "The circuit has no scores, so there is no order in which to take its edges or nodes."
+        )
+    if list(fractions) != sorted(set(fractions)) or not fractions or fractions[0] < 0 or fractions[-1] != 1:
+        raise InputError(f"The fractions must grow from 0 or more to 1; got {list(fractions)}.")
+
+
+def _n_edges(pruned: Circuit) -> int:
+    """How many edges a pruned circuit has; one of nodes, between them."""
+    return len(pruned if pruned.level == "edge" else pruned.as_edges().pruned())
 
 
 def area(

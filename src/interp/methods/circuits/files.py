@@ -28,6 +28,7 @@ from interp.architecture import HasArchitecture
 from interp.errors import InputError, nearest
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph, Level
+from interp.methods.common.names import edge_ends
 
 Grouped = Literal["refuse", "any", "all"]
 FORMAT = 1  # of the key ``interp``
@@ -58,8 +59,8 @@ def circuit_text(circuit: Circuit, model: HasArchitecture) -> str:
             nodes[name]["score"] = circuit.scores[name]
     edges = {}
     for edge in graph.edges:
+        sender = edge_ends(edge)[0]
         for name, receiver in _ungrouped(edge, graph):
-            sender = edge.partition("->")[0]
             both = sender in {*inside, "input"} and receiver in {*inside, "logits"}
             edges[name] = {
                 "score": 0.0 if of_nodes else circuit.scores.get(edge, 0.0),
@@ -229,13 +230,13 @@ def _is_in(edge: str, entries: list[Mapping[str, Any]], grouped: Grouped, name: 
 
 def _ungrouped(edge: str, graph: Graph) -> list[tuple[str, str]]:
     """EAP-IG's names of an edge, one for each query head of a key-value head, and the node that reads it."""
-    sender, _, receiver = edge.partition("->")
+    sender, receiver = edge_ends(edge)
     node = graph.receiver_nodes[graph.receiver_index[receiver]]
     if node.kind != "head":
         return [(edge, receiver)]
-    return [(f"{sender}->{head}<{node.part}>", str(head)) for head in graph.sender_of(node)]
+    return [(f"{sender}->{head}<{node.reads}>", str(head)) for head in graph.sender_of(node)]
 
 
 def _nodes_of(circuit: Circuit) -> frozenset[str]:
     """The senders that a circuit of edges has, as EAP-IG counts them: with an edge in, and an edge out."""
-    return frozenset(edge.partition("->")[0] for edge in circuit.pruned().members) - {"input"}
+    return frozenset(edge_ends(edge)[0] for edge in circuit.pruned().members) - {"input"}

@@ -148,7 +148,7 @@ def _outside(circuit: Circuit, other: Cache) -> list[Edit]:
     """The edits that put other outputs in the place of every head and MLP outside."""
     graph, edits = circuit.graph, []
     for layer in range(graph.n_layers):
-        heads = [h for h in range(graph.n_heads) if f"a{layer}.h{h}" not in circuit.members]
+        heads = [h for h, head in enumerate(graph.heads(layer)) if str(head) not in circuit.members]
         if heads:
             z = other["z", layer][:, :, heads]
             edits.append(Edit.set("z", layer, value=z, heads=heads))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import random
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,10 +22,10 @@ from jaxtyping import Bool
 from interp.architecture import HasArchitecture
 from interp.errors import InputError, nearest
 from interp.methods.common.graph import Graph, Level
+from interp.methods.common.names import Head, Vocabulary, edge_ends, node_name, parse
 
 LEVELS: tuple[str, ...] = ("node", "edge")
-_LAYER = re.compile(r"a(\d+)")
-_SHORT_HEAD = re.compile(r"(\d+)\.(\d+)")  # 9.6, as papers write it
+_MEMBERS = Vocabulary(called="node", kinds=("head", "attention", "mlp"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ class Circuit:
     def of(
         cls,
         model: HasArchitecture,
-        members: Iterable[str | tuple[int, int]],
+        members: Iterable[str | Head],
         *,
         level: Level = "node",
         scores: Mapping[str, float] | None = None,
@@ -74,7 +73,7 @@ class Circuit:
         outputs of their own (see `Graph.of`).
         """
         graph = Graph.of(model, level=level)
-        names = frozenset(name for member in members for name in _names(member, graph))
+        names = frozenset(name for member in members for name in member_names(graph, member))
         return cls(graph=graph, level=level, members=names, scores=scores or {})
 
     @property
@@ -174,15 +173,17 @@ class Circuit:
         return len(self.members)
 
 
-def node_name(member: str | tuple[int, int]) -> str:
-    """The name of a head that is written ``9.6`` or ``(9, 6)``: ``a9.h6``. Other names stay."""
+def member_names(graph: Graph, member: str | Head) -> tuple[str, ...]:
+    """The names that the graph has for what may be written otherwise, too: a head as ``9.6`` or ``(9, 6)``,
+    all heads of a layer as ``a9``. What is neither node nor layer, such as an edge, is left as it is."""
     if not isinstance(member, str):
-        layer, head = member
-        return f"a{layer}.h{head}"
-    short = _SHORT_HEAD.fullmatch(member)
-    return f"a{short[1]}.h{short[2]}" if short else member
-
-
-def _names(member: str | tuple[int, int], graph: Graph) -> list[str]:
-    layer = _LAYER.fullmatch(member) if isinstance(member, str) else None
-    return [f"{member}.h{head}" for head in range(graph.n_heads)] if layer else [node_name(member)]
+        return (node_name(member),)
+    if edge_ends(member)[1]:
+        return (member,)
+    try:
+        component = parse(member, _MEMBERS)
+    except InputError:
+        return (member,)
+    if component.kind == "attention":
+        return tuple(map(str, graph.heads(component.layer)))
+    return (str(component),)

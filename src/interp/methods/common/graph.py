@@ -15,7 +15,6 @@ In the order in which they write, the senders that a receiver reads are always t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,49 +25,10 @@ from jaxtyping import Bool
 
 from interp.architecture import HasArchitecture
 from interp.errors import InputError, nearest
+from interp.methods.common.names import Component, Reads, edge_ends
 from interp.results import Stored
 
-Part = Literal["q", "k", "v"]
 Level = Literal["node", "edge"]
-_NODE = re.compile(r"(?:a(?P<attn>\d+)\.h(?P<head>\d+)(?:<(?P<part>[qkv])>)?|m(?P<mlp>\d+))")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Node:
-    """A sender or a receiver: a head (as a receiver: its q, k or v), an MLP, the input or the logits."""
-
-    kind: Literal["input", "head", "mlp", "logits"]
-    layer: int | None = None
-    head: int | None = None  # of the query heads; of the key-value heads for the parts k and v
-    part: Part | None = None
-
-    def __str__(self) -> str:
-        if self.kind == "head":
-            return f"a{self.layer}.h{self.head}" + (f"<{self.part}>" if self.part else "")
-        return f"m{self.layer}" if self.kind == "mlp" else self.kind
-
-    @property
-    def written(self) -> tuple[str, int]:
-        """The site and the layer at which a sender's output stands; of a head, its z."""
-        if self.kind == "input":
-            return "resid_pre", 0
-        assert self.layer is not None
-        return ("z" if self.kind == "head" else "mlp_out"), self.layer
-
-    @classmethod
-    def parse(cls, text: str) -> Node:
-        """The node of this name; `InputError` where it is none."""
-        if text in ("input", "logits"):
-            return cls(kind=text)  # type: ignore[arg-type]
-        match = _NODE.fullmatch(text)
-        if match is None:
-            raise InputError(
-                f"{text!r} is no node; write 'input', 'a3.h1' (a head), 'a3.h1<q>' (what it reads), 'm3' (an "
-                "MLP) or 'logits'."
-            )
-        if match["mlp"]:
-            return cls(kind="mlp", layer=int(match["mlp"]))
-        return cls(kind="head", layer=int(match["attn"]), head=int(match["head"]), part=match["part"])  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,30 +62,38 @@ class Graph(Stored):
     # ---- nodes ----
 
     @cached_property
-    def sender_nodes(self) -> tuple[Node, ...]:
+    def sender_nodes(self) -> tuple[Component, ...]:
         """In the order in which they write."""
-        nodes = [Node(kind="input")]
+        nodes = [Component(kind="input")]
         for layer in range(self.n_layers):
-            nodes += [Node(kind="head", layer=layer, head=head) for head in range(self.n_heads)]
-            nodes.append(Node(kind="mlp", layer=layer))
+            nodes += [Component(kind="head", layer=layer, index=head) for head in range(self.n_heads)]
+            nodes.append(Component(kind="mlp", layer=layer))
         return tuple(nodes)
 
     @cached_property
-    def receiver_nodes(self) -> tuple[Node, ...]:
+    def receiver_nodes(self) -> tuple[Component, ...]:
         """In the order in which they read: by layer q, k, v by head, then the MLP; the logits last."""
+        n_heads: dict[Reads, int] = {"q": self.n_heads, "k": self.n_kv_heads, "v": self.n_kv_heads}
         nodes = []
         for layer in range(self.n_layers):
-            for part, n_heads in (("q", self.n_heads), ("k", self.n_kv_heads), ("v", self.n_kv_heads)):
-                nodes += [Node(kind="head", layer=layer, head=head, part=part) for head in range(n_heads)]  # type: ignore[arg-type]
-            nodes.append(Node(kind="mlp", layer=layer))
-        return (*nodes, Node(kind="logits"))
+            for reads, n in n_heads.items():
+                nodes += [Component(kind="head", layer=layer, index=h, reads=reads) for h in range(n)]
+            nodes.append(Component(kind="mlp", layer=layer))
+        return (*nodes, Component(kind="logits"))
+
+    def heads(self, layer: int) -> tuple[Component, ...]:
+        """The heads of a layer, as senders."""
+        first = self._n_before(layer)
+        return self.sender_nodes[first : first + self.n_heads]
 
     @cached_property
     def senders(self) -> tuple[str, ...]:
+        """The names of `sender_nodes`."""
         return tuple(map(str, self.sender_nodes))
 
     @cached_property
     def receivers(self) -> tuple[str, ...]:
+        """The names of `receiver_nodes`."""
         return tuple(map(str, self.receiver_nodes))
 
     @cached_property
@@ -136,32 +104,36 @@ class Graph(Stored):
     def receiver_index(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.receivers)}
 
-    def n_read(self, receiver: Node) -> int:
+    def n_read(self, receiver: Component) -> int:
         """How many senders it reads: the first so many."""
         if receiver.kind == "logits":
             return len(self.sender_nodes)
-        assert receiver.layer is not None
-        before = 1 + receiver.layer * (self.n_heads + 1)
         own_heads = receiver.kind == "mlp" and not self.parallel_attention
-        return before + self.n_heads * own_heads
+        return self._n_before(receiver.layer) + self.n_heads * own_heads
 
-    def sender_of(self, receiver: Node) -> tuple[Node, ...]:
+    def _n_before(self, layer: int) -> int:
+        """How many senders have written before a layer: the input, and the heads and the MLP of each."""
+        return 1 + layer * (self.n_heads + 1)
+
+    def sender_of(self, receiver: Component) -> tuple[Component, ...]:
         """The senders whose output is made from what `receiver` reads: a head, the heads of a key-value head,
         an MLP; none for the logits."""
         if receiver.kind == "head":
-            group = self.n_heads // self.n_kv_heads if receiver.part in ("k", "v") else 1
-            first = (receiver.head or 0) * group
-            heads = range(first, first + group)
-            return tuple(Node(kind="head", layer=receiver.layer, head=head) for head in heads)
+            group = self.n_heads // self.n_kv_heads if receiver.reads in ("k", "v") else 1
+            first = (receiver.index or 0) * group
+            return self.heads(receiver.layer)[first : first + group]
         return (receiver,) if receiver.kind == "mlp" else ()
 
-    def receivers_of(self, sender: Node) -> tuple[Node, ...]:
+    def receivers_of(self, sender: Component) -> tuple[Component, ...]:
         """The receivers from which `sender` makes its output: q, k, v of a head, an MLP; the input: none."""
         if sender.kind == "head":
-            assert sender.head is not None
-            kv_head = sender.head * self.n_kv_heads // self.n_heads
-            own = {"q": sender.head, "k": kv_head, "v": kv_head}
-            return tuple(Node(kind="head", layer=sender.layer, head=h, part=p) for p, h in own.items())  # type: ignore[arg-type]
+            head = sender.index or 0
+            kv_head = head * self.n_kv_heads // self.n_heads
+            own: dict[Reads, int] = {"q": head, "k": kv_head, "v": kv_head}
+            return tuple(
+                Component(kind="head", layer=sender.layer, index=one, reads=reads)
+                for reads, one in own.items()
+            )
         return (sender,) if sender.kind == "mlp" else ()
 
     # ---- edges ----
@@ -183,7 +155,7 @@ class Graph(Stored):
 
     def edge_index(self, edge: str) -> tuple[int, int]:
         """(sender, receiver) of an edge by its name. Raises `InputError` where the graph has no such edge."""
-        sender, _, receiver = edge.partition("->")
+        sender, receiver = edge_ends(edge)
         for name, names in ((sender, self.sender_index), (receiver, self.receiver_index)):
             if name not in names:
                 raise InputError(

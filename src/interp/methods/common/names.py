@@ -162,6 +162,13 @@ def parse_edge(text: str) -> Edge:
     return edge
 
 
+def edge_ends(edge: str) -> tuple[str, str]:
+    """The names of the sender and of the receiver in the name of an edge, unread; the second is empty where
+    the text is no edge's."""
+    sender, _, receiver = edge.partition(_ARROW)
+    return sender, receiver
+
+
 def parse_set(text: str, vocabulary: Vocabulary = COMPONENTS) -> tuple[Component, ...]:
     """Several parts, joined by `` + ``; none where the text is ``nothing``. `InputError` as `parse`."""
     return () if text == _NOTHING else tuple(parse(name, vocabulary) for name in text.split(_AND))

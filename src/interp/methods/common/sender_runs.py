@@ -6,57 +6,55 @@ run, denoising clean ones into the corrupted run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import torch
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 from interp.edits import Edit
-from interp.errors import check_choice
-from interp.methods.common.pairs import DIRECTIONS, Direction, check_span
+from interp.methods.common.names import Component
+from interp.methods.common.over_pairs import Arrays, Parts, over_pairs
+from interp.methods.common.pairs import Direction, check_span
+from interp.methods.common.question import Question, check_metric_and_direction
 from interp.methods.common.senders import sender_outputs, sender_sites
-from interp.metrics import METRICS, MetricKind
+from interp.metrics import MetricKind
 from interp.models.base import Cache, Model
-from interp.readout import Readout, metric_readout
-from interp.tasks.base import Pair
-from interp.tokens import Tokens
+from interp.readout import Readout
+from interp.tasks.base import Pair, PairDataset
+from interp.tokens import differing_positions
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SenderRuns:
     """A pair's base and donor runs."""
 
-    model: Model
-    base: Tokens
-    donor: Tokens
+    pair: Pair
+    question: Question
     cache: Cache  # the base run's residual streams, and what `sender_outputs` reads
     donor_cache: Cache
-    readout: Readout
-    clean_value: float  # the metric, unpatched
-    corrupted_value: float
 
-    def question(self, pair: Pair, metric: MetricKind) -> dict[str, Any]:
-        """What anything computed from these runs depends on, by which it is kept (`interp.resume.kept`)."""
-        return {
-            "model": self.model.identity.to_dict(),
-            "pair": [pair.clean, pair.corrupted, pair.answer, pair.foil],
-            "unpatched": [metric, self.clean_value, self.corrupted_value],  # they stand for the weights
-        }
+    @property
+    def model(self) -> Model:
+        return self.question.model
+
+    @property
+    def readout(self) -> Readout:
+        """The metric."""
+        return self.question.readout
 
     @property
     def n_pos(self) -> int:
-        return self.base.lengths[0]
+        return self.question.base.lengths[0]
 
     @cached_property
     def delta(self) -> Float[Tensor, "sender pos d_model"]:
         """Donor's minus base run's output of each sender."""
         change = sender_outputs(self.model, self.donor_cache) - sender_outputs(self.model, self.cache)
-        differ = (self.base.ids != self.donor.ids)[0].nonzero()[0]
-        change[:, : int(differ)] = 0.0  # where both runs have seen the same tokens, bit for bit
+        change[:, : self.question.differing[0]] = 0.0  # where both have seen the same tokens, bit for bit
         return change
 
     def resid(self, site: str, layer: int) -> Float[Tensor, "1 pos d_model"]:
@@ -68,26 +66,33 @@ class SenderRuns:
         """The base run's last residual stream, which the logits read."""
         return self.resid("resid_post", self.model.arch.n_layers - 1)
 
+    def donor_edit(self, sender: Component) -> Edit:
+        """The edit that replaces what a sender writes by what it writes in the donor run."""
+        site, layer = sender.sites[0]
+        value = self.donor_cache[site, layer]
+        if sender.kind == "head":
+            value = value[:, :, [sender.index]]
+        return Edit.set(site, layer, value=value, heads=sender.index)
+
     # ---- what receivers are, if more arrives ----
 
     def heads_read(
         self, layer: int, arriving: Float[Tensor, "row pos d_model"]
     ) -> dict[str, Float[Tensor, "row pos head d_head"]]:
         """q, k and v of a layer, where this much arrives on top of the base run's residual stream."""
-        return self.model.run_layer(
-            self.base, layer, self.resid("resid_pre", layer) + arriving, ("q", "k", "v")
-        )
+        stream = self.resid("resid_pre", layer) + arriving
+        return self.model.run_layer(self.question.base, layer, stream, ("q", "k", "v"))
 
     def mlp_writes(
         self, layer: int, arriving: Float[Tensor, "row pos d_model"]
     ) -> Float[Tensor, "row pos d_model"]:
         """mlp_out of a layer, where this much arrives on top of what its MLP reads in the base run."""
-        before = self.resid("resid_pre", layer)
+        base, before = self.question.base, self.resid("resid_pre", layer)
         if self.model.arch.parallel_attention:
-            return self.model.run_layer(self.base, layer, before + arriving, ("mlp_out",))["mlp_out"]
+            return self.model.run_layer(base, layer, before + arriving, ("mlp_out",))["mlp_out"]
         reads = Edit.set("resid_mid", layer, value=self.resid("resid_mid", layer) + arriving)
         before = before.expand(len(arriving), -1, -1)
-        return self.model.run_layer(self.base, layer, before, ("mlp_out",), [reads])["mlp_out"]
+        return self.model.run_layer(base, layer, before, ("mlp_out",), [reads])["mlp_out"]
 
     def logits_read(self, arriving: Float[Tensor, "row pos d_model"]) -> Tensor:
         """The readout [row, ...], where this much arrives on top of the base run's last residual stream."""
@@ -104,25 +109,53 @@ def sender_runs(model: Model, pair: Pair, *, direction: Direction, metric: Metri
     if not model.arch.parallel_attention:
         streams += [("resid_mid", layer) for layer in range(last + 1)]
     sites = [*streams, ("resid_post", last), *sender_sites(last + 1)]
-    clean, corrupted = (model.to_tokens(list(ids)) for ids in (pair.clean, pair.corrupted))
-    caches = [model.run_with_cache(tokens, sites) for tokens in (clean, corrupted)]
-    readout = metric_readout(metric, answer=pair.answer, foil=pair.foil, clean_logits=caches[0].logits)
-    values = [float(readout(cache.logits)[0]) for cache in caches]
-    order = (0, 1) if direction == "noising" else (1, 0)
-    base, donor = (caches[i] for i in order)
-    return SenderRuns(model, base.tokens, donor.tokens, base, donor, readout, values[0], values[1])
+    clean, corrupted = (
+        model.run_with_cache(model.to_tokens(list(ids)), sites) for ids in (pair.clean, pair.corrupted)
+    )
+    question = Question.of_runs(
+        model,
+        clean=clean,
+        corrupted=corrupted,
+        differing=differing_positions(pair.clean, pair.corrupted),
+        answer=pair.answer,
+        foil=pair.foil,
+        metric=metric,
+        direction=direction,
+    )
+    base, donor = (clean, corrupted) if direction == "noising" else (corrupted, clean)
+    return SenderRuns(pair=pair, question=question, cache=base, donor_cache=donor)
 
 
-# ---- over a dataset ----
+def over_sender_runs(
+    model: Model,
+    dataset: PairDataset,
+    compute: Callable[[SenderRuns], Arrays],
+    *,
+    direction: Direction,
+    metric: MetricKind,
+    options: Mapping[str, Any],
+) -> Parts:
+    """Compute something of both runs of each pair, and keep it where a method can be resumed.
+
+    Beside what `compute` returns, the parts have the metric without patching, ``clean_value`` and
+    ``corrupted_value``. `options` are all that `compute` depends on besides the runs, as JSON values.
+
+    Raises:
+        InputError: an unknown direction or metric.
+        DegeneratePairError: clean and corrupted values that hardly differ on average.
+    """
+    check_metric_and_direction(metric, direction)
+    parts = over_pairs(
+        (sender_runs(model, pair, direction=direction, metric=metric) for pair in dataset),
+        lambda runs: compute(runs) | _unpatched(runs),
+        total=len(dataset),
+        key=lambda runs: runs.question.key | {"positions": dict(runs.pair.positions), **options},
+    )
+    clean, corrupted = (float(parts.stacked(name).mean()) for name in ("clean_value", "corrupted_value"))
+    check_span(clean, corrupted, metric, of=f" (the mean of {len(dataset)} pairs)")
+    return parts
 
 
-def check_question(direction: str, metric: str) -> None:
-    """`InputError` for an unknown direction or metric."""
-    check_choice("direction", direction, DIRECTIONS)
-    check_choice("metric", metric, METRICS)
-
-
-def check_spans(clean: Iterable[float], corrupted: Iterable[float], metric: str) -> None:
-    """`DegeneratePairError` where, over all pairs, the corruption hardly changes the metric."""
-    a, b = (torch.tensor(list(values)) for values in (clean, corrupted))
-    check_span(float(a.mean()), float(b.mean()), metric, of=f" (the mean of {len(a)} pairs)")
+def _unpatched(runs: SenderRuns) -> Arrays:
+    values = {"clean_value": runs.question.clean_value, "corrupted_value": runs.question.corrupted_value}
+    return {name: np.array(value) for name, value in values.items()}

@@ -35,17 +35,17 @@ from torch import Tensor
 
 from interp.edits import Edit
 from interp.errors import InputError, nearest
-from interp.methods.common.graph import Graph, Node
+from interp.methods.common.graph import Graph
+from interp.methods.common.names import Component
+from interp.methods.common.over_pairs import Arrays
 from interp.methods.common.pairs import Direction
-from interp.methods.common.sender_runs import SenderRuns, check_question, check_spans, sender_runs
+from interp.methods.common.sender_runs import SenderRuns, over_sender_runs
 from interp.methods.common.statistics import estimate
 from interp.methods.patching.results import PathPatchingResult
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
-from interp.progress import report
 from interp.provenance import Provenance
-from interp.resume import kept
-from interp.tasks.base import PairDataset, pairs_in_words
+from interp.tasks.base import Pair, PairDataset, pairs_in_words
 
 Mlps = Literal["frozen", "recomputed"]
 MLPS: tuple[str, ...] = ("frozen", "recomputed")
@@ -88,72 +88,84 @@ def path_patching(
         SiteError: a backend that does not reach q, k and v, where a receiver is one of them.
         DegeneratePairError: clean and corrupted values that hardly differ on average.
     """
-    graph = Graph.of(model)
-    check_question(direction, metric)
-    if mlps not in MLPS:
-        raise InputError(f"MLPs are frozen or recomputed, not {mlps!r}; {nearest(str(mlps), MLPS)}")
-    reading = _receivers(model, graph, receivers, role)
-    to_logits = reading[0].kind == "logits"
-    groups = _senders(graph, senders)
-    places = [None] * len(dataset) if role is None else dataset.positions(role)
-    found, values = [], []
-    for index, (pair, positions) in enumerate(zip(dataset, places, strict=True)):
-        report("pairs", index, len(dataset))
-        runs = sender_runs(model, pair, direction=direction, metric=metric)
-        asked = [groups, list(receivers), direction, mlps, positions, str(exact)]
-        question = runs.question(pair, metric) | {"paths": asked}
-
-        def make(
-            runs: SenderRuns = runs, positions: tuple[int, ...] | None = positions
-        ) -> dict[str, np.ndarray]:
-            reached = [
-                one
-                for start in range(0, len(groups), batch_size)
-                for one in _reached(
-                    graph,
-                    runs,
-                    groups[start : start + batch_size],
-                    reading,
-                    positions,
-                    recomputed=mlps == "recomputed",
-                )
-            ]
-            branches = [[], *(one.edits for one in reached), *(_replaced(graph, runs, g) for g in groups)]
-            swept = model.sweep(runs.base, branches, runs.readout, batch_size=batch_size, exact=exact)
-            effects = (swept.values[1:] - swept.values[0]).double().view(2, -1)  # [direct or total, group]
-            if to_logits:
-                effects[0] = _at_logits(runs, reached, batch_size)
-            return {"effects": effects.numpy(), "path": np.array(swept.path)}
-
-        found.append(kept(question, make))
-        values.append((runs.clean_value, runs.corrupted_value))
-    report("pairs", len(dataset), len(dataset))
-    clean_values, corrupted_values = np.array(values).T
-    check_spans(clean_values, corrupted_values, metric)
-    effects = np.stack([one["effects"] for one in found])  # [pair, 2, sender]
+    paths = _Paths.of(model, receivers=receivers, senders=senders, role=role, mlps=mlps)
+    if role is not None:
+        dataset.positions(role)  # an error where not all pairs have it
+    parts = over_sender_runs(
+        model,
+        dataset,
+        lambda runs: _effects(paths, runs, exact=exact, batch_size=batch_size),
+        direction=direction,
+        metric=metric,
+        options={"paths": [paths.groups, list(map(str, paths.receivers)), mlps, role, str(exact)]},
+    )
+    effects = parts.stacked("effects")  # [pair, direct or total, sender]
     return PathPatchingResult(
         provenance=Provenance.of(model, seed=seed),
         pairs=pairs_in_words(model, dataset),
         direction=direction,
         mlps=mlps,
         metric=metric,
-        path=" and ".join(sorted({str(one["path"]) for one in found})),
-        n_layers=graph.n_layers,
-        n_heads=graph.n_heads,
-        senders=tuple("+".join(graph.senders[s] for s in group) for group in groups),
-        receivers=tuple(map(str, reading)),
+        path=parts.path,
+        n_layers=paths.graph.n_layers,
+        n_heads=paths.graph.n_heads,
+        senders=paths.sender_names,
+        receivers=tuple(map(str, paths.receivers)),
         role=role or "",
         direct=estimate(effects[:, 0], seed),
         total=estimate(effects[:, 1], seed),
-        clean_values=clean_values,
-        corrupted_values=corrupted_values,
+        clean_values=parts.stacked("clean_value"),
+        corrupted_values=parts.stacked("corrupted_value"),
     )
 
 
-# ---- what is asked ----
+# ---- which paths ----
 
 
-def _receivers(model: Model, graph: Graph, names: Sequence[str], role: str | None) -> list[Node]:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Paths:
+    """From each group of senders to all of the receivers."""
+
+    graph: Graph
+    groups: tuple[tuple[int, ...], ...]  # indices of the graph's senders
+    receivers: tuple[Component, ...]  # in the order in which they read
+    role: str | None  # of the positions at which receivers are patched; None: everywhere
+    mlps: Mlps
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        *,
+        receivers: Sequence[str],
+        senders: Sequence[str | Sequence[str]] | None,
+        role: str | None,
+        mlps: Mlps,
+    ) -> _Paths:
+        """`InputError` or `SiteError` for what the model does not have."""
+        graph = Graph.of(model)
+        if mlps not in MLPS:
+            raise InputError(f"MLPs are frozen or recomputed, not {mlps!r}; {nearest(str(mlps), MLPS)}")
+        reading = _find_receivers(model, graph, receivers, role)
+        return cls(graph=graph, groups=_find_senders(graph, senders), receivers=reading, role=role, mlps=mlps)
+
+    @property
+    def to_logits(self) -> bool:
+        return self.receivers[0].kind == "logits"
+
+    @property
+    def sender_names(self) -> tuple[str, ...]:
+        """``a9.h6``; ``a9.h6+a9.h9`` for a group of two."""
+        return tuple("+".join(self.graph.senders[sender] for sender in group) for group in self.groups)
+
+    def positions(self, pair: Pair) -> list[int] | None:
+        """Where receivers are patched; None: everywhere."""
+        return None if self.role is None else list(pair.positions[self.role])
+
+
+def _find_receivers(
+    model: Model, graph: Graph, names: Sequence[str], role: str | None
+) -> tuple[Component, ...]:
     """The receivers, in the order in which they read."""
     if isinstance(names, str) or not names:
         raise InputError("Receivers are a list of names such as ['logits'] or ['a9.h6<q>', 'a9.h9<q>'].")
@@ -162,21 +174,21 @@ def _receivers(model: Model, graph: Graph, names: Sequence[str], role: str | Non
             raise InputError(
                 f"This model has no receiver {name!r}; {nearest(str(name), graph.receiver_index)}"
             )
-    nodes = [node for node in graph.receiver_nodes if str(node) in names]
+    nodes = tuple(node for node in graph.receiver_nodes if str(node) in names)
     if nodes[-1].kind == "logits" and (len(nodes) > 1 or role is not None):
         raise InputError(
             "What reaches the logits leaves nothing for other receivers to change, and they are read where "
             "the metric looks; give the receiver 'logits' by itself, without a role."
         )
-    for part in sorted({node.part for node in nodes if node.part}):
-        model.check_site(part)
+    for site in sorted({node.reads for node in nodes if node.reads}):
+        model.check_site(site)
     return nodes
 
 
-def _senders(graph: Graph, names: Sequence[str | Sequence[str]] | None) -> list[list[int]]:
+def _find_senders(graph: Graph, names: Sequence[str | Sequence[str]] | None) -> tuple[tuple[int, ...], ...]:
     """The indices of the senders of each group."""
     if names is None:
-        return [[i] for i, node in enumerate(graph.sender_nodes) if node.kind == "head"]
+        return tuple((i,) for i, node in enumerate(graph.sender_nodes) if node.kind == "head")
     if isinstance(names, str) or not names:
         raise InputError("Senders are a list of names such as ['a9.h6', 'm0'], or of lists of them.")
     groups = [[name] if isinstance(name, str) else list(name) for name in names]
@@ -185,93 +197,117 @@ def _senders(graph: Graph, names: Sequence[str | Sequence[str]] | None) -> list[
             raise InputError(f"This model has no sender {name!r}; {nearest(str(name), graph.sender_index)}")
     if any(not group or len(set(group)) != len(group) for group in groups):
         raise InputError("A group of senders names at least one, and each once.")
-    return [[graph.sender_index[name] for name in group] for group in groups]
+    return tuple(tuple(graph.sender_index[name] for name in group) for group in groups)
 
 
-# ---- the effects ----
+# ---- the effects of one pair ----
 
 
-@dataclass(frozen=True, eq=False)
-class _Reached:
-    """What one group of senders changes when all else is frozen."""
+def _effects(paths: _Paths, runs: SenderRuns, *, exact: Exact, batch_size: int) -> Arrays:
+    """The direct and the total effect of each group of senders, [direct or total, group]."""
+    batches = [paths.groups[start : start + batch_size] for start in range(0, len(paths.groups), batch_size)]
+    waves = [_carried(paths, runs, groups) for groups in batches]
+    direct = [edits for wave in waves for edits in wave.edits]
+    total = [_replaced(paths.graph, runs, group) for group in paths.groups]
+    swept = runs.model.sweep(
+        runs.question.base, [[], *direct, *total], runs.readout, batch_size=batch_size, exact=exact
+    )
+    effects = (swept.values[1:] - swept.values[0]).double().view(2, -1)
+    if paths.to_logits:
+        effects[0] = torch.cat([_at_logits(runs, wave.stream) for wave in waves])
+    return {"effects": effects.numpy(), "path": np.array(swept.path)}
 
-    edits: list[Edit]  # of the receivers, in the base run
-    stream: Float[Tensor, "pos d_model"]  # what arrives at the logits on top of the base run
 
-
-def _reached(
-    graph: Graph,
-    runs: SenderRuns,
-    groups: list[list[int]],
-    receivers: list[Node],
-    positions: tuple[int, ...] | None,
-    *,
-    recomputed: bool,
-) -> list[_Reached]:
-    """What each group of senders changes, layer by layer, all groups at once."""
-    member = torch.zeros(len(groups), len(graph.senders)).to(runs.delta)
-    for row, group in enumerate(groups):
-        member[row, group] = 1.0
-
-    def sent(nodes: list[Node]) -> Float[Tensor, "group pos d_model"]:
-        """What the members among these nodes add to the residual stream."""
-        chosen = [graph.sender_index[str(node)] for node in nodes]
-        return torch.einsum("gs,spd->gpd", member[:, chosen], runs.delta[chosen])
-
-    edits: list[list[Edit]] = [[] for _ in groups]
-
-    def put(receiver: Node, arriving: Tensor, values: Tensor) -> None:
-        """Set the receiver to its values [group, pos, ...], for the groups of which something arrives."""
-        site = receiver.part or "mlp_out"
-        if positions is not None:
-            values = values[:, list(positions)]
-        for row in arriving.flatten(1).any(1).nonzero()[:, 0].tolist():
-            value = values[row : row + 1]
-            edit = Edit.set(site, receiver.layer, value=value, positions=positions, heads=receiver.head)
-            edits[row].append(edit)
-
-    stream = sent([Node(kind="input")])  # what arrives on top of the base run, [group, pos, d_model]
+def _carried(paths: _Paths, runs: SenderRuns, groups: Sequence[tuple[int, ...]]) -> _Wave:
+    """What each group of senders changes, carried through the model layer by layer, all groups at once."""
+    graph = paths.graph
+    wave = _Wave.of(paths, runs, groups)
+    wave.send([Component(kind="input")])
     for layer in range(graph.n_layers):
-        here = [node for node in receivers if node.layer == layer]
-        heads = [node for node in here if node.kind == "head"]
-        if heads:
-            parts = runs.heads_read(layer, stream)
-            for node in heads:
-                put(node, stream, parts[node.part or ""][:, :, [node.head or 0]])
-        before = stream
-        stream = stream + sent([Node(kind="head", layer=layer, head=h) for h in range(graph.n_heads)])
-        mlp = Node(kind="mlp", layer=layer)
-        reads = before if graph.parallel_attention else stream
-        if recomputed or mlp in here:
-            written = runs.mlp_writes(layer, reads)
-            if mlp in here:
-                put(mlp, reads, written)
+        wave.reach_heads(layer)
+        before = wave.stream
+        wave.send(graph.heads(layer))
+        wave.pass_mlp(layer, reads=before if graph.parallel_attention else wave.stream)
+    return wave
+
+
+@dataclass(eq=False, kw_only=True)
+class _Wave:
+    """What groups of senders have changed so far on the way up, when all else keeps what it writes."""
+
+    paths: _Paths
+    runs: SenderRuns
+    member: Float[Tensor, "group sender"]  # 1 where a sender belongs to a group
+    stream: Float[Tensor, "group pos d_model"]  # what arrives on top of the base run
+    edits: list[list[Edit]]  # of the receivers that have been reached, by group
+
+    @classmethod
+    def of(cls, paths: _Paths, runs: SenderRuns, groups: Sequence[tuple[int, ...]]) -> _Wave:
+        """Before anything was sent."""
+        member = torch.zeros(len(groups), len(paths.graph.senders)).to(runs.delta)
+        for row, group in enumerate(groups):
+            member[row, list(group)] = 1.0
+        stream = torch.zeros(len(groups), *runs.delta.shape[1:]).to(runs.delta)
+        return cls(paths=paths, runs=runs, member=member, stream=stream, edits=[[] for _ in groups])
+
+    def send(self, nodes: Sequence[Component]) -> None:
+        """Add what the members among these nodes write in the donor run instead."""
+        chosen = [self.paths.graph.sender_index[str(node)] for node in nodes]
+        sent = torch.einsum("gs,spd->gpd", self.member[:, chosen], self.runs.delta[chosen])
+        self.stream = self.stream + sent
+
+    def reach_heads(self, layer: int) -> None:
+        """Set the receivers among q, k and v of a layer to what they are with what arrives."""
+        heads = [node for node in self.paths.receivers if node.kind == "head" and node.layer == layer]
+        if not heads:
+            return
+        parts = self.runs.heads_read(layer, self.stream)
+        for node in heads:
+            assert node.reads is not None
+            self._set(node, parts[node.reads][:, :, [node.index]], reads=self.stream)
+
+    def pass_mlp(self, layer: int, *, reads: Float[Tensor, "group pos d_model"]) -> None:
+        """Set an MLP that is a receiver; where MLPs are recomputed, let it react to what it `reads`."""
+        mlp = Component(kind="mlp", layer=layer)
+        is_receiver, recomputed = mlp in self.paths.receivers, self.paths.mlps == "recomputed"
+        if is_receiver or recomputed:
+            written = self.runs.mlp_writes(layer, reads)
+            if is_receiver:
+                self._set(mlp, written, reads=reads)
             if recomputed:
-                own = member[
-                    :, graph.sender_index[str(mlp)], None, None
-                ]  # those write what the donor's wrote
-                stream = stream + (1 - own) * (written - runs.cache["mlp_out", layer])
-        stream = stream + sent([mlp])
-    return [_Reached(*one) for one in zip(edits, stream, strict=True)]
+                # [group, 1, 1]: members write what they write in the donor run, whatever they read
+                own = self.member[:, self.paths.graph.sender_index[str(mlp)], None, None]
+                self.stream = self.stream + (1 - own) * (written - self.runs.cache["mlp_out", layer])
+        self.send([mlp])
+
+    def _set(
+        self,
+        receiver: Component,
+        values: Float[Tensor, "group pos ..."],
+        *,
+        reads: Float[Tensor, "group ..."],
+    ) -> None:
+        """Set a receiver to its values, for the groups of which something arrives in what it reads."""
+        positions = self.paths.positions(self.runs.pair)
+        if positions is not None:
+            values = values[:, positions]
+        for row in reads.flatten(1).any(1).nonzero()[:, 0].tolist():
+            edit = Edit.set(
+                receiver.reads or "mlp_out",
+                receiver.layer,
+                value=values[row : row + 1],
+                positions=positions,
+                heads=receiver.index,
+            )
+            self.edits[row].append(edit)
 
 
-def _at_logits(runs: SenderRuns, reached: list[_Reached], batch_size: int) -> Float[Tensor, " group"]:
+def _at_logits(runs: SenderRuns, stream: Float[Tensor, "group pos d_model"]) -> Float[Tensor, " group"]:
     """The direct effect of each group on the metric through the logits: no run is needed."""
-    effects = []
-    for start in range(0, len(reached), batch_size):
-        streams = [one.stream for one in reached[start : start + batch_size]]
-        values = runs.logits_read(torch.stack([torch.zeros_like(streams[0]), *streams]))
-        effects.append((values[1:] - values[0]).double().cpu())
-    return torch.cat(effects)
+    values = runs.logits_read(torch.cat([torch.zeros_like(stream[:1]), stream]))
+    return (values[1:] - values[0]).double().cpu()
 
 
-def _replaced(graph: Graph, runs: SenderRuns, group: list[int]) -> list[Edit]:
+def _replaced(graph: Graph, runs: SenderRuns, group: Sequence[int]) -> list[Edit]:
     """Edits that replace what these senders write, for all who read it."""
-    edits = []
-    for node in (graph.sender_nodes[sender] for sender in group):
-        site, layer = node.written
-        value = runs.donor_cache[site, layer]
-        if node.head is not None:
-            value = value[:, :, [node.head]]
-        edits.append(Edit.set(site, layer, value=value, heads=node.head))
-    return edits
+    return [runs.donor_edit(graph.sender_nodes[sender]) for sender in group]

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from interp.methods.common.graph import Node
+from interp.methods.common.names import SENDERS, parse
 from interp.results import Estimate, Pairs, Result
 
 #: What recovery says at its two ends, by direction.
@@ -127,9 +127,9 @@ class PathPatchingResult(Result):
         """Effects of senders, such as `direct.mean`, as a map of heads; NaN where a head is no sender."""
         grid = np.full((self.n_layers, self.n_heads), np.nan)
         for sender, value in zip(self.senders, effect, strict=True):
-            node = None if "+" in sender else Node.parse(sender)
+            node = None if "+" in sender else parse(sender, SENDERS)
             if node is not None and node.kind == "head":
-                grid[node.layer, node.head] = value
+                grid[node.layer, node.index] = value
         return grid
 
 

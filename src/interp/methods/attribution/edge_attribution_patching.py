@@ -1,0 +1,118 @@
+"""Edge attribution patching (EAP) and EAP with integrated gradients (EAP-IG): scores of all edges or nodes
+of one pair, estimated to first order.
+
+The estimate is ``(donor's - base's output of the sender) . d metric / d (what the receiver reads of it)``,
+with the gradient of the base run (EAP, Syed et al. 2023) or averaged over runs between base and donor
+(EAP-IG, Hanna et al. 2024). `interp.methods.attribution.edge_attribution` says when they mislead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.edits import Edit
+from interp.methods.common.graph import Graph
+from interp.methods.common.sender_runs import SenderRuns
+from interp.models.base import Model
+from interp.readout import Readout, widened
+from interp.tokens import Tokens
+
+
+def runs_between(runs: SenderRuns, method: str, steps: int) -> list[list[Edit]]:
+    """The runs over which a method averages gradients, each as edits of the base run."""
+    if method == "eap":
+        return [[]]
+    last = runs.model.arch.n_layers
+    places = [("resid_pre", 0)]
+    if method == "eap-ig-activations":
+        places += [(site, layer) for layer in range(last) for site in ("z", "mlp_out")]
+    shares = [(step + 0.5) / steps for step in range(steps)]
+    return [
+        [Edit.set(*place, value=torch.lerp(runs.cache[place], runs.donor_cache[place], share))]
+        for place in places
+        for share in shares
+    ]
+
+
+# ---- edges ----
+
+
+def edge_scores_by_gradients(
+    graph: Graph, runs: SenderRuns, between: list[list[Edit]]
+) -> Float[np.ndarray, " edge"]:
+    """The estimated score of every edge of one pair."""
+    total = torch.zeros_like(runs.delta[:1]).repeat(len(graph.receivers), 1, 1)
+    for edits in between:
+        gradients = receiver_gradients(runs.model, graph, runs.question.base, runs.readout, edits)
+        for edit in edits:  # an MLP whose output is given reads nothing
+            if edit.address.site == "mlp_out":
+                gradients[graph.receiver_index[f"m{edit.address.layer}"]] = 0.0
+        total += gradients
+    scores = torch.einsum("spd,rpd->sr", widened(runs.delta), widened(total)) / len(between)
+    return scores.cpu().numpy().T[graph.mask.T]
+
+
+def receiver_gradients(
+    model: Model, graph: Graph, tokens: Tokens, readout: Readout, edits: Sequence[Edit] = ()
+) -> Float[Tensor, "receiver pos d_model"]:
+    """The gradient of a readout with respect to what each receiver reads of the residual stream, in a run
+    with `edits`: along the paths through this receiver alone.
+
+    One backward pass of the model, and for each layer one of as many rows as it has q, k and v.
+    """
+    last, parallel = graph.n_layers - 1, graph.parallel_attention
+    streams = ["resid_pre"] if parallel else ["resid_pre", "resid_mid"]
+    cache = model.run_with_cache(tokens, streams, edits)
+    places = [(site, layer) for layer in range(last + 1) for site in ("q", "k", "v", "mlp_out")]
+    found = model.gradients(tokens, [*places, ("resid_post", last)], readout, edits)
+    gradients = dict(zip(places, found, strict=False))
+    rows = []
+    for layer in range(last + 1):
+        before = cache["resid_pre", layer]
+        weights = _one_head_a_row({site: gradients[site, layer] for site in ("q", "k", "v")})
+        stream = before.expand(len(weights["q"]), -1, -1)
+        rows.append(model.layer_gradients(tokens, layer, stream, "resid_pre", weights))
+        mlp = {"mlp_out": gradients["mlp_out", layer]}
+        if parallel:
+            rows.append(model.layer_gradients(tokens, layer, before, "resid_pre", mlp))
+        else:
+            reads = Edit.set("resid_mid", layer, value=cache["resid_mid", layer])
+            rows.append(model.layer_gradients(tokens, layer, before, "resid_mid", mlp, [reads]))
+    return torch.cat([*rows, found[-1]])
+
+
+def _one_head_a_row(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Gradients [1, pos, head, d_head] of several sites, with a row for each head of each: its own alone."""
+    n_rows = sum(gradient.shape[2] for gradient in gradients.values())
+    weights, start = {}, 0
+    for site, gradient in gradients.items():
+        weights[site] = gradient.new_zeros(n_rows, *gradient.shape[1:])
+        for head in range(gradient.shape[2]):
+            weights[site][start + head, :, head] = gradient[0, :, head]
+        start += gradient.shape[2]
+    return weights
+
+
+# ---- nodes ----
+
+
+def node_scores_by_gradients(
+    graph: Graph, runs: SenderRuns, between: list[list[Edit]]
+) -> Float[np.ndarray, " node"]:
+    """The estimated score of every node of one pair."""
+    places = list(dict.fromkeys(node.sites[0] for node in graph.sender_nodes))
+    total = [torch.zeros_like(runs.cache[place]) for place in places]
+    for edits in between:
+        found = runs.model.gradients(runs.question.base, places, runs.readout, edits)
+        total = [so_far + gradient for so_far, gradient in zip(total, found, strict=True)]
+    scores = []
+    for place, gradient in zip(places, total, strict=True):
+        change = widened(runs.donor_cache[place]) - widened(runs.cache[place])
+        products = (change * widened(gradient)).cpu()[0] / len(between)  # [pos, (head,) width]
+        scores.append(products.sum((0, 2)) if place[0] == "z" else products.sum()[None])
+    return torch.cat(scores).numpy()
