@@ -93,7 +93,7 @@ class PatchingVsAttributionResult(Result):
         apart = ranks(self.patching.value.ravel()) - ranks(self.attribution.value.ravel())
         return self._largest(np.abs(apart), n)
 
-    def _largest(self, values: Float[np.ndarray, ...], n: int) -> tuple[str, ...]:
+    def _largest(self, values: Float[np.ndarray, "layer head"], n: int) -> tuple[str, ...]:
         return tuple(self.heads[i] for i in np.argsort(-values.ravel(), kind="stable")[:n])
 
 

@@ -26,8 +26,8 @@ def mean_interval(each: Float[np.ndarray, " prompt *cell"], seed: int) -> Interv
 
 
 def bootstrap_interval(
-    values: Float[np.ndarray, "prompt ..."], seed: int
-) -> tuple[Float[np.ndarray, ...], Float[np.ndarray, ...]]:
+    values: Float[np.ndarray, " prompt *cell"], seed: int
+) -> tuple[Float[np.ndarray, " *cell"], Float[np.ndarray, " *cell"]]:
     """The 95 % percentile interval of the mean over the first axis, its lower and upper ends.
 
     Of a single prompt both ends are its own value: the interval then says nothing. With a handful of prompts
@@ -39,7 +39,9 @@ def bootstrap_interval(
     return np.asarray(low), np.asarray(high)
 
 
-def resampled_means(values: Float[np.ndarray, "prompt ..."], seed: int) -> Float[np.ndarray, "resample ..."]:
+def resampled_means(
+    values: Float[np.ndarray, " prompt *cell"], seed: int
+) -> Float[np.ndarray, " resample *cell"]:
     """The means of samples of the prompts, drawn with replacement, as many as there are: for the interval of
     something that is made of several means. The same prompts are drawn for all that is given at once."""
     n = len(values)
