@@ -39,7 +39,7 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("faithfulness_curve", "faithfulness_curve", {"method": "exact", "options": TAUGHT}),
         ("faithfulness", "faithfulness", {}),
         ("completeness", "completeness", {}),
-        ("sae_features", "sae_features", {}),
+        ("prompt_features", "prompt_features", {}),
         ("feature_ablation", "feature_ablation", {}),
     ),
     "demo-qwen3": (

@@ -47,7 +47,7 @@ def reading(load, folder, small):
 
 @pytest.fixture(scope="module")
 def found(load, folder):
-    return features.PromptFeatures(folder, PROMPT)(load("demo-gpt2"))
+    return features.SAEFeatures(folder, PROMPT)(load("demo-gpt2"))
 
 
 def test_the_grid_has_the_prompt_s_strongest(found, reading):
@@ -91,11 +91,11 @@ def test_a_feature_s_parts(load, folder, reading):
     assert f"{profile.n_active:,} of {result.n_tokens:,}" in features.activity_in_words(
         profile, result.n_tokens
     )
-    assert features.label_table(profile).rows[0][0] == profile.labels[0].label
-    assert len(features.logit_table(profile).rows) == len(profile.raised)
+    assert features.label_table(profile).rows[0][0] == profile.labels.labels[0]
+    assert len(features.logit_table(profile).rows) == len(profile.raised.rows)
     bars = features.writer_bars(profile)
-    assert set(bars.labels) <= {sender for sender, _ in profile.writers}
-    assert histogram_html(profile).count("<i ") == len(profile.histogram)
+    assert set(bars.labels) <= set(profile.writers.senders)
+    assert histogram_html(profile).count("<i ") == len(profile.histogram.counts)
     drawn = contexts_html(profile.contexts, profile.strongest)
     assert drawn.count(' marked"') == len(profile.contexts), "one token of each is marked"
     silent = replace(profile, n_active=0)
@@ -125,7 +125,7 @@ def test_copied_program_and_command_and_the_files_give_what_is_shown(
     load, folder, small, reading, found, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    question = features.SAEFeatures(folder, PROMPT, (*found.strongest(3), 7), "demo")
+    question = features.PromptFeatures(folder, PROMPT, (*found.strongest(3), 7), "demo")
     profiles = features.FeatureProfiles(features.ReadText(folder), question.features, reading)(
         load("demo-gpt2")
     )
@@ -138,7 +138,7 @@ def test_copied_program_and_command_and_the_files_give_what_is_shown(
     record, figure, report = (f.make() for f in downloads("demo-gpt2", question, lambda: shown))
     (tmp_path / "result.json").write_text(record, encoding="utf-8")
     same(read_run(tmp_path).result.to_dict(), read_run(left).result.to_dict())
-    assert figure == (left / "sae_features.png").read_bytes()
+    assert figure == (left / "prompt_features.png").read_bytes()
     assert report == (left / "report.html").read_text(encoding="utf-8")
 
 

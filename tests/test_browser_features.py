@@ -84,7 +84,7 @@ def test_no_token_of_a_dashboard_acts(opened, load, scheme):
 def test_the_page_leads_from_a_cell_to_its_feature(open_app, expect, load, tmp_path):
     model = load("demo-gpt2")
     write_sae(tmp_path / "sae", make(model, "resid_post", 3, activation=TopK(5)))
-    found = features.PromptFeatures(str(tmp_path / "sae"), features.EXAMPLES[1])(model)
+    found = features.SAEFeatures(str(tmp_path / "sae"), features.EXAMPLES[1])(model)
     shown = found.strongest(features.ROWS)
     feature, position = shown[2], int((found.features == shown[2]).any(1).argmax())
     page = open_app(page="Features", sae=str(tmp_path / "sae"), prompt=features.EXAMPLES[1])

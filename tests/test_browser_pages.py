@@ -160,7 +160,7 @@ def test_heads_are_picked_ablated_and_taken_along(open_app, expect, load, tmp_pa
 def test_a_feature_is_chosen_by_its_cell_and_by_its_number(open_app, expect, load):
     page = open_app(page="Features", prompt=FRANCE)
     model = load("demo-gpt2")
-    found = features.PromptFeatures("demo-gpt2", FRANCE)(model)
+    found = features.SAEFeatures("demo-gpt2", FRANCE)(model)
     strongest = found.strongest(features.ROWS)[0]
     grid = page.get_by_role("grid", name=re.compile("strongest features"))
     grid.get_by_role("gridcell", name=re.compile(f"^feature {strongest}\\b.*strength:")).first.click()

@@ -14,12 +14,13 @@ from conftest import run
 from families import family_model
 from interp.errors import InputError
 from interp.figures.dashboard.feature_dashboard import dashboard_page
+from interp.methods.features.feature_contexts import strongest_places
 from interp.methods.features.feature_labels import halves, label_features, label_scores
-from interp.methods.features.feature_profiles import feature_profiles, strongest_places
+from interp.methods.features.feature_profiles import feature_profiles
 from interp.methods.features.feature_writers import feature_logits, feature_writers, run_for
 from interp.methods.features.neuronpedia import neuronpedia_batch
+from interp.methods.features.prompt_features import prompt_features
 from interp.methods.features.sae_features import sae_features
-from interp.methods.features.sae_reading import sae_reading
 from interp.results import read_result
 from interp.runs import read_run
 from interp.saes.activations import JumpReLU, Standard, TopK
@@ -48,6 +49,11 @@ def dense(model, sae, rows):
         features[0] = 0
         found.append(features)
     return torch.cat(found).numpy()
+
+
+def reasons(result):
+    """What was left out of a result, and why."""
+    return {one.what: one.why for one in result.left_out}
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +90,9 @@ def test_contexts_and_histograms_against_brute_force(recorded):
 
     result = feature_profiles(model, record, [feature, 3], contexts=5, before=4, after=2, k=5)
     profile = result.of(feature)
-    assert profile.n_active == n_active[feature] == sum(count for *_, count in profile.histogram)
+    assert profile.n_active == n_active[feature] == sum(profile.histogram.counts)
     assert profile.strongest == pytest.approx(best[0][0], rel=1e-5)
-    assert sum(count for *_, count in profile.logit_histogram) == model.arch.d_vocab
+    assert sum(profile.logit_histogram.counts) == model.arch.d_vocab
     for context, (value, sequence, position) in zip(profile.contexts, best, strict=False):
         assert (context.sequence, context.position) == (sequence, position)
         assert context.values[context.marked] == pytest.approx(value, rel=1e-5)
@@ -101,7 +107,10 @@ def test_contexts_and_histograms_against_brute_force(recorded):
     assert lower[-1] == pytest.approx(every[:, feature][every[:, feature] > 0].min(), rel=1e-4)
     cosines = torch.nn.functional.cosine_similarity(record.sae.W_dec[feature], record.sae.W_dec, dim=-1)
     cosines[feature] = -2
-    assert profile.neighbours[0] == (int(cosines.argmax()), pytest.approx(cosines.max().item(), abs=1e-6))
+    assert profile.neighbours.rows[0] == (
+        int(cosines.argmax()),
+        pytest.approx(cosines.max().item(), abs=1e-6),
+    )
     again = read_result(json.loads(json.dumps(result.to_dict())))
     assert again.to_dict() == result.to_dict()
     assert again.of(feature) == profile
@@ -155,15 +164,15 @@ def test_heads_behind_a_norm_are_taken_together(tmp_path):
     sae = make(model, "resid_post", 1, activation=Standard())
     record = record_features(model, sae, ReadingText.of(ids(model, 4, 8)))
     result = feature_profiles(model, record, [0, 1])
-    assert result.writers == ("input", "a0", "m0", "a1", "m1", "constant")
+    assert result.profiles[0].writers.senders == ("input", "a0", "m0", "a1", "m1", "constant")
     assert result.left_out == ()
     cache = run_for(model, sae, ids(model, 1)[0], writers=True)
     parts = [feature_writers(model, sae, 0, cache, at).parts[-1].item() for at in (2, 5)]
     assert parts[0] == pytest.approx(parts[1], abs=1e-4)
     behind = make(model, "attn_out", 1, activation=Standard())
     refused = feature_profiles(model, record_features(model, behind, record.text), [0])
-    assert refused.writers == ()
-    assert "normalises" in dict(refused.left_out)["writers"]
+    assert refused.profiles[0].writers.rows == ()
+    assert "normalises" in reasons(refused)["writers"]
 
 
 @pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-llama"])
@@ -198,7 +207,7 @@ def test_logits_of_other_sites_are_those_of_what_reaches_the_stream(load, site):
     record = record_features(model, sae, ReadingText.of(ids(model, 3)))
     feature = int(record.n_active.argmax())
     result = feature_profiles(model, record, [feature], k=3)
-    assert "logits" not in dict(result.left_out)
+    assert "logits" not in reasons(result)
     place = strongest_places(record, feature, 1)[0]
     sequence, position = record.place(place)
     row = list(record.text.sequences[sequence][: position + 1])
@@ -226,8 +235,8 @@ def test_logits_of_other_sites_are_those_of_what_reaches_the_stream(load, site):
         b_dec=torch.zeros(len(written)),
     )
     expected = feature_logits(model, stream, 0, run_for(model, stream, row, writers=False), position)
-    assert result.raised_by[0, 0] == pytest.approx(expected.max().item(), abs=1e-3)
-    assert result.lowered_by[0, 0] == pytest.approx(expected.min().item(), abs=1e-3)
+    assert result.profiles[0].raised.logits[0] == pytest.approx(expected.max().item(), abs=1e-3)
+    assert result.profiles[0].lowered.logits[0] == pytest.approx(expected.min().item(), abs=1e-3)
 
 
 def test_what_a_site_cannot_give_is_left_out(load):
@@ -235,8 +244,8 @@ def test_what_a_site_cannot_give_is_left_out(load):
     sae = make(model, "k", 1, activation=Standard())
     record = record_features(model, sae, ReadingText.of(ids(model, 3)))
     result = feature_profiles(model, record, [0, 5])
-    assert set(dict(result.left_out)) == {"logits", "writers"}
-    assert result.of(5).raised == result.of(5).writers == ()
+    assert set(reasons(result)) == {"logits", "writers"}
+    assert result.of(5).raised.rows == result.of(5).writers.rows == ()
     assert result.of(5).contexts
 
 
@@ -269,14 +278,14 @@ def test_a_planted_feature_says_its_token(load):
     assert result.features[0, 0] == 2
     np.testing.assert_array_equal(result.scores[0, 0], [1, 1, 1])
     np.testing.assert_array_equal(result.best_scores[0, 0], [1, 1, 1])
-    assert "never" in dict(result.left_out)
-    assert result.said(2, least=1.0) == "token"
-    assert result.said(0, least=1.0) is None
+    assert "never" in reasons(result)
+    assert result.label_said_by(2, least=1.0) == "token"
+    assert result.label_said_by(0, least=1.0) is None
     alone = label_scores(record.only([2, 0]), text.labels[0])
     whole = label_scores(record, text.labels[0])
     np.testing.assert_array_equal(alone.best_scores, whole.best_scores[[2, 0]])
     profile = feature_profiles(model, record, [2]).of(2)
-    assert profile.labels[0].label == "token"
+    assert profile.labels.rows[0].label == "token"
     assert {c.tokens[c.marked] for c in profile.contexts} == set(model.labels([token]))
 
 
@@ -311,10 +320,11 @@ def test_a_feature_that_is_nowhere_active(recorded, tmp_path):
     result = feature_profiles(model, record_features(model, silent, record.text), [4, 5])
     profile = result.of(4)
     assert (profile.n_active, profile.density, profile.strongest) == (0, 0.0, 0.0)
-    assert profile.contexts == profile.lower == profile.raised == profile.lowered == profile.writers == ()
-    assert sum(count for *_, count in profile.histogram) == 0
-    assert result.of(5).raised
-    assert result.of(5).writers
+    assert profile.contexts == profile.lower == profile.raised.rows == ()
+    assert profile.lowered.rows == profile.writers.rows == ()
+    assert sum(profile.histogram.counts) == 0
+    assert result.of(5).raised.rows
+    assert result.of(5).writers.rows
     interp.feature_dashboard(result, tmp_path / "d.html")
     shown = neuronpedia_batch(result)["features"][0]
     assert shown["activations"] == shown["pos_str"] == []
@@ -406,7 +416,7 @@ def test_the_demo_text_comes_with_labels(load):
         (lambda m, r: reading_text(m, "nowhere.txt", length=32), "cannot be read"),
         (lambda m, r: sae_features(m, r.sae, PROMPT, top=0), "top"),
         (lambda m, r: reading_text(m, sequences=0), "at least one"),
-        (lambda m, r: sae_reading(m, r.sae, PROMPT, r.text, n=-1), "negative"),
+        (lambda m, r: prompt_features(m, r.sae, PROMPT, r.text, n=-1), "negative"),
     ],
 )
 def test_bad_input_is_a_sentence(recorded, call, sentence):
@@ -446,11 +456,12 @@ def hostile(model, record):
     """Profiles whose tokens would act, if they could."""
     result = feature_profiles(model, record, [0, 1, 2], neuronpedia="gpt2-small/8-res-jb")
     bad = "</script><img src=x onerror=alert(1)>\u2028"
-    contexts = tuple(
-        tuple((*context[:3], (bad,) * len(context[3]), context[4]) for context in of)
-        for of in result.contexts
-    )
-    return replace(result, contexts=contexts, raised=tuple((bad,) * len(of) for of in result.raised))
+    profiles = []
+    for profile in result.profiles:
+        contexts = tuple(replace(c, tokens=(bad,) * len(c.tokens)) for c in profile.contexts)
+        raised = replace(profile.raised, tokens=(bad,) * len(profile.raised.tokens))
+        profiles.append(replace(profile, contexts=contexts, raised=raised))
+    return replace(result, profiles=tuple(profiles))
 
 
 def test_the_dashboard_is_one_page_in_which_no_token_acts(recorded, tmp_path):
@@ -490,7 +501,7 @@ def test_dashboards_in_neuronpedia_s_format(recorded, tmp_path):
         assert sum(shown["freq_hist_data_bar_heights"]) == profile.n_active
         for bars in ("freq_hist_data_bar", "logits_hist_data_bar"):
             assert len(shown[f"{bars}_values"]) == len(shown[f"{bars}_heights"])
-        assert shown["pos_str"] == [token for token, _ in profile.raised]
+        assert shown["pos_str"] == list(profile.raised.tokens)
         assert shown["pos_values"] == sorted(shown["pos_values"], reverse=True)
         assert shown["neg_values"] == sorted(shown["neg_values"])
         first = shown["activations"][0]
@@ -508,13 +519,15 @@ def test_the_experiment_shows_all_of_it(load, tmp_path, capsys):
     write_sae(tmp_path / "sae", make(model, activation=TopK(5)))
     asked = [f"sae={tmp_path / 'sae'}", "sequences=24", "length=64", "n=3"]
     arguments = [part for setting in asked for part in ("--set", setting)]
-    assert run("run", "sae_features", "--tag", "t", "--out", tmp_path, *arguments) == 0, capsys.readouterr()
-    folder = tmp_path / "sae_features" / "t"
+    assert run("run", "prompt_features", "--tag", "t", "--out", tmp_path, *arguments) == 0, (
+        capsys.readouterr()
+    )
+    folder = tmp_path / "prompt_features" / "t"
     found = read_run(folder).result
     assert found.to_dict() == json.loads((folder / "result.json").read_text())["result"]
-    before = (folder / "sae_features.png").read_bytes()
+    before = (folder / "prompt_features.png").read_bytes()
     assert run("show", folder, "--redraw") == 0
-    assert (folder / "sae_features.png").read_bytes() == before
+    assert (folder / "prompt_features.png").read_bytes() == before
     assert "The best feature of each label" in capsys.readouterr().out
     in_prompt = found.prompt.strongest(3)
     assert found.profiles.features[:3] == in_prompt
@@ -524,7 +537,7 @@ def test_the_experiment_shows_all_of_it(load, tmp_path, capsys):
     assert json.loads((tmp_path / "batch.json").read_text()) == neuronpedia_batch(found.profiles)
     assert run("dashboard", folder, "--out", tmp_path / "no" / "where.html") == 2
     assert "cannot be written" in capsys.readouterr().err
-    assert run("run", "sae_features", "--out", tmp_path, "--set", "sae=nowhere") == 2
+    assert run("run", "prompt_features", "--out", tmp_path, "--set", "sae=nowhere") == 2
     assert "nowhere" in capsys.readouterr().err
     assert run("run", "logit_lens", "--out", tmp_path, "--tag", "t") == 0
     assert run("dashboard", tmp_path / "logit_lens" / "t") == 2
@@ -540,10 +553,12 @@ def test_other_backends_read_the_same(load, backend):
         record = record_features(model, sae, ReadingText.of(rows))
         found.append((feature_profiles(model, record, [0, 1]), sae_features(model, sae, rows[0])))
     (profiles, prompt), (others, in_other) = found
-    assert others.writers == profiles.writers
-    np.testing.assert_allclose(others.written, profiles.written, atol=1e-3)
-    np.testing.assert_allclose(others.raised_by, profiles.raised_by, atol=1e-3)
-    assert [c[:2] for c in others.contexts[0]] == [c[:2] for c in profiles.contexts[0]]
+    for other, profile in zip(others.profiles, profiles.profiles, strict=True):
+        assert other.writers.senders == profile.writers.senders
+        np.testing.assert_allclose(other.writers.parts, profile.writers.parts, atol=1e-3)
+        np.testing.assert_allclose(other.raised.logits, profile.raised.logits, atol=1e-3)
+        places = [[(c.sequence, c.position) for c in one.contexts] for one in (other, profile)]
+        assert places[0] == places[1]
     np.testing.assert_allclose(in_other.values, prompt.values, atol=1e-3)
 
 
@@ -552,12 +567,14 @@ def test_text_without_labels_is_read_as_well(load, tmp_path, capsys):
     (tmp_path / "text.txt").write_text("The capital of France is Paris. John gave a drink to Mary. " * 20)
     asked = [f"sae={tmp_path / 'sae'}", f"text={tmp_path / 'text.txt'}", "sequences=6", "length=32", "n=2"]
     arguments = [part for setting in asked for part in ("--set", setting)]
-    assert run("run", "sae_features", "--tag", "t", "--out", tmp_path, *arguments) == 0, capsys.readouterr()
-    found = read_run(tmp_path / "sae_features" / "t").result
+    assert run("run", "prompt_features", "--tag", "t", "--out", tmp_path, *arguments) == 0, (
+        capsys.readouterr()
+    )
+    found = read_run(tmp_path / "prompt_features" / "t").result
     assert found.labels is None
     assert len(found.profiles.features) == 2
-    assert found.profiles.of(found.profiles.features[0]).labels == ()
+    assert found.profiles.of(found.profiles.features[0]).labels.rows == ()
     assert "text.txt" in found.profiles.text
-    assert run("dashboard", tmp_path / "sae_features" / "t") == 0
-    assert run("run", "sae_features", "--out", tmp_path, *arguments, "--set", "sequences=900") == 2
+    assert run("dashboard", tmp_path / "prompt_features" / "t") == 0
+    assert run("run", "prompt_features", *arguments, "--set", "sequences=900") == 2
     assert "asked for" in capsys.readouterr().err

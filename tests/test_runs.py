@@ -51,7 +51,7 @@ TRAINED = {
     "tuned_lens",
     "feature_ablation",
     "feature_effects",
-    "sae_features",
+    "prompt_features",
     "steering",
 }
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*/*.yaml"))

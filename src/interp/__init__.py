@@ -18,6 +18,7 @@ _HOME = {
     "load_sae": "interp.saes.sources",
     "reading_text": "interp.saes.reading",
     "record_features": "interp.saes.reading",
+    "prompt_features": "interp.methods.features.prompt_features",
     "sae_features": "interp.methods.features.sae_features",
     "feature_profiles": "interp.methods.features.feature_profiles",
     "label_features": "interp.methods.features.feature_labels",
@@ -122,6 +123,7 @@ __all__ = [
     "node_attribution",
     "patching_vs_attribution",
     "path_patching",
+    "prompt_features",
     "read_circuit",
     "read_sae",
     "reading_text",
@@ -158,6 +160,7 @@ if TYPE_CHECKING:
     from interp.methods.features.feature_labels import label_features
     from interp.methods.features.feature_profiles import feature_profiles
     from interp.methods.features.neuronpedia import write_neuronpedia
+    from interp.methods.features.prompt_features import prompt_features
     from interp.methods.features.sae_features import sae_features
     from interp.methods.heads.attention import attention_by_role, attention_patterns
     from interp.methods.heads.copying_scores import copying_scores

@@ -206,7 +206,7 @@ def show(run: Path, /, *, redraw: Annotated[bool, Parameter(negative=())] = Fals
 
 @app.command
 def dashboard(run: Path, /, *, out: Path | None = None, neuronpedia: Path | None = None) -> None:
-    """Write the features of a run of sae_features as one HTML page, without its model.
+    """Write the features of a run of prompt_features as one HTML page, without its model.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def dashboard(run: Path, /, *, out: Path | None = None, neuronpedia: Path | None
     from interp.runs import read_run
 
     found = read_run(_run_folder(run))
-    if found.experiment.name != "sae_features":
+    if found.experiment.name != "prompt_features":
         raise ConfigError(
             f"{str(run)!r} is a run of {found.experiment.name!r}, which has no features to show."
         )

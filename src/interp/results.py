@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -39,8 +40,7 @@ class Stored:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
+            if not _is_finite(getattr(self, field.name)):
                 raise NonFiniteError(
                     f"The result's {field.name} holds NaN or infinity; check the model's weights."
                 )
@@ -157,6 +157,15 @@ def read_result(data: Mapping[str, Any]) -> Result:
         raise RunError(
             f"This {kind} result is damaged or of another version ({error}); run it again."
         ) from None
+
+
+def _is_finite(value: Any) -> bool:
+    """False where an array, a number or a tuple of them holds NaN or infinity."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind != "f" or bool(np.isfinite(value).all())
+    if isinstance(value, tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 # ---- JSON values ----

@@ -98,6 +98,7 @@ FORMER_NAMES: dict[str, str] = {
     "knock_out": "head_ablation",
     "sae_ablation": "feature_ablation",
     "sae_effects": "feature_effects",
+    "sae_features": "prompt_features",
     "sae_steering": "steering",
     "sae_train": "train_sae",
     "size_curve": "faithfulness_curve",

@@ -27,6 +27,7 @@ RENAMED = {
     "discovery": "circuit_discovery",
     "knock_out": "head_ablation",
     "patch_sweep": "activation_patching",
+    "sae_reading": "prompt_features",
     "size_curve": "faithfulness_curve",
 }
 

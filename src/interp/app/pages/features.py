@@ -23,9 +23,8 @@ from interp.figures.dashboard.feature_dashboard import dashboard_page, strength_
 from interp.figures.engine.notation import decimal
 
 if TYPE_CHECKING:
-    from interp.methods.features.feature_profiles import FeatureProfile, FeatureProfilesResult
-    from interp.methods.features.sae_features import SAEFeaturesResult
-    from interp.methods.features.sae_reading import SAEReadingResult
+    from interp.methods.features.profile_results import FeatureProfile, FeatureProfilesResult
+    from interp.methods.features.results import PromptFeaturesResult, SAEFeaturesResult
 
 _LABEL = "by a label"  # key of the input that finds a feature
 
@@ -51,19 +50,19 @@ def page() -> None:
 
 
 def _features(model: str, read_text: features.ReadText, prompt: str) -> None:
-    result = ask(model, features.PromptFeatures(read_text.sae, prompt))
+    result = ask(model, features.SAEFeatures(read_text.sae, prompt))
     reading = ask(model, read_text)
-    feature = _chosen_feature(result.n_features, default=features.first_choice(result, reading))
+    feature = _chosen_feature(result.sae.n_features, default=features.first_choice(result, reading))
     shown = result.strongest(features.ROWS)
     position = _grid(result, reading, shown, feature)
     st.caption(escape_markdown(features.token_in_words(result, position)))
     _feature_buttons("at", features.strongest_at(result, position), reading)
-    _feature_inputs(result.n_features, reading)
+    _feature_inputs(result.sae.n_features, reading)
     with show_errors():
         profiles = ask(model, features.FeatureProfiles(read_text, (feature,), reading))
         _profile(profiles, profiles.of(feature), reading)
     listed = tuple(dict.fromkeys((*shown, feature)))
-    _copies(model, features.SAEFeatures(read_text.sae, prompt, listed, read_text.text))
+    _copies(model, features.PromptFeatures(read_text.sae, prompt, listed, read_text.text))
 
 
 def choose_feature(feature: int) -> None:
@@ -153,16 +152,16 @@ def _profile(result: FeatureProfilesResult, profile: FeatureProfile, reading: fe
             _html(contexts_html(profile.lower, profile.strongest))
     with right:
         _html(histogram_html(profile))
-        if profile.labels:
+        if profile.labels.labels:
             show.table(features.label_table(profile))
-        if profile.raised:
+        if profile.raised.tokens:
             show.table(features.logit_table(profile))
-        if profile.writers:
+        if profile.writers.senders:
             show.chart(features.writer_bars(profile), key="writers")
-        for part, why in result.left_out:
-            st.caption(escape_markdown(f"No {part}: {why}"))
+        for part in result.left_out:
+            st.caption(escape_markdown(f"No {part.what}: {part.why}"))
         st.markdown("**Nearest features**")
-        _feature_buttons("near", profile.neighbours[:6], reading)
+        _feature_buttons("near", profile.neighbours.rows[:6], reading)
 
 
 def _html(content: str) -> None:
@@ -170,7 +169,7 @@ def _html(content: str) -> None:
     st.html(f'<style>{style}</style><div class="interp">{content}</div>')
 
 
-def _copies(model: str, question: features.SAEFeatures) -> None:
+def _copies(model: str, question: features.PromptFeatures) -> None:
     """The features that are shown, as a dashboard and as the files of the experiment."""
     server = shared_server()  # files are made when they are asked for, outside of this session
     read_text = features.ReadText(question.sae, question.text)
@@ -179,8 +178,8 @@ def _copies(model: str, question: features.SAEFeatures) -> None:
         reading = server.ask(model, read_text)
         return server.ask(model, features.FeatureProfiles(read_text, question.features, reading))
 
-    def result() -> SAEReadingResult:
-        in_prompt = server.ask(model, features.PromptFeatures(question.sae, question.prompt))
+    def result() -> PromptFeaturesResult:
+        in_prompt = server.ask(model, features.SAEFeatures(question.sae, question.prompt))
         return features.experiment_result(in_prompt, server.ask(model, read_text), profiles())
 
     dashboard = Download("Dashboard", "features.html", "text/html", lambda: dashboard_page(profiles()))

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from interp.figures.engine.notation import decimal, show_text, show_token
 
 if TYPE_CHECKING:
-    from interp.methods.features.feature_profiles import Context, FeatureProfile
+    from interp.methods.features.profile_results import Context, FeatureProfile
 
 _SHADES = 20
 
 
 def histogram_html(profile: FeatureProfile) -> str:
     """How strongly it is active, as bars whose heights go by the square root."""
-    largest = max((count for *_, count in profile.histogram), default=0) or 1
+    largest = max(profile.histogram.counts) or 1
     bars = "".join(
         f'<i title="{decimal(low)} to {decimal(high)}: {count}" '
         f'style="height:{100 * (count / largest) ** 0.5:.1f}%"></i>'
-        for low, high, count in profile.histogram
+        for low, high, count in profile.histogram.bars
     )
     ends = f"<span>0</span><span>strength</span><span>{decimal(profile.strongest, 1)}</span>"
     return f'<div class="histogram">{bars}</div><div class="scale">{ends}</div>'

@@ -12,14 +12,12 @@ from interp.app.views.questions import LibraryQuestion
 from interp.errors import InputError
 from interp.figures.engine.notation import count, decimal, show_token
 from interp.figures.engine.view import Bars, Grid, Table
-from interp.figures.views.sae_features import SAYS, prompt_grid
+from interp.figures.views.prompt_features import SAYS, prompt_grid
 from interp.zoo import NAMES
 
 if TYPE_CHECKING:
-    from interp.methods.features.feature_labels import LabelFeaturesResult
-    from interp.methods.features.feature_profiles import FeatureProfile, FeatureProfilesResult
-    from interp.methods.features.sae_features import SAEFeaturesResult
-    from interp.methods.features.sae_reading import SAEReadingResult
+    from interp.methods.features.profile_results import FeatureProfile, FeatureProfilesResult
+    from interp.methods.features.results import LabelFeaturesResult, PromptFeaturesResult, SAEFeaturesResult
     from interp.models.base import Model
     from interp.saes.reading import FeatureRecord
 
@@ -52,7 +50,7 @@ def own_sae(model: str) -> str:
 
 
 @dataclass(frozen=True)
-class PromptFeatures:
+class SAEFeatures:
     """The strongest features of each token of a prompt."""
 
     sae: str
@@ -75,7 +73,7 @@ class TextReading:
 
     def label_of(self, feature: int) -> str | None:
         """The label that a feature says, if it says one at all well."""
-        return None if self.labels is None else self.labels.said(feature, least=SAYS)
+        return None if self.labels is None else self.labels.label_said_by(feature, least=SAYS)
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,8 @@ def strongest_at(result: SAEFeaturesResult, position: int) -> tuple[tuple[int, f
 
 def prompt_in_words(result: SAEFeaturesResult) -> str:
     """How many features the SAE has, and how many are active at a token."""
-    return f"{result.n_features} features of {result.site}; {decimal(result.l0, 1)} are active at a token."
+    sae = result.sae
+    return f"{sae.n_features} features of {sae.site}; {decimal(result.l0, 1)} are active at a token."
 
 
 def token_in_words(result: SAEFeaturesResult, position: int) -> str:
@@ -189,7 +188,7 @@ def label_table(profile: FeatureProfile) -> Table:
             decimal(label.threshold, 1),
             *(decimal(v) for v in (label.best_precision, label.best_recall, label.best_f1)),
         )
-        for label in profile.labels[:_LABELS]
+        for label in profile.labels.rows[:_LABELS]
     )
     columns = ("label", "P > 0", "R > 0", "from", "P", "R", "F1")
     return Table(columns, rows, title="Labels: precision (P) and recall (R) on held-out text")
@@ -197,7 +196,7 @@ def label_table(profile: FeatureProfile) -> Table:
 
 def logit_table(profile: FeatureProfile) -> Table:
     """The logits that the feature raises and lowers directly, where it is strongest."""
-    both = zip(profile.raised, profile.lowered, strict=True)
+    both = zip(profile.raised.rows, profile.lowered.rows, strict=True)
     rows = tuple(
         (show_token(up), f"+{decimal(more)}", show_token(down), decimal(less))
         for (up, more), (down, less) in both
@@ -207,10 +206,10 @@ def logit_table(profile: FeatureProfile) -> Table:
 
 def writer_bars(profile: FeatureProfile) -> Bars:
     """What the largest senders give to the feature's pre-activation at its strongest contexts."""
-    largest = sorted(profile.writers, key=lambda part: -abs(part[1]))[:_WRITERS]
+    largest = sorted(profile.writers.rows, key=lambda writer: -abs(writer.part))[:_WRITERS]
     return Bars(
-        tuple(sender for sender, _ in largest),
-        tuple(value for _, value in largest),
+        tuple(writer.sender for writer in largest),
+        tuple(writer.part for writer in largest),
         unit="pre-activation",
         title="Written by",
         note="Means over its four strongest contexts. All senders and the constant sum to the whole.",
@@ -221,10 +220,10 @@ def writer_bars(profile: FeatureProfile) -> Bars:
 
 
 @dataclass(frozen=True)
-class SAEFeatures(LibraryQuestion):
+class PromptFeatures(LibraryQuestion):
     """The experiment that reads the same prompt and features."""
 
-    method: ClassVar[str] = "sae_features"
+    method: ClassVar[str] = "prompt_features"
     sae: str
     prompt: str
     features: tuple[int, ...]
@@ -234,22 +233,22 @@ class SAEFeatures(LibraryQuestion):
     def arguments(self) -> dict[str, Any]:
         return {**super().arguments, "sequences": SEQUENCES, "length": LENGTH}
 
-    def __call__(self, model: Model) -> SAEReadingResult:
+    def __call__(self, model: Model) -> PromptFeaturesResult:
         raise NotImplementedError("Its parts are asked one by one; `experiment_result` puts them together.")
 
 
 def experiment_result(
     result: SAEFeaturesResult, reading: TextReading, profiles: FeatureProfilesResult
-) -> SAEReadingResult:
+) -> PromptFeaturesResult:
     """What the experiment gives, put together from its parts."""
-    from interp.methods.features.sae_reading import SAEReadingResult
+    from interp.methods.features.results import PromptFeaturesResult
 
-    return SAEReadingResult(
+    return PromptFeaturesResult(
         provenance=result.provenance, prompt=result, profiles=profiles, labels=reading.labels
     )
 
 
-def as_python(model: str, question: SAEFeatures) -> str:
+def as_python(model: str, question: PromptFeatures) -> str:
     """A program that finds what is active in the prompt and writes the dashboard."""
     return (
         f"import interp\n\nmodel = interp.load_model({model!r})\n"

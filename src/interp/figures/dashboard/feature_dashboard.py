@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from interp.errors import InputError, first_line
 from interp.figures.engine.html import name, page
 from interp.figures.engine.notation import show_text, show_token
-from interp.figures.views.sae_features import said, strongest_tokens
-
-if TYPE_CHECKING:
-    from interp.methods.features.feature_profiles import (
-        Context,
-        FeatureProfile,
-        FeatureProfilesResult,
-        LabelScore,
-    )
+from interp.figures.views.prompt_features import label_said, strongest_tokens
+from interp.methods.features.profile_results import (
+    Context,
+    FeatureProfile,
+    FeatureProfilesResult,
+    LabelScore,
+)
 
 _LABELS = 6  # shown of each feature
 _LEAST = 0.05  # F1 from which on a label is shown
@@ -47,9 +45,10 @@ def feature_dashboard(profiles: FeatureProfilesResult, path: str | Path) -> None
 
 def dashboard_page(profiles: FeatureProfilesResult) -> str:
     """The dashboard as HTML."""
+    sae = profiles.sae
     about = (
-        f"{show_text(profiles.sae_model)}, {profiles.site}: {profiles.n_features} features, "
-        f"{profiles.activation}. Read on {show_text(profiles.text)}."
+        f"{show_text(sae.model)}, {sae.site}: {sae.n_features} features, {sae.activation}. "
+        f"Read on {show_text(profiles.text)}."
     )
     sorts = "".join(f'<option value="{value}">{words}</option>' for value, words in _SORTS)
     body = (
@@ -61,7 +60,7 @@ def dashboard_page(profiles: FeatureProfilesResult) -> str:
         f'<script type="application/json" id="data">{_embedded(_data(profiles))}</script>'
     )
     return page(
-        title=f"Features of {profiles.sae_model}",
+        title=f"Features of {sae.model}",
         body=body,
         style=_read("dashboard.css") + strength_shades(),
         script=_read("dashboard.js"),
@@ -76,44 +75,44 @@ def _read(name: str) -> str:
 def _data(profiles: FeatureProfilesResult) -> dict[str, Any]:
     return {
         "tokens": profiles.n_tokens,
-        "features": [_feature(profiles.of(feature)) for feature in profiles.features],
+        "features": [_feature(profile) for profile in profiles.profiles],
         "labelNote": "Precision (P) and recall (R), above 0 and from a threshold chosen on one half of the "
         "text; all measured on the other half.",
         "logitNote": "Directly, where it is strongest, less the mean over all tokens; the final norm's scale "
         "frozen.",
         "writerNote": "Parts of its pre-activation at its strongest contexts, the mean; the largest of all.",
-        "leftOut": [f"No {part}: {why}" for part, why in profiles.left_out],
+        "leftOut": [f"No {part.what}: {part.why}" for part in profiles.left_out],
     }
 
 
 def _feature(profile: FeatureProfile) -> dict[str, Any]:
-    writers = sorted(profile.writers, key=lambda part: -abs(part[1]))[:_WRITERS]
+    writers = sorted(profile.writers.rows, key=lambda writer: -abs(writer.part))[:_WRITERS]
     labels = [
         (label.label, *map(_short, _scores(label)))
-        for label in profile.labels[:_LABELS]
+        for label in profile.labels.rows[:_LABELS]
         if max(label.f1, label.best_f1) >= _LEAST
     ]
     raised, lowered = (
-        [(show_token(token), _short(value)) for token, value in given]
+        [(show_token(token), _short(value)) for token, value in given.rows]
         for given in (profile.raised, profile.lowered)
     )
-    says, at = said(profile), strongest_tokens(profile)
+    says, at = label_said(profile), strongest_tokens(profile)
     return {
         "f": profile.feature,
         "n": profile.n_active,
         "density": profile.density,
         "max": _short(profile.strongest),
         "says": says,
-        "f1": _short(profile.labels[0].best_f1) if profile.labels else 0,
+        "f1": _short(profile.labels.best_f1[0]) if profile.labels.labels else 0,
         "at": at,
         "words": " ".join([str(profile.feature), says or "", at, *(token for token, _ in raised)]),
-        "hist": [count for *_, count in profile.histogram],
+        "hist": list(profile.histogram.counts),
         "contexts": [_context(context) for context in profile.contexts],
         "lower": [_context(context) for context in profile.lower],
         "raised": raised,
         "lowered": lowered,
         "writers": [(sender, _short(value)) for sender, value in writers],
-        "near": [(other, _short(cosine)) for other, cosine in profile.neighbours],
+        "near": [(other, _short(cosine)) for other, cosine in profile.neighbours.rows],
         "labels": labels,
         "link": profile.link,
     }

@@ -16,52 +16,24 @@ need not be used by the model as such; ablate it to see.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from interp.errors import InputError
+from interp.methods.features.results import LabelFeaturesResult
 from interp.models.base import Model
 from interp.progress import report
 from interp.provenance import Provenance
-from interp.results import Result
+from interp.results import Dropped
 from interp.saes.metrics import EXCLUDED
 from interp.saes.reading import FeatureRecord
 
 MEASURES = ("precision", "recall", "F1")
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class LabelFeaturesResult(Result):
-    """The best features of each label, the best first; scores are those on held-out text.
-
-    `scores` are precision, recall and F1 above 0, `best_scores` the same at `thresholds`.
-    """
-
-    kind: ClassVar[str] = "label_features"
-    text: str
-    excluded: str
-    n_tokens: int  # counted, of both halves
-    sae_model: str
-    site: str
-    labels: tuple[str, ...]
-    n_with_label: Int[np.ndarray, " label"]  # tokens of the held-out half
-    features: Int[np.ndarray, "label rank"]
-    thresholds: Float[np.ndarray, "label rank"]
-    scores: Float[np.ndarray, "label rank measure"]
-    best_scores: Float[np.ndarray, "label rank measure"]
-    label_of: Int[np.ndarray, " feature"]  # what every feature says best: its place in `labels`
-    f1_of: Float[np.ndarray, " feature"]  # and how well, at its threshold for that label
-    left_out: tuple[tuple[str, str], ...]  # (label, why it has no feature here)
-
-    def said(self, feature: int, *, least: float) -> str | None:
-        """The label that a feature says best, if it says it with an F1 of `least` or more."""
-        return self.labels[self.label_of[feature]] if self.f1_of[feature] >= least else None
-
-
 @dataclass(frozen=True, eq=False)
-class LabelScores:
+class ScoresOfFeatures:
     """How well every feature says one label."""
 
     chosen: Float[np.ndarray, " feature"]  # F1 at the threshold, on the half on which that was chosen
@@ -86,7 +58,7 @@ def label_features(
         counts = [int((has & half).sum()) for half in halves(record)]
         if min(counts) < least:
             why = f"it is on {counts[0]} and {counts[1]} tokens of the two halves; each needs {least}"
-            left_out.append((name, why))
+            left_out.append(Dropped(name, why))
             continue
         names.append(name)
         scores.append(label_scores(record, has))
@@ -102,8 +74,7 @@ def label_features(
         text=record.text.described,
         excluded=EXCLUDED,
         n_tokens=record.n_counted,
-        sae_model=record.sae.model,
-        site=str(record.sae.address),
+        sae=record.sae.identity,
         labels=tuple(names),
         n_with_label=np.array(numbers),
         features=best,
@@ -128,12 +99,12 @@ def halves(record: FeatureRecord) -> tuple[Bool[np.ndarray, " token"], Bool[np.n
     return first & record.counted, ~first & record.counted
 
 
-def label_scores(record: FeatureRecord, has: Bool[np.ndarray, " token"]) -> LabelScores:
+def label_scores(record: FeatureRecord, has: Bool[np.ndarray, " token"]) -> ScoresOfFeatures:
     """How well every feature says the label that is where `has` is true."""
     choose, held_out = halves(record)
     thresholds, chosen = _best_thresholds(record, has, choose)
     above = record.values >= thresholds[record.features]
-    return LabelScores(
+    return ScoresOfFeatures(
         chosen=chosen,
         thresholds=thresholds,
         scores=_scores(record, has, held_out, np.ones_like(above)),
@@ -145,10 +116,10 @@ def _scores(
     record: FeatureRecord, has: np.ndarray, where: np.ndarray, above: Bool[np.ndarray, " entry"]
 ) -> Float[np.ndarray, "feature measure"]:
     """Precision, recall and F1 over the tokens of `where`, of the entries that say yes."""
-    said = above & where[record.tokens]
+    says_yes = above & where[record.tokens]
     n = record.n_features
-    yes = np.bincount(record.features[said], minlength=n)
-    right = np.bincount(record.features[said & has[record.tokens]], minlength=n)
+    yes = np.bincount(record.features[says_yes], minlength=n)
+    right = np.bincount(record.features[says_yes & has[record.tokens]], minlength=n)
     there = (has & where).sum()
     return np.stack(
         [right / np.maximum(yes, 1), right / max(there, 1), 2 * right / np.maximum(yes + there, 1)], 1
@@ -177,8 +148,6 @@ def _best_thresholds(
     tied = np.append((features[1:] == features[:-1]) & (values[1:] == values[:-1]), False)
     f1[tied] = -1.0
     best[features[first]] = np.maximum.reduceat(f1, first)
-    is_best = np.flatnonzero(f1 == best[features])[
-        ::-1
-    ]  # the highest threshold of equal ones is written last
+    is_best = np.flatnonzero(f1 == best[features])[::-1]  # of equal ones, the highest is written last
     thresholds[features[is_best]] = values[is_best]
     return thresholds, best

@@ -37,7 +37,7 @@ _ADDED = (*_STREAM, "attn_out", "mlp_out")  # what is, or is added to, the resid
 
 
 @dataclass(frozen=True, eq=False)
-class Writers:
+class PreActivationParts:
     """What each sender, and all that is constant, gives to a feature's pre-activation."""
 
     names: tuple[str, ...]  # at last "constant"
@@ -71,7 +71,7 @@ def writer_sites(model: Model, address: Address) -> list[tuple[str, int]]:
     return [("resid_pre", 0), *whole, *own[address.site]]
 
 
-def feature_writers(model: Model, sae: SAE, feature: int, cache: Cache, position: int) -> Writers:
+def feature_writers(model: Model, sae: SAE, feature: int, cache: Cache, position: int) -> PreActivationParts:
     """The parts of a feature's pre-activation at a position of a run (row 0 of `cache`)."""
     address = sae.address
     names, outputs = _written(model, address, cache, position)  # [sender, d_in]
@@ -83,7 +83,7 @@ def feature_writers(model: Model, sae: SAE, feature: int, cache: Cache, position
     parts = outputs @ direction / size
     b_dec = sae.b_dec.double().cpu() if sae.apply_b_dec_to_input else torch.zeros_like(x)
     whole = ((x - middle) / size - b_dec) @ direction + sae.b_enc[feature].double().cpu()
-    return Writers((*names, "constant"), torch.cat([parts, whole - parts.sum(0, keepdim=True)]))
+    return PreActivationParts((*names, "constant"), torch.cat([parts, whole - parts.sum(0, keepdim=True)]))
 
 
 def _written(

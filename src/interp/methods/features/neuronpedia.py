@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from interp.errors import InputError, first_line
-from interp.methods.features.feature_profiles import Context, FeatureProfile, FeatureProfilesResult
+from interp.methods.features.profile_results import (
+    Bar,
+    Context,
+    FeatureProfile,
+    FeatureProfilesResult,
+    Histogram,
+)
 from interp.sites import Address
 
 _NOT_MEASURED = (
@@ -39,7 +45,7 @@ def write_neuronpedia(profiles: FeatureProfilesResult, path: str | Path, *, sae_
 
 def neuronpedia_batch(profiles: FeatureProfilesResult, *, sae_set: str = "interp") -> dict[str, Any]:
     """`profiles` as a batch of dashboards, in plain values."""
-    model, layer = profiles.sae_model, Address.parse(profiles.site).layer or 0
+    model, layer = profiles.sae.model, Address.parse(profiles.sae.site).layer or 0
     if profiles.neuronpedia is not None:  # gpt2-small/8-res-jb
         model, _, name = profiles.neuronpedia.partition("/")
         number, _, sae_set = name.partition("-")
@@ -48,7 +54,7 @@ def neuronpedia_batch(profiles: FeatureProfilesResult, *, sae_set: str = "interp
         "model_id": model,
         "layer": layer,
         "sae_set": sae_set,
-        "features": [_dashboard(profiles, profiles.of(feature)) for feature in profiles.features],
+        "features": [_dashboard(profiles, profile) for profile in profiles.profiles],
     }
 
 
@@ -56,10 +62,10 @@ def _dashboard(profiles: FeatureProfilesResult, profile: FeatureProfile) -> dict
     return {
         "feature_index": profile.feature,
         **{name: [] for name in _NOT_MEASURED},
-        "neg_str": [token for token, _ in profile.lowered],
-        "neg_values": [_rounded(value) for _, value in profile.lowered],
-        "pos_str": [token for token, _ in profile.raised],
-        "pos_values": [_rounded(value) for _, value in profile.raised],
+        "neg_str": list(profile.lowered.tokens),
+        "neg_values": [_rounded(value) for value in profile.lowered.logits],
+        "pos_str": list(profile.raised.tokens),
+        "pos_values": [_rounded(value) for value in profile.raised.logits],
         "frac_nonzero": profile.density,
         **_bars("freq_hist_data", profile.histogram),
         **_bars("logits_hist_data", profile.logit_histogram),
@@ -73,20 +79,18 @@ def _dashboard(profiles: FeatureProfilesResult, profile: FeatureProfile) -> dict
     }
 
 
-def _bars(name: str, histogram: tuple[tuple[float, float, int], ...]) -> dict[str, list[float]]:
+def _bars(name: str, histogram: Histogram) -> dict[str, list[float]]:
     return {
-        f"{name}_bar_values": [_rounded((low + high) / 2) for low, high, _ in histogram],
-        f"{name}_bar_heights": [count for *_, count in histogram],
+        f"{name}_bar_values": [_rounded((bar.low + bar.high) / 2) for bar in histogram.bars],
+        f"{name}_bar_heights": list(histogram.counts),
     }
 
 
 def _bin(profile: FeatureProfile, context: Context) -> tuple[float, float, float]:
     """The bin of a context's strength, from and to, and its share of where the feature is active."""
-    value = context.values[context.marked]
-    low, high, count = next(
-        bar for bar in profile.histogram if value <= bar[1] or bar is profile.histogram[-1]
-    )
-    return low, high, count / profile.n_active
+    value, bars = context.values[context.marked], profile.histogram.bars
+    bar: Bar = next((bar for bar in bars if value <= bar.high), bars[-1])
+    return bar.low, bar.high, bar.number / profile.n_active
 
 
 def _activation(context: Context, low: float, high: float, share: float) -> dict[str, Any]:

@@ -1,29 +1,23 @@
-"""The presentation of a prompt read with a sparse autoencoder."""
+"""Which features a prompt has, and what they are about."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, show_prompt, show_text, show_token
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Axis, Block, Grid, Table, View, Words
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from interp.methods.features.feature_labels import LabelFeaturesResult
-    from interp.methods.features.feature_profiles import FeatureProfile, FeatureProfilesResult
-    from interp.methods.features.sae_features import SAEFeaturesResult
-    from interp.methods.features.sae_reading import SAEReadingResult
+from interp.methods.features.profile_results import FeatureProfile, FeatureProfilesResult
+from interp.methods.features.results import LabelFeaturesResult, PromptFeaturesResult, SAEFeaturesResult
 
 SAYS = 0.5  # F1 on held-out text from which on a feature is called by a label
 _ROWS = 16  # features in the grid
 _LISTED = 3  # features of a token, words of a feature
 
 
-def view(result: SAEReadingResult) -> View:
+def view(result: PromptFeaturesResult) -> View:
     """The prompt's features token by token, what they are about, and the best features of each label."""
     prompt, profiles = result.prompt, result.profiles
     names = feature_names(profiles)
@@ -39,13 +33,13 @@ def view(result: SAEReadingResult) -> View:
         title="Which features does the prompt have, and what are they about?",
         above=(
             f"Prompt: {show_prompt(prompt.tokens, bos=prompt.provenance.bos)}",
-            f"SAE of {show_text(prompt.sae_model)} at {prompt.site}: {prompt.n_features} features, "
-            f"{prompt.activation}. Read on {show_text(profiles.text)}, {profiles.n_tokens} tokens.",
+            f"SAE of {show_text(prompt.sae.model)} at {prompt.sae.site}: {prompt.sae.n_features} features, "
+            f"{prompt.sae.activation}. Read on {show_text(profiles.text)}, {profiles.n_tokens} tokens.",
         ),
         blocks=tuple(blocks),
         below=(
             f"Not counted: {profiles.excluded}, since the SAE was trained without.",
-            *(f"No {part}: {why}" for part, why in profiles.left_out),
+            *(f"No {part.what}: {part.why}" for part in profiles.left_out),
             "An active feature need not be used by the model; ablate it to see.",
         ),
     )
@@ -53,18 +47,18 @@ def view(result: SAEReadingResult) -> View:
 
 def feature_names(profiles: FeatureProfilesResult) -> dict[int, str]:
     """Features by number, with the label that they say where there is one."""
-    return {feature: name(profiles.of(feature)) for feature in profiles.features}
+    return {profile.feature: feature_name(profile) for profile in profiles.profiles}
 
 
-def name(profile: FeatureProfile) -> str:
+def feature_name(profile: FeatureProfile) -> str:
     """``490 (indirect_object)``, or the number alone where the feature says no label well."""
-    label = said(profile)
+    label = label_said(profile)
     return str(profile.feature) if label is None else f"{profile.feature} ({label})"
 
 
-def said(profile: FeatureProfile) -> str | None:
+def label_said(profile: FeatureProfile) -> str | None:
     """The label that a feature says best, if it says it at all well."""
-    best = profile.labels[0] if profile.labels else None
+    best = next(iter(profile.labels.rows), None)
     return best.label if best is not None and best.best_f1 >= SAYS else None
 
 
@@ -120,15 +114,15 @@ def profile_table(profiles: FeatureProfilesResult, first: Sequence[int] = ()) ->
     rows = []
     for feature in features:
         profile = profiles.of(feature)
-        label = said(profile)
-        best = profile.labels[0] if label is not None else None
+        label = label_said(profile)
+        best = profile.labels.rows[0] if label is not None else None
         rows.append(
             (
                 feature,
                 f"{100 * profile.density:.2f} %",
                 "" if best is None else f"{label} {best.best_precision:.2f}/{best.best_recall:.2f}",
                 strongest_tokens(profile),
-                " ".join(brief(token) for token, _ in profile.raised[:_LISTED]),
+                " ".join(brief(token) for token in profile.raised.tokens[:_LISTED]),
                 main_writers(profile),
             )
         )
@@ -143,8 +137,8 @@ def strongest_tokens(profile: FeatureProfile, n: int = 6) -> str:
 
 def main_writers(profile: FeatureProfile, n: int = _LISTED) -> str:
     """The senders that give most to the feature at its strongest contexts."""
-    senders = sorted(profile.writers[:-1], key=lambda part: -abs(part[1]))[:n]
-    return ", ".join(f"{sender} {value:+.1f}" for sender, value in senders) if profile.n_active else ""
+    senders = sorted(profile.writers.rows[:-1], key=lambda writer: -abs(writer.part))[:n]
+    return ", ".join(f"{sender} {part:+.1f}" for sender, part in senders)
 
 
 def label_table(result: LabelFeaturesResult, profiles: FeatureProfilesResult) -> Table:
@@ -173,7 +167,7 @@ def label_table(result: LabelFeaturesResult, profiles: FeatureProfilesResult) ->
     )
 
 
-def _verdict(result: SAEReadingResult) -> str:
+def _verdict(result: PromptFeaturesResult) -> str:
     prompt = result.prompt
     explained = float(prompt.explained[prompt.counted].mean())
     verdict = f"{decimal(prompt.l0, 1)} features a token give {100 * explained:.0f} % of its activation."

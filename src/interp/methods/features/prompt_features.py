@@ -1,34 +1,22 @@
-"""The features of a prompt, what they are about, and which features say which label, in one result."""
+"""The features of a prompt, what they are about, and which features say which label."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
 
 from interp.errors import InputError
-from interp.methods.features.feature_labels import LabelFeaturesResult, label_features
-from interp.methods.features.feature_profiles import FeatureProfilesResult, feature_profiles
-from interp.methods.features.sae_features import SAEFeaturesResult, sae_features
+from interp.methods.features.feature_labels import label_features
+from interp.methods.features.feature_profiles import feature_profiles
+from interp.methods.features.results import PromptFeaturesResult
+from interp.methods.features.sae_features import sae_features
 from interp.models.base import Model
 from interp.provenance import Provenance
-from interp.results import Result
 from interp.saes.dictionary import SAE
 from interp.saes.reading import ReadingText, record_features
 from interp.tokens import Prompt
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class SAEReadingResult(Result):
-    """What an SAE says of a prompt, and what its features are about."""
-
-    kind: ClassVar[str] = "sae_reading"
-    prompt: SAEFeaturesResult
-    profiles: FeatureProfilesResult
-    labels: LabelFeaturesResult | None  # None: the text has no labels
-
-
-def sae_reading(
+def prompt_features(
     model: Model,
     sae: SAE,
     prompt: Prompt,
@@ -39,8 +27,8 @@ def sae_reading(
     top: int = 10,
     neuronpedia: str | None = None,
     seed: int = 0,
-) -> SAEReadingResult:
-    """Read a prompt and the features in it with an SAE.
+) -> PromptFeaturesResult:
+    """Find the features that are active in a prompt, and what they are about on a text.
 
     `features` are those to profile; None: the `n` strongest of the prompt, and the best of each label where
     the text has labels. `top` is how many are listed of each token. Raises what `interp.sae_features` and
@@ -55,6 +43,6 @@ def sae_reading(
         best = () if labels is None else labels.features[:, 0].tolist()
         features = [*in_prompt.strongest(n), *best]
     profiles = feature_profiles(model, record, features, neuronpedia=neuronpedia, seed=seed)
-    return SAEReadingResult(
+    return PromptFeaturesResult(
         provenance=Provenance.of(model, seed=seed), prompt=in_prompt, profiles=profiles, labels=labels
     )

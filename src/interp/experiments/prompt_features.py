@@ -1,4 +1,4 @@
-"""Reading the features of a sparse autoencoder as an experiment."""
+"""The features of a prompt and what they are about, as an experiment."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from interp.experiments.base import experiment
 from interp.experiments.on_saes import SAEConfig
 
 if TYPE_CHECKING:
-    from interp.methods.features.sae_reading import SAEReadingResult
+    from interp.methods.features.results import PromptFeaturesResult
     from interp.models.base import Model
 
 
-class SAEFeaturesConfig(SAEConfig):
+class PromptFeaturesConfig(SAEConfig):
     """`features` are those to profile (null: the `n` strongest of the prompt, and the best of each label);
     `text` is "demo" (for the demo models), a file or a dataset, of which `sequences` of `length` tokens are
-    read. See `interp.methods.features.sae_reading`."""
+    read. See `interp.prompt_features`."""
 
     prompt: str | list[int] = "When Mary and John went to the store, John gave a drink to"
     features: list[int] | None = None
@@ -27,10 +27,10 @@ class SAEFeaturesConfig(SAEConfig):
     length: int = 128
 
 
-@experiment("sae_features", config=SAEFeaturesConfig)
-def run(config: SAEFeaturesConfig, model: Model) -> SAEReadingResult:
+@experiment("prompt_features", config=PromptFeaturesConfig)
+def run(config: PromptFeaturesConfig, model: Model) -> PromptFeaturesResult:
     """Which features are active in a prompt, and what are they about? Contexts, logits, writers, labels."""
-    from interp.methods.features.sae_reading import sae_reading
+    from interp.methods.features.prompt_features import prompt_features
     from interp.saes.neuronpedia import neuronpedia_id
     from interp.saes.reading import reading_text
     from interp.saes.sources import sae_folder
@@ -44,7 +44,7 @@ def run(config: SAEFeaturesConfig, model: Model) -> SAEReadingResult:
         seed=config.seed,
         field=config.field,
     )
-    return sae_reading(
+    return prompt_features(
         model,
         sae,
         config.prompt,
