@@ -170,10 +170,11 @@ def _setting(result: ActivationPatchingResult) -> str:
 
 def _metric(result: ActivationPatchingResult) -> str:
     pairs = result.pairs
-    if len(pairs) == 1:
-        return metric_with_tokens(result.metric, pairs.answers[0], pairs.foils[0] if pairs.foils else None)
-    of_each = " of each pair" if result.metric == "logit_diff" else ""
-    return METRICS[result.metric].description + of_each
+    if result.metric != "logit_diff":
+        return METRICS[result.metric].description
+    if len(pairs) > 1 or pairs.foils is None:
+        return f"{METRICS[result.metric].description} of each pair"
+    return metric_with_tokens(result.metric, pairs.answers[0], pairs.foils[0])
 
 
 def _baselines(result: ActivationPatchingResult) -> list[str]:
