@@ -32,7 +32,7 @@ from tables import put
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from interp.app.server.launch import server_command
-from interp.models.registry import KNOWN
+from interp.models.names import KNOWN
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 TRIES = 18

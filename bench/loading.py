@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from tables import put
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from interp.models.registry import KNOWN
+from interp.models.names import KNOWN
 
 ROUNDS = 5
 

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
 import interp
+from conftest import run
 from interp import zoo
 from interp.errors import ModelLoadError
 from interp.models.gguf.copies import all_copies, check_tokenizer, converted, remove
@@ -116,6 +117,26 @@ def test_an_ollama_model_is_found_by_its_name(tmp_path, file, monkeypatch):
     manifest.write_text("{}")
     with pytest.raises(ModelLoadError, match="names no weights"):
         gguf_file("ollama:tiny")
+
+
+def test_results_say_what_the_weights_were(tmp_path, plain, tokenizer, capsys):
+    path = tmp_path / "q8.gguf"
+    write_gguf(path, plain, tokenizer, quantised=True)
+    model = interp.load_model(path)
+    assert model.identity.quantisation == "Q8_0"
+    result = interp.logit_lens(model, PROMPT, " Paris")
+    assert result.provenance.quantisation == "Q8_0"
+    assert run("cache") == 0
+    assert "Q8_0" in capsys.readouterr().out
+    assert run("cache", "--remove", "zz") == 2
+    assert run("cache", "--remove", "all") == 0
+    assert all_copies() == []
+
+
+def test_a_file_that_is_none_is_a_sentence(tmp_path):
+    (tmp_path / "weights.bin").write_text("no")
+    with pytest.raises(ModelLoadError, match="is a file, and no GGUF file"):
+        interp.load_model(tmp_path / "weights.bin")
 
 
 @pytest.mark.parametrize(

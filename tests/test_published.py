@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 import interp
-from interp.models.registry import KNOWN, is_local
+from interp.models.names import KNOWN, is_local
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

@@ -40,6 +40,7 @@ class Identity:
     bos: str  # the text of the token put in front of prompts, or "none"
     processing: str  # none | folded
     self_check: str = "skipped"  # passed | skipped
+    quantisation: str | None = None  # what the weights were dequantised from, such as Q4_K_M
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -173,7 +173,7 @@ def models(*, check: str | None = None, backend: str = "transformers", device: s
     if check is not None:
         _check_model(check, backend=backend, device=device)
         return
-    from interp.models.registry import KNOWN, is_local
+    from interp.models.names import KNOWN, is_local
 
     table = _table("Name", "What it is", "Source", "Here")
     for known in KNOWN.values():
@@ -182,6 +182,38 @@ def models(*, check: str | None = None, backend: str = "transformers", device: s
         table.add_row(known.name, known.about, source, "yes" if is_local(known) else "no")
     console.print(table)
     console.print("Any Hugging Face id, or a local folder in the same format, will do as well.")
+
+
+@app.command
+def cache(*, remove: str | None = None) -> None:
+    """List the converted copies of GGUF files, or remove one.
+
+    Parameters
+    ----------
+    remove
+        The beginning of a copy's hash, as the list shows it; or all.
+    """
+    from interp.models.gguf.copies import all_copies, copies_folder
+    from interp.models.gguf.copies import remove as remove_copy
+
+    copies = all_copies()
+    if remove is None:
+        table = _table("Hash", "Of the file", "Architecture", "Weights", "GB")
+        for copy in copies:
+            table.add_row(
+                copy.sha256[:12], copy.source, copy.architecture, copy.quantisation, f"{copy.size / 1e9:.2f}"
+            )
+        console.print(table)
+        console.print(f"{len(copies)} in {copies_folder()}", highlight=False)
+        return
+    chosen = [copy for copy in copies if remove == "all" or copy.sha256.startswith(remove)]
+    if not remove or not chosen or (remove != "all" and len(chosen) > 1):
+        raise ConfigError(
+            f"{len(chosen)} copies have a hash that begins with {remove!r}; `interp cache` lists them."
+        )
+    for copy in chosen:
+        remove_copy(copy)
+    console.print(f"Removed {len(chosen)}.", highlight=False)
 
 
 @app.command

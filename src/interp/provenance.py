@@ -32,6 +32,7 @@ class Provenance:
     versions: dict[str, str]
     code_revision: str | None  # the commit of a source checkout; None for an installed package
     code_dirty: bool | None
+    quantisation: str | None = None  # what the weights were dequantised from, such as Q4_K_M
 
     @classmethod
     def of(cls, model: HasArchitecture, *, seed: int) -> Provenance:

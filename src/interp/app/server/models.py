@@ -25,7 +25,7 @@ def offered_models() -> tuple[str, ...]:
 def local_folder(name: str) -> Path | None:
     """The folder with a model's files: the one given, in the package, or in the local cache of the hub; None
     where they are not on this machine."""
-    from interp.models.registry import KNOWN
+    from interp.models.names import KNOWN
 
     source = KNOWN[name].source if name in KNOWN else name
     if Path(source).is_dir():

@@ -109,6 +109,8 @@ def model_line(provenance: Provenance) -> str:
     """The model and how it was run, in one line."""
     revision = f" at {provenance.revision[:12]}" if provenance.revision else ""
     weights = "raw" if provenance.processing == "none" else provenance.processing
+    if provenance.quantisation:
+        weights += f", dequantised ({provenance.quantisation}),"
     unchecked = "; SELF-CHECK SKIPPED" if provenance.self_check == "skipped" else ""
     return (
         f"Model {show_text(provenance.model + revision)}; {provenance.backend}, {provenance.dtype}, "

@@ -57,9 +57,9 @@ def converted(path: Path) -> Copy:
     read, has a tokenizer that is not read as the file has it, or where the disk is full.
     """
     digest = sha256(path)
+    if copy := copy_of(digest):
+        return copy
     folder = copies_folder() / digest[:16]
-    if (folder / _ABOUT).is_file():
-        return _read(folder)
     header = read_header(path)
     _check_space(header, folder)
     report("converting", 0, 3)
@@ -85,6 +85,12 @@ def converted(path: Path) -> Copy:
         shutil.rmtree(unfinished, ignore_errors=True)
     report("converting", 3, 3)
     return _read(folder)
+
+
+def copy_of(digest: str) -> Copy | None:
+    """The copy of the file with this hash, where there is one."""
+    folder = copies_folder() / digest[:16]
+    return _read(folder) if (folder / _ABOUT).is_file() else None
 
 
 def all_copies() -> list[Copy]:

@@ -1,0 +1,173 @@
+"""Weights and tokenizer of what a user names: a short name, a folder, a GGUF file, or a Hugging Face id.
+
+Weights are loaded by transformers, once, whatever the backend: safetensors only, no remote code unless asked
+for by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from interp.errors import ModelLoadError, first_line, nearest
+from interp.models.gguf.copies import Copy, converted, copies_folder, copy_of
+from interp.models.gguf.files import gguf_file
+from interp.models.gguf.packages import GEMMA, assembled, is_installed
+from interp.models.names import KNOWN, in_cache
+
+#: Transformers loads under switches of the whole process: of two models that load at once, neither is whole.
+_loading = Lock()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Source:
+    """A model as transformers gives it, before a backend takes it."""
+
+    hf_model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase | None
+    name: str
+    revision: str | None
+    quantisation: str | None = None  # what its weights were dequantised from, such as Q4_K_M
+
+
+def from_memory(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, *, revision: str | None, dtype: str
+) -> Source:
+    """A model that its owner has loaded; `ModelLoadError` where it is none, or of another precision."""
+    if not hasattr(model, "get_output_embeddings") or not hasattr(model, "config"):
+        raise ModelLoadError(
+            f"A model is a name, a folder or a causal language model of transformers, not a "
+            f"{type(model).__name__}."
+        )
+    has = str(model.dtype).removeprefix("torch.")
+    if has != dtype:
+        raise ModelLoadError(
+            f"The model in memory is torch.{has}, not {dtype}; pass dtype={has!r}, or convert it first."
+        )
+    name = getattr(model.config, "name_or_path", "") or f"{model.config.model_type} in memory"
+    return Source(hf_model=model, tokenizer=tokenizer, name=name, revision=revision)
+
+
+def from_name(
+    name: str,
+    tokenizer: PreTrainedTokenizerBase | None,
+    *,
+    revision: str | None,
+    dtype: torch.dtype,
+    trust_remote_code: bool,
+    allow_pickle: bool,
+) -> Source:
+    """Weights and tokenizer of what `name` names. `ModelLoadError` where it cannot be loaded."""
+    copy = _gguf_copy(name, revision)
+    source = _checked_source(name) if copy is None else str(copy.folder)
+    local = Path(source).is_dir()
+    options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    try:
+        options["local_files_only"] = local or _cached_or_reachable(source, revision)
+        safe = None if allow_pickle else True
+        hf_model, report = _weights(source, quiet=local, dtype=dtype, use_safetensors=safe, **options)
+    except Exception as error:  # the libraries raise of many kinds; each becomes one sentence
+        raise ModelLoadError(_why_not(name, source, local, error)) from error
+    if missing := sorted(report["missing_keys"]):  # transformers would go on with random numbers there
+        raise ModelLoadError(
+            f"The weights of {name!r} lack {len(missing)} of the model's tensors ({missing[0]}, ...); "
+            "fetch or save them again."
+        )
+    return Source(
+        hf_model=hf_model,
+        tokenizer=tokenizer or _tokenizer(name, source, options),
+        name=name,
+        revision=revision or getattr(hf_model.config, "_commit_hash", None),
+        quantisation=None if copy is None else copy.quantisation,
+    )
+
+
+def _gguf_copy(name: str, revision: str | None) -> Copy | None:
+    """The converted copy of the GGUF file that `name` names; None where it names something else.
+
+    Gemma 3 270M comes from the hub's cache where it is there, else from the packages of the extra `real`.
+    """
+    if name == GEMMA.name:
+        if in_cache(GEMMA.hub_id, revision) or not is_installed(GEMMA):
+            return None
+        return copy_of(GEMMA.sha256) or converted(assembled(GEMMA, copies_folder().parent / "files"))
+    path = gguf_file(name)
+    return None if path is None else converted(path)
+
+
+def _checked_source(name: str) -> str:
+    """The folder or hub id that `name` stands for; `ModelLoadError` where it can be neither."""
+    source = KNOWN[name].source if name in KNOWN else name
+    path = Path(source)
+    if path.is_file():
+        raise ModelLoadError(
+            f"{name!r} is a file, and no GGUF file; give the folder that holds config.json and weights."
+        )
+    local = path.is_dir()
+    if not local and (source.startswith((".", "/", "~")) or source.count("/") > 1):
+        raise ModelLoadError(f"There is no folder {name!r}; check the path.")
+    if not local and "/" not in source:
+        raise ModelLoadError(f"Unknown model {name!r}; {nearest(name, KNOWN)} Or give a folder or a hub id.")
+    if local and not (path / "config.json").is_file():
+        raise ModelLoadError(f"The folder {name!r} holds no config.json, so it is no Hugging Face model.")
+    return source
+
+
+def _weights(source: str, *, quiet: bool, **options: Any) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """The model, and the report of its loading; without a progress bar where `quiet`."""
+    with _loading:
+        bars = logging.is_progress_bar_enabled()
+        if quiet:
+            logging.disable_progress_bar()
+        try:
+            return AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
+        finally:
+            if bars:
+                logging.enable_progress_bar()
+
+
+def _tokenizer(name: str, source: str, options: dict[str, Any]) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        if not tokenizer("a")["input_ids"]:  # what transformers makes up where there are no files
+            raise ValueError("its vocabulary is empty")
+    except Exception as error:  # of many kinds, as above
+        raise ModelLoadError(
+            f"{name!r} has weights but no tokenizer that can be loaded ({first_line(error)}); put its "
+            "tokenizer files beside them, or pass tokenizer=... in Python."
+        ) from error
+    return tokenizer
+
+
+def _cached_or_reachable(source: str, revision: str | None) -> bool:
+    """True where the local cache has the weights, False where the hub does; raises where neither.
+
+    One question to the hub with a short time limit, instead of the minute of retries of a download.
+    """
+    from huggingface_hub import HfApi
+
+    if in_cache(source, revision):
+        return True
+    HfApi().model_info(source, revision=revision, timeout=10)
+    return False
+
+
+def _why_not(name: str, source: str, local: bool, error: Exception) -> str:
+    """One sentence for a failed load, with what to do."""
+    first = first_line(error)
+    if "trust_remote_code" in str(error):
+        return f"{name!r} needs its own code to run; if you trust it, pass trust_remote_code=True."
+    if local:
+        return f"The folder {name!r} could not be loaded as a causal language model: {first}."
+    if "safetensors" in first and "connect" not in first:
+        return f"{source} has no safetensors weights ({first}); if you trust it, pass allow_pickle=True."
+    return (
+        f"{name!r} is not in the local cache and the hub could not give it ({first}); connect once to fetch "
+        f"{source}, pass a folder with its weights, or use 'demo-gpt2', which needs no download."
+    )
