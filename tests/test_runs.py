@@ -209,7 +209,7 @@ def test_a_toy_experiment_registers_and_runs(tmp_path):
         experiment("toy", config=ToyConfig)(toy)
     assert run("run", "toy", "--tag", "t", "--out", tmp_path, "--set", "text=a b") == 0
     record = json.loads((tmp_path / "toy" / "t" / "result.json").read_text())
-    assert len(record["result"]["lengths"]) == 2
+    assert record["result"]["lengths"]["shape"] == [2]
 
 
 def test_override_values():

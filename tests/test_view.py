@@ -18,19 +18,23 @@ from rich.console import Console
 from conftest import PROVENANCE, Parsed, run
 from interp.errors import InputError
 from interp.figures.engine import drawing, html
-from interp.figures.engine.charts import lines, scatter
 from interp.figures.engine.graph_chart import graph
+from interp.figures.engine.line_chart import lines
 from interp.figures.engine.notation import round_numbers
-from interp.figures.engine.picture import Label, Picture
+from interp.figures.engine.picture import Dot, Label, Picture
+from interp.figures.engine.scatter_chart import scatter
 from interp.figures.engine.view import (
     Attention,
     Axis,
     Bars,
+    Cell,
+    Chart,
     Edge,
     Graph,
     Grid,
     Lines,
     Node,
+    Panels,
     Scatter,
     Series,
     Table,
@@ -116,6 +120,35 @@ def bars(n: int = 5) -> Bars:
     return Bars(tuple(f"head {i}" for i in range(n)), values, "logits", low=spread[0], high=spread[1])
 
 
+def panels(n: int = 7) -> Panels:
+    """A probability, a rank and two entropies over layers."""
+    x = tuple(map(float, range(n)))
+    axis = {"x_title": "layer", "ticks": tuple((i, f"layer {i:g}") for i in x)}
+    up, ranks = tuple(i / n for i in x), tuple(1000.0 ** (1 - i / n) for i in x)
+    at, unnamed = ((3.0, "crossover: from layer 3 on"),), ((3.0, ""),)
+    return Panels(
+        (
+            Lines((Series("p", x, up, hollow=(0, 1)),), y_title="p", y_range=(0, 1), x_marks=at, **axis),
+            Lines(
+                (Series("rank", x, ranks),), y_title="rank", log_y=True, downwards=True, x_marks=unnamed,
+                note="Rings.", **axis,
+            ),
+            Lines((Series("a", x, up), Series("b", x, up[::-1])), y_title="nats", note="Rings.", **axis),
+        )
+    )  # fmt: skip
+
+
+def texts(n_rows: int = 4, n_columns: int = 5, text: str = "␣Paris", **changes) -> Grid:
+    values = np.linspace(0, 1, n_rows * n_columns).reshape(n_rows, n_columns)
+    fields = {"texts": np.full(values.shape, text), "hover": (), "marks": (), "framed": ((0, 1), (1, 1))}
+    return grid(n_rows, n_columns, values=values, centre=None, limit=1.0, below="", **{**fields, **changes})
+
+
+RANKED = Table(
+    ("layer", "says", "p"),
+    tuple((f"{i}", Cell("␣the", shade=i / 9, strong=i > 5), Cell(f"0.{i}", bar=i / 9)) for i in range(9)),
+    marked=(6,),
+)
 TOKENS = Axis.tokens((" a", " France", " is"), others=(" a", " Japan", " is"))
 KINDS = Axis.names("kind", ["zero", "mean of all the templates", "none"])
 BLOCKS = {
@@ -130,6 +163,13 @@ BLOCKS = {
     "grid without a value": grid(2, 2, values=np.full((2, 2), NAN)),
     "48 layers": grid(48, 25),
     "neurons": grid(6, 768, columns=Axis.numbers("neuron", 768)),
+    "grid of texts": texts(),
+    "grid of texts and numbers": texts(notes=np.full((4, 5), "0.25")),
+    "grid of long texts": texts(3, 12, "␣internationalisation"),
+    "grid of texts in many columns": texts(6, 60, columns=Axis.tokens(tuple(f" t{i}" for i in range(60)))),
+    "grid of noised tokens": grid(3, 3, columns=Axis.tokens((" a", " France", " is"), notes={1: "noised"})),
+    "panels": panels(),
+    "table with bars": RANKED,
     "named": grid(2, 3, rows=Axis.names("", ["name movers", "x"]), columns=KINDS),
     "bars": bars(),
     "one bar": bars(1),
@@ -154,7 +194,7 @@ BLOCKS = {
     "no heads": Attention(("a",), ()),
     "no nodes": Graph((), (), "logits"),
 }  # fmt: skip
-CHARTS = [name for name, block in BLOCKS.items() if isinstance(block, Bars | Lines | Scatter | Graph)]
+CHARTS = [name for name, block in BLOCKS.items() if isinstance(block, Chart)]
 
 
 def view_of(*blocks, title: str = "Which heads carry it?") -> View:
@@ -220,7 +260,9 @@ def test_every_block_is_a_page_of_its_own(name):
     assert "nan" not in outside.lower().replace("provenance", "")
     assert len(text.encode()) < 500_000
     parsed = Parsed(text)
-    assert parsed.tags.count("svg") == parsed.tags.count("details") - 1  # each chart has its numbers below it
+    charts = parsed.attributes.count(("class", "chart"))
+    assert charts == parsed.tags.count("details") - 1  # each chart has its numbers below it
+    assert charts == parsed.attributes.count(("role", "img"))
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -406,6 +448,60 @@ def test_edges_go_around_the_nodes_between():
     for name in ("m1", "m2", "m3"):
         left, top, right, bottom = boxes[name]
         assert not any(left < x < right and top < y < bottom for x, y in curve)
+
+
+# --- where a block is shown ---
+
+
+def test_a_block_is_shown_in_its_media_alone():
+    view = view_of(
+        Words("In a terminal.", media=("terminal",)), Words("On a page.", media=("page",)), BLOCKS["words"]
+    )
+    assert "In a terminal." in terminal(view)
+    assert "On a page." not in terminal(view)
+    assert "On a page." in page(view)
+    assert "In a terminal." not in page(view)
+    assert len(view.shown_in("figure")) == 1
+    assert dataclasses.replace(BLOCKS["no bars"], media=("page",)).drawable.media == ("page",)
+
+
+def test_a_block_stands_beside_the_one_before_it_where_there_is_room():
+    below, beside = (dataclasses.replace(texts(), beside=aside) for aside in (False, True))
+    height = [figure_of(view_of(panels(), block)).get_figheight() for block in (below, beside)]
+    assert height[1] < height[0] - 1
+    assert figure_of(view_of(panels(), beside)).get_figwidth() > 8
+
+
+def test_panels_have_one_axis_and_all_their_numbers():
+    labels = [mark.text for mark in chart(panels()).marks if isinstance(mark, Label)]
+    assert labels.count("layer") == 1
+    assert {"p", "rank", "nats", "a", "b", "crossover: from layer 3 on"} <= set(labels)
+    assert [mark.hollow for mark in chart(panels()).marks if isinstance(mark, Dot)][:3] == [True, True, False]
+    assert panels().table.columns == ("layer", "p", "rank", "a", "b")
+    assert panels().key == "Rings."
+    ys = {mark.text: mark.y for mark in chart(panels()).marks if isinstance(mark, Label)}
+    assert ys["1"] < ys["10"] < ys["100"], "the first rank at the top"
+
+
+def test_bars_and_colours_of_a_table_are_shown_everywhere():
+    text = terminal(view_of(RANKED))
+    assert "▸ 6" in text
+    assert "██████████" not in text
+    assert "████████▉" in text
+    parsed = Parsed(page(view_of(RANKED)))
+    assert parsed.attributes.count(("class", "bar")) == 9
+    assert ("class", "s40 strong") not in parsed.attributes
+    assert ("class", "s36 strong") in parsed.attributes
+
+
+def test_long_texts_of_a_grid_lose_their_middle_but_never_their_number():
+    block = texts(2, 12, "␣internationalisation", notes=np.full((2, 12), "0.25"), framed=())
+    drawn = {text.get_text() for ax in figure_of(view_of(block)).axes for text in ax.texts}
+    assert "0.25" in drawn
+    assert any(text.startswith("␣int") and "…" in text for text in drawn)
+    for shown in (terminal(view_of(block)), re.sub("</?u>", "", page(view_of(block)))):
+        assert shown.count(": 0.25") >= 24
+        assert "␣internationalisation: " not in shown
 
 
 # --- names ---

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 
 from interp.figures.engine.blocks import check_shown
@@ -11,12 +11,13 @@ from interp.figures.engine.notation import show_text, show_token
 
 @dataclass(frozen=True)
 class Heading:
-    """A token; where another stands there in the corrupted prompt, that too; strong where it matters.
-    Or, with `name`, some other label, whose spaces are left alone."""
+    """A token; where another stands there in the corrupted prompt, that too, or a word about it (`note`);
+    strong where it matters. Or, with `name`, some other label, whose spaces are left alone."""
 
     token: str
     other: str | None = None
     _: KW_ONLY
+    note: str = ""
     strong: bool = False
     name: bool = False
 
@@ -24,6 +25,10 @@ class Heading:
         """The token or label on one line; longer ones lose their middle."""
         show = show_text if self.name else show_token
         return show(self.token, max_chars=max_chars)
+
+    def below(self, max_chars: int | None = None) -> str:
+        """What stands below the token: the corrupted prompt's, or the note; mostly nothing."""
+        return self.note if self.other is None else show_token(self.other, max_chars=max_chars)
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,25 @@ class Axis:
         return cls(title, tuple(Heading(str(label), name=True) for label in labels))
 
     @classmethod
-    def tokens(cls, tokens: Sequence[str], *, others: Sequence[str] = (), title: str = "position") -> Axis:
+    def tokens(
+        cls,
+        tokens: Sequence[str],
+        *,
+        others: Sequence[str] = (),
+        notes: Mapping[int, str] | None = None,
+        title: str = "position",
+    ) -> Axis:
         """The tokens of a prompt, as they come from the tokenizer; where those of the corrupted prompt
-        (`others`, as many) are different, they stand below and both are strong."""
+        (`others`, as many) are different, they stand below and both are strong. So are tokens with a note,
+        such as ``{3: "noised"}``, which stands below."""
         check_shown(not others or len(others) == len(tokens), f"{len(others)} tokens under {len(tokens)}")
-        pairs = zip(tokens, others or tokens, strict=True)
-        return cls(title, tuple(Heading(a, b if a != b else None, strong=a != b) for a, b in pairs))
+        headings = []
+        for i, (token, other) in enumerate(zip(tokens, others or tokens, strict=True)):
+            note, differs = (notes or {}).get(i, ""), token != other
+            headings.append(
+                Heading(token, other if differs else None, note=note, strong=differs or bool(note))
+            )
+        return cls(title, tuple(headings))
 
     def __len__(self) -> int:
         return len(self.headings)
@@ -73,5 +91,7 @@ class Axis:
         heading = self.headings[i]
         if heading.name:
             return f"{self.title} {heading.shown()}".strip()
-        other = "" if heading.other is None else f", corrupted: {show_token(heading.other)}"
+        other = f", {heading.note}" if heading.note else ""
+        if heading.other is not None:
+            other = f", corrupted: {show_token(heading.other)}"
         return f"{self.title} {i}: {heading.shown()}{other}"

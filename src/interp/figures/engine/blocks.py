@@ -71,13 +71,30 @@ class Words(Block):
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A text in a table with more to it: a bar beside it, a colour behind it."""
+
+    text: str
+    _: KW_ONLY
+    bar: float | None = None  # a share from 0 to 1, drawn as a bar
+    shade: float | None = None  # a probability, drawn as the colour of the background
+    strong: bool = False
+
+    def __post_init__(self) -> None:
+        shares = [share for share in (self.bar, self.shade) if share is not None]
+        check_shown(all(0 <= share <= 1 + 1e-6 for share in shares), "a share that is not from 0 to 1")
+
+
+@dataclass(frozen=True)
 class Table(TitledBlock):
-    """Rows of texts and numbers; the first column labels them. Rows in `strong` stand out."""
+    """Rows of texts, numbers and cells; the first column labels them. Rows in `strong` stand out, and those
+    in `marked` have a ``▸`` before their label."""
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[str | float, ...], ...]
+    rows: tuple[tuple[str | float | Cell, ...], ...]
     _: KW_ONLY
     strong: tuple[int, ...] = ()
+    marked: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,16 +110,34 @@ class Table(TitledBlock):
     @property
     def texts(self) -> list[list[str]]:
         """The cells as they are written: numbers to four digits."""
-        return [[number(cell) for cell in row] for row in self.rows]
+        texts = [[cell.text if isinstance(cell, Cell) else number(cell) for cell in row] for row in self.rows]
+        if self.marked:
+            marks = ("▸ " if i in self.marked else "  " for i in range(len(texts)))
+            texts = [[mark + label, *others] for mark, (label, *others) in zip(marks, texts, strict=True)]
+        return texts
 
     @property
     def right(self) -> list[bool]:
         """For each column, whether it holds numbers alone, which stand right; beside the first, written
         ones too."""
         return [
-            bool(self.rows) and all(_is_number(row[i], written=i > 0) for row in self.rows)
-            for i in range(len(self.columns))
+            bool(column) and all(_is_number(cell, written=i > 0) for cell in column)
+            for i, column in enumerate(self._by_column)
         ]
+
+    @property
+    def has_bars(self) -> list[bool]:
+        """For each column, whether there is a bar in it."""
+        return [any(isinstance(c, Cell) and c.bar is not None for c in column) for column in self._by_column]
+
+    @property
+    def _by_column(self) -> list[list[str | float | Cell]]:
+        return [[row[i] for row in self.rows] for i in range(len(self.columns))]
+
+    def is_strong(self, row: int, column: int) -> bool:
+        """Whether a cell stands out, by itself or with its row."""
+        cell = self.rows[row][column]
+        return row in self.strong or (isinstance(cell, Cell) and cell.strong)
 
 
 @dataclass(frozen=True)
@@ -143,8 +178,9 @@ def check_finite(values: Sequence[float]) -> None:
     check_shown(bool(np.isfinite(np.asarray(values, dtype=float)).all()), "NaN or infinity among the values")
 
 
-def _is_number(cell: str | float, *, written: bool) -> bool:
+def _is_number(cell: str | float | Cell, *, written: bool) -> bool:
     """Whether a cell is a number, or empty, or, where `written` ones count, a text such as ``-2.40 %``."""
+    cell = cell.text if isinstance(cell, Cell) else cell
     if not isinstance(cell, str) or not cell:
         return True
     return written and re.fullmatch(r"[+-]?\d+(\.\d+)?(e[+-]\d+)?( %)?", cell) is not None

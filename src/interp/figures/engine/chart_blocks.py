@@ -60,6 +60,7 @@ class Series:
     _: KW_ONLY
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
+    hollow: tuple[int, ...] = ()  # which points are drawn as rings; what that means, the chart's note says
 
     def __post_init__(self) -> None:
         for values in (self.y, self.low or self.x, self.high or self.x):
@@ -76,14 +77,20 @@ class Lines(Chart):
     y_title: str
     _: KW_ONLY
     log_x: bool = False
+    log_y: bool = False
+    y_range: tuple[float, float] | None = None  # of the y axis; None: as far as the values go
+    downwards: bool = False  # the smallest y at the top, as of ranks
     ticks: tuple[tuple[float, str], ...] = ()  # labels of the x axis, such as layers; none: round numbers
     levels: tuple[tuple[float, str], ...] = ()  # named heights: (1, "the full model")
+    x_marks: tuple[tuple[float, str], ...] = ()  # named places of the x axis: (3, "crossover: layer 3")
     note: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         xs = [x for series in self.series for x in series.x]
         check_shown(not self.log_x or all(x > 0 for x in xs), "x at or below 0 on a logarithmic axis")
+        ys = [y for one in self.series for values in (one.y, one.low, one.high) for y in values]
+        check_shown(not self.log_y or all(y > 0 for y in ys), "y at or below 0 on a logarithmic axis")
 
     @property
     def is_empty(self) -> bool:
@@ -97,15 +104,35 @@ class Lines(Chart):
     @property
     def table(self) -> Table:
         """All numbers: a row for each x, a column for each series."""
-        xs = sorted({x for series in self.series for x in series.x})
-        named = dict(self.ticks)
-        columns: list[tuple[str, dict[float, str | float]]] = []
-        for one in self.series:
-            bands = (("", one.y), (" low", one.low), (" high", one.high))
-            columns += [(one.name + of, dict(zip(one.x, ys, strict=True))) for of, ys in bands if ys]
-        rows = tuple((named.get(x, number(x)), *(values.get(x, "") for _, values in columns)) for x in xs)
-        title = self.title or f"{self.y_title} by {self.x_title}"
-        return Table((self.x_title, *(name for name, _ in columns)), rows, title=title)
+        return _by_x(self.series, self, title=self.title or f"{self.y_title} by {self.x_title}")
+
+
+@dataclass(frozen=True)
+class Panels(Chart):
+    """Small `Lines` with the same x axis, one above the other."""
+
+    panels: tuple[Lines, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        axes = {(lines.x_title, lines.ticks, lines.log_x) for lines in self.panels}
+        check_shown(len(axes) <= 1, "panels with different x axes")
+
+    @property
+    def is_empty(self) -> bool:
+        return all(lines.is_empty for lines in self.panels)
+
+    @property
+    def key(self) -> str:
+        """What the lines and marks of all panels mean."""
+        return in_sentences(*dict.fromkeys(lines.key for lines in self.panels))
+
+    @property
+    def table(self) -> Table:
+        """All numbers: a row for each x, a column for each series."""
+        series = [one for lines in self.panels for one in lines.series]
+        titles = ", ".join(lines.y_title for lines in self.panels)
+        return _by_x(series, self.panels[0], title=self.title or f"{titles} by {self.panels[0].x_title}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +177,18 @@ class Scatter(Chart):
         first = [*self.labelled, *(i for i in range(len(self.x)) if i not in set(self.labelled))]
         rows = tuple((self.labels[i], self.x[i], self.y[i]) for i in first)
         return Table(("", self.x_title, self.y_title), rows, title=self.title or f"{len(self.x)} points")
+
+
+def _by_x(series: Sequence[Series], axis: Lines, *, title: str) -> Table:
+    """The numbers of the series, a row for each x, named as the axis names it."""
+    xs = sorted({x for one in series for x in one.x})
+    named = dict(axis.ticks)
+    columns: list[tuple[str, dict[float, str | float]]] = []
+    for one in series:
+        bands = (("", one.y), (" low", one.low), (" high", one.high))
+        columns += [(one.name + of, dict(zip(one.x, ys, strict=True))) for of, ys in bands if ys]
+    rows = tuple((named.get(x, number(x)), *(values.get(x, "") for _, values in columns)) for x in xs)
+    return Table((axis.x_title, *(name for name, _ in columns)), rows, title=title)
 
 
 def left_out_note(n: int, of: int, what: str) -> str:

@@ -142,6 +142,27 @@ def write(
     )
 
 
+def title_height(title: str) -> float:
+    """Inches that a block's title takes; none without one."""
+    return 0.26 if title else 0.0
+
+
+def write_title(figure: Figure, title: str, *, left: float, top: float, room: float) -> float:
+    """A block's title, shortened to its room; returns its height."""
+    if title:
+        write(figure, left, top, fit(title, 8.5, room * 0.93), 8.5, bold=True)  # bold is wider
+    return title_height(title)
+
+
+def fill(figure: Figure, left: float, top: float, width: float, height: float, colour: str) -> None:
+    """A filled rectangle below what is written later."""
+    w, h = figure.get_size_inches()
+    corner = (left / w, 1 - (top + height) / h)
+    figure.add_artist(
+        Rectangle(corner, width / w, height / h, facecolor=colour, edgecolor="none", linewidth=0, zorder=0)
+    )
+
+
 def write_lines(figure: Figure, x: float, y: float, lines: Sequence[str], size: float) -> None:
     """Several lines of quiet text, one below the other."""
     for i, line in enumerate(lines):

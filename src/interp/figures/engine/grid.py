@@ -13,7 +13,7 @@ import numpy as np
 from interp.figures.engine.axis import Axis
 from interp.figures.engine.blocks import Block, TitledBlock, check_shown
 from interp.figures.engine.colours import LIMIT, RGB, diverging, sequential
-from interp.figures.engine.notation import compact, decimal, round_numbers
+from interp.figures.engine.notation import compact, decimal, round_numbers, shorten
 
 #: A grid of more columns is shown by the strongest of each row.
 MOST_COLUMNS = 160
@@ -38,13 +38,17 @@ class Grid(TitledBlock):
     hover: Arrays = ()  # more to tell of each cell, numbers or texts, each [row, column]
     framed: tuple[tuple[int, int], ...] = ()
     framed_means: str = "the strongest effect"
-    texts: np.ndarray | None = None  # [row, column]: what stands in the cells instead of the number
+    texts: np.ndarray | None = None  # [row, column]: what stands in the cells instead of the number; it may
+    # lose its middle where there is no room
+    notes: np.ndarray | None = None  # [row, column]: a number behind each text, which is never shortened
     down: bool = False  # row 0 at the top; else at the bottom, as layers stand
 
     def __post_init__(self) -> None:
         super().__post_init__()
         shape = (len(self.rows), len(self.columns))
-        arrays = [self.values, *(a for _, a in self.hover), *([] if self.texts is None else [self.texts])]
+        check_shown(self.notes is None or self.texts is not None, "notes of cells without texts")
+        given = [array for array in (self.texts, self.notes) if array is not None]
+        arrays = [self.values, *(array for _, array in self.hover), *given]
         for array in arrays:
             check_shown(
                 np.shape(array) == shape, f"an array {list(np.shape(array))} for a grid {list(shape)}"
@@ -99,8 +103,19 @@ class Grid(TitledBlock):
     @property
     def cells(self) -> list[list[str]]:
         """What stands in each cell; nothing where there is no value."""
+        return self.cells_within(None)
+
+    def cells_within(self, max_chars: int | None) -> list[list[str]]:
+        """What stands in each cell, its text (but not its number) shortened to `max_chars` characters."""
         if self.texts is not None:
-            return [[str(text) for text in row] for row in self.texts.tolist()]
+            texts = [[shorten(str(text), max_chars) for text in row] for row in self.texts.tolist()]
+            if self.notes is None:
+                return texts
+            notes = self.notes.tolist()
+            return [
+                [f"{text}: {note}" for text, note in zip(*line, strict=True)]
+                for line in zip(texts, notes, strict=True)
+            ]
         write = cell_number(self.values)
         return [["" if math.isnan(v) else write(v) for v in row] for row in self.values.tolist()]
 
@@ -121,6 +136,10 @@ class Grid(TitledBlock):
     @property
     def key(self) -> str:
         """What the colours and frames mean, in a sentence."""
+        return self.key_with("framed")
+
+    def key_with(self, framed: str) -> str:
+        """The same where the framed cells stand out in another way, such as ``bold``."""
         parts = []
         if self.above:
             parts.append(f"{'strong' if self.centre is None else 'warm'}: {self.above}")
@@ -129,15 +148,15 @@ class Grid(TitledBlock):
         if self.centre:
             parts.append(f"pale: {self.unit} {self.centre:g}, no effect")
         if self.framed:
-            parts.append(f"framed: {self.framed_means}")
-        said = "; ".join(parts)
-        return f"{said[0].upper()}{said[1:]}." if said else ""
+            parts.append(f"{framed}: {self.framed_means}")
+        text = "; ".join(parts)
+        return f"{text[0].upper()}{text[1:]}." if text else ""
 
     @property
     def marks_in_words(self) -> str:
         """What stands beside the colour scale, in brackets; nothing where there is nothing."""
-        said = "; ".join(f"{value:g} {words}" for value, words in self.marks)
-        return f" ({said})" if said else ""
+        text = "; ".join(f"{value:g} {words}" for value, words in self.marks)
+        return f" ({text})" if text else ""
 
     def farthest(self, n: int = 5) -> str:
         """The cells farthest from the centre, in a sentence: for where there is no room for numbers."""
@@ -145,8 +164,8 @@ class Grid(TitledBlock):
         order = np.argsort(-away, axis=None, kind="stable")[:n]
         cells, columns = self.cells, len(self.columns)
         places = [(int(i) // columns, int(i) % columns) for i in order]
-        said = [f"{self.rows.full(r)}, {self.columns.full(c)}: {cells[r][c]}" for r, c in places]
-        return f"Farthest from {self.centre or 0:g}: {'; '.join(said)}."
+        named = [f"{self.rows.full(r)}, {self.columns.full(c)}: {cells[r][c]}" for r, c in places]
+        return f"Farthest from {self.centre or 0:g}: {'; '.join(named)}."
 
     def strongest(self, n: int = STRONGEST) -> Grid:
         """The `n` columns of each row farthest from the centre, in that order, named in their cells."""
@@ -156,8 +175,7 @@ class Grid(TitledBlock):
         def take(array: np.ndarray) -> np.ndarray:
             return np.take_along_axis(array, order, axis=1)
 
-        names, numbers = np.array(self.columns.short(12))[order], take(np.array(self.cells))
-        texts = np.char.add(np.char.add(names, ": "), numbers)
+        names = np.array(self.columns.short(12))[order]
         places = {(row, int(c)): i for row, line in enumerate(order) for i, c in enumerate(line)}
         what = self.columns.title
         return dataclasses.replace(
@@ -170,7 +188,8 @@ class Grid(TitledBlock):
             framed=tuple(
                 (row, places[row, column]) for row, column in self.framed if (row, column) in places
             ),
-            texts=texts,
+            texts=names,
+            notes=take(np.array(self.cells)),
         )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from interp.figures.engine import drawing
+from interp.figures.engine.cell_texts import CellTexts, cell_width
+from interp.figures.engine.grid import Grid
 from interp.figures.engine.token_axis import LONGEST, TokenAxis
-from interp.figures.engine.view import Grid
 
 _SIZE = 8.0
 _SCALE, _WORDS = 0.95, 1.15  # inches: the colour scale with its numbers; words beside them
@@ -18,13 +19,12 @@ class GridPlan:
     def __init__(self, grid: Grid, *, room: float = 9.0, scale: bool = True, key: bool = True) -> None:
         self.grid = grid
         n_rows, n_columns = grid.values.shape
-        self.cells = grid.cells[::-1] if grid.down else grid.cells  # row 0 at the bottom, as drawn
-        self.colours = grid.colours[::-1] if grid.down else grid.colours
-        self.cell_w = self._cell_width(room)
+        self.colours = grid.colours[::-1] if grid.down else grid.colours  # row 0 at the bottom, as drawn
+        self.cell_w = cell_width(grid, room)
         self.cell_h = min(max(5.6 / n_rows, 0.135), 0.36)
         if grid.rows.of_tokens and grid.columns.of_tokens:
             self.cell_h = max(self.cell_w, 0.125)
-        self.size = drawing.number_size(self.cells, self.cell_w, self.cell_h)
+        self.texts = CellTexts.plan(grid, cell_w=self.cell_w, cell_h=self.cell_h)
         self.width_of_cells, self.height_of_cells = self.cell_w * n_columns, self.cell_h * n_rows
         self.tokens = None if grid.columns.of_numbers else TokenAxis.plan(grid.columns.headings, self.cell_w)
         self.row_size = min(_SIZE, self.cell_h * 72 * 0.85) if not grid.rows.of_numbers else _SIZE
@@ -36,14 +36,6 @@ class GridPlan:
         legend = _SCALE + _WORDS if grid.marks else max(_SCALE, min(_width(grid.unit), 1.6))
         self.unit = drawing.wrap(grid.unit, _SIZE, legend * 0.88)  # bold is wider
         self.width = self.left + self.width_of_cells + (0.25 + legend if scale else 0.05)
-
-    def _cell_width(self, room: float) -> float:
-        n_columns = len(self.grid.columns)
-        if self.grid.texts is not None:
-            longest = max((text for row in self.cells for text in row), key=len)
-            return min(max(drawing.text_width(longest, _SIZE) / 0.88, 0.3), max(room / n_columns, 0.115))
-        least = 0.05 if self.grid.columns.of_numbers else 0.115
-        return min(max(room / n_columns, least), 0.66)
 
     @property
     def _head(self) -> float:
@@ -66,8 +58,10 @@ class GridPlan:
         return min(max(self.height_of_cells, 1.5), 3.2)
 
     def _key(self, room: float) -> list[str]:
-        said = [self.grid.key, "" if self.size else self.grid.farthest()]
-        return [line for text in said if text and self.key for line in drawing.wrap(text, 7.5, room)]
+        if not self.key:
+            return []
+        parts = [self.grid.key, "" if self.texts.size else self.grid.farthest()]
+        return [line for text in parts if text for line in drawing.wrap(text, 7.5, room)]
 
     def draw(self, figure: Figure, left: float, top: float, room: float) -> None:
         grid, n_rows = self.grid, len(self.grid.rows)
@@ -79,8 +73,7 @@ class GridPlan:
             figure, left=ax_left, top=ax_top, width=self.width_of_cells, height=self.height_of_cells
         )
         drawing.cells(ax, self.colours)
-        if self.size:
-            drawing.write_cells(ax, self.cells, self.colours, self.size)
+        self.texts.draw(ax, self.colours)
         for row, column in grid.framed:
             at = n_rows - 1 - row if grid.down else row
             drawing.outline(ax, at, column, width=1.4 if min(self.cell_w, self.cell_h) > 0.15 else 0.8)

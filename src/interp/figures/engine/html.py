@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
@@ -42,9 +42,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A grid's cell: a short text, its colour class, a bar's share, and what the tooltip tells."""
+    """A cell of a grid or a table: a short text and its colour class. In a grid, what the tooltip says, and
+    whether it is framed; in a table, the share of a bar, and whether it is strong."""
 
     text: str
+    _: KW_ONLY
     shade: str = ""
     details: tuple[str, ...] = ()
     marked: bool = False
@@ -57,7 +59,6 @@ class Row:
 
     label: str
     cells: tuple[Cell, ...]
-    marked: bool = False
 
 
 def page(
@@ -110,21 +111,23 @@ def paragraph(text: str, *, strong: bool = False) -> str:
 
 def table(
     headings: Sequence[str],
-    rows: Sequence[Sequence[str]],
+    rows: Sequence[Sequence[str | Cell]],
     *,
     caption: str,
     right: Sequence[bool] = (),
     strong: Sequence[int] = (),
 ) -> str:
-    """A plain table of texts; the first column labels the rows. Columns in `right` (by place) are numbers,
-    and rows in `strong` stand out."""
-    ends = [' class="r"' if i < len(right) and right[i] else "" for i in range(len(headings))]
-    head = "".join(f'<th scope="col"{e}>{_text(text)}</th>' for e, text in zip(ends, headings, strict=True))
+    """A plain table of texts, or of cells with a colour or bar; the first column labels the rows. Columns in
+    `right` (by place) are numbers, and rows in `strong` stand out."""
+    ends = ["r" if i < len(right) and right[i] else "" for i in range(len(headings))]
+    head = "".join(
+        f'<th scope="col"{_class(end)}>{_text(text)}</th>' for end, text in zip(ends, headings, strict=True)
+    )
     lines = "\n".join(
-        f'<tr{" class=strong" if i in strong else ""}><th scope="row"{ends[0]}>{_text(label)}</th>'
-        + "".join(f"<td{e}>{_text(text)}</td>" for e, text in zip(ends[1:], texts, strict=True))
+        f"<tr{' class=strong' if i in strong else ''}>{_plain_cell(label, 'th', ends[0])}"
+        + "".join(_plain_cell(cell, "td", end) for end, cell in zip(ends[1:], cells, strict=True))
         + "</tr>"
-        for i, (label, *texts) in enumerate(rows)
+        for i, (label, *cells) in enumerate(rows)
     )
     return (
         f'<div class="scroll"><table class="plain"><caption>{_text(caption)}</caption>'
@@ -177,12 +180,9 @@ def scale(stops: Sequence[tuple[str, str]], *, label: str) -> str:
     return f'<p class="scale"><span class="swatches">{swatches}</span> {_text(label)}</p>'
 
 
-def token(text: str, *, other: str | None = None, note: str = "", max_chars: int = 12) -> str:
-    """A token as HTML; with `other`, the corrupted one below it, and with `note`, a word below it."""
-    shown = _text(show_token(text, max_chars=max_chars))
-    if other is not None:
-        return f"<b>{shown}</b><br><i>{_text(show_token(other, max_chars=max_chars))}</i>"
-    return f"<b>{shown}</b><br><i>{_text(note)}</i>" if note else shown
+def heading(text: str, *, below: str = "") -> str:
+    """A column's heading as HTML, and what stands below it, such as the corrupted prompt's token."""
+    return f"<b>{_text(text)}</b><br><i>{_text(below)}</i>" if below else _text(text)
 
 
 def diverging_class(value: float) -> str:
@@ -222,28 +222,45 @@ def provenance_table(provenance: Provenance) -> str:
     return table(["", ""], rows, caption="Where these numbers come from")
 
 
+def _plain_cell(cell: str | Cell, tag: Literal["th", "td"], end: str) -> str:
+    """A cell of a plain table; `end` is the class of a column of numbers."""
+    given = cell if isinstance(cell, Cell) else Cell(cell)
+    classes = _class(end, given.shade, "strong" if given.marked else "")
+    scope = ' scope="row"' if tag == "th" else ""
+    return f"<{tag}{scope}{classes}>{_text(given.text)}{_bar(given)}</{tag}>"
+
+
+def _class(*names: str) -> str:
+    """The attribute for those that are not empty."""
+    given = " ".join(name for name in names if name)
+    return f' class="{given}"' if given else ""
+
+
+def _bar(cell: Cell) -> str:
+    if cell.bar is None:
+        return ""
+    return (
+        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect width="{100 * cell.bar:.4g}" height="10"/></svg>'
+    )
+
+
 def _row(row: Row, *, first: bool) -> str:
     label = f'<th scope="row">{_text(row.label)}</th>'
     cells = "".join(_cell(cell, reachable=first and i == 0) for i, cell in enumerate(row.cells))
-    return f"<tr{' class=here' if row.marked else ''}>{label}{cells}"  # HTML needs no closing tag here
+    return f"<tr>{label}{cells}"  # HTML needs no closing tag here
 
 
 def _cell(cell: Cell, *, reachable: bool) -> str:
     """One cell, in few bytes: there can be thousands. The first of a grid is where Tab enters it."""
     shade = f"{cell.shade} peak".strip() if cell.marked else cell.shade
     quote = '"' if " " in shade else ""
-    bar = ""
-    if cell.bar is not None:
-        bar = (
-            '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
-            f'<rect width="{100 * cell.bar:.4g}" height="10"/></svg>'
-        )
     return (
         "<td"
         + (f" class={quote}{shade}{quote}" if shade else "")
         + (f' data-v="{escape(chr(10).join(cell.details))}"' if cell.details else "")
         + (" tabindex=0" if reachable else "")
-        + f">{_text(cell.text)}{bar}"
+        + f">{_text(cell.text)}"
     )
 
 

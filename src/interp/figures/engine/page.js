@@ -21,7 +21,6 @@ const readGrid = (table) => {
         index,
         text: name.textContent,
         full: `${corner.textContent} ${full(name)}`,
-        marked: row.className === "here",
         cells: cells.map(readCell),
       };
     }),
@@ -29,15 +28,11 @@ const readGrid = (table) => {
     selected: null,
   };
 };
-const readCell = (cell) => {
-  const bar = cell.querySelector("rect")?.getAttribute("width");
-  return {
-    text: cell.textContent,
-    shade: cell.classList[0] === "peak" ? undefined : cell.classList[0],
-    told: cell.dataset.v?.split("\n"),
-    bar: bar === undefined ? undefined : bar / 100,
-  };
-};
+const readCell = (cell) => ({
+  text: cell.textContent,
+  shade: cell.classList[0] === "peak" ? undefined : cell.classList[0],
+  told: cell.dataset.v?.split("\n"),
+});
 for (const table of document.querySelectorAll("table.grid")) {
   const host = element("div", { className: "interp-grid" });
   table.parentNode.before(host);

@@ -6,7 +6,7 @@ A colour is a name, so that a page can have a light and a dark form (`chart.css`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from html import escape
 from typing import Literal, TypeAlias
 
@@ -60,12 +60,14 @@ class Area:
 
 @dataclass(frozen=True)
 class Dot:
-    """A filled circle, its radius in inches."""
+    """A filled circle, its radius in inches; or, where `hollow`, a ring."""
 
     x: float
     y: float
     radius: float
     colour: str
+    _: KW_ONLY
+    hollow: bool = False
     tip: str = ""
 
 
@@ -130,10 +132,13 @@ def draw(figure: Figure, picture: Picture, *, left: float, top: float) -> None:
             )
             ax.texts[-1].set_zorder(10 + order)
         elif isinstance(mark, Dot):
-            size = 2 * mark.radius * 72
+            face, edge, width = (
+                (COLOURS["paper"], colour, 1.0) if mark.hollow else (colour, COLOURS["paper"], 0.5)
+            )
             ax.plot(
-                [mark.x], [mark.y], linestyle="", marker="o", markersize=size, markerfacecolor=colour,
-                markeredgecolor=COLOURS["paper"], markeredgewidth=0.5, clip_on=False, zorder=10 + order,
+                [mark.x], [mark.y], linestyle="", marker="o", markersize=2 * mark.radius * 72,
+                markerfacecolor=face, markeredgecolor=edge, markeredgewidth=width, clip_on=False,
+                zorder=10 + order,
             )  # fmt: skip
         elif isinstance(mark, Area):
             x, y = zip(*mark.points, strict=True)
@@ -172,7 +177,8 @@ def _element(mark: Mark) -> str:
         )
     if isinstance(mark, Dot):
         place = f'cx="{_units(mark.x)}" cy="{_units(mark.y)}" r="{_units(mark.radius)}"'
-        return f'<circle class="{mark.colour}" {place}>{tip}</circle>'
+        ring = " ring" if mark.hollow else ""
+        return f'<circle class="{mark.colour}{ring}" {place}>{tip}</circle>'
     points = " ".join(f"{_units(x)},{_units(y)}" for x, y in mark.points)
     opacity = f' opacity="{mark.opacity:g}"' if mark.opacity < 1 else ""
     if isinstance(mark, Area):

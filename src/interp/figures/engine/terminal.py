@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from rich.cells import cell_len, set_cell_size
 from rich.color import Color
@@ -13,6 +13,8 @@ from rich.text import Text
 
 from interp.figures.engine.colours import RGB, text_on
 from interp.figures.engine.notation import shorten
+
+_SHORTEST, _LONGEST = 7, 16  # places that a text which may be shortened has, at the least and at the most
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,25 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A short text on a background."""
+    """A short text on a background. One that `shortens` loses its middle where there is little room; its
+    `note` never does."""
 
     text: str
     background: RGB
+    _: KW_ONLY
+    note: str = ""
+    shortens: bool = False
     bold: bool = False
+
+    def within(self, width: int) -> str:
+        """The text and note in as many places."""
+        note = f": {self.note}" if self.note else ""
+        return (_within(self.text, width - cell_len(note)) if self.shortens else self.text) + note
+
+    def width(self, least: int) -> int:
+        """The places that it takes where a text that shortens gets `least`."""
+        text = min(cell_len(self.text), least) if self.shortens else cell_len(self.text)
+        return text + (cell_len(self.note) + 2 if self.note else 0)
 
 
 @dataclass(frozen=True)
@@ -44,8 +60,8 @@ class Row:
 class Grid:
     """Rows of coloured cells under token headings.
 
-    Where the terminal is too narrow, headings are shortened first (never the text of a cell), and then
-    the columns are continued in further blocks below.
+    Where the terminal is too narrow, headings and the texts that may be are shortened first, and then the
+    columns are continued in further blocks below.
     """
 
     corner: str
@@ -63,13 +79,18 @@ class Grid:
 
     def _widths(self, room: int) -> list[int]:
         """Each column as wide as its heading where all fit; else as little as its cells need."""
-        needed = [max(cell_len(row.cells[i].text) for row in self.rows) for i in range(len(self.columns))]
         wanted = [max(cell_len(c.title), cell_len(c.below)) for c in self.columns]
-        for most in range(max(wanted), 4, -1):
-            widths = [max(n, min(w, most)) + 1 for n, w in zip(needed, wanted, strict=True)]
-            if sum(widths) <= room:
-                return widths
-        return [max(n, min(w, 8)) + 1 for n, w in zip(needed, wanted, strict=True)]
+        texts = [max(row.cells[i].width(_LONGEST) for row in self.rows) for i in range(len(self.columns))]
+
+        def widths(most: int) -> list[int]:
+            least = min(max(most, _SHORTEST), _LONGEST)
+            needed = [max(row.cells[i].width(least) for row in self.rows) for i in range(len(self.columns))]
+            return [max(n, min(w, most)) + 1 for n, w in zip(needed, wanted, strict=True)]
+
+        for most in range(max(*wanted, *texts), 4, -1):
+            if sum(widths(most)) <= room:
+                return widths(most)
+        return widths(8)
 
     def _block(self, start: int, stop: int, widths: list[int], margin: int) -> Iterator[Text]:
         columns = self.columns[start:stop]
@@ -85,9 +106,8 @@ class Grid:
                     bgcolor=Color.from_rgb(*cell.background),
                     bold=cell.bold,
                 )
-                line.append(
-                    set_cell_size(" " * (width - 1 - cell_len(cell.text)) + cell.text + " ", width), style
-                )
+                text = cell.within(width - 1)
+                line.append(set_cell_size(" " * (width - 1 - cell_len(text)) + text + " ", width), style)
             yield line
 
 
@@ -105,13 +125,18 @@ def bar(share: float, width: int) -> str:
 def _line(label: str, texts: list[str], widths: list[int], *, style: str) -> Text:
     line = Text(label, no_wrap=True)
     for text, width in zip(texts, widths, strict=True):
-        shown = text
-        for chars in range(len(text), 0, -1):  # by displayed width: some characters take two places
-            shown = shorten(text, chars)
-            if cell_len(shown) < width:
-                break
+        shown = _within(text, width - 1)
         line.append(set_cell_size(" " * (width - 1 - cell_len(shown)) + shown + " ", width), style)
     return line
+
+
+def _within(text: str, width: int) -> str:
+    """The text with its middle left out as needed, by displayed width: some characters take two places."""
+    for chars in range(len(text), 0, -1):
+        shown = shorten(text, chars)
+        if cell_len(shown) <= width:
+            return shown
+    return shorten(text, 1)
 
 
 def _blocks(widths: list[int], room: int) -> Iterator[tuple[int, int]]:

@@ -9,8 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from interp.figures.engine import drawing
-from interp.figures.engine.notation import show_token
-from interp.figures.engine.view import Heading
+from interp.figures.engine.axis import Heading
 
 LONGEST = 16  # characters of a token that is turned; there is no hover in a picture
 
@@ -27,7 +26,7 @@ class TokenAxis:
     @classmethod
     def plan(cls, headings: Sequence[Heading], cell: float) -> TokenAxis:
         """Level where all tokens fit their cells (but for special ones, such as a BOS); else turned."""
-        ordinary = [part for h in headings if not h.token.startswith("<") for part in _level(h)]
+        ordinary = [part for h in headings if not h.token.startswith("<") for part in _lines(h)]
         for size in (8.5, 8.0, 7.5):
             if (
                 all(drawing.text_width(text, size, bold=True) <= cell * 0.96 for text in ordinary)
@@ -40,7 +39,7 @@ class TokenAxis:
     def below(self) -> float:
         """Inches taken below the grid."""
         if not self.turn:
-            lines = 2 if any(h.other is not None for h in self.headings) else 1
+            lines = max(len(_lines(heading)) for heading in self.headings)
             return 0.07 + lines * drawing.line_height(self.size)
         return 0.14 + max(self._lengths()) * np.sin(np.radians(self.turn)) + self.size / 72
 
@@ -55,7 +54,7 @@ class TokenAxis:
         for i, heading in enumerate(self.headings):
             colour = drawing.INK if heading.strong else drawing.QUIET
             if not self.turn:
-                for line, text in enumerate(_level(heading)):
+                for line, text in enumerate(_lines(heading)):
                     drawing.write_at(
                         ax,
                         i,
@@ -90,11 +89,16 @@ class TokenAxis:
         return [drawing.text_width(_joined(h), self.size, bold=h.strong) for h in self.headings]
 
 
-def _level(heading: Heading) -> list[str]:
-    clean = heading.shown()
-    return [clean] if heading.other is None else [clean + "/", show_token(heading.other)]
+def _lines(heading: Heading) -> list[str]:
+    """A level heading: the token, and below it the corrupted prompt's or the note."""
+    if heading.other is not None:
+        return [heading.shown() + "/", heading.below()]
+    return [heading.shown(), heading.note] if heading.note else [heading.shown()]
 
 
 def _joined(heading: Heading) -> str:
-    clean = heading.shown(LONGEST)
-    return clean if heading.other is None else f"{clean}/{show_token(heading.other, max_chars=LONGEST)}"
+    """A turned heading, on one line."""
+    token = heading.shown(LONGEST)
+    if heading.other is not None:
+        return f"{token}/{heading.below(LONGEST)}"
+    return f"{token} ({heading.note})" if heading.note else token

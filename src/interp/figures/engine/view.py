@@ -52,6 +52,7 @@ from interp.figures.engine.axis import Axis, Heading
 from interp.figures.engine.blocks import (
     MEDIA,
     Block,
+    Cell,
     Chart,
     Medium,
     Table,
@@ -61,7 +62,7 @@ from interp.figures.engine.blocks import (
     check_shown,
     number,
 )
-from interp.figures.engine.chart_blocks import Bars, Lines, Scatter, Series
+from interp.figures.engine.chart_blocks import Bars, Lines, Panels, Scatter, Series
 from interp.figures.engine.graph_block import Edge, Graph, Node
 from interp.figures.engine.grid import Arrays, Attention, Grid
 from interp.figures.engine.notation import show_text
@@ -73,6 +74,7 @@ __all__ = [
     "Axis",
     "Bars",
     "Block",
+    "Cell",
     "Chart",
     "Edge",
     "Graph",
@@ -81,6 +83,7 @@ __all__ = [
     "Lines",
     "Medium",
     "Node",
+    "Panels",
     "Scatter",
     "Series",
     "Table",

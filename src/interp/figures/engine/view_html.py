@@ -16,6 +16,7 @@ from interp.figures.engine.view import (
     Attention,
     Axis,
     Block,
+    Cell,
     Chart,
     Grid,
     Table,
@@ -24,6 +25,9 @@ from interp.figures.engine.view import (
     number,
 )
 from interp.figures.engine.view_figure import chart
+
+_HEADING_CHARS = 12  # of a token above a column
+_TEXT_CHARS, _FEWEST_CHARS = 12, 3  # of a text in a cell; the second where a page would be too large
 
 
 def fragment(view: View) -> str:
@@ -52,48 +56,70 @@ def _block(block: Block) -> str:
 
 
 def _table(block: Table) -> str:
-    return html.table(block.columns, block.texts, caption=block.title, right=block.right, strong=block.strong)
+    rows = [
+        [_table_cell(text, cell) for text, cell in zip(texts, cells, strict=True)]
+        for texts, cells in zip(block.texts, block.rows, strict=True)
+    ]
+    return html.table(block.columns, rows, caption=block.title, right=block.right, strong=block.strong)
+
+
+def _table_cell(text: str, cell: str | float | Cell) -> str | html.Cell:
+    if not isinstance(cell, Cell):
+        return text
+    shade = "" if cell.shade is None else html.sequential_class(cell.shade)
+    return html.Cell(text, shade=shade, bar=cell.bar, marked=cell.strong)
 
 
 def _grid(grid: Grid) -> str:
     """The cells, each with as many of its values for the tooltip as a small page can hold."""
-    names = [grid.unit, *(name for name, _ in grid.hover)]
-    hover = [array.tolist() for _, array in grid.hover]
-    values, cells, framed = grid.values.tolist(), grid.cells, set(grid.framed)
-    by = f"{grid.unit} by {grid.rows.title or 'row'} and {grid.columns.title or 'column'}"
-    caption = f"{grid.title}: {by}" if grid.title else by[:1].upper() + by[1:]
+    return html.smallest_needed(lambda details: _grid_with(grid, details), range(len(grid.hover) + 1, -2, -1))
 
-    def cell(i: int, j: int, details: int) -> html.Cell:
+
+def _grid_with(grid: Grid, details: int) -> str:
+    """The cells with so many values each; with -1, also their texts are cut."""
+    names = [grid.unit, *(name for name, _ in grid.hover)]
+    max_chars = _TEXT_CHARS if details >= 0 else _FEWEST_CHARS
+    columns = range(len(grid.columns))
+    texts, hover = grid.cells_within(max_chars), [array.tolist() for _, array in grid.hover]
+    values, framed = grid.values.tolist(), set(grid.framed)
+
+    def cell(i: int, j: int) -> html.Cell:
         value = values[i][j]
         if math.isnan(value):
             return html.Cell("")
-        told = (number(value), *(number(array[i][j]) for array in hover))
-        return html.Cell(cells[i][j], html.shade_class(grid, value), told[:details], marked=(i, j) in framed)
-
-    def grid_with(details: int) -> str:
-        rows = [
-            html.Row(label, tuple(cell(i, j, details) for j in range(len(grid.columns))))
-            for i, label in enumerate(grid.rows.short(24))
-        ]
-        less = "; for its size this page leaves out details that result.json has"
-        return html.grid(
-            _columns(grid.columns),
-            rows if grid.down else rows[::-1],
-            corner=grid.rows.title,
-            names=names[:details],
-            caption=f"{caption} ({np.size(grid.values)} cells)" + (less if details < len(names) else ""),
+        told = (number(value), *(number(array[i][j]) for array in hover))[: max(details, 0)]
+        return html.Cell(
+            texts[i][j], shade=html.shade_class(grid, value), details=told, marked=(i, j) in framed
         )
 
-    return html.smallest_needed(grid_with, range(len(names), -1, -1))
+    rows = [
+        html.Row(label, tuple(cell(i, j) for j in columns)) for i, label in enumerate(grid.rows.short(24))
+    ]
+    return html.grid(
+        _columns(grid.columns),
+        rows if grid.down else rows[::-1],
+        corner=grid.rows.title,
+        names=names[: max(details, 0)],
+        caption=_caption(grid, complete=details > len(grid.hover)),
+    )
+
+
+def _caption(grid: Grid, *, complete: bool) -> str:
+    by = f"{grid.unit} by {grid.rows.title or 'row'} and {grid.columns.title or 'column'}"
+    caption = f"{grid.title}: {by}" if grid.title else by[:1].upper() + by[1:]
+    less = "" if complete else "; for its size this page leaves out details that result.json has"
+    return f"{caption} ({np.size(grid.values)} cells){less}"
 
 
 def _columns(axis: Axis) -> list[html.Column]:
     return [
         html.Column(
-            html.name(h.shown()) if h.name else html.token(h.token, other=h.other),
+            html.heading(
+                heading.shown(None if heading.name else _HEADING_CHARS), below=heading.below(_HEADING_CHARS)
+            ),
             axis.full(i),
         )
-        for i, h in enumerate(axis.headings)
+        for i, heading in enumerate(axis.headings)
     ]
 
 

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
+from rich.style import Style
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from interp.figures.engine import terminal
-from interp.figures.engine.colours import LIMIT, css, diverging
-from interp.figures.engine.notation import show_token
-from interp.figures.engine.view import Attention, Bars, Block, Chart, Grid, Table, View, Words
+from interp.figures.engine.colours import LIMIT, css, diverging, sequential, text_on
+from interp.figures.engine.view import Attention, Bars, Block, Cell, Chart, Grid, Table, View, Words
 
 _MOST_ROWS = 24  # of the numbers of a chart
+_BAR = 10  # places of a bar in a table
 
 
 def renderable(view: View, *, notes: Sequence[str] = ()) -> RenderableType:
@@ -32,13 +33,12 @@ def _block(block: Block) -> list[RenderableType]:
     if isinstance(block, Table):
         return _titled(block.title, [_table(block)])
     if isinstance(block, Grid):
-        return _titled(
-            block.title,
-            [_grid(block), Text(f"Numbers: {block.unit}{block.marks_in_words}. {block.key}".strip())],
-        )
+        what = "Numbers" if block.texts is None else "Colours"
+        key = f"{what}: {block.unit}{block.marks_in_words}. {block.key_with('bold')}".strip()
+        return _titled(block.title, [_grid(block), Text(key)])
     if isinstance(block, Attention):
         grids = [part for grid in block.grids for part in (Text(grid.title, style="bold"), _grid(grid))]
-        return _titled(block.title, [*grids, Text(f"Numbers: attention. {block.grids[0].key}")])
+        return _titled(block.title, [*grids, Text(f"Numbers: attention. {block.grids[0].key_with('bold')}")])
     assert isinstance(block, Chart), f"a block of kind {type(block).__name__}"
     numbers = block.table
     if isinstance(block, Bars):
@@ -58,28 +58,58 @@ def _note(text: str) -> list[RenderableType]:
 
 
 def _table(block: Table) -> RichTable:
+    """The texts, on their colours, and a column of bars after each that has some."""
     table = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name, right in zip(block.columns, block.right, strict=True):
+    for name, right, bars in zip(block.columns, block.right, block.has_bars, strict=True):
         table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+        if bars:
+            table.add_column("", min_width=_BAR, no_wrap=True)
     for i, row in enumerate(block.texts):
-        table.add_row(*(Text(text) for text in row), style="bold" if i in block.strong else "")
+        parts: list[Text] = []
+        for j, text in enumerate(row):
+            cell = block.rows[i][j]
+            parts.append(_cell(text, cell if isinstance(cell, Cell) else Cell(text)))
+            if block.has_bars[j]:
+                parts.append(_bar(cell) if isinstance(cell, Cell) else Text())
+        table.add_row(*parts, style="bold" if i in block.strong else "")
     return table
+
+
+def _cell(text: str, cell: Cell) -> Text:
+    """A text, within its colour where it has one."""
+    if cell.shade is None:
+        return Text(text, style="bold" if cell.strong else "")
+    back = sequential(cell.shade)
+    return Text(f" {text} ", style=Style(color=css(text_on(back)), bgcolor=css(back), bold=cell.strong))
+
+
+def _bar(cell: Cell) -> Text:
+    """The bar of a cell; that of a strong one in another colour."""
+    return Text(terminal.bar(cell.bar or 0.0, _BAR), style="green" if cell.strong else "yellow")
 
 
 def _grid(grid: Grid) -> terminal.Grid:
     columns = tuple(
-        terminal.Column(h.shown(12), "" if h.other is None else show_token(h.other, max_chars=12))
-        for h in grid.columns.headings
+        terminal.Column(heading.shown(12), heading.below(12)) for heading in grid.columns.headings
     )
+    texts = grid.cells if grid.texts is None else [[str(text) for text in row] for row in grid.texts.tolist()]
+    notes = [[""] * len(row) for row in texts] if grid.notes is None else grid.notes.tolist()
+    framed = set(grid.framed)
     rows = [
         terminal.Row(
             grid.rows.headings[i].shown(12),
             tuple(
-                terminal.Cell(text, colour, bold=(i, j) in grid.framed)
-                for j, (text, colour) in enumerate(zip(texts, colours, strict=True))
+                terminal.Cell(
+                    texts[i][j],
+                    colour,
+                    note=notes[i][j],
+                    shortens=grid.texts is not None,
+                    bold=(i, j) in framed,
+                )
+                for j, colour in enumerate(colours)
             ),
         )
-        for i, (texts, colours) in enumerate(zip(grid.cells, grid.colours, strict=True))
+        for i, colours in enumerate(grid.colours)
     ]
     return terminal.Grid(grid.rows.title, columns, tuple(rows if grid.down else reversed(rows)))
 

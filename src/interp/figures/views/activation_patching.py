@@ -10,18 +10,15 @@ from interp.figures.engine.notation import brief, count, decimal, measured, show
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Arrays, Axis, Block, Grid, Scatter, View, Words
 from interp.figures.views.pairs_text import metric_with_tokens
+from interp.figures.views.recovery import CARRIED, LIMIT, no_effect, recovery_map
 from interp.methods.patching.results import ActivationPatchingResult, ComparedActivationPatchingResult
 from interp.metrics import METRICS
 
 _NOTABLE = 0.1  # a change of recovery that is worth a word
 _MOST = 5  # cells named in a sentence
-_LIMIT, _SMALL_LIMIT = 1.5, 0.3  # of recovery, where the colours end; the second where all effects are small
+_SMALL_LIMIT = 0.3  # of recovery, where the colours end when all effects are small
 
 _PLURAL = {"position": "positions", "head": "heads", "neuron": "neurons", "layer": "layers"}
-_CARRIED = {
-    "denoising": "clean activations into the corrupted run",
-    "noising": "corrupted activations into the clean run",
-}
 _SHOWS = {
     "denoising": "Denoising shows what is sufficient in this context: 1 means that the clean activation of "
     "this cell alone, in the corrupted run, brings the clean answer back; 0 that it brings back nothing. It "
@@ -29,14 +26,6 @@ _SHOWS = {
     "noising": "Noising shows what is necessary in this context: 0 means that the corrupted activation of "
     "this cell alone, in the clean run, loses the clean answer; 1 that nothing is lost. It does not show "
     "what is sufficient, and where parts can stand in for each other, none of them looks necessary.",
-}
-_SIGN = {
-    "denoising": ("towards the clean answer", "away from it"),
-    "noising": ("the clean answer is favoured beyond the clean run", "the clean answer is harmed"),
-}
-_MARKS = {
-    "denoising": ((1.0, "as clean: answer brought back"), (0.0, "as corrupted: nothing comes back")),
-    "noising": ((1.0, "as clean: nothing is lost"), (0.0, "as corrupted: answer lost")),
 }
 _PATHS = {
     "branching": "as branches of one run (path “branching”), which is equal to a forward pass for each cell "
@@ -64,7 +53,7 @@ def view(result: ActivationPatchingResult | ComparedActivationPatchingResult) ->
 
 
 def _view(result: ActivationPatchingResult, *, hover: Arrays = (), blocks: Sequence[Block] = ()) -> View:
-    small = f"All effects are small: the colours end at a change of {_SMALL_LIMIT:g}, not {_LIMIT:g}."
+    small = f"All effects are small: the colours end at a change of {_SMALL_LIMIT:g}, not {LIMIT:g}."
     return View(
         title=_title(result),
         above=(_setting(result), *_baselines(result)),
@@ -85,21 +74,14 @@ figure, table, report = presented(view)
 
 
 def _map(result: ActivationPatchingResult, hover: Arrays) -> Grid:
-    recovery = result.recovery
-    above, below = _SIGN[result.direction]
-    return Grid(
-        name="recovery",
-        values=recovery.mean,
-        rows=Axis.numbers("layer", len(recovery.mean)),
+    return recovery_map(
+        result.recovery.mean,
+        direction=result.direction,
         columns=_columns(result),
+        peak=result.peak,
         unit="recovery" if result.method == "exact" else "estimated recovery",
-        centre=_no_effect(result),
-        limit=_SMALL_LIMIT if _all_small(result) else _LIMIT,
-        above=above,
-        below=below,
-        marks=_MARKS[result.direction],
+        limit=_SMALL_LIMIT if _all_small(result) else LIMIT,
         hover=(*_details(result), *hover),
-        framed=(result.peak,),
     )
 
 
@@ -131,13 +113,9 @@ def _unit(result: ActivationPatchingResult) -> str:
     return "kv head" if result.by == "head" and result.site in ("k", "v") else result.by
 
 
-def _no_effect(result: ActivationPatchingResult) -> float:
-    return 0.0 if result.direction == "denoising" else 1.0
-
-
 def _effect(result: ActivationPatchingResult) -> np.ndarray:
     """How far each cell's recovery is from no effect."""
-    return np.abs(result.recovery.mean - _no_effect(result))
+    return np.abs(result.recovery.mean - no_effect(result.direction))
 
 
 def _all_small(result: ActivationPatchingResult) -> bool:
@@ -161,7 +139,7 @@ def _setting(result: ActivationPatchingResult) -> str:
         "neuron": "one neuron at all positions",
         "layer": "one whole layer",
     }[result.by]
-    carried = _CARRIED[result.direction]
+    carried = CARRIED[result.direction]
     return (
         f"{result.direction.capitalize()} ({carried}) at {result.site}, {reach} at a time; "
         f"{count(len(result.pairs), 'pair')} of prompts. Metric: {_metric(result)}."

@@ -13,17 +13,19 @@ def lines_by_layer(
     layers: Sequence[str],
     values: Mapping[str, np.ndarray],
     *,
-    name: str,
-    title: str,
     y_title: str,
+    name: str = "",
+    title: str = "",
     levels: tuple[tuple[float, str], ...] = (),
+    hollow: tuple[int, ...] = (),
     note: str = "",
 ) -> Lines:
-    """A line for each series, values [layer] by its name, over `layers` ("embed", "0", ...)."""
+    """A line for each series, values [layer] by its name, over `layers` ("embed", "0", ...); the points of
+    the layers in `hollow` are rings."""
     x = tuple(float(i) for i in range(len(layers)))
     return Lines(
         name=name,
-        series=tuple(Series(one, x, tuple(row.tolist())) for one, row in values.items()),
+        series=tuple(Series(one, x, tuple(map(float, row)), hollow=hollow) for one, row in values.items()),
         x_title="after layer",
         y_title=y_title,
         title=title,

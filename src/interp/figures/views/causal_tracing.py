@@ -1,158 +1,154 @@
-"""The picture, the table and the report of a causal trace.
+"""What a causal trace shows: the two runs, and what comes back of the answer at each layer and position.
 
-The number in a cell is always the recovery, never clipped. Its colour says what the patch did; see
-`trace_drawing.cell_colours`.
+The number in a cell is always the recovery, never clipped.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
-from rich.console import Group, RenderableType
-from rich.text import Text
+from interp.figures.engine.notation import brief, count, decimal, measured, probability, show_prompt
+from interp.figures.engine.presented import presented
+from interp.figures.engine.view import Axis, Table, View, Words
+from interp.figures.views.pairs_text import metric_with_tokens
+from interp.figures.views.recovery import CARRIED, recovery_map
+from interp.methods.patching.results import CausalTracingResult
 
-from interp.figures.engine import html, terminal
-from interp.figures.engine.colours import LIMIT
-from interp.figures.engine.notation import (
-    compact,
-    count,
-    decimal,
-    measured,
-    model_line,
-    probability,
-    show_token,
-)
-from interp.figures.views import trace_drawing, trace_words
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from interp.methods.patching.results import CausalTracingResult
+_NAMED = 6  # positions in a sentence
 
 
-def figure(result: CausalTracingResult) -> Figure:
-    """The [layer x position] map of recovery, layer 0 at the bottom, the strongest cell framed."""
-    return trace_drawing.recovery_map(result)
-
-
-def table(result: CausalTracingResult) -> RenderableType:
-    """Baselines, the map with numbers on colours, and where the strongest effect is; for a terminal."""
-    columns = []
-    for position, token in enumerate(result.clean_tokens):
-        other = trace_words.other_token(result, position)
-        below = "" if other is None else show_token(other, max_chars=9)
-        if other is None and trace_words.differs(result, position):
-            below = "noised"
-        columns.append(terminal.Column(show_token(token, max_chars=9), below))
-    rows = []
-    colours = trace_drawing.cell_colours(result)
-    for layer, values in enumerate(result.recovery.tolist()):
-        shown = zip(values, colours[layer], strict=True)
-        cells = tuple(terminal.Cell(compact(value), colour) for value, colour in shown)
-        rows.append(terminal.Row(str(layer), cells))
-    return Group(
-        terminal.heading(trace_words.title(result)),
-        Text(trace_words.setting(result)),
-        *(Text(line) for line in trace_words.baselines(result)),
-        Text(),
-        terminal.Grid("layer", tuple(columns), tuple(reversed(rows))),
-        Text(),
-        Text(trace_words.reach(result), style="bold"),
-        Text(trace_words.peak(result)),
-        Text(trace_words.meaning(result)),
-        Text(model_line(result.provenance), style="dim"),
+def view(result: CausalTracingResult) -> View:
+    """Both runs, the places that carry the answer, and the map of recovery."""
+    differ = "the prompts differ" if result.corruption == "interchange" else "the noise is added"
+    return View(
+        title=f"Causal tracing: where does {brief(result.answer)} come from?",
+        above=(_setting(result), f"Metric: {_metric(result)}."),
+        blocks=(
+            Words(_half_of_the_effect(result), strong=True, name="verdict"),
+            Words(_strongest(result), name="strongest"),
+            _runs(result),
+            recovery_map(
+                result.recovery,
+                direction=result.direction,
+                columns=_columns(result),
+                peak=result.peak,
+                hover=((_metric(result), result.values),),
+            ),
+        ),
+        below=(f"Recovery {result.meaning} Columns in bold: where {differ}.",),
     )
 
 
-def report(result: CausalTracingResult) -> str:
-    """The trace as a fragment of HTML for `html.page`; each cell tells its exact values."""
-    n_layers, n_positions = result.recovery.shape
-    columns = _columns(result)
-    names = ["recovery", trace_words.metric(result)]
-    size = f"{count(n_layers, 'layer')}, {count(n_positions, 'token')}"
+figure, table, report = presented(view)
 
-    def recovery_map(details: int) -> str:
-        return html.grid(
-            columns,
-            _rows(result, details=details),
-            corner="layer",
-            names=names[:details],
-            caption=f"Recovery by layer and position ({size})",
-        )
 
-    return html.section(
-        trace_words.title(result),
-        html.paragraph(trace_words.setting(result)),
-        _baselines(result),
-        html.paragraph(trace_words.reach(result), strong=True),
-        html.paragraph(trace_words.peak(result)),
-        html.paragraph(trace_words.meaning(result)),
-        _legend(result),
-        html.smallest_needed(recovery_map, (2, 1, 0)),
+def _setting(result: CausalTracingResult) -> str:
+    """Which activations were carried where."""
+    layers = "one layer at a time" if result.window == 1 else f"a window of {result.window} layers at a time"
+    return (
+        f"{result.direction.capitalize()} ({CARRIED[result.direction]}) at {result.site}, {layers}; "
+        f"corruption by {result.corruption}."
     )
 
 
-def _baselines(result: CausalTracingResult) -> str:
-    clean = [
-        trace_words.clean_prompt(result),
-        measured(result.clean_value),
-        probability(result.clean_answer_prob),
-        show_token(result.clean_top),
-    ]
-    corrupted = [
-        trace_words.corrupted_prompt(result),
-        measured(result.corrupted_value),
-        probability(result.corrupted_answer_prob),
-        show_token(result.corrupted_top),
-    ]
-    answer = show_token(result.answer)
-    return html.table(
-        ["", "Prompt", f"Metric: {trace_words.metric(result)}", f"p({answer})", "The model says"],
-        [["clean", *clean], ["corrupted", *corrupted]],
-        caption="Recovery is 1 where the metric is as in the clean run, 0 where as in the corrupted one",
+def _metric(result: CausalTracingResult) -> str:
+    return metric_with_tokens(result.metric, result.answer, result.foil)
+
+
+# ---- the two runs ----
+
+
+def _runs(result: CausalTracingResult) -> Table:
+    """What recovery is measured between."""
+    return Table(
+        ("run", "prompt", "metric", f"p({brief(result.answer)})", "the model says"),
+        (
+            (
+                "clean",
+                _quoted(result, result.clean_tokens),
+                measured(result.clean_value),
+                probability(result.clean_answer_prob),
+                brief(result.clean_top),
+            ),
+            (
+                "corrupted",
+                _corrupted_prompt(result),
+                measured(result.corrupted_value),
+                probability(result.corrupted_answer_prob),
+                brief(result.corrupted_top),
+            ),
+        ),
+        title="Recovery is 1 where the metric is as in the clean run, 0 where as in the corrupted one",
+        name="runs",
     )
 
 
-def _legend(result: CausalTracingResult) -> str:
-    centre = trace_words.no_effect(result)
-    stops = [
-        (html.diverging_class(effect), {-LIMIT: "≤ ", LIMIT: "≥ "}.get(effect, "") + f"{effect + centre:g}")
-        for effect in (-LIMIT, -1, -0.5, 0, 0.5, 1, LIMIT)
+def _quoted(result: CausalTracingResult, tokens: tuple[str, ...]) -> str:
+    return f"“{show_prompt(tokens, bos=result.provenance.bos)}”"
+
+
+def _corrupted_prompt(result: CausalTracingResult) -> str:
+    """The corrupted prompt, or what noise was put where."""
+    if result.corruption == "interchange":
+        return _quoted(result, result.corrupted_tokens)
+    noised = " ".join(brief(result.clean_tokens[i]) for i in result.corrupted_positions)
+    std = "" if result.noise_std is None else f" of standard deviation {result.noise_std:.3g}"
+    return f"Gaussian noise{std} on the embeddings of {noised}, mean of {count(result.samples, 'sample')}"
+
+
+def _columns(result: CausalTracingResult) -> Axis:
+    if result.corruption == "interchange":
+        return Axis.tokens(result.clean_tokens, others=result.corrupted_tokens)
+    return Axis.tokens(result.clean_tokens, notes=dict.fromkeys(result.corrupted_positions, "noised"))
+
+
+# ---- in words ----
+
+
+def _strongest(result: CausalTracingResult) -> str:
+    """Where the strongest effect is, and how strong."""
+    layer, position = result.peak
+    layers = f"layer {layer}"
+    if result.window > 1:
+        first = max(0, layer - result.window // 2)
+        last = min(len(result.recovery), layer + (result.window + 1) // 2) - 1
+        layers += f" (layers {first} to {last} together)"
+    recovery, value = float(result.recovery[layer, position]), float(result.values[layer, position])
+    return (
+        f"Strongest effect: {layers}, position {position} ({brief(result.clean_tokens[position])}): "
+        f"recovery {decimal(recovery)}, metric {measured(value)}."
+    )
+
+
+def _half_of_the_effect(result: CausalTracingResult) -> str:
+    """The layers, position by position, at which the effect is at least half of the whole.
+
+    The single strongest cell says little at the residual stream, where the last position of the last
+    layers always decides; this says from where and up to which layer the information is carried.
+    """
+    denoising = result.direction == "denoising"
+    strong = result.recovery >= 0.5 if denoising else result.recovery <= 0.5
+    places = [
+        f"{brief(result.clean_tokens[position])} (position {position}) at {_layers(strong[:, position])}"
+        for position in np.flatnonzero(strong.any(0)).tolist()
     ]
-    return html.scale(stops, label=f"recovery; {trace_words.sign(result)}; framed: the strongest effect")
+    happens = (
+        "brings back at least half (recovery ≥ 0.5)" if denoising else "loses at least half (recovery ≤ 0.5)"
+    )
+    if not places:
+        return f"No single place {happens}."
+    more = f"; and {count(len(places) - _NAMED, 'further position')}" if len(places) > _NAMED else ""
+    centres = "; a layer stands for the window centred on it" if result.window > 1 else ""
+    return f"Each of these alone {happens}: {'; '.join(places[:_NAMED])}{more}{centres}."
 
 
-def _columns(result: CausalTracingResult) -> list[html.Column]:
-    columns = []
-    for position, token in enumerate(result.clean_tokens):
-        other = trace_words.other_token(result, position)
-        noised = other is None and trace_words.differs(result, position)
-        full = f"position {position}: {show_token(token)}"
-        if other is not None:
-            full += f", corrupted: {show_token(other)}"
-        elif noised:
-            full += ", noised"
-        heading = html.token(token, other=other, note="noised" if noised else "")
-        columns.append(html.Column(heading, full))
-    return columns
-
-
-def _rows(result: CausalTracingResult, *, details: int) -> list[html.Row]:
-    """The map, last layer on top; each cell with so many of (recovery, metric) for its tooltip."""
-    centre, peak = trace_words.no_effect(result), result.peak
-    recovery, values = result.recovery.tolist(), result.values.tolist()
-
-    def cell(layer: int, position: int) -> html.Cell:
-        share = recovery[layer][position]
-        return html.Cell(
-            compact(share),
-            shade=html.diverging_class(share - centre),
-            details=(decimal(share, 4), decimal(values[layer][position], 4))[:details],
-            marked=(layer, position) == peak,
-        )
-
-    n_layers, n_positions = result.recovery.shape
-    return [
-        html.Row(str(layer), tuple(cell(layer, position) for position in range(n_positions)))
-        for layer in reversed(range(n_layers))
-    ]
+def _layers(strong: np.ndarray) -> str:
+    """``layers 0-3, 7`` of a column of truths."""
+    runs: list[list[int]] = []
+    for layer in np.flatnonzero(strong).tolist():
+        if runs and runs[-1][-1] == layer - 1:
+            runs[-1][-1] = layer
+        else:
+            runs.append([layer, layer])
+    named = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+    return f"layer{'' if strong.sum() == 1 else 's'} {named}"

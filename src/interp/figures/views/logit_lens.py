@@ -1,199 +1,222 @@
-"""The picture, the table and the report of a logit lens."""
+"""What a lens reads at each layer: the answer's probability and rank, and the tokens that are likeliest.
+
+At one position, a figure has curves over the layers and the top tokens; over all positions, the top token at
+each. A terminal has the layers as a table; a page has all of it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.style import Style
-from rich.table import Table
-from rich.text import Text
+import numpy as np
 
-from interp.figures.engine import html, terminal
-from interp.figures.engine.colours import css, sequential, text_on
-from interp.figures.engine.notation import count, decimal, model_line, probability, show_token
-from interp.figures.views import lens_drawing, lens_words
+from interp.figures.engine.notation import brief, decimal, probability, show_prompt, show_text, show_token
+from interp.figures.engine.presented import presented
+from interp.figures.engine.view import Axis, Cell, Grid, Panels, Table, View, Words
+from interp.figures.views.by_layer import from_layer, lines_by_layer
+from interp.methods.lens.results import LogitLensResult
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+_TOP_TOKENS = 5  # more would not be read
 
-    from interp.methods.lens.logit_lens import LogitLensResult
-
-_TOP_TOKENS = 5
-
-
-def figure(result: LogitLensResult) -> Figure:
-    """Curves and top tokens over the layers at one position; a [layer x position] map for all."""
-    return lens_drawing.curves(result) if result.one_position else lens_drawing.position_map(result)
+_TITLES = {
+    "resid": "Logit lens: what would the model say after each layer?",
+    "attn_out": "Logit lens: what would each layer's attention alone say?",
+    "mlp_out": "Logit lens: what would each layer's MLP alone say?",
+}
 
 
-def table(result: LogitLensResult) -> RenderableType:
-    """What each layer would say, with the answer's probability and rank; for a terminal."""
-    parts: list[RenderableType] = [
-        terminal.heading(lens_words.title(result)),
-        *(Text(line) for line in lens_words.asked(result)),
-        Text(),
-    ]
-    if not result.one_position:
-        parts += [_token_grid(result), Text()]
-        last = result.positions[-1]
-        parts.append(Text(f"At position {last} ({show_token(result.tokens[last])}):", style="bold"))
-    return Group(
-        *parts,
-        _layer_table(result),
-        Text(lens_words.verdict(result), style="bold"),
-        Text(model_line(result.provenance), style="dim"),
+def view(result: LogitLensResult) -> View:
+    """The verdict, the map of positions where all were read, and the layers at the last position."""
+    return View(
+        title=_TITLES.get(result.site, f"Logit lens at {result.site}"),
+        above=tuple(_question(result)),
+        blocks=(
+            Words(_verdict(result), strong=True, name="verdict"),
+            *(() if result.one_position else (_positions(result),)),
+            _layers(result),
+            *((_curves(result),) if result.one_position else ()),
+            _top_tokens(result),
+        ),
     )
 
 
-def report(result: LogitLensResult) -> str:
-    """The lens as a fragment of HTML for `html.page`; each cell tells its exact values."""
-    asked = [html.paragraph(line) for line in lens_words.asked(result)]
-    stops = [(html.sequential_class(p), f"{p:g}") for p in (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)]
-    return html.section(
-        lens_words.title(result),
-        *asked,
-        html.paragraph(lens_words.verdict(result), strong=True),
-        html.scale(stops, label="probability of the token in the cell; framed: it is the answer"),
-        *([] if result.one_position else [_report_map(result)]),
-        _report_layers(result),
+figure, table, report = presented(view)
+
+
+# ---- in words ----
+
+
+def _question(result: LogitLensResult) -> list[str]:
+    """The prompt, the answer looked for, and what the model itself says."""
+    where = _last_position(result)
+    read = f"at {where}" if result.one_position else f"at all {len(result.positions)} positions"
+    lines = [
+        f"Prompt: “{show_prompt(result.tokens, bos=result.provenance.bos, max_chars=160)}”",
+        f"Answer: {brief(result.answer)}, read {read}. The model's own answer at {where}: "
+        f"{brief(result.final_top_token)} ({probability(result.final_top_prob)}).",
+    ]
+    if result.lens != "plain":
+        lines.append(f"The {result.lens} lens: {show_text(result.lens_description)}.")
+    return lines
+
+
+def _last_position(result: LogitLensResult) -> str:
+    position = result.positions[-1]
+    return f"position {position} ({brief(result.tokens[position])})"
+
+
+def _verdict(result: LogitLensResult) -> str:
+    """From which layer on the answer is on top, or that it is not."""
+    answer, grid = brief(result.answer), result.grid
+    at = "" if result.one_position else f" at position {result.positions[-1]}"
+    if result.crossover_layer is None:
+        rank, prob = int(grid["answer_rank"][-1, -1]), float(grid["answer_prob"][-1, -1])
+        return (
+            f"No crossover: at the last layer {answer} has rank {rank}{at} (probability {probability(prob)})."
+        )
+    return f"Crossover: {from_layer(result.crossover_layer)} on, {answer} stays on top{at}."
+
+
+def _crossover_row(result: LogitLensResult) -> int | None:
+    """The row of the result's arrays at which the crossover happens."""
+    layer = result.crossover_layer
+    if layer is None:
+        return None
+    return layer + 1 if result.layers[0] == "embed" else layer
+
+
+# ---- all positions ----
+
+
+def _positions(result: LogitLensResult) -> Grid:
+    """The top token at each [layer, position], coloured by its probability."""
+    grid, answer = result.grid, brief(result.answer)
+    top = grid["top_probs"][..., 0]
+    return Grid(
+        name="positions",
+        values=top,
+        rows=Axis.names("layer", result.layers),
+        columns=Axis.tokens([result.tokens[position] for position in result.positions]),
+        unit="probability",
+        title="Top token by layer and position",
+        centre=None,
+        limit=1.0,
+        texts=_each(grid["top_tokens"][..., 0], show_token),
+        hover=(
+            ("probability of the top token", _each(top, probability)),
+            (f"probability of {answer}", _each(grid["answer_prob"], probability)),
+            (f"rank of {answer}", grid["answer_rank"]),
+            ("entropy (nats)", _each(grid["entropy"], decimal)),
+            ("KL to the final prediction (nats)", _each(grid["kl_to_final"], decimal)),
+            ("top tokens", _several(grid["top_tokens"], grid["top_probs"])),
+        ),
+        framed=tuple((int(row), int(column)) for row, column in np.argwhere(grid["answer_rank"] == 1)),
+        framed_means="the answer is the top token",
     )
 
 
-def _layer_table(result: LogitLensResult) -> Table:
-    """The layers at the last position read, from the embedding down to the last."""
+def _each(values: np.ndarray, write: Callable[[Any], str]) -> np.ndarray:
+    """Every value as a text."""
+    return np.array([write(value) for value in values.ravel()], dtype=object).reshape(values.shape)
+
+
+def _several(tokens: np.ndarray, probs: np.ndarray) -> np.ndarray:
+    """The likeliest tokens of each [layer, position], with their probabilities, in a line."""
+    lines = np.empty(tokens.shape[:2], dtype=object)
+    for at in np.ndindex(lines.shape):
+        pairs = zip(tokens[at][:_TOP_TOKENS], probs[at], strict=False)
+        lines[at] = ", ".join(f"{show_token(token, max_chars=24)} {probability(p)}" for token, p in pairs)
+    return lines
+
+
+# ---- the layers at the last position that was read ----
+
+
+def _layers(result: LogitLensResult) -> Table:
+    """What each layer would say, with the answer's probability and rank; marked: the crossover."""
     grid = {name: array[:, -1] for name, array in result.grid.items()}
-    crossover = lens_words.crossover_row(result)
-    rows = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    rows.add_column("layer", justify="right", no_wrap=True)
-    rows.add_column("would say", no_wrap=True)
-    rows.add_column("prob", justify="right", no_wrap=True)
-    rows.add_column(Text(f"p({show_token(result.answer, max_chars=10)})"), justify="right", no_wrap=True)
-    rows.add_column("", no_wrap=True, min_width=10)
-    for name in ("rank", "entropy", "KL"):
-        rows.add_column(name, justify="right", no_wrap=True)
-    for i, layer in enumerate(result.layers):
-        top, prob = grid["top_tokens"][i][0], float(grid["top_probs"][i, 0])
-        background = sequential(prob)
-        is_answer = grid["answer_rank"][i] == 1
-        answer_prob = float(grid["answer_prob"][i])
-        rows.add_row(
-            Text(f"▸ {layer}" if i == crossover else layer),
-            Text(
-                f" {show_token(top, max_chars=13)} ",
-                style=Style(color=css(text_on(background)), bgcolor=css(background), bold=bool(is_answer)),
-            ),
-            probability(prob),
-            probability(answer_prob),
-            Text(terminal.bar(answer_prob, 10), style="green" if is_answer else "yellow"),
-            str(int(grid["answer_rank"][i])),
-            decimal(float(grid["entropy"][i])),
-            decimal(float(grid["kl_to_final"][i])),
-        )
-    return rows
-
-
-def _token_grid(result: LogitLensResult) -> terminal.Grid:
-    """The top token at each [layer, position], the last layer on top."""
-    grid = result.grid
-    rows = [
-        terminal.Row(
-            layer,
-            tuple(
-                terminal.Cell(
-                    show_token(tokens[0], max_chars=7), sequential(float(probs[0])), bold=bool(rank == 1)
-                )
-                for tokens, probs, rank in zip(
-                    grid["top_tokens"][i], grid["top_probs"][i], grid["answer_rank"][i], strict=True
-                )
-            ),
-        )
-        for i, layer in enumerate(result.layers)
-    ]
-    columns = tuple(terminal.Column(show_token(result.tokens[p], max_chars=9)) for p in result.positions)
-    return terminal.Grid("layer", columns, tuple(reversed(rows)))
-
-
-def _report_layers(result: LogitLensResult) -> str:
-    """One row a layer at the last position read: the answer's numbers, and the top tokens."""
-    grid = {name: array[:, -1] for name, array in result.grid.items()}
-    k = min(_TOP_TOKENS, grid["top_ids"].shape[1])
-    answer = show_token(result.answer)
-    columns = [
-        html.Column(html.token(f"p({result.answer})"), f"probability of {answer}"),
-        html.Column("rank", f"rank of {answer}; 1 is top"),
-        html.Column("entropy", "entropy of the prediction, in nats"),
-        html.Column("KL", "KL divergence of the final prediction from this layer's, in nats"),
-        *(html.Column(f"top {i + 1}", f"top token {i + 1}") for i in range(k)),
-    ]
     rows = []
     for i, layer in enumerate(result.layers):
-        prob = float(grid["answer_prob"][i])
-        cells = [
-            html.Cell(probability(prob), details=(f"{prob:.6g}",), bar=prob),
-            html.Cell(str(int(grid["answer_rank"][i]))),
-            html.Cell(decimal(float(grid["entropy"][i])), details=(f"{grid['entropy'][i]:.6g}",)),
-            html.Cell(decimal(float(grid["kl_to_final"][i])), details=(f"{grid['kl_to_final'][i]:.6g}",)),
-        ]
-        for token, token_id, p in zip(
-            grid["top_tokens"][i][:k], grid["top_ids"][i, :k], grid["top_probs"][i, :k].tolist(), strict=True
-        ):
-            cells.append(
-                html.Cell(
-                    f"{show_token(token, max_chars=12)} {probability(p)}",
-                    shade=html.sequential_class(p),
-                    details=(f"{show_token(token)}: {p:.6g}",),
-                    marked=bool(token_id == result.answer_id),
-                )
+        top, answer = float(grid["top_probs"][i, 0]), float(grid["answer_prob"][i])
+        on_top = bool(grid["answer_rank"][i] == 1)
+        rows.append(
+            (
+                layer,
+                Cell(show_token(grid["top_tokens"][i][0], max_chars=13), shade=top, strong=on_top),
+                probability(top),
+                Cell(probability(answer), bar=answer, strong=on_top),
+                int(grid["answer_rank"][i]),
+                decimal(float(grid["entropy"][i])),
+                decimal(float(grid["kl_to_final"][i])),
             )
-        rows.append(html.Row(layer, tuple(cells), marked=i == lens_words.crossover_row(result)))
-    where = f"position {result.positions[-1]} ({show_token(result.tokens[result.positions[-1]])})"
-    note = "; the line marks the crossover" if result.crossover_layer is not None else ""
-    return html.grid(columns, rows, corner="layer", caption=f"Layer by layer at {where}{note}")
-
-
-def _report_map(result: LogitLensResult) -> str:
-    """The top token at each [layer, position]."""
-    grid = result.grid
-    n_layers, n_positions = grid["answer_prob"].shape
-    k = min(_TOP_TOKENS, grid["top_ids"].shape[-1])
-    answer = show_token(result.answer)
-    names = ["top token's probability", f"probability of {answer}", f"rank of {answer}"]
-    names += ["entropy (nats)", "KL to the final prediction (nats)", "top tokens"]
-    columns = [
-        html.Column(html.token(result.tokens[p]), f"position {p}: {show_token(result.tokens[p])}")
-        for p in result.positions
-    ]
-
-    def cell(i: int, j: int, details: int) -> html.Cell:
-        tokens, probs = grid["top_tokens"][i][j], grid["top_probs"][i, j].tolist()
-        several = (
-            f"{show_token(t, max_chars=24)} {probability(p)}" for t, p in zip(tokens[:k], probs, strict=False)
         )
-        told = (
-            probability(probs[0]),
-            probability(float(grid["answer_prob"][i, j])),
-            str(int(grid["answer_rank"][i, j])),
-            decimal(float(grid["entropy"][i, j])),
-            decimal(float(grid["kl_to_final"][i, j])),
-            ", ".join(several),
-        )
-        return html.Cell(
-            show_token(tokens[0], max_chars=10 if details else 3),
-            shade=html.sequential_class(probs[0]),
-            details=told[:details],
-            marked=bool(grid["answer_rank"][i, j] == 1),
-        )
+    row = _crossover_row(result)
+    p_answer = f"p({show_token(result.answer, max_chars=10)})"
+    return Table(
+        ("layer", "would say", "prob", p_answer, "rank", "entropy", "KL"),
+        tuple(rows),
+        title=f"Layer by layer at {_last_position(result)}",
+        marked=() if row is None else (row,),
+        name="layers",
+        media=("terminal", "page"),
+    )
 
-    def map_of(details: int) -> str:
-        rows = [
-            html.Row(layer, tuple(cell(i, j, details) for j in range(n_positions)))
-            for i, layer in enumerate(result.layers)
-        ]
-        caption = f"Top token by layer and position ({count(n_layers, 'row')}, {count(n_positions, 'token')})"
-        if details < len(names):
-            caption += "; for its size this page leaves out details that result.json has"
-        return html.grid(columns, rows[::-1], corner="layer", names=names[:details], caption=caption)
 
-    return html.smallest_needed(map_of, (len(names), 5, 3, 1, 0))
+def _curves(result: LogitLensResult) -> Panels:
+    """The answer's probability and rank, entropy and KL over the layers."""
+    grid = {name: array[:, -1] for name, array in result.grid.items()}
+    answer, rank = brief(result.answer), grid["answer_rank"]
+    below = tuple(np.flatnonzero(rank != 1).tolist())
+    probability_of, rank_of = f"probability of {answer}", f"rank of {answer} (1 is top)"
+    of_probability = lines_by_layer(
+        result.layers,
+        {probability_of: grid["answer_prob"]},
+        y_title=probability_of,
+        hollow=below,
+        note="Rings: the answer is not the top token." if below else "",
+    )
+    of_rank = lines_by_layer(result.layers, {rank_of: rank}, y_title=rank_of, hollow=below)
+    of_nats = lines_by_layer(
+        result.layers,
+        {"entropy": grid["entropy"], "KL to the final prediction": grid["kl_to_final"]},
+        y_title="nats",
+    )
+    row = _crossover_row(result)
+    named = () if row is None else ((float(row), f"crossover: {from_layer(result.layers[row])} on"),)
+    unnamed = tuple((x, "") for x, _ in named)
+    ranks = (1.0, max(float(rank.max()), 3.0))
+    return Panels(
+        (
+            replace(of_probability, y_range=(0.0, 1.0), x_marks=named),
+            replace(of_rank, y_range=ranks, log_y=True, downwards=True, x_marks=unnamed),
+            replace(of_nats, x_marks=unnamed),
+        ),
+        title="Over the layers",
+        name="curves",
+        media=("figure", "page"),
+    )
+
+
+def _top_tokens(result: LogitLensResult) -> Grid:
+    """The likeliest tokens of each layer at the last position that was read."""
+    grid = {name: array[:, -1, :_TOP_TOKENS] for name, array in result.grid.items() if array.ndim == 3}
+    probs = grid["top_probs"]
+    return Grid(
+        name="top_tokens",
+        values=probs,
+        rows=Axis.names("layer", result.layers),
+        columns=Axis.names("rank", range(1, probs.shape[1] + 1)),
+        unit="probability",
+        title="The likeliest tokens" + ("" if result.one_position else f" at {_last_position(result)}"),
+        centre=None,
+        limit=1.0,
+        texts=_each(grid["top_tokens"], show_token),
+        notes=_each(probs, decimal),
+        hover=(("token", _each(grid["top_tokens"], show_token)),),
+        framed=tuple((int(row), int(i)) for row, i in np.argwhere(grid["top_ids"] == result.answer_id)),
+        framed_means="the answer",
+        media=("figure", "page") if result.one_position else ("page",),
+        beside=True,
+    )
