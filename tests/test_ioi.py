@@ -12,7 +12,7 @@ import interp
 from compiled import indirect_object_model
 from interp.errors import InputError, SiteError
 from interp.methods.common.heads import head_name
-from interp.methods.studies.ioi import CLASSES
+from interp.methods.studies.head_classes import CLASSES
 from interp.models.base import Model
 from interp.results import read_result
 from interp.tasks.base import PairDataset
@@ -49,9 +49,9 @@ def test_every_planted_head_is_in_its_class(family: str) -> None:
     for name in CLASSES:
         wanted = (head_name(heads[expected[name]]),) if name in expected else ()
         assert found.heads(name) == wanted, name
-    np.testing.assert_allclose(found.faithful, 1, atol=0.01)
-    assert set(found.circuits[0]) == set(found.circuits[1])
-    before, after = found.clean_values.mean(), dict(zip(found.knocked_out, found.after, strict=True))
+    np.testing.assert_allclose([one.faithfulness.value for one in found.circuits], 1, atol=0.01)
+    assert set(found.circuits[0].heads) == set(found.circuits[1].heads)
+    before, after = found.baseline.logit_diff.mean(), {one.name: one.after for one in found.ablations}
     # the arithmetic of the planted circuit: names at 1 / 0 from the mover, -1/4 / 0 from the negative one
     assert after["name mover"] == pytest.approx(-before / 3, rel=0.03)
     assert after["negative name mover"] == pytest.approx(4 * before / 3, rel=0.03)
@@ -63,13 +63,18 @@ def test_on_the_demo_models(load: Load, name: str) -> None:
     model = load(name)
     options = {"templates": "held_out", "n": 16, "n_random": 3}
     found = interp.ioi(model, **options)  # type: ignore[arg-type]
-    assert (found.clean_values > 0).all()
-    assert (found.swap_values > 0).all()
+    assert (found.baseline.logit_diff > 0).all()
+    assert all(swap.logit_diff > 0 for swap in found.baseline.swaps)
     assert not found.heads("S-inhibition")
-    assert 0.75 < found.faithful[-1] < 1.2
-    assert found.faithful[-1] > found.random[-1].max()
-    assert (found.low <= found.values + 1e-12).all()
-    assert (found.values <= found.high + 1e-12).all()
+    every = found.circuits[-1]
+    assert 0.75 < every.faithfulness.value < 1.2
+    assert every.faithfulness.value > every.random.max()
+    for one in found.maps.values():
+        assert (one.low <= one.value + 1e-12).all()
+        assert (one.value <= one.high + 1e-12).all()
+    for lost in found.ablations:
+        change = lost.after - found.baseline.logit_diff.mean()
+        assert change == pytest.approx(float(lost.change.value), abs=1e-4)
     again = read_result(found.to_dict())
     assert isinstance(again, type(found))
     assert again.to_dict() == found.to_dict()

@@ -85,6 +85,11 @@ class Estimate(Stored):
         """The shape of the cells, as of `mean`."""
         return self.mean.shape
 
+    @property
+    def interval(self) -> Interval:
+        """The mean and its interval, without what it is the mean of."""
+        return Interval(value=self.mean, low=self.low, high=self.high)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Interval(Stored):

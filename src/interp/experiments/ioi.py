@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.studies.ioi import IOIResult
+    from interp.methods.studies.results import IOIResult
     from interp.models.base import Model
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, measured, show_text
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Block, Table, View, Words, block_name
-from interp.figures.views.head_maps import head_map, strongest_heads
-from interp.methods.studies.ioi import PUBLISHED, PUBLISHED_HEADS
-
-if TYPE_CHECKING:
-    from interp.methods.studies.ioi import IOIResult
+from interp.figures.views.head_maps import head_map, strongest_cells, strongest_heads
+from interp.methods.studies.published import PUBLISHED, PUBLISHED_HEADS
+from interp.methods.studies.results import CircuitAlone, ClassAblation, IOIBaseline, IOIResult
+from interp.results import Interval
 
 _RESTS_ON = {
     "name mover": "lowers the difference when its direct effect is taken away; looks from END to IO; copies",
@@ -31,18 +30,18 @@ _SIGN = {"above": "the difference rises when the head is corrupted", "below": "i
 
 def view(result: IOIResult) -> View:
     """Baseline, effects, classes, knock-outs and faithfulness, in the order in which they follow."""
-    found = {name: heads for name, heads in result.classes if heads}
+    found = {name: heads for name, heads in result.classes.items() if heads}
     return View(
         title="Indirect objects: who received it, and which heads know?",
         above=(
-            f"{count(len(result.prompts), 'prompt')}; the first: {show_text(result.prompts[0])}",
+            f"{count(len(result.pairs), 'prompt')}; the first: {show_text(result.pairs.prompts[0])}",
             "Metric: logit(IO) - logit(S). Corrupted prompts have three other names in place of IO, S and S "
             "(p_ABC). Intervals: 95 %, bootstrap over prompts.",
             f"A head acts where it changes the metric by {100 * result.least:g} % of its clean mean, and "
             f"looks somewhere with {100 * result.attends:g} % of its attention.",
         ),
         blocks=(
-            *_baseline(result),
+            *_baseline(result.baseline),
             *_effects(result),
             *_looking(result),
             *_chain(result),
@@ -57,22 +56,22 @@ def view(result: IOIResult) -> View:
     )
 
 
-def _baseline(result: IOIResult) -> list[Block]:
-    clean = result.clean_values
+def _baseline(baseline: IOIBaseline) -> list[Block]:
+    clean = baseline.logit_diff
     share = f"{100 * (clean > 0).mean():.1f} %"
     rows: list[tuple[str | float, ...]] = [
         ("mean logit(IO) - logit(S)", measured(clean.mean()), decimal(PUBLISHED["logit_diff"])),
         ("IO above S", share, f"{100 * PUBLISHED['accuracy']:.1f} %"),
-        ("mean probability of IO", decimal(result.clean_probs.mean()), decimal(PUBLISHED["prob"])),
-        ("the same difference in p_ABC", measured(result.corrupted_values.mean()), ""),
+        ("mean probability of IO", decimal(baseline.prob.mean()), decimal(PUBLISHED["prob"])),
+        ("the same difference in p_ABC", measured(baseline.corrupted_logit_diff.mean()), ""),
     ]
-    swaps = zip(result.swap_prompts, result.swap_answers, result.swap_values, strict=True)
     rows += [
-        (f"{show_text(prompt)} ({brief(answer)})", measured(value), "") for prompt, answer, value in swaps
+        (f"{show_text(swap.prompt)} ({brief(swap.answer)})", measured(swap.logit_diff), "")
+        for swap in baseline.swaps
     ]
     verdict = (
         "whichever name is the subject, so it does not just prefer a name"
-        if (result.swap_values > 0).all()
+        if all(swap.logit_diff > 0 for swap in baseline.swaps)
         else "but not with both roles of the swapped names: it prefers one of them"
     )
     return [
@@ -123,10 +122,9 @@ def _looking(result: IOIResult) -> list[Block]:
 def _on_the_logits(result: IOIResult) -> Table:
     """The heads of the largest direct effects: where they look from END, and what they write of a name."""
     direct = result.map("direct")
-    order = np.argsort(-np.abs(direct), axis=None, kind="stable")[:_LISTED].tolist()
     names = ("direct", "END to IO", "END to S1", "END to S2", "copying", "negative copying")
     rows = []
-    for layer, head in (divmod(i, direct.shape[1]) for i in order):
+    for layer, head in strongest_cells(direct)[:_LISTED]:
         rows.append((f"{layer}.{head}", *(decimal(result.map(name)[layer, head]) for name in names)))
     columns = ("head", "direct effect", "looks at IO", "at S1", "at S2", "copies a name", "suppresses it")
     return Table(
@@ -137,41 +135,34 @@ def _on_the_logits(result: IOIResult) -> Table:
     )
 
 
+_ACTING_ON = {
+    "on movers' queries": "Step 4. What tells the heads that act on the logits where to look: heads that act "
+    "on their queries at END",
+    "on S-inhibition values": "Step 5. What tells S-inhibition heads that S was said twice: heads that act "
+    "on what they read at S2",
+    "on induction keys": "What the induction heads' keys at S1+1 rest on",
+}
+
+
 def _chain(result: IOIResult) -> list[Block]:
-    steps = {
-        "on movers' queries": "Step 4. What tells the heads that act on the logits where to look: heads that "
-        "act on their queries at END",
-        "on S-inhibition values": "Step 5. What tells S-inhibition heads that S was said twice: heads that "
-        "act on what they read at S2",
-        "on induction keys": "What the induction heads' keys at S1+1 rest on",
-    }
-    size = result.least * result.clean_values.mean()
-    blocks: list[Block] = []
-    for name, words in steps.items():
-        if name not in result.maps:
-            continue
-        effect = result.map(name)
-        if not effect.any():
-            blocks.append(
-                Words(
-                    f"{words}: none, there is no head before them.",
-                    strong=True,
-                    name=block_name(name, "in words"),
-                )
-            )
-            continue
-        largest = strongest_heads(effect)
-        if (np.abs(effect) < size).all():
-            largest = f"none that acts (largest: {largest})"
-        blocks.append(Words(f"{words}: {largest}.", strong=True, name=block_name(name, "in words")))
-        blocks.append(_map(result, name, f"Effect of each head {name}", None))
+    """Steps 4 and 5: what acts on the heads of the step before, as far back as there are any."""
+    blocks = [block for name in _ACTING_ON if name in result.maps for block in _link(result, name)]
     if "on S-inhibition values" not in result.maps:
-        blocks.append(
-            Words(
-                "No S-inhibition head is found, so there is none to follow back (step 5).", name="no_step_5"
-            )
-        )
+        text = "No S-inhibition head is found, so there is none to follow back (step 5)."
+        blocks.append(Words(text, name="no_step_5"))
     return blocks
+
+
+def _link(result: IOIResult, name: str) -> list[Block]:
+    """The heads that act on others, in words and as a map."""
+    effect, acts = result.map(name), result.least * result.baseline.logit_diff.mean()
+    largest = strongest_heads(effect)
+    if not effect.any():
+        largest = "none, there is no head before them"
+    elif (np.abs(effect) < acts).all():
+        largest = f"none that acts (largest: {largest})"
+    words = Words(f"{_ACTING_ON[name]}: {largest}.", strong=True, name=block_name(name, "in words"))
+    return [words, _map(result, name, f"Effect of each head {name}", None)] if effect.any() else [words]
 
 
 def _classes(result: IOIResult) -> Table:
@@ -179,7 +170,7 @@ def _classes(result: IOIResult) -> Table:
         ("class", "heads here", "GPT-2 small, Wang et al.", "what it rests on"),
         tuple(
             (name, ", ".join(heads) or "none", ", ".join(PUBLISHED_HEADS.get(name, ())), _RESTS_ON[name])
-            for name, heads in result.classes
+            for name, heads in result.classes.items()
         ),
         title="Classes of heads, by the paper's own tests",
         name="classes",
@@ -187,11 +178,12 @@ def _classes(result: IOIResult) -> Table:
 
 
 def _without(result: IOIResult) -> list[Block]:
+    before, after = result.baseline.logit_diff.mean(), result.ablations[-1].after
+    alone = float(result.circuits[-1].faithfulness.value)
     return [
         Words(
-            f"Step 6. Without these heads, the model falls to {decimal(result.after[-1])} of "
-            f"{decimal(result.clean_values.mean())} logits; they alone, with all MLPs, keep "
-            f"{decimal(result.faithful[-1])} of the difference. {_agreement(result)}",
+            f"Step 6. Without these heads, the model falls to {decimal(after)} of {decimal(before)} logits; "
+            f"they alone, with all MLPs, keep {decimal(alone)} of the difference. {_agreement(result)}",
             strong=True,
             name="step_6",
         ),
@@ -209,48 +201,35 @@ def _without(result: IOIResult) -> list[Block]:
 
 def _knock_outs(result: IOIResult) -> Table:
     """The metric before, and without each class of heads."""
-    before = float(result.clean_values.mean())
-    heads = dict(result.classes)
-    every = sum(len(names) for names in heads.values())
-    rows: list[tuple[str, ...]] = [("nothing: the whole model", "", decimal(before), "", "", "")]
-    for name, after, low, high in zip(
-        result.knocked_out, result.after, result.change_low, result.change_high, strict=True
-    ):
-        of_class = name in heads
-        rows.append(
-            (
-                f"{name} heads" if of_class else name,
-                str(len(heads[name]) if of_class else every),
-                decimal(after),
-                decimal(after - before),
-                f"{decimal(low)} to {decimal(high)}",
-                f"{100 * (after - before) / before:+.0f} %",
-            )
-        )
+    before = float(result.baseline.logit_diff.mean())
     columns = ("knocked out", "heads", "logit(IO) - logit(S)", "change (logits)", "interval", "change")
     return Table(
-        columns, tuple(rows), title="Knock-outs: what the model loses without each class", name="knock_outs"
+        columns,
+        (
+            ("nothing: the whole model", "", decimal(before), "", "", ""),
+            *(_knock_out(one, before, of_class=one.name in result.classes) for one in result.ablations),
+        ),
+        title="Knock-outs: what the model loses without each class",
+        name="knock_outs",
+    )
+
+
+def _knock_out(one: ClassAblation, before: float, *, of_class: bool) -> tuple[str, ...]:
+    change = float(one.change.value)
+    return (
+        f"{one.name} heads" if of_class else one.name,
+        str(len(one.heads)),
+        decimal(one.after),
+        decimal(change),
+        _ends(one.change),
+        f"{100 * change / before:+.0f} %",
     )
 
 
 def _alone(result: IOIResult) -> Table:
     """The circuits that were found, beside as many random heads, and the paper's."""
-    rows: list[tuple[str, ...]] = []
-    for i, heads in enumerate(result.circuits):
-        is_last = i == len(result.circuits) - 1
-        random = result.random[i]
-        rows.append(
-            (
-                "all heads that act" if is_last else "the paper's classes",
-                str(len(heads)),
-                decimal(result.faithful[i]),
-                f"{decimal(result.faithful_low[i])} to {decimal(result.faithful_high[i])}",
-                decimal(result.gap[i]),
-                f"{decimal(random.min())} to {decimal(random.max())} ({len(random)} draws)"
-                if random.size
-                else "",
-            )
-        )
+    titles = ("the paper's classes", "all heads that act")[-len(result.circuits) :]
+    rows = [_circuit(title, circuit) for title, circuit in zip(titles, result.circuits, strict=True)]
     published = (decimal(PUBLISHED["faithfulness"]), "", decimal(PUBLISHED["gap"]), "")
     rows.append(("GPT-2 small, Wang et al.", "26", *published))
     columns = ("circuit", "heads", "faithfulness", "interval", "gap (logits)", "as many random heads")
@@ -260,6 +239,26 @@ def _alone(result: IOIResult) -> Table:
         title="Circuits alone: what they keep when all other heads are gone",
         name="circuits_alone",
     )
+
+
+def _circuit(title: str, circuit: CircuitAlone) -> tuple[str, ...]:
+    random = circuit.random
+    beside = (
+        f"{decimal(random.min())} to {decimal(random.max())} ({len(random)} draws)" if random.size else ""
+    )
+    share = circuit.faithfulness
+    return (
+        title,
+        str(len(circuit.heads)),
+        decimal(float(share.value)),
+        _ends(share),
+        decimal(circuit.gap),
+        beside,
+    )
+
+
+def _ends(of: Interval) -> str:
+    return f"{decimal(float(of.low))} to {decimal(float(of.high))}"
 
 
 def _agreement(result: IOIResult) -> str:
@@ -272,20 +271,21 @@ def _agreement(result: IOIResult) -> str:
     return f"Of the paper's classes, these stay empty here: {', '.join(missing)}."
 
 
-def _sentence(found: dict[str, tuple[str, ...]]) -> str:
+def _sentence(found: Mapping[str, tuple[str, ...]]) -> str:
     return "; ".join(f"{name} {', '.join(heads)}" for name, heads in found.items()) + "."
 
 
 def _map(result: IOIResult, name: str, title: str, limit: float | None) -> Block:
-    i = result.maps.index(name)
+    """An effect of each head, in logits."""
+    found = result.maps[name]
     words = _SIGN
     if name == "attribution":
         words = {"above": "adds to IO over S", "below": "adds to S over IO"}
     return head_map(
-        result.values[i],
+        found.value,
         name=block_name(name),
-        low=result.low[i],
-        high=result.high[i],
+        low=found.low,
+        high=found.high,
         unit="logits",
         title=title,
         signed=True,
@@ -296,12 +296,13 @@ def _map(result: IOIResult, name: str, title: str, limit: float | None) -> Block
 
 
 def _share(result: IOIResult, name: str, title: str, above: str) -> Block:
-    i = result.maps.index(name)
+    """A share of attention, or a copying score, of each head."""
+    found = result.maps[name]
     return head_map(
-        result.values[i],
+        found.value,
         name=block_name(name),
-        low=result.low[i],
-        high=result.high[i],
+        low=found.low,
+        high=found.high,
         unit="share",
         title=title,
         above=above,

@@ -31,7 +31,7 @@ from interp.methods.attribution.results import DirectLogitAttributionResult, Neu
 from interp.methods.common.answers import Answer, answer_ids, for_each, one_by_one
 from interp.methods.common.over_pairs import Parts, over_pairs
 from interp.methods.common.question import default_metric
-from interp.methods.common.statistics import estimate, mean_interval
+from interp.methods.common.statistics import estimate
 from interp.models.base import Model
 from interp.provenance import Provenance
 from interp.results import Dropped, Pairs
@@ -94,7 +94,7 @@ def direct_logit_attribution(
         components=components,
         by_component=estimate(by_component, seed),
         states=("embed", *map(str, range(model.arch.n_layers))),
-        accumulated=mean_interval(parts.stacked("accumulated"), seed),
+        accumulated=estimate(parts.stacked("accumulated"), seed).interval,
         by_head=estimate(parts.stacked("heads"), seed) if "head" in given else None,
         attn_bias=parts.stacked("attn_bias").mean(0) if "head" in given else None,
         by_source=parts.stacked("sources").mean(0) if "source" in given else None,
@@ -199,7 +199,7 @@ def _largest_neurons(parts: Parts, k: int, seed: int) -> NeuronParts:
     np.subtract.at(others, layers, mean[layers, neurons])
     return NeuronParts(
         neurons=tuple((int(layer), int(neuron)) for layer, neuron in zip(layers, neurons, strict=True)),
-        parts=mean_interval(each[:, layers, neurons], seed),
+        parts=estimate(each[:, layers, neurons], seed).interval,
         others=others,
         bias=parts.stacked("mlp_bias").mean(0),
     )

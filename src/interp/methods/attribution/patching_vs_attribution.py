@@ -29,7 +29,7 @@ from interp.errors import check_choice
 from interp.methods.attribution.direct_logit_attribution import direct_logit_attribution
 from interp.methods.attribution.results import PatchingVsAttributionResult
 from interp.methods.common.pairs import Direction
-from interp.methods.common.statistics import mean_interval, pearson, spearman
+from interp.methods.common.statistics import estimate, pearson, spearman
 from interp.methods.patching.activation_patching import activation_patching
 from interp.methods.patching.results import ActivationPatchingResult
 from interp.models.base import Exact, Model
@@ -89,8 +89,8 @@ def patching_vs_attribution(
         pairs=pairs_in_words(model, dataset),
         attribution_by=attribution,
         direction=direction,
-        patching=mean_interval(patched, seed),
-        attribution=mean_interval(attributed, seed),
+        patching=estimate(patched, seed).interval,
+        attribution=estimate(attributed, seed).interval,
         pearson=pearson(x, y),
         spearman=spearman(x, y),
     )

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from interp.methods.ablation.ablation import ablation
-from interp.methods.common.heads import head_name
+from interp.methods.common.heads import find_heads
+from interp.methods.common.names import Head, head_name
 from interp.methods.heads.head_scores import head_scores
 from interp.methods.studies.ioi import ioi
 from interp.tasks.indirect_objects import indirect_objects
@@ -72,9 +73,9 @@ def _missed(model: Model, length: int, seed: int) -> dict[str, float]:
 def _copying(model: Model, looks: dict[str, Any], seed: int) -> dict[str, Any]:
     """What copying loses without single heads, and without all those that look alike."""
     dataset = repeated_tokens(model, n=20, length=20, corruption="no_repeat", seed=seed)
-    singles = [(layer, head) for layer in range(model.arch.n_layers) for head in range(model.arch.n_heads)]
+    singles = find_heads(model.arch, None)
     alike = {name: tuple(looks[name]) for name in ("previous_token", "induction", "two_after") if looks[name]}
-    sets = [[_node(head_name(head))] for head in singles] + [[*map(_node, heads)] for heads in alike.values()]
+    sets = [[head_name(head)] for head in singles] + [list(heads) for heads in alike.values()]
     found = ablation(model, dataset, sets, kinds="resample", seed=seed)
     before, after = float(found.before.mean), found.after[0]
     return {
@@ -91,27 +92,27 @@ def _copying(model: Model, looks: dict[str, Any], seed: int) -> dict[str, Any]:
 def _indirect_objects(model: Model, seed: int) -> dict[str, Any]:
     """The heads that act, what they look at and write, and the model without them."""
     found = ioi(model, n=60, seed=seed)
-    total, direct = found.map("total"), found.map("direct")
+    total, direct, every = found.map("total"), found.map("direct"), found.circuits[-1]
     order = np.argsort(-np.maximum(np.abs(total), np.abs(direct)), axis=None, kind="stable")[:STRONGEST]
     heads = [divmod(int(i), total.shape[1]) for i in order]
     maps = ("total", "direct", "END to IO", "END to S1", "END to S2", "copying", "negative copying")
     dataset = indirect_objects(model, n=60, corruption="abc", seed=seed)
-    lost = ablation(model, dataset, [[_node(head_name(head))] for head in heads], kinds=KINDS, seed=seed)
+    lost = ablation(model, dataset, [[head_name(head)] for head in heads], kinds=KINDS, seed=seed)
     return {
-        "prompts": len(found.prompts),
-        "logit_diff": _round(found.clean_values.mean()),
+        "prompts": len(found.pairs),
+        "logit_diff": _round(found.baseline.logit_diff.mean()),
         "least": found.least,
         "heads": {head_name(head): {name: _round(found.map(name)[head]) for name in maps} for head in heads},
         "without_one": {
             head_name(head): {kind: _round(lost.after[k, i]) for k, kind in enumerate(KINDS)}
             for i, head in enumerate(heads)
         },
-        "classes": {name: list(members) for name, members in found.classes if members},
-        "without_class": dict(zip(found.knocked_out, map(_round, found.after), strict=True)),
+        "classes": {name: list(members) for name, members in found.classes.items() if members},
+        "without_class": {one.name: _round(one.after) for one in found.ablations},
         "alone": {
-            "heads": len(found.circuits[-1]),
-            "faithfulness": _round(found.faithful[-1]),
-            "random": [_round(found.random[-1].min()), _round(found.random[-1].max())],
+            "heads": len(every.heads),
+            "faithfulness": _round(float(every.faithfulness.value)),
+            "random": [_round(every.random.min()), _round(every.random.max())],
         },
     }
 
@@ -122,15 +123,10 @@ def _clear(score: np.ndarray) -> dict[str, float]:
     return {head_name(head): _round(score[head]) for head in sorted(heads, key=lambda h: -score[h])}
 
 
-def _strongest(heads: Iterable[tuple[int, int]], after: np.ndarray, before: float) -> dict[str, float]:
+def _strongest(heads: Iterable[Head], after: np.ndarray, before: float) -> dict[str, float]:
     """The heads without which the metric falls the most, and to what."""
     order = sorted(zip(after.tolist(), heads, strict=True))[:STRONGEST]
     return {head_name(head): _round(value) for value, head in order if value < before}
-
-
-def _node(name: str) -> str:
-    layer, head = name.split(".")
-    return f"a{layer}.h{head}"
 
 
 def _round(value: float) -> float:
