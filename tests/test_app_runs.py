@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import interp
 from conftest import run
 from interp.app.views import comparison, runs
 from interp.errors import InterpError, RunError
@@ -146,6 +147,28 @@ def test_differences_are_named_with_their_size_and_place(finished):
         "entropy": "of different shapes",
     }
     assert comparison.verdict(table).startswith("3 of ")
+
+
+def test_what_a_result_holds_within_others_is_compared_too(load):
+    one = interp.activation_patching(
+        load("demo-gpt2"),
+        clean="The capital of France is",
+        corrupted="The capital of Japan is",
+        answer=" Paris",
+        foil=" Tokyo",
+        site="resid_pre",
+        by="position",
+    )
+    changed = one.recovery.mean.copy()
+    changed[2, 4] += 0.5
+    recovery = dataclasses.replace(one.recovery, mean=changed)
+    other = dataclasses.replace(one, recovery=recovery, pairs=dataclasses.replace(one.pairs, task="facts"))
+    table = comparison.result_differences(one, other)
+    differing = {table.rows[i][0]: table.rows[i][1:] for i in table.strong}
+    assert differing["recovery: mean"][-1] == "at most 0.5, at [2, 4]"
+    assert differing["pairs: task"] == ("not there", "facts", "differs")
+    assert len(differing) == 2
+    assert comparison.result_differences(one, one).strong == ()
 
 
 def test_configurations_are_compared_key_by_key(finished):

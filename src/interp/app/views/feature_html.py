@@ -5,12 +5,11 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from interp.figures.dashboard.feature_dashboard import strength_class
 from interp.figures.engine.notation import decimal, show_text, show_token
 
 if TYPE_CHECKING:
     from interp.methods.features.profile_results import Context, FeatureProfile
-
-_SHADES = 20
 
 
 def histogram_html(profile: FeatureProfile) -> str:
@@ -37,7 +36,7 @@ def contexts_html(contexts: tuple[Context, ...], strongest: float) -> str:
 def _tokens_html(context: Context, strongest: float) -> str:
     spans = []
     for i, (token, value) in enumerate(zip(context.tokens, context.values, strict=True)):
-        shade = f"a{max(1, round(_SHADES * value / strongest))}" if value > 0 else ""
+        shade = strength_class(value / strongest)
         classes = f"{shade} marked" if i == context.marked else shade
         hover = f"{show_token(token)}  {decimal(value)}"
         spans.append(f'<span class="{classes}" title="{escape(hover)}">{escape(show_text(token))}</span>')

@@ -133,6 +133,11 @@ def _context(context: Context) -> dict[str, Any]:
     }
 
 
+def strength_class(share: float) -> str:
+    """The class of a token's shade, where the feature has this share of its greatest strength; "" at 0."""
+    return f"a{max(1, round(_SHADES * share))}" if share > 0 else ""
+
+
 def strength_shades() -> str:
     """The classes of a token's shade, a1 to a20: fainter on a dark page, so that light text stays legible."""
     steps = [(i, 0.04 + 0.66 * i / _SHADES, 0.04 + 0.46 * i / _SHADES) for i in range(1, _SHADES + 1)]
