@@ -72,8 +72,8 @@ def cell_width(grid: Grid, room: float) -> float:
     if grid.texts is None:
         least = 0.05 if grid.columns.of_numbers else 0.115
         return min(max(room / n_columns, least), 0.66)
-    longest = max((text for row in _texts(grid) for text in row), key=len)
-    text = min(drawing.text_width(longest, 8) / 0.88, _WIDEST_TEXT)
+    widest = max(drawing.text_width(text, 8) for text in {text for row in _texts(grid) for text in row})
+    text = min(widest / 0.88, _WIDEST_TEXT)
     needed = max(text, 0.3) + _notes_width(_notes(grid))
     return min(needed, max(_ROOM_FOR_TEXTS / n_columns, 0.115))
 
