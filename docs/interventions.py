@@ -47,8 +47,8 @@ def own_features() -> None:
 
 def without(model, sae, found, prompt: int, pair, k: int) -> np.ndarray:
     """The logit difference without the k strongest features, and without k others, [1 + draw]."""
-    entries = np.flatnonzero(found.entry_prompt == prompt)
-    order = found.entry_feature[entries[np.argsort(found.exact[entries])]]
+    entries = np.flatnonzero(found.entries.prompt == prompt)
+    order = found.entries.feature[entries[np.argsort(found.entries.exact[entries])]]
     draw = np.random.default_rng(prompt)
     sets = [order[:k], *(draw.choice(order[k:], k, replace=False) for _ in range(DRAWS))]
     branches = [[interp.feature_edit(sae, "ablate", one.tolist(), positions=-1)] for one in sets]

@@ -34,24 +34,26 @@ def test_every_number_is_that_of_plain_runs(asked):
     found = feature_ablation(
         model, sae, dataset, text, others=[other], sizes=[1, 3], n_random=2, batch_size=2
     )
-    assert (found.tasks, found.sizes) == (("facts", "indirect_objects"), (0, 1, 3))
-    assert (found.n_chosen_on, found.n_prompts) == (3, (3, 2))
+    first, second = found.tasks
+    assert (first.task, second.task, found.sizes) == ("facts", "indirect_objects", (0, 1, 3))
+    assert (found.n_chosen_on, first.n_prompts, second.n_prompts) == (3, 3, 2)
     for size, k in enumerate(found.sizes):
         diffs = []
         for pair in other:
             last = without(model, sae, pair.clean, found.chosen[:k])[-1]
             diffs.append((last[pair.answer] - last[pair.foil]).item())
-        assert found.logit_diff[1, 0, size] == pytest.approx(np.mean(diffs), abs=1e-3)
-        assert found.accuracy[1, 0, size] == np.mean(np.array(diffs) > 0)
+        assert second.logit_diff.value[0, size] == pytest.approx(np.mean(diffs), abs=1e-3)
+        assert second.accuracy[0, size] == np.mean(np.array(diffs) > 0)
         losses = []
         for ids in text:
             said = without(model, sae, ids, found.chosen[:k])[1:-1].log_softmax(-1)
             losses.append(-said.gather(1, torch.tensor(ids)[2:, None]).mean().item())
-        assert found.loss[0, size] == pytest.approx(np.mean(losses), abs=1e-4)
-        change = found.loss[0, size] - found.loss[0, 0]
-        assert found.loss_change_low[0, size] <= change <= found.loss_change_high[0, size]
-    np.testing.assert_allclose(found.logit_diff[:, 0, 0], found.logit_diff[:, 1, 0])
-    assert (found.loss[:, 1:] != found.loss[:, :1]).all()
+        assert found.text.loss[0, size] == pytest.approx(np.mean(losses), abs=1e-4)
+        change = found.text.loss[0, size] - found.text.loss[0, 0]
+        assert found.text.change_low[0, size] <= change <= found.text.change_high[0, size]
+    for task in found.tasks:
+        assert task.logit_diff.value[0, 0] == pytest.approx(task.logit_diff.value[1, 0])
+    assert (found.text.loss[:, 1:] != found.text.loss[:, :1]).all()
     assert found.effects.tolist() == sorted(found.effects)
     assert read_result(found.to_dict()).to_dict() == found.to_dict()
 

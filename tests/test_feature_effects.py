@@ -9,7 +9,7 @@ import torch
 from compiled import linear_model
 from interp import feature_edit, feature_effects, load_model, make_dataset, resuming
 from interp.errors import InputError
-from interp.methods.features import feature_effects as module
+from interp.methods.features import cell_effects as module
 from interp.results import read_result
 from interp.saes.activations import Standard, TopK
 from interp.saes.dictionary import flat
@@ -30,7 +30,7 @@ def test_every_cell_is_a_run_of_its_own(load, name, site):
     x = flat(site, model.run_with_cache(PROMPT, [sae.address])[sae.address])[0]
     features = sae.encode(x)
     active = {(p, f) for p, f in features.nonzero().tolist() if p > 0}
-    assert set(zip(found.entry_place.tolist(), found.entry_feature.tolist(), strict=True)) == active
+    assert set(zip(found.entries.place.tolist(), found.entries.feature.tolist(), strict=True)) == active
     a, b = (model.to_single_token(ASKED[w]) for w in ("answer", "foil"))
 
     def diff(edits=()):
@@ -40,18 +40,20 @@ def test_every_cell_is_a_run_of_its_own(load, name, site):
     before = diff()
     assert found.before == pytest.approx([before], abs=1e-4)
     for place, feature, activation, effect in zip(
-        found.entry_place.tolist(),
-        found.entry_feature.tolist(),
-        found.activation,
-        found.exact,
+        found.entries.place.tolist(),
+        found.entries.feature.tolist(),
+        found.entries.activation,
+        found.entries.exact,
         strict=True,
     ):
         alone = diff([feature_edit(sae, "ablate", feature, positions=place)])
         assert effect == pytest.approx(alone - before, abs=2e-4)
         assert activation == pytest.approx(features[place, feature].item(), rel=1e-4)
-    assert np.abs(found.exact).max() > 0.01
+    assert np.abs(found.entries.exact).max() > 0.01
     best = found.strongest(1)[0]
-    assert found.mean[best] == pytest.approx(found.exact[np.abs(found.exact).argmax()])
+    assert found.cells.exact.value[best] == pytest.approx(
+        found.entries.exact[np.abs(found.entries.exact).argmax()]
+    )
     assert read_result(found.to_dict()).to_dict() == found.to_dict()
 
 
@@ -69,17 +71,17 @@ def test_in_the_linear_model_estimates_are_exact_and_add_up(family, change):
     found = feature_effects(
         model, sae, pair.clean, answer=pair.answer, foil=pair.foil, change=change, steps=2, **asked
     )
-    size = np.abs(found.exact).max()
+    size = np.abs(found.entries.exact).max()
     assert size > 1e-3
-    np.testing.assert_allclose(found.attribution, found.exact, atol=2e-4 * size)
-    np.testing.assert_allclose(found.integrated, found.exact, atol=2e-4 * size)
-    assert min(found.pearson) > 0.9999
+    np.testing.assert_allclose(found.entries.attribution, found.entries.exact, atol=2e-4 * size)
+    np.testing.assert_allclose(found.entries.integrated, found.entries.exact, atol=2e-4 * size)
+    assert min(one.pearson for one in found.agreement) > 0.9999
     base, donor = (pair.corrupted, pair.clean) if change == "denoising" else (pair.clean, pair.corrupted)
     values = [sae.encode(model.run_with_cache(ids, [sae.address])[sae.address]) for ids in (base, donor)]
     value = values[1][:, 1:] if change != "ablate" else 0.0
     together = feature_edit(sae, "set", range(20), value=value, positions=range(1, 6))
     whole, plain = (pair.readout(model.forward(base, edits)).item() for edits in ([together], []))
-    assert found.exact.sum() == pytest.approx(whole - plain, rel=1e-3)
+    assert found.entries.exact.sum() == pytest.approx(whole - plain, rel=1e-3)
     assert found.before == pytest.approx([plain], rel=1e-4)
 
 
@@ -91,7 +93,7 @@ def test_integrated_estimates_add_up_to_the_whole_where_the_model_is_not_linear(
     a, b = (model.to_single_token(ASKED[w]) for w in ("answer", "foil"))
     last = model.forward(PROMPT, [everything])[0, -1]
     whole = (last[a] - last[b]).item() - found.before[0]
-    assert found.integrated.sum() == pytest.approx(whole, rel=0.02)
+    assert found.entries.integrated.sum() == pytest.approx(whole, rel=0.02)
 
 
 def test_over_a_dataset_places_are_roles_and_what_does_not_change_counts_as_0(load):
@@ -101,19 +103,22 @@ def test_over_a_dataset_places_are_roles_and_what_does_not_change_counts_as_0(lo
     found = feature_effects(model, sae, dataset, roles=["subject", "END"], steps=1)
     assert found.places == ("subject", "END")
     assert len(found.before) == 4
-    for cell in range(len(found.mean)):
-        place, feature = found.cell_place[cell], found.cell_feature[cell]
-        mine = (found.entry_place == place) & (found.entry_feature == feature)
-        assert found.mean[cell] == pytest.approx(found.exact[mine].sum() / 4)
-        assert found.share[cell] == mine.sum() / 4
-        assert found.low[cell] <= found.mean[cell] <= found.high[cell]
+    cells = found.cells
+    for cell in range(len(cells)):
+        place, feature = cells.place[cell], cells.feature[cell]
+        mine = (found.entries.place == place) & (found.entries.feature == feature)
+        assert cells.exact.value[cell] == pytest.approx(found.entries.exact[mine].sum() / 4)
+        assert cells.share[cell] == mine.sum() / 4
+        assert cells.exact.low[cell] <= cells.exact.value[cell] <= cells.exact.high[cell]
     long = next(i for i, where in enumerate(dataset.positions("subject")) if len(where) > 1)
-    entry = np.flatnonzero((found.entry_prompt == long) & (found.entry_place == 0))[0]
+    entry = np.flatnonzero((found.entries.prompt == long) & (found.entries.place == 0))[0]
     pair = dataset[long]
-    edit = feature_edit(sae, "ablate", int(found.entry_feature[entry]), positions=pair.positions["subject"])
+    edit = feature_edit(sae, "ablate", int(found.entries.feature[entry]), positions=pair.positions["subject"])
     diffs = [model.forward(pair.clean, edits)[0, -1] for edits in ([edit], [])]
     after, before = ((x[pair.answer] - x[pair.foil]).item() for x in diffs)
-    assert found.exact[entry] == pytest.approx(after - before, abs=2e-4), "all positions of a role together"
+    assert found.entries.exact[entry] == pytest.approx(after - before, abs=2e-4), (
+        "all positions of a role together"
+    )
 
 
 def test_it_goes_on_from_where_it_was_stopped(load, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from interp.experiments.on_pairs import PairsConfig
 from interp.experiments.on_saes import SAEConfig
 
 if TYPE_CHECKING:
-    from interp.methods.features.feature_ablation import FeatureAblationResult
+    from interp.methods.features.results import FeatureAblationResult
     from interp.models.base import Model
 
 

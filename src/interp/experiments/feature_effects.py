@@ -12,7 +12,7 @@ from interp.experiments.on_saes import SAEConfig
 from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
-    from interp.methods.features.feature_effects import FeatureEffectsResult
+    from interp.methods.features.results import FeatureEffectsResult
     from interp.models.base import Model
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from interp.format_1 import Fields
+from interp.format_1 import Fields, pairs
 from interp.format_1.saes import sae_identity
 from interp.methods.features.profile_results import (
     Context,
@@ -19,7 +19,14 @@ from interp.methods.features.profile_results import (
     TokenLogits,
     Writers,
 )
-from interp.results import Dropped
+from interp.methods.features.results import (
+    EstimateAgreement,
+    FeatureCells,
+    FeatureEntries,
+    TaskAblation,
+    TextAblation,
+)
+from interp.results import Dropped, Interval
 from interp.saes.neuronpedia import link
 
 
@@ -93,8 +100,80 @@ def _labels(old: Fields, i: int) -> LabelScores:
     return LabelScores.of(rows)
 
 
+# ---- effects and ablation ----
+
+
+def _feature_effects(values: Fields) -> Fields:
+    """Prompts were those of the runs that were edited; the corrupted ones of noising were not kept."""
+    if values["task"] == "one prompt":
+        values["task"] = None
+    edited = tuple(values.pop("prompts"))
+    values |= {"prompts": (), "corrupted": edited} if values["change"] == "denoising" else {"prompts": edited}
+    entries = FeatureEntries(
+        **{name: _ints(values.pop(f"entry_{name}")) for name in ("prompt", "place", "feature")},
+        **{name: _floats(values.pop(name)) for name in ("activation", "exact", "attribution", "integrated")},
+    )
+    cells = FeatureCells(
+        place=_ints(values.pop("cell_place")),
+        feature=_ints(values.pop("cell_feature")),
+        share=_floats(values.pop("share")),
+        exact=Interval(**{end: _floats(values.pop(old)) for end, old in _MEAN.items()}),
+        attribution=_floats(values.pop("mean_attribution")),
+        integrated=_floats(values.pop("mean_integrated")),
+    )
+    correlations = zip(values.pop("pearson"), values.pop("spearman"), strict=True)
+    agreement = [
+        EstimateAgreement(estimate=estimate, pearson=p, spearman=s).to_dict()
+        for estimate, (p, s) in zip(("attribution", "integrated"), correlations, strict=True)
+    ]
+    return {
+        "pairs": pairs(values, corrupted="corrupted" if values["change"] == "denoising" else None),
+        "sae": sae_identity(values),
+        "entries": entries.to_dict(),
+        "cells": cells.to_dict(),
+        "agreement": agreement,
+        **values,
+    }
+
+
+def _feature_ablation(values: Fields) -> Fields:
+    """Tasks were an axis of the arrays."""
+    n_prompts, accuracy = values.pop("n_prompts"), _floats(values.pop("accuracy"))
+    logit_diff = Interval(**{end: _floats(values.pop(old)) for end, old in _LOGIT_DIFF.items()})
+    tasks = [
+        TaskAblation(task=task, n_prompts=n_prompts[i], logit_diff=logit_diff[i], accuracy=accuracy[i])
+        for i, task in enumerate(values.pop("tasks"))
+    ]
+    text = TextAblation(
+        n_sequences=values.pop("n_sequences"),
+        loss=_floats(values.pop("loss")),
+        change_low=_floats(values.pop("loss_change_low")),
+        change_high=_floats(values.pop("loss_change_high")),
+    )
+    return {
+        "tasks": [task.to_dict() for task in tasks],
+        "text": text.to_dict(),
+        "sae": sae_identity(values),
+        **values,
+    }
+
+
+_MEAN = {"value": "mean", "low": "low", "high": "high"}
+_LOGIT_DIFF = {"value": "logit_diff", "low": "logit_diff_low", "high": "logit_diff_high"}
+
+
+def _floats(values: Any) -> np.ndarray:
+    return np.asarray(values, dtype=float)
+
+
+def _ints(values: Any) -> np.ndarray:
+    return np.asarray(values, dtype=int)
+
+
 CHANGES: dict[str, Callable[[Fields], Fields]] = {
     "sae_features": _sae_features,
     "feature_profiles": _feature_profiles,
     "label_features": _label_features,
+    "feature_effects": _feature_effects,
+    "feature_ablation": _feature_ablation,
 }

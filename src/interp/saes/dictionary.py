@@ -192,6 +192,12 @@ def flat(site: str, x: Float[Tensor, "batch pos *width"]) -> Float[Tensor, "batc
     return x.flatten(2) if SITES[site].per_head else x
 
 
+def activations_for(sae: SAE, raw: Float[Tensor, "batch pos *width"]) -> Float[Tensor, "batch pos d_in"]:
+    """Activations of the SAE's site as it encodes them: heads side by side, and in no less than its own
+    precision, since half precision has no room for its sums."""
+    return flat(sae.address.site, raw).to(torch.promote_types(raw.dtype, sae.W_dec.dtype))
+
+
 def model_facts(model: Editable) -> dict[str, str | None]:
     """What an SAE records of the model that it is for."""
     return {

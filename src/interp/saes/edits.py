@@ -26,7 +26,7 @@ from torch import Tensor
 from interp.edits import Change, Edit, Editable
 from interp.errors import EditError, nearest
 from interp.saes.activations import JumpReLU, TopK
-from interp.saes.dictionary import SAE, flat
+from interp.saes.dictionary import SAE, activations_for
 from interp.sites import Address
 
 FeatureOp = Literal["ablate", "set", "scale", "add"]
@@ -92,10 +92,10 @@ class FeatureChange(Change):
             fitting.add(model)
 
     def __call__(self, block: Float[Tensor, "row pos *width"]) -> Float[Tensor, "row pos *width"]:
-        precise = torch.promote_types(block.dtype, self.sae.W_dec.dtype)  # half has no room for the sum
-        x = flat(self.sae.address.site, block).to(precise)
+        x = activations_for(self.sae, block)
         change = self._change(features_of(self.sae, x, self.features))  # [row, pos, feature]
-        return block + written(self.sae, x, change, self.features).reshape(block.shape).to(block.dtype)
+        added = activation_change(self.sae, x, change, self.features)
+        return block + added.reshape(block.shape).to(block.dtype)
 
     def _change(self, features: Tensor) -> Tensor:
         """f' - f, of the features that are edited."""
@@ -147,12 +147,49 @@ def features_of(
     return part.encode(x)
 
 
-def written(
+def activation_change(
     sae: SAE, x: Float[Tensor, "*any d_in"], change: Float[Tensor, "*any feature"], features: Sequence[int]
 ) -> Float[Tensor, "*any d_in"]:
-    """What a `change` of some features changes in the activations `x`."""
+    """What a `change` of some features changes in the activations `x`: (f' - f) @ W_dec, times their size."""
     _, size = sae.coordinates(x)
     return change @ sae.W_dec[list(features)].to(change) * size
+
+
+@dataclass(frozen=True, eq=False)
+class KnownFeatures:
+    """The features of one prompt's run: many changes of them are made without encoding anew, as a `TopK` SAE
+    must, where `feature_edit` does it for each."""
+
+    sae: SAE
+    raw: Float[Tensor, "one pos *width"]  # the activations of the site
+    x: Float[Tensor, "pos d_in"]  # the same as the SAE encodes them
+    features: Float[Tensor, "pos feature"]
+
+    @classmethod
+    def of(cls, sae: SAE, raw: Float[Tensor, "one pos *width"]) -> KnownFeatures:
+        x = activations_for(sae, raw)[0]
+        return cls(sae, raw, x, sae.encode(x))
+
+    def activation_change(
+        self,
+        change: Float[Tensor, "some_pos some_feature"],
+        features: Sequence[int],
+        positions: Sequence[int],
+    ) -> Float[Tensor, "one some_pos *width"]:
+        """What a change of some features at some positions changes in the activations there."""
+        added = activation_change(self.sae, self.x[list(positions)], change, features)
+        return added.reshape(1, len(positions), *self.raw.shape[2:])
+
+    def edit(self, change: Float[Tensor, "one some_pos *width"], positions: Sequence[int]) -> Edit:
+        """The edit that makes a change of the activations."""
+        address = self.sae.address
+        return Edit.add(address.site, address.layer, value=change, positions=positions)
+
+    def feature_gradient(self, gradient: Float[Tensor, "one pos *width"]) -> Float[Tensor, "pos feature"]:
+        """The gradient with respect to each feature, of the one with respect to the activations."""
+        _, size = self.sae.coordinates(self.x)
+        own = gradient.reshape(self.x.shape).to(self.x)
+        return (own * size) @ self.sae.W_dec.to(self.x).T
 
 
 def _numbers(features: int | Sequence[int], n: int) -> tuple[int, ...]:

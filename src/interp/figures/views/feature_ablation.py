@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
-
 from interp.figures.engine.notation import count, decimal, show_text
 from interp.figures.engine.presented import presented
 from interp.figures.engine.view import Lines, Series, Table, View, Words
-
-if TYPE_CHECKING:
-    from interp.methods.features.feature_ablation import FeatureAblationResult
+from interp.methods.features.results import SETS, FeatureAblationResult
+from interp.results import Interval
 
 _LISTED = 12
-_SETS = ("chosen", "as active")
+_X_TITLE = "features knocked out"
 
 
 def view(result: FeatureAblationResult) -> View:
     """The verdict, the three curves, and which features they are."""
-    measured = ", ".join(
-        f"{show_text(task)} ({count(n, 'prompt')})"
-        for task, n in zip(result.tasks, result.n_prompts, strict=True)
-    )
+    sae, text = result.sae, result.text
+    tasks = ", ".join(f"{show_text(of.task)} ({count(of.n_prompts, 'prompt')})" for of in result.tasks)
     return View(
         title="What is lost without the features that a task rests on?",
         above=(
-            f"Features: those of {result.n_features} of an SAE at {result.site} of "
-            f"{show_text(result.sae_model)} without which {show_text(result.tasks[0])} loses most, chosen on "
+            f"Features: those of {sae.n_features} of an SAE at {sae.site} of {show_text(sae.model)} without "
+            f"which {show_text(result.tasks[0].task)} loses most, chosen on "
             f"{count(result.n_chosen_on, 'prompt')}; set to 0 together, the SAE's error kept.",
-            f"Measured on others: {measured}, and {count(result.n_sequences, 'sequence')} of text. "
+            f"Measured on others: {tasks}, and {count(text.n_sequences, 'sequence')} of text. "
             f"Beside them, {count(result.n_random, 'draw')} of other features most nearly as active. "
             f"Left out: {result.excluded}.",
         ),
@@ -51,20 +44,18 @@ figure, table, report = presented(view)
 
 
 def _verdict(result: FeatureAblationResult) -> str:
-    n = result.sizes[-1]
-    said = []
-    for i, task in enumerate(result.tasks):
-        before, chosen, other = result.logit_diff[i, 0, 0], *result.logit_diff[i, :, -1]
-        accuracy = result.accuracy[i]
-        said.append(
-            f"{show_text(task)}: {decimal(before)} logits ({_percent(accuracy[0, 0])} right) become "
-            f"{decimal(chosen)} ({_percent(accuracy[0, -1])}), without others {decimal(other)} "
-            f"({_percent(accuracy[1, -1])})"
+    tasks = []
+    for of in result.tasks:
+        logits, accuracy = of.logit_diff.value, of.accuracy
+        tasks.append(
+            f"{show_text(of.task)}: {decimal(logits[0, 0])} logits ({_percent(accuracy[0, 0])} right) become "
+            f"{decimal(logits[0, -1])} ({_percent(accuracy[0, -1])}), without others "
+            f"{decimal(logits[1, -1])} ({_percent(accuracy[1, -1])})"
         )
-    loss = result.loss
+    loss = result.text.loss
     return (
-        f"Without {count(n, 'feature')} - {'; '.join(said)}; the loss of the text, {decimal(loss[0, 0])} "
-        f"nats, becomes {decimal(loss[0, -1])}, without others {decimal(loss[1, -1])}."
+        f"Without {count(result.sizes[-1], 'feature')} - {'; '.join(tasks)}; the loss of the text, "
+        f"{decimal(loss[0, 0])} nats, becomes {decimal(loss[0, -1])}, without others {decimal(loss[1, -1])}."
     )
 
 
@@ -76,23 +67,21 @@ def _ticks(result: FeatureAblationResult) -> tuple[tuple[float, str], ...]:
     return tuple((float(i), str(size)) for i, size in enumerate(result.sizes))
 
 
-def _series(
-    result: FeatureAblationResult, name: str, values: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> Series:
-    x = tuple(float(i) for i in range(len(result.sizes)))
-    return Series(name, x, tuple(values.tolist()), low=tuple(low.tolist()), high=tuple(high.tolist()))
+def _series(name: str, of_set: Interval) -> Series:
+    x = tuple(float(i) for i in range(len(of_set.value)))
+    values, low, high = (tuple(end.tolist()) for end in (of_set.value, of_set.low, of_set.high))
+    return Series(name, x, values, low=low, high=high)
 
 
 def _logit_diff(result: FeatureAblationResult) -> Lines:
-    arrays = (result.logit_diff, result.logit_diff_low, result.logit_diff_high)
     return Lines(
         name="logit_diff",
         series=tuple(
-            _series(result, f"{task}: {name}", *(array[i, j] for array in arrays))
-            for i, task in enumerate(result.tasks)
-            for j, name in enumerate(_SETS)
+            _series(f"{of.task}: {name}", of.logit_diff[i])
+            for of in result.tasks
+            for i, name in enumerate(SETS)
         ),
-        x_title="features knocked out",
+        x_title=_X_TITLE,
         y_title="logit(answer) - logit(foil)",
         title="The logit difference",
         ticks=_ticks(result),
@@ -105,11 +94,11 @@ def _accuracy(result: FeatureAblationResult) -> Lines:
     return Lines(
         name="accuracy",
         series=tuple(
-            Series(f"{task}: {name}", x, tuple(result.accuracy[i, j].tolist()))
-            for i, task in enumerate(result.tasks)
-            for j, name in enumerate(_SETS)
+            Series(f"{of.task}: {name}", x, tuple(of.accuracy[i].tolist()))
+            for of in result.tasks
+            for i, name in enumerate(SETS)
         ),
-        x_title="features knocked out",
+        x_title=_X_TITLE,
         y_title="share with the answer above the foil",
         title="Accuracy",
         ticks=_ticks(result),
@@ -117,18 +106,15 @@ def _accuracy(result: FeatureAblationResult) -> Lines:
 
 
 def _loss(result: FeatureAblationResult) -> Lines:
-    change = result.loss - result.loss[:, :1]
+    text = result.text
     return Lines(
         name="loss",
-        series=tuple(
-            _series(result, name, change[j], result.loss_change_low[j], result.loss_change_high[j])
-            for j, name in enumerate(_SETS)
-        ),
-        x_title="features knocked out",
+        series=tuple(_series(name, text.change[i]) for i, name in enumerate(SETS)),
+        x_title=_X_TITLE,
         y_title="change of the next token's loss, nats",
         title="Running text",
         ticks=_ticks(result),
-        note=f"With nothing knocked out the loss is {decimal(result.loss[0, 0])} nats.",
+        note=f"With nothing knocked out the loss is {decimal(text.loss[0, 0])} nats.",
     )
 
 

@@ -18,10 +18,15 @@ def pairs_sentences(pairs: Pairs) -> tuple[str, ...]:
         f"{count(len(pairs), 'pair')}{of_task}, the first of them: {show_text(pairs.prompts[0])} "
         f"(answer {brief(pairs.answers[0])}{foil})."
     )
+    return first, *dropped_sentences(pairs)
+
+
+def dropped_sentences(pairs: Pairs) -> tuple[str, ...]:
+    """How many pairs were left out of the dataset, and why; nothing where none were."""
     if not pairs.dropped:
-        return (first,)
+        return ()
     why = "; ".join(dict.fromkeys(one.why for one in pairs.dropped[:3]))
-    return first, f"Left out of the dataset: {len(pairs.dropped)} ({show_text(why)})."
+    return (f"Left out of the dataset: {len(pairs.dropped)} ({show_text(why)}).",)
 
 
 def metric_with_tokens(metric: str, answer: str, foil: str | None) -> str:

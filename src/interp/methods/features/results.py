@@ -8,8 +8,9 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float, Int
 
+from interp.errors import check_choice
 from interp.methods.features.profile_results import FeatureProfilesResult
-from interp.results import Dropped, Result
+from interp.results import Dropped, Interval, Pairs, Result, Stored
 from interp.saes.results import SAEIdentity
 
 # ---- the features of a prompt ----
@@ -93,3 +94,138 @@ class PromptFeaturesResult(Result):
     prompt: SAEFeaturesResult
     profiles: FeatureProfilesResult
     labels: LabelFeaturesResult | None  # None: the text has no labels
+
+
+# ---- effects ----
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FeatureEntries(Stored):
+    """The cells of single prompts in which the feature changes; effects are in the metric's unit."""
+
+    kind: ClassVar[str] = "feature_entries"
+    prompt: Int[np.ndarray, " entry"]
+    place: Int[np.ndarray, " entry"]
+    feature: Int[np.ndarray, " entry"]
+    activation: Float[np.ndarray, " entry"]  # in the run as it is; the strongest of the place
+    exact: Float[np.ndarray, " entry"]
+    attribution: Float[np.ndarray, " entry"]
+    integrated: Float[np.ndarray, " entry"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FeatureCells(Stored):
+    """The cells over all prompts; effects are means in the metric's unit. Of a prompt where the feature does
+    not change, they are 0."""
+
+    kind: ClassVar[str] = "feature_cells"
+    place: Int[np.ndarray, " cell"]
+    feature: Int[np.ndarray, " cell"]
+    share: Float[np.ndarray, " cell"]  # of the prompts in which the cell changes
+    exact: Interval  # [cell]
+    attribution: Float[np.ndarray, " cell"]
+    integrated: Float[np.ndarray, " cell"]
+
+    def __len__(self) -> int:
+        return len(self.feature)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimateAgreement(Stored):
+    """The correlations of an estimate with the exact effects, over entries; None where one of the two is the
+    same throughout."""
+
+    kind: ClassVar[str] = "estimate_agreement"
+    estimate: str  # attribution | integrated
+    pearson: float | None
+    spearman: float | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FeatureEffectsResult(Result):
+    """The effect of each feature at each place, of each prompt and on average. A cell is a place and a
+    feature; `interp.methods.features.feature_effects` says what the numbers mean."""
+
+    kind: ClassVar[str] = "feature_effects"
+    pairs: Pairs
+    change: str  # ablate | noising | denoising
+    metric: str
+    steps: int
+    path: str  # branching | plain
+    excluded: str
+    sae: SAEIdentity
+    places: tuple[str, ...]  # roles; tokens, where there is one prompt
+    before: Float[np.ndarray, " prompt"]  # the metric of the run as it is
+    entries: FeatureEntries
+    cells: FeatureCells
+    agreement: tuple[EstimateAgreement, ...]
+
+    @property
+    def edited(self) -> tuple[str, ...]:
+        """The prompts of the runs that were edited."""
+        return self.pairs.corrupted if self.change == "denoising" else self.pairs.prompts
+
+    def strongest(self, n: int, *, place: str | None = None) -> tuple[int, ...]:
+        """The `n` cells of the largest mean effects, by their size, the largest first."""
+        where = np.arange(len(self.cells))
+        if place is not None:
+            check_choice("place", place, self.places)
+            where = where[[self.places[i] == place for i in self.cells.place]]
+        order = np.argsort(-np.abs(self.cells.exact.value[where]), kind="stable")
+        return tuple(where[order[:n]].tolist())
+
+    def name(self, cell: int) -> str:
+        """A cell as it is written: ``1234@END``."""
+        return f"{self.cells.feature[cell]}@{self.places[self.cells.place[cell]]}"
+
+
+# ---- ablation ----
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TaskAblation(Stored):
+    """A task with more and more features knocked out."""
+
+    kind: ClassVar[str] = "task_ablation"
+    task: str
+    n_prompts: int
+    logit_diff: Interval  # [set, size]; logits
+    accuracy: Float[np.ndarray, "set size"]  # the share with the answer above the foil
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TextAblation(Stored):
+    """Running text with more and more features knocked out."""
+
+    kind: ClassVar[str] = "text_ablation"
+    n_sequences: int
+    loss: Float[np.ndarray, "set size"]  # of next tokens, nats
+    change_low: Float[np.ndarray, "set size"]  # the interval of the change of the loss
+    change_high: Float[np.ndarray, "set size"]
+
+    @property
+    def change(self) -> Interval:
+        """The loss less that with nothing knocked out, [set, size]."""
+        change = self.loss - self.loss[:, :1]
+        return Interval(value=change, low=self.change_low, high=self.change_high)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FeatureAblationResult(Result):
+    """What is left of tasks and of text with more and more features knocked out: those that were chosen, and
+    others as active (`SETS`). Intervals are over prompts or sequences."""
+
+    kind: ClassVar[str] = "feature_ablation"
+    excluded: str
+    sae: SAEIdentity
+    n_chosen_on: int  # prompts of the first task, none of which is measured
+    n_random: int  # sets of others as active
+    chosen: tuple[int, ...]  # features, the one that the task loses most without first
+    effects: Float[np.ndarray, " chosen"]  # of each alone, on the prompts it was chosen on; logits
+    sizes: tuple[int, ...]  # of the sets; 0 first
+    tasks: tuple[TaskAblation, ...]  # the one that features were chosen on, then the others
+    text: TextAblation
+
+
+#: The sets of features that are knocked out, in the order of the axis `set`.
+SETS = ("chosen", "as active")

@@ -28,7 +28,7 @@ from interp.models.base import Model
 from interp.progress import report
 from interp.provenance import Provenance
 from interp.readout import kl_divergence
-from interp.saes.dictionary import SAE, flat
+from interp.saes.dictionary import SAE, activations_for
 from interp.saes.edits import FeatureOp, feature_edit, features_of
 from interp.sites import Address
 from interp.tokens import Prompt, Tokens
@@ -124,9 +124,8 @@ class _ByFeature:
 
     def activations(self, model: Model, tokens: Tokens) -> tuple[float, ...]:
         """The feature's strongest activation in each prompt, without its first position."""
-        x = flat(self.address.site, model.run_with_cache(tokens, [self.address])[self.address])
-        precise = x.to(torch.promote_types(x.dtype, self.sae.W_dec.dtype))
-        values = features_of(self.sae, precise, [self.feature])[..., 0]
+        raw = model.run_with_cache(tokens, [self.address])[self.address]
+        values = features_of(self.sae, activations_for(self.sae, raw), [self.feature])[..., 0]
         return tuple(
             row[1:length].max().item() if length > 1 else 0.0
             for row, length in zip(values, tokens.lengths, strict=True)
