@@ -50,10 +50,8 @@ def test_every_cell_is_a_run_of_its_own(load, name, site):
         assert effect == pytest.approx(alone - before, abs=2e-4)
         assert activation == pytest.approx(features[place, feature].item(), rel=1e-4)
     assert np.abs(found.entries.exact).max() > 0.01
-    best = found.strongest(1)[0]
-    assert found.cells.exact.value[best] == pytest.approx(
-        found.entries.exact[np.abs(found.entries.exact).argmax()]
-    )
+    best, exact = found.strongest(1)[0], found.entries.exact
+    assert found.cells.exact.value[best] == pytest.approx(exact[np.abs(exact).argmax()])
     assert read_result(found.to_dict()).to_dict() == found.to_dict()
 
 

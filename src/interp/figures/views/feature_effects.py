@@ -102,11 +102,9 @@ def _verdict(result: FeatureEffectsResult) -> str:
 def _name(result: FeatureEffectsResult, cell: int) -> str:
     feature, at = result.cells.feature[cell], result.cells.place[cell]
     place = result.places[at]
-    return (
-        f"{feature} at {brief(place)} ({at})"
-        if _is_one_prompt(result)
-        else f"{feature} at {show_text(place)}"
-    )
+    if _is_one_prompt(result):
+        return f"{feature} at {brief(place)} ({at})"
+    return f"{feature} at {show_text(place)}"
 
 
 def _grid(result: FeatureEffectsResult) -> Grid:

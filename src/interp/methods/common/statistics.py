@@ -19,6 +19,12 @@ def estimate(each: Float[np.ndarray, " prompt *cell"], seed: int) -> Estimate:
     return Estimate(mean=np.asarray(each.mean(0)), low=np.asarray(low), high=np.asarray(high), each=each)
 
 
+def mean_interval(each: Float[np.ndarray, " prompt *cell"], seed: int) -> Interval:
+    """As `estimate`, where the values that it is the mean of need not be kept."""
+    low, high = bootstrap_interval(each, seed)
+    return Interval(value=np.asarray(each.mean(0)), low=np.asarray(low), high=np.asarray(high))
+
+
 def bootstrap_interval(
     values: Float[np.ndarray, " prompt *cell"], seed: int
 ) -> tuple[Float[np.ndarray, " *cell"], Float[np.ndarray, " *cell"]]:
