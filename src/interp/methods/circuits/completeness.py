@@ -31,6 +31,7 @@ from interp.methods.circuits.measures import MeasuredCircuit, check_full_and_emp
 from interp.methods.circuits.results import CompletenessResult
 from interp.methods.circuits.runs import Ablation, circuit_values
 from interp.methods.common.circuit import Circuit, member_names
+from interp.methods.common.names import Head
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
@@ -44,7 +45,7 @@ def completeness(
     dataset: PairDataset,
     circuit: Circuit,
     *,
-    groups: Mapping[str, Sequence[str]] | None = None,
+    groups: Mapping[str, Sequence[str | Head]] | None = None,
     n_random: int = 5,
     n_greedy: int = 3,
     most_members: int = MOST_MEMBERS,
@@ -116,7 +117,7 @@ def completeness(
 
 
 def _parts(
-    measured: MeasuredCircuit, groups: Mapping[str, Sequence[str]], n_random: int, seed: int
+    measured: MeasuredCircuit, groups: Mapping[str, Sequence[str | Head]], n_random: int, seed: int
 ) -> dict[str, tuple[str, ...]]:
     """The parts K by name, the first of them nothing."""
     members = measured.members

@@ -110,8 +110,8 @@ def faithfulness_curve(
         empty_values=empty,
         values=values[: len(sizes)],
         faithfulness=percentile_interval(curves[0], resampled),
-        cpr=percentile_interval(cpr[0], resampled_cpr),
-        cmd=percentile_interval(cmd[0], resampled_cmd),
+        cpr=percentile_interval(np.asarray(cpr[0]), resampled_cpr),
+        cmd=percentile_interval(np.asarray(cmd[0]), resampled_cmd),
         random_faithfulness=curves[1:],
         random_cpr=cpr[1:],
         random_cmd=cmd[1:],
@@ -133,14 +133,14 @@ def _n_edges(pruned: Circuit) -> int:
 
 
 def area(
-    fractions: Sequence[float], faithfulness: Float[np.ndarray, "... size"]
-) -> tuple[Float[np.ndarray, ...], Float[np.ndarray, ...]]:
+    fractions: Sequence[float], faithfulness: Float[np.ndarray, "*curve size"]
+) -> tuple[Float[np.ndarray, "*curve"], Float[np.ndarray, "*curve"]]:
     """CPR and CMD: the areas under faithfulness and under its distance from 1, by trapezoids."""
     return _trapezoids(faithfulness, fractions), _trapezoids(np.abs(1 - faithfulness), fractions)
 
 
-def _trapezoids(y: np.ndarray, x: Sequence[float]) -> np.ndarray:
-    return (np.diff(x) * (y[..., 1:] + y[..., :-1]) / 2).sum(-1)
+def _trapezoids(y: Float[np.ndarray, "*curve size"], x: Sequence[float]) -> Float[np.ndarray, "*curve"]:
+    return np.asarray((np.diff(x) * (y[..., 1:] + y[..., :-1]) / 2).sum(-1))
 
 
 def _shuffled(scored: Circuit, seed: int) -> Circuit:

@@ -51,10 +51,12 @@ class MeasuredCircuit:
 
 
 def faithfulness_of(
-    values: Float[np.ndarray, "*cell"], full: Float[np.ndarray, "*full"], empty: Float[np.ndarray, "*empty"]
+    means: Float[np.ndarray, "*cell"],
+    full: Float[np.ndarray, ...] | float,
+    empty: Float[np.ndarray, ...] | float,
 ) -> Float[np.ndarray, "*cell"]:
     """MIB's definition, of means over pairs: 1 as the full model, 0 as the empty circuit."""
-    return (values - empty) / (full - empty)
+    return (means - empty) / (full - empty)
 
 
 def check_full_and_empty(

@@ -55,7 +55,7 @@ def percentile_interval(
 ) -> Interval:
     """A value with its 95 % interval, from what it would be for each sample of the prompts."""
     low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
-    return Interval(value=np.asarray(value), low=np.asarray(low), high=np.asarray(high))
+    return Interval(value=value, low=np.asarray(low), high=np.asarray(high))
 
 
 # ---- two lists of numbers ----
