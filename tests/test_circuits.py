@@ -18,7 +18,8 @@ from interp.methods.circuits.completeness import completeness
 from interp.methods.circuits.faithfulness import faithfulness
 from interp.methods.circuits.faithfulness_curve import FRACTIONS, area, faithfulness_curve
 from interp.methods.circuits.files import read_circuit, write_circuit
-from interp.methods.circuits.runs import ABLATIONS, circuit_values
+from interp.methods.circuits.results import ABLATIONS
+from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph
 from interp.methods.common.statistics import pearson, ranks, spearman

@@ -24,8 +24,9 @@ from families import FAMILIES as ALL_FAMILIES
 from families import family_model
 from interp.edits import Edit
 from interp.errors import DegeneratePairError, EditError, InputError, SiteError
-from interp.methods.attribution.edge_attribution import METHODS, edge_attribution, node_attribution
+from interp.methods.attribution.edge_attribution import edge_attribution, node_attribution
 from interp.methods.attribution.edge_attribution_patching import edge_scores_by_gradients
+from interp.methods.attribution.results import EDGE_METHODS
 from interp.methods.circuits.circuit_discovery import circuit_discovery, greedy
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph
@@ -227,7 +228,7 @@ def test_what_a_layer_cannot_take_is_refused(load):
 # ---- planted edges ----
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EDGE_METHODS)
 def test_planted_edges_are_found_and_no_others(circuit, method):
     made, model, pairs = circuit
     if method == "eap-ig-activations" and len(model.arch.family) and pairs.name == "indirect-object":

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
+from interp.methods.attribution.results import EdgeMethod
+from interp.methods.circuits.results import Construction
+from interp.methods.common.graph import Level
 from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
@@ -17,10 +20,10 @@ class CircuitDiscoveryConfig(PairsConfig):
     """See `interp.circuit_discovery` and `interp.edge_attribution` for what each key means."""
 
     n_members: int = 50  # edges or nodes of the circuit, before pruning
-    level: Literal["edge", "node"] = "edge"
-    construction: Literal["greedy", "top"] = "greedy"
+    level: Level = "edge"
+    construction: Construction = "greedy"
     absolute: bool = True
-    method: Literal["exact", "eap", "eap-ig-inputs", "eap-ig-activations"] = "exact"
+    method: EdgeMethod = "exact"
     steps: int = 5
     direction: Literal["denoising", "noising"] = "noising"
     metric: MetricKind = "logit_diff"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from interp.experiments.base import experiment
-from interp.experiments.on_circuits import OWN, AblationName, CircuitConfig
+from interp.experiments.on_circuits import OWN, CircuitConfig
+from interp.methods.circuits.results import Ablation
 
 if TYPE_CHECKING:
     from interp.methods.circuits.results import FaithfulnessResult
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 class FaithfulnessConfig(CircuitConfig):
     """See `interp.faithfulness` for what each key means."""
 
-    compare: Literal["all"] | list[AblationName] = "all"
+    compare: Literal["all"] | list[Ablation] = "all"
     keep_mlps: bool = False
     n_random: int = 5
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from interp.experiments.base import experiment
 from interp.experiments.on_circuits import OWN, CircuitConfig
+from interp.methods.attribution.results import EdgeMethod
+from interp.methods.circuits.results import Construction
 
 if TYPE_CHECKING:
     from interp.methods.circuits.results import FaithfulnessCurveResult
@@ -19,9 +21,9 @@ class FaithfulnessCurveConfig(CircuitConfig):
     seed + 1."""
 
     circuit: str | None = None  # type: ignore[assignment]  # the others need one
-    method: Literal["exact", "eap", "eap-ig-inputs", "eap-ig-activations"] = "eap-ig-inputs"
+    method: EdgeMethod = "eap-ig-inputs"
     steps: int = 5
-    construction: Literal["greedy", "top"] = "top"
+    construction: Construction = "top"
     absolute: bool = True
     n_random: int = 3
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from interp.experiments.on_pairs import PairsConfig
+from interp.methods.circuits.files import Grouped, read_circuit
+from interp.methods.circuits.results import Ablation
+from interp.methods.common.circuit import Circuit
+from interp.methods.common.graph import Level
 from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
-    from interp.methods.common.circuit import Circuit
     from interp.models.base import Model
-
-AblationName = Literal["resample", "mean", "mean_by_position", "mean_by_template", "zero"]
 
 #: Keys of a circuit's configuration that are not arguments of the method.
 OWN = ("circuit", "level", "grouped")
@@ -22,18 +23,15 @@ class CircuitConfig(PairsConfig):
     of EAP-IG's JSON. See `interp.read_circuit` for `level` and `grouped`."""
 
     circuit: str | list[str] = ["a0", "m0", "a1", "m1", "a2", "m2"]  # noqa: RUF012  # pydantic copies it
-    level: Literal["node", "edge"] | None = None
-    grouped: Literal["refuse", "any", "all"] = "refuse"
-    ablation: AblationName = "resample"
+    level: Level | None = None
+    grouped: Grouped = "refuse"
+    ablation: Ablation = "resample"
     metric: MetricKind = "logit_diff"
     batch_size: int = 64
     exact: bool | Literal["auto"] = "auto"
 
     def read(self, model: Model) -> Circuit:
         """The circuit, of `model`."""
-        from interp.methods.circuits.files import read_circuit
-        from interp.methods.common.circuit import Circuit
-
         if isinstance(self.circuit, str):
             return read_circuit(self.circuit, model, level=self.level, grouped=self.grouped)
         return Circuit.of(model, self.circuit, level=self.level or "node")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
+from interp.methods.patching.results import Mlps
 from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class PathPatchingConfig(PairsConfig):
     receivers: list[str] = ["logits"]  # noqa: RUF012  # pydantic copies it
     senders: list[str | list[str]] | None = None
     direction: Literal["denoising", "noising"] = "noising"
-    mlps: Literal["frozen", "recomputed"] = "frozen"
+    mlps: Mlps = "frozen"
     role: str | None = None
     metric: MetricKind = "logit_diff"
     exact: bool | Literal["auto"] = "auto"

@@ -31,7 +31,7 @@ The score of a node is the effect of patching its whole output, which all its re
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 import numpy as np
 
@@ -42,7 +42,7 @@ from interp.methods.attribution.edge_attribution_patching import (
     runs_between,
 )
 from interp.methods.attribution.exact_edge_patching import exact_edge_scores, exact_node_scores
-from interp.methods.attribution.results import ScoresResult
+from interp.methods.attribution.results import EDGE_METHODS, EdgeMethod, ScoresResult
 from interp.methods.common.graph import Graph, Level
 from interp.methods.common.over_pairs import Arrays
 from interp.methods.common.pairs import Direction
@@ -54,14 +54,11 @@ from interp.provenance import Provenance
 from interp.results import Interval
 from interp.tasks.base import PairDataset, pairs_in_words
 
-Method = Literal["exact", "eap", "eap-ig-inputs", "eap-ig-activations"]
-METHODS: tuple[str, ...] = ("exact", "eap", "eap-ig-inputs", "eap-ig-activations")
-
 
 class ScoringOptions(TypedDict, total=False):
     """The keyword arguments of `edge_attribution`, any of them."""
 
-    method: Method
+    method: EdgeMethod
     direction: Direction
     metric: MetricKind
     steps: int
@@ -77,7 +74,7 @@ class _Scoring:
     Raises `InputError` for an unknown method and for less than one step.
     """
 
-    method: Method = "exact"
+    method: EdgeMethod = "exact"
     direction: Direction = "noising"
     metric: MetricKind = "logit_diff"
     steps: int = 5
@@ -86,7 +83,7 @@ class _Scoring:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_choice("method", self.method, METHODS)
+        check_choice("method", self.method, EDGE_METHODS)
         if self.steps < 1:
             raise InputError(f"steps must be at least 1; got {self.steps}.")
 
@@ -100,7 +97,7 @@ def edge_attribution(
     model: Model,
     dataset: PairDataset,
     *,
-    method: Method = "exact",
+    method: EdgeMethod = "exact",
     direction: Direction = "noising",
     metric: MetricKind = "logit_diff",
     steps: int = 5,

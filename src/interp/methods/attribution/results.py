@@ -14,6 +14,9 @@ from interp.methods.common.graph import Graph, Level
 from interp.methods.common.statistics import ranks
 from interp.results import Dropped, Estimate, Interval, Pairs, Result, Stored
 
+EdgeMethod = Literal["exact", "eap", "eap-ig-inputs", "eap-ig-activations"]
+EDGE_METHODS: tuple[EdgeMethod, ...] = ("exact", "eap", "eap-ig-inputs", "eap-ig-activations")
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScoresResult(Result):
@@ -23,15 +26,13 @@ class ScoresResult(Result):
     pairs: Pairs
     graph: Graph
     level: Level
-    method: str  # exact | eap | eap-ig-inputs | eap-ig-activations
+    method: EdgeMethod
     steps: int  # of integrated gradients; 0 elsewhere
     direction: str  # noising | denoising
     metric: str
     path: str  # branching | plain | gradients
     names: tuple[str, ...]  # of the edges or nodes, in the order of the graph
-    scores: (
-        Interval  # [component], in the order of `names`; means over pairs, of which no single ones are kept
-    )
+    scores: Interval  # [component], in the order of `names`; means over pairs
     clean_values: Float[np.ndarray, " pair"]  # the metric, unpatched
     corrupted_values: Float[np.ndarray, " pair"]
 

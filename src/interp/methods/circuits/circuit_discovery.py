@@ -18,19 +18,16 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import fields, replace
-from typing import Literal, Unpack
+from typing import Unpack
 
 from interp.errors import InputError, check_choice
 from interp.methods.attribution.edge_attribution import ScoringOptions, edge_attribution, node_attribution
-from interp.methods.circuits.results import CircuitDiscoveryResult
+from interp.methods.circuits.results import CONSTRUCTIONS, CircuitDiscoveryResult, Construction
 from interp.methods.common.circuit import LEVELS, Circuit
 from interp.methods.common.graph import Level
 from interp.methods.common.names import edge_ends
 from interp.models.base import Model
 from interp.tasks.base import PairDataset
-
-Construction = Literal["greedy", "top"]
-CONSTRUCTIONS: tuple[str, ...] = ("greedy", "top")
 
 
 def circuit_discovery(

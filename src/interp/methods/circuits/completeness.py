@@ -28,8 +28,8 @@ from jaxtyping import Float
 
 from interp.errors import InputError
 from interp.methods.circuits.measures import MeasuredCircuit, check_full_and_empty
-from interp.methods.circuits.results import CompletenessResult
-from interp.methods.circuits.runs import Ablation, circuit_values
+from interp.methods.circuits.results import Ablation, CompletenessResult
+from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit, member_names
 from interp.methods.common.names import Head
 from interp.metrics import MetricKind

@@ -26,8 +26,8 @@ from jaxtyping import Float
 
 from interp.errors import DegeneratePairError, InputError
 from interp.methods.circuits.measures import MeasuredCircuit, check_full_and_empty, faithfulness_of
-from interp.methods.circuits.results import BASELINES, FaithfulnessResult
-from interp.methods.circuits.runs import ABLATIONS, Ablation, circuit_values
+from interp.methods.circuits.results import ABLATIONS, BASELINES, Ablation, FaithfulnessResult
+from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.statistics import resampled_means
 from interp.metrics import MetricKind

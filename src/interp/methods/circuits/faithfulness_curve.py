@@ -30,8 +30,8 @@ from jaxtyping import Float
 
 from interp.errors import InputError
 from interp.methods.circuits.measures import check_full_and_empty, faithfulness_of
-from interp.methods.circuits.results import FaithfulnessCurveResult
-from interp.methods.circuits.runs import Ablation, circuit_values
+from interp.methods.circuits.results import Ablation, FaithfulnessCurveResult
+from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.statistics import percentile_interval, resampled_means
 from interp.metrics import MetricKind

@@ -6,7 +6,7 @@ m is the metric's mean over pairs, with all but some nodes or edges ablated; C i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +18,11 @@ from interp.methods.common.graph import Level
 from interp.metrics import METRICS
 from interp.results import Interval, Pairs, Result
 
+Construction = Literal["greedy", "top"]
+CONSTRUCTIONS: tuple[Construction, ...] = ("greedy", "top")
+#: What takes the place of what lies outside a circuit.
+Ablation = Literal["resample", "mean", "mean_by_position", "mean_by_template", "zero"]
+ABLATIONS: tuple[Ablation, ...] = ("resample", "mean", "mean_by_position", "mean_by_template", "zero")
 BASELINES = ("full", "empty", "circuit")  # the first runs of a `FaithfulnessResult`
 
 

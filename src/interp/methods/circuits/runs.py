@@ -23,7 +23,7 @@ this holds for the input, too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -31,8 +31,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interp.edits import Edit
-from interp.errors import DecompositionError, InputError, nearest
+from interp.errors import DecompositionError, InputError, check_choice
 from interp.methods.ablation.reference_activations import ReferenceActivations
+from interp.methods.circuits.results import ABLATIONS, Ablation
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph
 from interp.methods.common.senders import head_outputs, sender_outputs, sender_sites
@@ -41,11 +42,9 @@ from interp.models.base import Cache, Exact, Model
 from interp.models.self_check import ROUNDING
 from interp.progress import report
 from interp.readout import Readout, metric_readout
-from interp.tasks.base import PairDataset
+from interp.tasks.base import Pair, PairDataset
 from interp.tokens import Tokens
 
-Ablation = Literal["resample", "mean", "mean_by_position", "mean_by_template", "zero"]
-ABLATIONS: tuple[Ablation, ...] = ("resample", "mean", "mean_by_position", "mean_by_template", "zero")
 TOLERANCE = 10  # how many roundings a run by parts may differ from the run of the whole model
 
 
@@ -72,51 +71,53 @@ def circuit_values(
     means that these prompts do not have; `SiteError` where the backend cannot reach q, k, v, which edges
     need.
     """
-    if ablation not in ABLATIONS:
-        raise InputError(f"Unknown ablation {ablation!r}; {nearest(str(ablation), ABLATIONS)}")
-    if not circuits:
-        raise InputError("There is no circuit to run; give at least one.")
-    if any(one.level != circuits[0].level or one.graph != circuits[0].graph for one in circuits):
-        raise InputError("The circuits are of different levels or models; run those of one level at a time.")
+    check_choice("ablation", ablation, ABLATIONS)
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; got {batch_size}.")
-    _check_model(model, circuits[0])
+    _check_circuits(model, circuits)
     distinct = {circuit.members: circuit for circuit in circuits}  # those that are the same are run once
-    others = _others(model, dataset, ablation)
     values = []
-    for index, (pair, other) in enumerate(zip(dataset, others, strict=True)):
+    for index, (pair, other) in enumerate(zip(dataset, _others(model, dataset, ablation), strict=True)):
         report("pairs", index, len(dataset))
-        tokens = model.to_tokens([pair.clean])
-        logits = model.forward(tokens)
-        readout = metric_readout(metric, answer=pair.answer, foil=pair.foil, clean_logits=logits)
+        prompt = _Prompt.of(model, pair, metric)
         if circuits[0].level == "node":
-            branches = [_outside(circuit, other) for circuit in distinct.values()]
-            found = model.sweep(tokens, branches, readout, batch_size=batch_size, exact=exact).values
+            found = _by_nodes(prompt, list(distinct.values()), other, batch_size=batch_size, exact=exact)
         else:
-            with_whole = [circuits[0].full, *distinct.values()]
-            found = _by_edges(model, tokens, with_whole, other, readout, batch_size)
-            _check_whole(model, float(found[0]), float(readout(logits)[0]))
-            found = found[1:]
+            found = _by_edges(prompt, list(distinct.values()), other, batch_size=batch_size)
         values.append(found.double().numpy())
     report("pairs", len(dataset), len(dataset))
     row = {members: i for i, members in enumerate(distinct)}
     return np.stack(values, axis=1)[[row[circuit.members] for circuit in circuits]]
 
 
-def _check_model(model: Model, circuit: Circuit) -> None:
-    if circuit.graph != Graph.of(model, level=circuit.level):
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Prompt:
+    """A clean prompt, and what is measured on it."""
+
+    model: Model
+    tokens: Tokens
+    readout: Readout
+    value: float  # the metric of the whole model
+
+    @classmethod
+    def of(cls, model: Model, pair: Pair, metric: MetricKind) -> _Prompt:
+        tokens = model.to_tokens([pair.clean])
+        logits = model.forward(tokens)
+        readout = metric_readout(metric, answer=pair.answer, foil=pair.foil, clean_logits=logits)
+        return cls(model=model, tokens=tokens, readout=readout, value=float(readout(logits)[0]))
+
+
+def _check_circuits(model: Model, circuits: Sequence[Circuit]) -> None:
+    """Circuits of one level, and of this model."""
+    if not circuits:
+        raise InputError("There is no circuit to run; give at least one.")
+    level, graph = circuits[0].level, circuits[0].graph
+    if any(one.level != level or one.graph != graph for one in circuits):
+        raise InputError("The circuits are of different levels or models; run those of one level at a time.")
+    if graph != Graph.of(model, level=level):
         raise InputError(f"The circuit is of another architecture than {model.identity.name}.")
-    for site in ("q", "k", "v") if circuit.level == "edge" else ():
+    for site in ("q", "k", "v") if level == "edge" else ():
         model.check_site(site)
-
-
-def _check_whole(model: Model, by_parts: float, whole: float) -> None:
-    """All edges together are the model; they are not where it adds up its parts in a way of its own."""
-    if abs(by_parts - whole) > max(1e-3, TOLERANCE * ROUNDING[model.dtype] * max(1.0, abs(whole))):
-        raise DecompositionError(
-            f"With all edges, {model.identity.name} should give {whole:.6g}, but its parts give "
-            f"{by_parts:.6g}; load it with dtype='float64', or run a circuit of nodes."
-        )
 
 
 # ---- what takes the place of outputs outside ----
@@ -144,6 +145,15 @@ def _others(model: Model, dataset: PairDataset, ablation: Ablation) -> Iterator[
 # ---- nodes ----
 
 
+def _by_nodes(
+    prompt: _Prompt, circuits: Sequence[Circuit], other: Cache, *, batch_size: int, exact: Exact
+) -> Float[Tensor, " circuit"]:
+    """The metric of one prompt, each circuit being a branch of one sweep."""
+    branches = [_outside(circuit, other) for circuit in circuits]
+    swept = prompt.model.sweep(prompt.tokens, branches, prompt.readout, batch_size=batch_size, exact=exact)
+    return swept.values
+
+
 def _outside(circuit: Circuit, other: Cache) -> list[Edit]:
     """The edits that put other outputs in the place of every head and MLP outside."""
     graph, edits = circuit.graph, []
@@ -161,21 +171,33 @@ def _outside(circuit: Circuit, other: Cache) -> list[Edit]:
 
 
 def _by_edges(
-    model: Model, tokens: Tokens, circuits: Sequence[Circuit], other: Cache, readout: Readout, batch_size: int
-) -> Tensor:
-    """The values [circuit] of one prompt."""
-    graph = circuits[0].graph
-    start = model.run_with_cache(tokens, [("resid_pre", 0)])["resid_pre", 0]
+    prompt: _Prompt, circuits: Sequence[Circuit], other: Cache, *, batch_size: int
+) -> Float[Tensor, " circuit"]:
+    """The metric of one prompt, layer by layer; all edges together are run as a check."""
+    model, readout, graph = prompt.model, prompt.readout, circuits[0].graph
+    with_whole = [circuits[0].full, *circuits]
+    start = model.run_with_cache(prompt.tokens, [("resid_pre", 0)])["resid_pre", 0]
     instead = sender_outputs(model, other)
     at_once = max(1, batch_size // (graph.n_heads + 2 * graph.n_kv_heads))
     values = []
-    for first in range(0, len(circuits), at_once):
-        chunk = circuits[first : first + at_once]
-        outside = torch.from_numpy(graph.mask & ~np.stack([circuit.mask for circuit in chunk]))
-        last = _run_edges(model, tokens, graph, start, instead, outside)
+    for first in range(0, len(with_whole), at_once):
+        masks = np.stack([circuit.mask for circuit in with_whole[first : first + at_once]])
+        outside = torch.from_numpy(graph.mask & ~masks)
+        last = _run_edges(model, prompt.tokens, graph, start, instead, outside)
         logits = model.unembed(last[:, list(readout.positions)])  # [circuit, position, d_vocab]
         values.append(readout.of(logits if readout.columns is None else logits[..., list(readout.columns)]))
-    return torch.cat(values).cpu()
+    found = torch.cat(values).cpu()
+    _check_whole(model, by_parts=float(found[0]), whole=prompt.value)
+    return found[1:]
+
+
+def _check_whole(model: Model, *, by_parts: float, whole: float) -> None:
+    """All edges together are the model; they are not where it adds up its parts in a way of its own."""
+    if abs(by_parts - whole) > max(1e-3, TOLERANCE * ROUNDING[model.dtype] * max(1.0, abs(whole))):
+        raise DecompositionError(
+            f"With all edges, {model.identity.name} should give {whole:.6g}, but its parts give "
+            f"{by_parts:.6g}; load it with dtype='float64', or run a circuit of nodes."
+        )
 
 
 def _run_edges(

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -41,14 +40,11 @@ from interp.methods.common.over_pairs import Arrays
 from interp.methods.common.pairs import Direction
 from interp.methods.common.sender_runs import SenderRuns, over_sender_runs
 from interp.methods.common.statistics import estimate
-from interp.methods.patching.results import PathPatchingResult
+from interp.methods.patching.results import MLPS, Mlps, PathPatchingResult
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
 from interp.tasks.base import Pair, PairDataset, pairs_in_words
-
-Mlps = Literal["frozen", "recomputed"]
-MLPS: tuple[str, ...] = ("frozen", "recomputed")
 
 
 def path_patching(

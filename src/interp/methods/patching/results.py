@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -98,6 +98,10 @@ class CausalTracingResult(Result):
         return strongest(self.recovery, self.direction)
 
 
+Mlps = Literal["frozen", "recomputed"]
+MLPS: tuple[Mlps, ...] = ("frozen", "recomputed")
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PathPatchingResult(Result):
     """The direct and the total effect of each sender: the metric patched minus the metric of the base run."""
@@ -105,7 +109,7 @@ class PathPatchingResult(Result):
     kind: ClassVar[str] = "path_patching"
     pairs: Pairs
     direction: str  # noising | denoising
-    mlps: str  # frozen | recomputed
+    mlps: Mlps  # those between senders and receivers
     metric: str
     path: str  # branching | plain
     n_layers: int
