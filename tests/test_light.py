@@ -14,6 +14,14 @@ import pytest
         "from interp.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
         "from interp.cli import main\ntry: main(['run', '--help'])\nexcept SystemExit: pass",
         "from interp.cli import main\nmain(['experiments'])",
+        "import pkgutil, importlib, interp.figures.views as views\n"
+        "for one in pkgutil.iter_modules(views.__path__):\n"
+        "    importlib.import_module(f'{views.__name__}.{one.name}')",
+        "import io, rich.console, interp.figures.engine.view as v\n"
+        "from interp.figures.engine.view_terminal import renderable\n"
+        "blocks = (v.Lines((v.Series('a', (1.0,), (2.0,)),), 'x', 'y'), v.Table(('a',), (('b',),)))\n"
+        "view = v.View(title='t', above=(), blocks=blocks)\n"
+        "rich.console.Console(file=io.StringIO()).print(renderable(view))",
     ],
 )
 def test_loads_neither_torch_nor_transformers(program):

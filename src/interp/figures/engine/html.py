@@ -14,17 +14,15 @@ from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import yaml
 
 from interp.figures.engine import colours
+from interp.figures.engine.grid import Grid
 from interp.figures.engine.notation import CUT, NEWLINE, SPACE, TAB, show_text, show_token
 from interp.figures.engine.page_parts import CHARTS, GRID_STYLE, SCRIPT, STYLE
-
-if TYPE_CHECKING:
-    from interp.figures.engine.view import Grid
-    from interp.provenance import Provenance
+from interp.provenance import Provenance
 
 _BUDGET = 420_000  # bytes of the largest grid in a page
 

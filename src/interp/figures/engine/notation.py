@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from interp.provenance import Provenance
+from interp.provenance import Provenance
 
 SPACE, NEWLINE, TAB, CUT = "␣", "↵", "⇥", "…"
 _MARKS = {" ": SPACE, "\n": NEWLINE, "\t": TAB}

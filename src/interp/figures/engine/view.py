@@ -1,9 +1,9 @@
 """What a result shows, said once: a `View` of words, tables, grids and charts, shown in three ways.
 
-A presentation of an experiment is one function from its result to a `View`, and `presented` makes of it the
-three that `interp.runs` asks for:
+An experiment is presented by one function from its result to a `View`; `presentation` makes of it the three
+that `interp.runs` asks for:
 
-    from interp.figures.engine.presented import presented
+    from interp.figures.engine.presentation import presentation
     from interp.figures.engine.view import Axis, Grid, View, Words
 
     def view(result: HeadsResult) -> View:
@@ -30,13 +30,13 @@ three that `interp.runs` asks for:
             below=("Sufficient here does not mean necessary.",),
         )
 
-    figure, table, report = presented(view)
+    figure, table, report = presentation(view)
 
 The module's `figure`, `table` and `report` then draw with matplotlib, in a terminal and as HTML. Texts are
 plain: they are escaped where they are drawn, and what prints nothing is made visible when the `View` is
 built. Write tokens with `notation.show_token`, but give raw ones to `Axis.tokens` and `Attention`. Values are
 drawn as they are, never clipped; in a grid, NaN is a cell without a value. An array must have the shape that
-the labels say. The model's own line is put at the end by `presented`.
+the labels say. The model's own line is put at the end by `presentation`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from interp.figures.engine.notation import count, decimal, measured, show_text, signed
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Grid, Table, View, Words, block_name
 from interp.figures.views.head_maps import head_map
 from interp.methods.ablation.results import AblationResult
@@ -157,4 +157,4 @@ def _how_many(rows: list[int], result: AblationResult) -> str:
     return f": the {len(rows)} strongest of {len(result.sets)}" if len(rows) < len(result.sets) else ""
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)

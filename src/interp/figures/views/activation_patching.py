@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, measured, show_text
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Arrays, Axis, Block, Grid, Scatter, View, Words
 from interp.figures.views.pairs_text import metric_with_tokens
 from interp.figures.views.recovery import CARRIED, LIMIT, no_effect, recovery_map
@@ -67,7 +67,7 @@ def _view(result: ActivationPatchingResult, *, hover: Arrays = (), blocks: Seque
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)
 
 
 # ---- the map ----

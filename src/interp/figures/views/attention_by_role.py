@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from interp.figures.engine.notation import count, show_text
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import View, Words, block_name
 from interp.figures.views.head_maps import head_map, strongest_heads
 
@@ -42,4 +42,4 @@ def view(result: AttentionByRoleResult) -> View:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, show_prompt
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Attention, Table, View, Words
 
 if TYPE_CHECKING:
@@ -67,4 +67,4 @@ def _drawn(result: AttentionPatternsResult) -> list[int]:
     return sorted(np.argsort(-strongest, kind="stable")[:_PATTERNS].tolist())
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)

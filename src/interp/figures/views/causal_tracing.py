@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, measured, probability, show_prompt
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Table, View, Words
 from interp.figures.views.pairs_text import metric_with_tokens
 from interp.figures.views.recovery import CARRIED, recovery_map
@@ -39,7 +39,7 @@ def view(result: CausalTracingResult) -> View:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)
 
 
 def _setting(result: CausalTracingResult) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from interp.figures.engine.notation import count, decimal
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Bars, Block, View, Words
 from interp.figures.views.circuit_graph import circuit_graph
 from interp.figures.views.circuit_text import members_text
@@ -76,7 +76,7 @@ def view(result: CircuitDiscoveryResult) -> View:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)
 
 
 def _needs(result: CircuitDiscoveryResult) -> bool:

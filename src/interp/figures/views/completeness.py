@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from interp.figures.engine.notation import measured
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Bars, Scatter, Table, View, Words
 from interp.figures.views.circuit_text import REPLACEMENTS, members_text
 from interp.figures.views.pairs_text import pairs_sentences
@@ -43,7 +43,7 @@ def view(result: CompletenessResult) -> View:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)
 
 
 def _verdict(result: CompletenessResult) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from interp.figures.engine.notation import brief, probability, show_prompt, show_token
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Grid, Lines, Table, View, Words, block_name
 from interp.figures.views.by_layer import from_layer, lines_by_layer
 from interp.methods.lens.results import COMPETITOR, NEITHER, TARGET, ContrastResult
@@ -133,4 +133,4 @@ def _table(result: ContrastResult, prompt: int) -> Table:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)

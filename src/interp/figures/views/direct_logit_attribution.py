@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from interp.figures.engine.notation import brief, count, measured, show_prompt, signed
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Arrays, Axis, Bars, Block, Grid, Lines, Series, View, Words
 from interp.figures.views.head_maps import strongest_cells
 from interp.methods.attribution.results import DirectLogitAttributionResult, NeuronParts
@@ -193,4 +193,4 @@ def _neurons(result: DirectLogitAttributionResult, by_neuron: NeuronParts) -> Ba
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)

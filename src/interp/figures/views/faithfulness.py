@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from interp.figures.engine.notation import decimal, interval, show_text
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Bars, Block, Table, View, Words
 from interp.figures.views.circuit_graph import circuit_graph
 from interp.figures.views.circuit_text import REPLACEMENTS, members_text
@@ -51,7 +51,7 @@ def view(result: FaithfulnessResult) -> View:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)
 
 
 def _verdict(result: FaithfulnessResult) -> str:

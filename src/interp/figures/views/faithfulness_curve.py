@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from interp.figures.engine.notation import decimal, interval
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Lines, Series, Table, View, Words
 from interp.figures.views.circuit_text import REPLACEMENTS
 from interp.figures.views.pairs_text import pairs_sentences
@@ -34,7 +34,7 @@ def view(result: FaithfulnessCurveResult) -> View:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)
 
 
 def _verdict(result: FaithfulnessCurveResult) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from interp.figures.engine.notation import count, decimal, show_text
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Lines, Series, Table, View, Words
 from interp.methods.features.results import SETS, FeatureAblationResult
 from interp.results import Interval
@@ -40,7 +40,7 @@ def view(result: FeatureAblationResult) -> View:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)
 
 
 def _verdict(result: FeatureAblationResult) -> str:

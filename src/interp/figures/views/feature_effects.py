@@ -14,7 +14,7 @@ from interp.figures.engine.notation import (
     show_text,
     signed,
 )
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Grid, Scatter, Table, View, Words, block_name
 from interp.figures.views.pairs_text import dropped_sentences
 from interp.methods.features.results import EstimateAgreement, FeatureEffectsResult
@@ -65,7 +65,7 @@ def view(result: FeatureEffectsResult) -> View:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)
 
 
 def _setting(result: FeatureEffectsResult) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from interp.figures.engine.notation import count, decimal, probability, show_prompt
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Bars, Table, View, Words, block_name
 from interp.figures.views.pairs_text import metric_with_tokens
 from interp.methods.ablation.results import HeadAblationResult
@@ -123,4 +123,4 @@ def _heads(result: HeadAblationResult) -> str:
     return f"head {names[0]}" if len(names) == 1 else f"heads {', '.join(names[:-1])} and {names[-1]}"
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interp.figures.engine.notation import count, decimal
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Grid, Lines, Series, Table, View, Words
 from interp.figures.views.head_maps import head_map, strongest_heads
 
@@ -115,4 +115,4 @@ def _losses(result: HeadScoresResult) -> Lines:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)

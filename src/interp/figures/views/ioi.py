@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, measured, show_text
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Block, Table, View, Words, block_name
 from interp.figures.views.head_maps import head_map, strongest_cells, strongest_heads
 from interp.methods.studies.published import PUBLISHED, PUBLISHED_HEADS
@@ -309,4 +309,4 @@ def _share(result: IOIResult, name: str, title: str, above: str) -> Block:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)

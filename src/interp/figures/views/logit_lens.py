@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from interp.figures.engine.notation import brief, decimal, probability, show_prompt, show_text, show_token
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Cell, Grid, Panels, Table, View, Words
 from interp.figures.views.by_layer import from_layer, lines_by_layer
 from interp.methods.lens.results import LogitLensResult
@@ -42,7 +42,7 @@ def view(result: LogitLensResult) -> View:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)
 
 
 # ---- in words ----

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from interp.figures.engine.notation import decimal, interval
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Grid, Scatter, Table, View, Words
 from interp.figures.views.pairs_text import pairs_sentences
 from interp.methods.attribution.results import PatchingVsAttributionResult
@@ -49,7 +49,7 @@ def view(result: PatchingVsAttributionResult) -> View:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)
 
 
 def _verdict(result: PatchingVsAttributionResult) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from interp.figures.engine.notation import decimal, interval
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Block, Grid, Table, View, Words, block_name
 from interp.figures.views.circuit_text import members_text
 from interp.figures.views.pairs_text import intervals_sentence, metric_sentence, pairs_sentences
@@ -50,7 +50,7 @@ def view(result: PathPatchingResult) -> View:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)
 
 
 def _named(result: PathPatchingResult) -> str:

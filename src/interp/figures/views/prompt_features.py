@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, show_prompt, show_text, show_token
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Block, Grid, Table, View, Words
 from interp.methods.features.profile_results import FeatureProfile, FeatureProfilesResult
 from interp.methods.features.results import LabelFeaturesResult, PromptFeaturesResult, SAEFeaturesResult
@@ -180,4 +180,4 @@ def _verdict(result: PromptFeaturesResult) -> str:
     return verdict
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from interp.figures.engine.notation import brief, count, decimal, measured, probability, show_text
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Block, Lines, Series, Table, View, Words
 from interp.methods.steering.results import SteeringResult
 
@@ -34,7 +34,7 @@ def view(result: SteeringResult) -> View:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)
 
 
 def _verdict(result: SteeringResult) -> str:

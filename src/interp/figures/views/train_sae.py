@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from interp.figures.engine.notation import count, decimal, measured, show_text
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Bars, Block, Lines, Series, Table, View, Words, block_name
 from interp.saes.results import SAEQualityResult, density_histogram
 
@@ -124,4 +124,4 @@ def _percent(share: float) -> str:
     return f"{decimal(100 * share, 1)} %"
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)

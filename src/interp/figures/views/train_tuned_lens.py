@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from interp.figures.engine.notation import decimal, measured, show_text
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Block, Lines, Series, Table, View, Words
 from interp.figures.views.by_layer import lines_by_layer
 from interp.methods.lens.results import LensQualityResult
@@ -90,4 +90,4 @@ def _losses(result: LensQualityResult, losses: np.ndarray) -> Lines:
     )
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)

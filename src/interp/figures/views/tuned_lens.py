@@ -10,7 +10,7 @@ from interp.figures.engine.notation import (
     show_text,
     show_token,
 )
-from interp.figures.engine.presented import presented
+from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Table, View, Words
 from interp.figures.views.by_layer import from_layer, lines_by_layer
 from interp.methods.lens.results import LogitLensResult, TunedLensResult
@@ -81,4 +81,4 @@ def _table(reading: LogitLensResult) -> Table:
     return Table(columns, tuple(rows), title=f"The {reading.lens} lens", name=f"{reading.lens}_lens")
 
 
-figure, table, report = presented(view)
+figure, table, report = presentation(view)
