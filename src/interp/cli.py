@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
-from rich.console import Console, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
 
 from interp import __version__
-from interp.errors import ConfigError, InterpError, InterpWarning
+from interp.errors import ConfigError, InterpError
+from interp.terminal import console, progress, quiet_libraries, say, show_own_warnings, table_of
 
 app = App(
     name="interp",
@@ -32,13 +21,12 @@ app = App(
     help_format="plaintext",
     result_action="return_value",
 )
-console = Console()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a mistake of the user's ends in one line on stderr and exit code 2."""
     with warnings.catch_warnings():
-        _show_own_warnings()
+        show_own_warnings()
         _run(arguments)
 
 
@@ -46,34 +34,10 @@ def _run(arguments: Sequence[str] | None) -> None:
     try:
         app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False)
     except (InterpError, CycloptsError) as error:
-        _say("error", str(error), "red")
+        say("error", str(error), "red")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _say(kind: str, text: str, style: str) -> None:
-    """One line on stderr."""
-    sentence = " ".join(text.split())
-    Console(stderr=True).print(
-        f"{kind}: {sentence}", style=style, markup=False, highlight=False, soft_wrap=True
-    )
-
-
-def _show_own_warnings() -> None:
-    """This library's warnings reach the user, each once and in one line."""
-    printed: set[str] = set()
-    others = warnings.showwarning
-
-    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if not issubclass(category, InterpWarning):
-            others(message, category, *where, **more)
-        elif str(message) not in printed:
-            printed.add(str(message))
-            _say("warning", str(message), "yellow")
-
-    warnings.simplefilter("always", InterpWarning)
-    warnings.showwarning = show
 
 
 @app.command
@@ -149,7 +113,7 @@ def experiments() -> None:
     """List the experiments and the keys of their configurations."""
     from interp.experiments.base import ExperimentConfig, all_experiments
 
-    table = _table("Experiment", "What it asks", "Keys beside " + ", ".join(ExperimentConfig.model_fields))
+    table = table_of("Experiment", "What it asks", "Keys beside " + ", ".join(ExperimentConfig.model_fields))
     for name, found in sorted(all_experiments().items()):
         own = [key for key in found.config.model_fields if key not in ExperimentConfig.model_fields]
         table.add_row(name, found.about, ", ".join(own))
@@ -175,7 +139,7 @@ def models(*, check: str | None = None, backend: str = "transformers", device: s
         return
     from interp.models.names import KNOWN, is_local
 
-    table = _table("Name", "What it is", "Source", "Here")
+    table = table_of("Name", "What it is", "Source", "Here")
     for known in KNOWN.values():
         packaged = Path(known.source).is_dir()
         source = "in the package" if packaged else known.source
@@ -198,7 +162,7 @@ def cache(*, remove: str | None = None) -> None:
 
     copies = all_copies()
     if remove is None:
-        table = _table("Hash", "Of the file", "Architecture", "Weights", "GB")
+        table = table_of("Hash", "Of the file", "Architecture", "Weights", "GB")
         for copy in copies:
             table.add_row(
                 copy.sha256[:12], copy.source, copy.architecture, copy.quantisation, f"{copy.size / 1e9:.2f}"
@@ -299,13 +263,13 @@ def _check_model(name: str, *, backend: str, device: str) -> None:
     from interp.models.registry import load_model
     from interp.models.self_check import require, self_check
 
-    _quiet_libraries()
+    quiet_libraries()
     found = {}
     for dtype in ("float32", "float64"):
         with console.status(f"loading {name} in {dtype} ..."):
             model = load_model(name, backend=backend, device=device, dtype=dtype, self_check=False)  # type: ignore[arg-type]
             found[dtype] = model, self_check(model)
-    table = _table("Check", "float32", "float64", "")
+    table = table_of("Check", "float32", "float64", "")
     for single, double in zip(*(checks for _, checks in found.values()), strict=False):
         verdict = "ok" if single.passed and double.passed else f"FAILED {single.where or double.where}"
         table.add_row(single.name, f"{single.off:.1e}", f"{double.off:.1e}", verdict)
@@ -334,44 +298,16 @@ def _run_and_show(
         raise ConfigError(f"{str(config)!r} is a configuration of {meant_for!r}, not of {name!r}.")
     resolved = found.make_config(values | overrides)
     folder = run_folder(out, name, default_tag(resolved.model) if tag is None else tag, force=force)
-    _quiet_libraries()
+    quiet_libraries()
     parts = parts_folder(folder)
     try:
-        with _progress(f"{name} on {resolved.model}"):
+        with progress(f"{name} on {resolved.model}"):
             finished = perform(found, resolved, folder)
     except KeyboardInterrupt:
         if parts.exists():
             console.print(f"Stopped. Run it again with --tag {folder.name} to go on.", highlight=False)
         raise
     _show(finished)
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[None]:
-    """A bar for each task that the work reports, with an estimate, and a curve for each value that it
-    measures on the way; on a terminal only."""
-    from interp.figures.engine.curves import Curves
-    from interp.progress import listening
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    quiet = not console.is_terminal
-    curves = Curves()
-
-    class Bars(Progress):
-        def get_renderables(self) -> Iterator[RenderableType]:
-            yield from super().get_renderables()
-            yield curves
-
-    with Bars(*columns, TimeRemainingColumn(), console=console, transient=True, disable=quiet) as bars:
-        tasks = {"": bars.add_task(title, total=None)}
-
-        def listener(task: str, done: int, total: int) -> None:
-            if task not in tasks:
-                tasks[task] = bars.add_task(task, total=total)
-            bars.update(tasks[task], completed=done, total=total)
-
-        with listening(listener, curves.add):
-            yield
 
 
 def _run_folder(run: Path) -> Path:
@@ -384,19 +320,3 @@ def _show(run: Any) -> None:
         console.print(shown.table(run.result))
     console.print(f"[bold]{run.path}[/]: {', '.join(file.name for file in run.files)}", highlight=False)
     console.print()
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in headings:
-        table.add_column(heading)
-    return table
-
-
-def _quiet_libraries() -> None:
-    """Keep other libraries' notices off the terminal; errors still come through as errors, and this library's
-    own warnings as sentences."""
-    warnings.filterwarnings("ignore")
-    _show_own_warnings()
-    for name in ("transformers", "transformer_lens", "nnsight", "huggingface_hub"):
-        logging.getLogger(name).setLevel(logging.ERROR)
