@@ -232,7 +232,7 @@ def test_the_payload_is_json_with_layer_rows_from_the_top(load):
     assert cell["text"] == show_token(result.top_tokens[-1][1][0])
     assert re.fullmatch(r"s\d+", cell["shade"])
     assert f".{cell['shade']}{{" in html.shades()
-    assert len(drawn["names"]) == len(cell["told"])
+    assert len(drawn["names"]) == len(cell["details"])
     assert "entropy (nats)" in drawn["names"]
     pattern = AttentionPatterns(PROMPT, ((0, 0),))(load("demo-gpt2"))
     attention = grid_data(attention_grid(pattern, 0, 0))

@@ -36,11 +36,11 @@ def grid_data(
         value = values[i][j]
         if math.isnan(value):
             return {"text": ""}
-        told = [] if bare else [number(value)]
+        details = [] if bare else [number(value)]
         return {
             "text": texts[i][j],
             "shade": html.shade_class(grid, value),
-            "told": told + [number(array[i][j]) for array in hover],
+            "details": details + [number(array[i][j]) for array in hover],
         }
 
     def shown(axis: Axis) -> range:

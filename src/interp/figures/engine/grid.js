@@ -1,11 +1,11 @@
 // A grid of coloured cells, the same in the app and in reports: drawGrid(host, data, onCell).
 //
-// Hover and focus tell a cell's values; arrows, Home and End move; click, Enter or Space report it as
+// Hover and focus show a cell's values; arrows, Home and End move; click, Enter or Space report it as
 // onCell(row, column). Up to MOST cells are a table, more are one canvas with the same behaviour. Every text
 // is set as text, so that no token is ever read as HTML. A colour is a class, whose rules the page has.
 //
-// data: {label, caption?, corner, columns: [{index, text, full, other?, strong?}], names: [of what is told],
-//        rows: [{index, text, full, marked?, cells: [{text, shade?, told?, bar?}]}],
+// data: {label, caption?, corner, columns: [{index, text, full, other?, strong?}], names: [of the details],
+//        rows: [{index, text, full, marked?, cells: [{text, shade?, details?, bar?}]}],
 //        framed: [[row, column]], selected: [row, column] | null, key?, legend?: [[shade, number]],
 //        look?: "strip" (one row that wraps, without headings) | "list" (rows of text)}
 
@@ -34,17 +34,17 @@ function drawGrid(host, data, onCell) {
 
 function makeGrid(host, data, size, paint) {
   const grid = { host, data, size, at: null };
-  const told = element("div", { className: "told", popover: "manual" });
-  told.setAttribute("role", "tooltip");
+  const tooltip = element("div", { className: "tooltip", popover: "manual" });
+  tooltip.setAttribute("role", "tooltip");
   const [caption, key, live] = [element("p", { className: "caption" }), element("p", { className: "scale" }), element("div", { className: "live" })];
   live.setAttribute("aria-live", "polite");
   const text = element("details", {}, element("summary", { textContent: "As text" }));
 
   grid.lines = (line, place) => {
     const { data } = grid;
-    const { told, text } = data.rows[line].cells[place];
-    const values = told?.length ? told : [text];
-    return [data.rows[line].full, data.columns[place].full, ...values.map((value, i) => (told?.length && data.names[i] ? `${data.names[i]}: ${value}` : value))];
+    const { details, text } = data.rows[line].cells[place];
+    const values = details?.length ? details : [text];
+    return [data.rows[line].full, data.columns[place].full, ...values.map((value, i) => (details?.length && data.names[i] ? `${data.names[i]}: ${value}` : value))];
   };
   grid.isFramed = (line, place) => grid.data.framed.some((at) => same(at, grid.data.rows[line].index, grid.data.columns[place].index));
   grid.isSelected = (line, place) => same(grid.data.selected, grid.data.rows[line].index, grid.data.columns[place].index);
@@ -54,15 +54,15 @@ function makeGrid(host, data, size, paint) {
     const at = [data.rows.findIndex((is) => is.index === row), data.columns.findIndex((is) => is.index === column)];
     return at.includes(-1) ? null : at;
   };
-  grid.tell = (lines, box) => {
-    told.textContent = lines.join("\n");
-    if (!told.matches(":popover-open")) told.showPopover();
-    const own = told.getBoundingClientRect();
+  grid.showTooltip = (lines, box) => {
+    tooltip.textContent = lines.join("\n");
+    if (!tooltip.matches(":popover-open")) tooltip.showPopover();
+    const own = tooltip.getBoundingClientRect();
     const below = box.bottom + 6 + own.height <= innerHeight;
-    told.style.top = `${below ? box.bottom + 6 : Math.max(4, box.top - own.height - 6)}px`;
-    told.style.left = `${Math.max(4, Math.min(box.left, innerWidth - own.width - 4))}px`;
+    tooltip.style.top = `${below ? box.bottom + 6 : Math.max(4, box.top - own.height - 6)}px`;
+    tooltip.style.left = `${Math.max(4, Math.min(box.left, innerWidth - own.width - 4))}px`;
   };
-  grid.hush = () => told.matches(":popover-open") && told.hidePopover();
+  grid.hideTooltip = () => tooltip.matches(":popover-open") && tooltip.hidePopover();
   grid.choose = (line, place) => {
     if (!grid.onCell) return;
     const chosen = [grid.data.rows[line].index, grid.data.columns[place].index];
@@ -73,7 +73,7 @@ function makeGrid(host, data, size, paint) {
     grid.onCell(...chosen);
   };
   grid.onKey = (event) => {
-    if (event.key === "Escape") return grid.hush();
+    if (event.key === "Escape") return grid.hideTooltip();
     if (!grid.at || event.altKey || event.ctrlKey || event.metaKey) return;
     const step = STEPS[event.key];
     if (event.key === "Enter" || event.key === " ") grid.choose(...grid.at);
@@ -82,8 +82,8 @@ function makeGrid(host, data, size, paint) {
     event.preventDefault();
   };
   grid.spoken = (line, place) => {
-    const { told, text } = grid.data.rows[line].cells[place];
-    return [...grid.lines(line, place), ...(told?.length ? [text] : [])].join(", ");
+    const { details, text } = grid.data.rows[line].cells[place];
+    return [...grid.lines(line, place), ...(details?.length ? [text] : [])].join(", ");
   };
   grid.announce = (line, place) => (live.textContent = grid.spoken(line, place));
   grid.show = (data, onCell) => {
@@ -108,7 +108,7 @@ function makeGrid(host, data, size, paint) {
   text.ontoggle = () => text.open && asText();
 
   const painter = paint(grid);
-  host.replaceChildren(caption, painter.element, key, ...(data.look ? [] : [text]), live, told);
+  host.replaceChildren(caption, painter.element, key, ...(data.look ? [] : [text]), live, tooltip);
   return grid;
 }
 
@@ -190,27 +190,27 @@ function paintTable(grid) {
     const names = cells[line][0].offsetLeft;
     if (box.right > seen.right || box.left < seen.left + names) scroll.scrollLeft += (box.left + box.right - seen.left - names - seen.right) / 2;
   };
-  const tellOf = (target) => {
+  const showTooltipOf = (target) => {
     const at = placeOf(target);
     const head = heads.indexOf(target.closest("th"));
-    if (at) grid.tell(grid.lines(...at), target.closest("td").getBoundingClientRect());
-    else if (head >= 0) grid.tell([grid.data.columns[head].full], heads[head].getBoundingClientRect());
-    else grid.hush();
+    if (at) grid.showTooltip(grid.lines(...at), target.closest("td").getBoundingClientRect());
+    else if (head >= 0) grid.showTooltip([grid.data.columns[head].full], heads[head].getBoundingClientRect());
+    else grid.hideTooltip();
   };
-  table.onmouseover = (event) => tellOf(event.target);
-  table.onmouseleave = grid.hush;
+  table.onmouseover = (event) => showTooltipOf(event.target);
+  table.onmouseleave = grid.hideTooltip;
   table.addEventListener("focusin", (event) => {
     grid.at = placeOf(event.target);
     if (grid.at) enter(grid.at);
-    tellOf(event.target);
+    showTooltipOf(event.target);
   });
-  table.addEventListener("focusout", grid.hush);
+  table.addEventListener("focusout", grid.hideTooltip);
   table.onclick = (event) => {
     const at = placeOf(event.target);
     if (at) grid.choose(...at);
   };
   table.onkeydown = grid.onKey;
-  scroll.onscroll = grid.hush;
+  scroll.onscroll = grid.hideTooltip;
   return { element: scroll, fill, focus, reveal };
 }
 
@@ -326,10 +326,10 @@ function paintCanvas(grid) {
     const [line, place] = [Math.floor((y - top + scroll.scrollTop) / high), Math.floor((x - left + scroll.scrollLeft) / wide)];
     return grid.data.rows[line]?.cells[place] ? [line, place] : null;
   };
-  const tell = ([line, place]) => {
+  const showTooltipAt = ([line, place]) => {
     const box = canvas.getBoundingClientRect();
     const [x, y] = corner(line, place);
-    grid.tell(grid.lines(line, place), { left: box.left + x, top: box.top + y, bottom: box.top + y + high });
+    grid.showTooltip(grid.lines(line, place), { left: box.left + x, top: box.top + y, bottom: box.top + y + high });
   };
   const reveal = (line, place) => {
     const [x, y] = corner(line, place);
@@ -341,20 +341,20 @@ function paintCanvas(grid) {
   const focus = (line, place) => {
     grid.at = [line, place];
     reveal(line, place);
-    tell(grid.at);
+    showTooltipAt(grid.at);
     grid.announce(line, place);
     later();
   };
   canvas.onmousemove = (event) => {
     const at = placeAt(event);
-    if (at && !same(hovered, ...at)) tell(at);
-    if (!at) grid.hush();
+    if (at && !same(hovered, ...at)) showTooltipAt(at);
+    if (!at) grid.hideTooltip();
     hovered = at;
     later();
   };
   canvas.onmouseleave = () => {
     hovered = null;
-    grid.hush();
+    grid.hideTooltip();
     later();
   };
   canvas.onfocus = () => {
@@ -362,7 +362,7 @@ function paintCanvas(grid) {
     else focus(...(grid.shown() || [0, 0]));
   };
   canvas.onblur = () => {
-    grid.hush();
+    grid.hideTooltip();
     later();
   };
   canvas.onclick = (event) => {
@@ -373,7 +373,7 @@ function paintCanvas(grid) {
   };
   canvas.onkeydown = grid.onKey;
   scroll.onscroll = () => {
-    if (!canvas.matches(":focus")) grid.hush();
+    if (!canvas.matches(":focus")) grid.hideTooltip();
     later();
   };
   new ResizeObserver(later).observe(scroll);

@@ -31,7 +31,7 @@ const readGrid = (table) => {
 const readCell = (cell) => ({
   text: cell.textContent,
   shade: cell.classList[0] === "peak" ? undefined : cell.classList[0],
-  told: cell.dataset.v?.split("\n"),
+  details: cell.dataset.v?.split("\n"),
 });
 for (const table of document.querySelectorAll("table.grid")) {
   const host = element("div", { className: "interp-grid" });
