@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +22,10 @@ from interp.methods.common.heads import find_heads
 from interp.methods.common.names import Head, head_name
 from interp.methods.heads.head_scores import head_scores
 from interp.methods.studies.ioi import ioi
+from interp.models.base import Model
+from interp.models.registry import load_model
 from interp.tasks.indirect_objects import indirect_objects
 from interp.tasks.repeated_tokens import repeated_sequences, repeated_tokens
-
-if TYPE_CHECKING:
-    from interp.models.base import Model
 
 CLEAR = 0.25  # attention from which on a head is named
 COPY_LENGTHS = (20, 25, 60)  # of random tokens said twice, for the tokens that are not copied
@@ -135,8 +134,6 @@ def _round(value: float) -> float:
 
 def write_heads(folder: Path) -> Path:
     """Measure the model in `folder`, and write ``heads.json`` beside it. Returns its path."""
-    from interp.models.registry import load_model
-
     figures = measure(load_model(str(folder)))
     target = folder / "heads.json"
     target.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
