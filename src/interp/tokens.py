@@ -9,18 +9,16 @@ a batch gives the same numbers as its prompts one at a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from interp.errors import InputError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 Prompt = str | Sequence[int] | Int[Tensor, " pos"]
 Bos = Literal["auto", True, False]
@@ -82,6 +80,10 @@ class Tokens:
         return cls(ids, lengths)
 
 
+#: What a model takes as prompts: text or ids, several of either, or a batch that a tokenizer made.
+Prompts = Tokens | Prompt | Sequence[Prompt] | Mapping[str, Any]
+
+
 def bos_id(tokenizer: PreTrainedTokenizerBase | None, bos: Bos = "auto") -> int | None:
     """The id to put in front of text prompts, or None.
 
@@ -108,79 +110,6 @@ def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
             "read it again as UTF-8."
         ) from None
     return tokenizer(text, add_special_tokens=False)["input_ids"]
-
-
-def encode_prompt(
-    prompt: Prompt,
-    *,
-    tokenizer: PreTrainedTokenizerBase | None,
-    bos: int | None,
-    d_vocab: int,
-    n_ctx: int | None,
-) -> list[int]:
-    """One prompt as a list of ids: text gets the BOS (once), ids are checked and taken as they are."""
-    if isinstance(prompt, str):
-        if tokenizer is None:
-            raise InputError(
-                "This model has no tokenizer, so prompts must be token ids; or load it with one."
-            )
-        if not prompt.strip():
-            raise InputError("The prompt is empty; type some text.")
-        ids = encode(tokenizer, prompt)
-        if bos is not None and ids[:1] != [bos]:
-            ids = [bos, *ids]
-    else:
-        ids = _checked_ids(prompt, d_vocab)
-    if n_ctx is not None and len(ids) > n_ctx:
-        raise InputError(
-            f"The prompt has {len(ids)} tokens, but this model reads at most {n_ctx}; shorten it."
-        )
-    return ids
-
-
-def _checked_ids(prompt: Any, d_vocab: int) -> list[int]:
-    try:
-        tensor = torch.as_tensor(prompt)
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"A prompt is text or a list of token ids, not {type(prompt).__name__}.") from None
-    if tensor.ndim == 2 and tensor.shape[0] == 1:
-        tensor = tensor[0]
-    if tensor.ndim != 1 or tensor.is_floating_point() or tensor.dtype == torch.bool or not len(tensor):
-        raise InputError("Token ids must be one non-empty list of integers for each prompt.")
-    if tensor.min() < 0 or tensor.max() >= d_vocab:
-        raise InputError(
-            f"Token ids must lie between 0 and {d_vocab - 1}; got {tensor.min()} to {tensor.max()}."
-        )
-    return tensor.tolist()
-
-
-def single_token(answer: str | int, *, tokenizer: PreTrainedTokenizerBase | None, d_vocab: int) -> int:
-    """The id of an answer that is exactly one token.
-
-    The text is taken literally, with its leading space or without one. Raises `InputError` where it
-    is no token or several, and names the form with a leading space where that would be one.
-    """
-    if isinstance(answer, bool) or not isinstance(answer, str | int):
-        raise InputError(f"An answer is text or a token id, not {type(answer).__name__}.")
-    if isinstance(answer, int):
-        if not 0 <= answer < d_vocab:
-            raise InputError(f"Token ids must lie between 0 and {d_vocab - 1}; got the answer {answer}.")
-        return answer
-    if tokenizer is None:
-        raise InputError("This model has no tokenizer, so answers must be token ids; or load it with one.")
-    ids = encode(tokenizer, answer)
-    if len(ids) == 1:
-        return ids[0]
-    if not ids:
-        raise InputError("The answer is empty; give the text of one token, usually with a leading space.")
-    pieces = " + ".join(repr(piece) for piece in labels(tokenizer, ids))
-    spaced = " " + answer
-    hint = (
-        f"write it with a leading space, as {spaced!r}"
-        if not answer.startswith(" ") and len(encode(tokenizer, spaced)) == 1
-        else "choose an answer that is one token"
-    )
-    raise InputError(f"The answer {answer!r} is {len(ids)} tokens ({pieces}); {hint}.")
 
 
 def labels(tokenizer: PreTrainedTokenizerBase | None, ids: Sequence[int]) -> list[str]:
@@ -247,3 +176,125 @@ def span_positions(
         for i, (a, b) in enumerate(offsets)
         if a < stop and b > start and prompt[max(a, start) : min(b, stop)].strip()
     ]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How prompts and answers become ids of one model; every check of them is here."""
+
+    tokenizer: PreTrainedTokenizerBase | None
+    bos: int | None  # put in front of text
+    d_vocab: int
+    n_ctx: int | None  # the longest prompt in tokens; None: no limit known
+
+    def batch(self, prompts: Prompts) -> Tokens:
+        """Prompts as one batch, as `interp.Model.to_tokens` says."""
+        if isinstance(prompts, Mapping):
+            if not {"input_ids", "attention_mask"} <= prompts.keys():
+                raise InputError("A batch from a tokenizer needs its 'input_ids' and its 'attention_mask'.")
+            prompts = Tokens.unpad(prompts["input_ids"], prompts["attention_mask"])
+        if isinstance(prompts, Tokens):
+            for row in range(len(prompts)):
+                self.prompt(prompts.row(row))  # the ids are checked; they are taken as they are
+            return prompts
+        if not isinstance(prompts, str | Sequence | Tensor):
+            raise InputError(f"A prompt is text or a list of token ids, not {type(prompts).__name__}.")
+        several = cast(
+            Sequence[Prompt], [prompts] if isinstance(prompts, str) or _is_ids(prompts) else prompts
+        )
+        rows = [self.prompt(prompt) for prompt in several]
+        if not rows:
+            raise InputError("There is no prompt; give at least one.")
+        return Tokens.pad(rows)
+
+    def prompt(self, prompt: Prompt) -> list[int]:
+        """One prompt as a list of ids: text gets the BOS (once), ids are checked and taken as they are."""
+        if isinstance(prompt, str):
+            tokenizer = self._tokenizer("prompts must be token ids; or load it with one")
+            if not prompt.strip():
+                raise InputError("The prompt is empty; type some text.")
+            ids = encode(tokenizer, prompt)
+            if self.bos is not None and ids[:1] != [self.bos]:
+                ids = [self.bos, *ids]
+        else:
+            ids = _checked_ids(prompt, self.d_vocab)
+        if self.n_ctx is not None and len(ids) > self.n_ctx:
+            raise InputError(
+                f"The prompt has {len(ids)} tokens, but this model reads at most {self.n_ctx}; shorten it."
+            )
+        return ids
+
+    def single_token(self, answer: str | int) -> int:
+        """The id of an answer that is exactly one token.
+
+        The text is taken literally, with its leading space or without one. Raises `InputError` where it
+        is no token or several, and names the form with a leading space where that would be one.
+        """
+        if isinstance(answer, bool) or not isinstance(answer, str | int):
+            raise InputError(f"An answer is text or a token id, not {type(answer).__name__}.")
+        if isinstance(answer, int):
+            if not 0 <= answer < self.d_vocab:
+                raise InputError(
+                    f"Token ids must lie between 0 and {self.d_vocab - 1}; got the answer {answer}."
+                )
+            return answer
+        tokenizer = self._tokenizer("answers must be token ids; or load it with one")
+        ids = encode(tokenizer, answer)
+        if len(ids) == 1:
+            return ids[0]
+        if not ids:
+            raise InputError("The answer is empty; give the text of one token, usually with a leading space.")
+        pieces = " + ".join(repr(piece) for piece in labels(tokenizer, ids))
+        spaced = " " + answer
+        hint = (
+            f"write it with a leading space, as {spaced!r}"
+            if not answer.startswith(" ") and len(encode(tokenizer, spaced)) == 1
+            else "choose an answer that is one token"
+        )
+        raise InputError(f"The answer {answer!r} is {len(ids)} tokens ({pieces}); {hint}.")
+
+    def positions_of(
+        self, prompt: str, substring: str | None, *, span: tuple[int, int] | None, token: str | int | None
+    ) -> list[int]:
+        """Where a substring, a span or a token stands, as `interp.Model.positions_of` says."""
+        if sum(way is not None for way in (substring, span, token)) != 1:
+            raise InputError("Say where in one way: a substring, a span of characters, or a token.")
+        ids = self.batch(prompt).row(0)
+        if token is not None:
+            wanted = self.single_token(token)
+            if wanted not in ids:
+                raise InputError(f"The token {token!r} does not occur in the prompt {prompt!r}.")
+            return [i for i, one in enumerate(ids) if one == wanted]
+        tokenizer = self._tokenizer("positions must be given as numbers")
+        if span is not None:
+            return span_positions(prompt, span, tokenizer=tokenizer, ids=ids)
+        return substring_positions(prompt, substring or "", tokenizer=tokenizer, ids=ids)
+
+    def _tokenizer(self, otherwise: str) -> PreTrainedTokenizerBase:
+        """The tokenizer, where there is one; what to do without says `otherwise`."""
+        if self.tokenizer is None:
+            raise InputError(f"This model has no tokenizer, so {otherwise}.")
+        return self.tokenizer
+
+
+def _checked_ids(prompt: Any, d_vocab: int) -> list[int]:
+    try:
+        tensor = torch.as_tensor(prompt)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"A prompt is text or a list of token ids, not {type(prompt).__name__}.") from None
+    if tensor.ndim == 2 and tensor.shape[0] == 1:
+        tensor = tensor[0]
+    if tensor.ndim != 1 or tensor.is_floating_point() or tensor.dtype == torch.bool or not len(tensor):
+        raise InputError("Token ids must be one non-empty list of integers for each prompt.")
+    if tensor.min() < 0 or tensor.max() >= d_vocab:
+        raise InputError(
+            f"Token ids must lie between 0 and {d_vocab - 1}; got {tensor.min()} to {tensor.max()}."
+        )
+    return tensor.tolist()
+
+
+def _is_ids(prompts: Any) -> bool:
+    """Whether this is one prompt as ids, and not several prompts."""
+    if isinstance(prompts, Tensor):
+        return prompts.ndim == 1
+    return isinstance(prompts, Sequence) and len(prompts) > 0 and isinstance(prompts[0], int)

@@ -8,37 +8,27 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from interp.architecture import Architecture, Identity
 from interp.edits import Change, Edit
 from interp.errors import EditError, InputError, SiteError
-from interp.models.editing import GradientTaps, Key, Taps, check_value
-from interp.progress import report
+from interp.models.cache import Cache, SiteSpec
+from interp.models.checks import check_ranges, check_readout, check_residual_streams
+from interp.models.editing import GradientTaps, Taps, check_value
+from interp.models.plain_sweep import plain_sweep
 from interp.readout import Readout
 from interp.sites import SITES, Address, find_site, parse_sites
-from interp.tokens import (
-    Prompt,
-    Tokens,
-    encode_prompt,
-    labels,
-    single_token,
-    span_positions,
-    substring_positions,
-)
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from interp.tokens import Encoder, Prompt, Prompts, Tokens, labels
 
 Exact = bool | Literal["auto"]
-SiteSpec = str | tuple[str, int] | Address
-Prompts = Tokens | Prompt | Sequence[Prompt] | Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,45 +37,6 @@ class Sweep:
 
     values: Tensor
     path: Literal["branching", "plain"]
-
-
-class Cache(Mapping[SiteSpec, Tensor]):
-    """The activations of one run, only those asked for, and its logits [batch, pos, d_vocab].
-
-    ``cache["resid_post", 9]``, ``cache["embed"]`` and ``cache["blocks.9.attn.hook_z"]`` answer with
-    the usual shapes. Values are those after any edit at the same site. Positions past a prompt's
-    length (`tokens.lengths`) are padding and mean nothing.
-    """
-
-    def __init__(self, values: dict[Key, Tensor], *, logits: Tensor, tokens: Tokens) -> None:
-        self._values = values
-        self.logits = logits
-        self.tokens = tokens
-
-    def __getitem__(self, key: SiteSpec) -> Tensor:
-        if isinstance(key, Address):
-            address = key
-        elif isinstance(key, tuple):
-            address = Address(*key)
-        else:
-            address = Address.parse(key) if "hook_" in key else Address(key)
-        if (address.site, address.layer) not in self._values:
-            held = sorted({site for site, _ in self._values})
-            raise SiteError(
-                f"The cache does not hold {address}; it was asked for: {', '.join(held) or 'nothing'}."
-            )
-        return self._values[address.site, address.layer]
-
-    def __iter__(self) -> Iterator[SiteSpec]:
-        return iter([Address(*key).hook for key in self._values])
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def stack(self, site: str) -> Tensor:
-        """All layers of a site that are held, as [layer, ...]."""
-        layers = sorted(layer for name, layer in self._values if name == site and layer is not None)
-        return torch.stack([self[site, layer] for layer in layers])
 
 
 class Model(ABC):
@@ -120,6 +71,7 @@ class Model(ABC):
         self.device = device
         self.dtype = dtype
         self.bos_id = bos_id
+        self.encoder = Encoder(tokenizer, bos_id, architecture.d_vocab, architecture.n_ctx)
         self.identity = Identity(
             name=name,
             revision=revision,
@@ -177,10 +129,7 @@ class Model(ABC):
         """
         tokens = self.to_tokens(prompts)
         addresses = parse_sites(sites, self.arch.n_layers)
-        for address in addresses:
-            self._check_address(address, tokens)
-        for edit in edits:
-            self._check_edit(edit, tokens)
+        self._check(addresses, edits, tokens)
         taps = Taps(addresses, edits, tokens.lengths)
         with self._lock, torch.no_grad():
             logits = self._run(tokens.ids.to(self.device), taps)
@@ -216,23 +165,17 @@ class Model(ABC):
         if exact not in ("auto", True, False):
             raise InputError(f"exact={exact!r} is no choice; use 'auto', true or false.")
         tokens = self.to_tokens(prompt).repeat(1)
-        self._check_readout(readout, tokens)
+        check_readout(readout, n_pos=tokens.lengths[0], d_vocab=self.arch.d_vocab)
         for edit in (edit for branch in branches for edit in branch):
             if edit.address.rows is not None:
                 raise EditError(f"An edit of a branch concerns one prompt; leave rows out of {edit.address}.")
-            self._check_edit(edit, tokens)
+            self._check((), [edit], tokens)
         if exact is not True:
             with self._lock, torch.no_grad():
                 found = self._branched(tokens, branches, readout, compare=exact == "auto")
             if found is not None:
                 return Sweep(found.cpu(), "branching")
-        values = []
-        for start in range(0, len(branches), batch_size):
-            chunk = branches[start : start + batch_size]
-            edits = [_at_row(edit, row) for row, branch in enumerate(chunk) for edit in branch]
-            values.append(readout(self.forward(tokens.repeat(len(chunk)), edits)).cpu())
-            report("branches", min(start + batch_size, len(branches)), len(branches))
-        return Sweep(torch.cat(values) if values else torch.empty(0), "plain")
+        return Sweep(plain_sweep(self.forward, tokens, branches, readout, batch_size=batch_size), "plain")
 
     def _branched(
         self, tokens: Tokens, branches: Sequence[Sequence[Edit]], readout: Readout, *, compare: bool
@@ -254,12 +197,9 @@ class Model(ABC):
         activation does not act on the logits. One forward and one backward pass.
         """
         tokens = self.to_tokens(prompt).repeat(1)
-        self._check_readout(readout, tokens)
+        check_readout(readout, n_pos=tokens.lengths[0], d_vocab=self.arch.d_vocab)
         addresses = parse_sites(sites, self.arch.n_layers)
-        for address in addresses:
-            self._check_address(address, tokens)
-        for edit in edits:
-            self._check_edit(edit, tokens)
+        self._check(addresses, edits, tokens)
         taps = GradientTaps(addresses, edits, tokens.lengths)
         with self._lock, torch.enable_grad():
             logits = self._run(tokens.ids.to(self.device), taps)
@@ -284,8 +224,7 @@ class Model(ABC):
         """
         tokens, edits = self._layer_edits(prompt, layer, resid, edits)
         addresses = [Address(site, layer) for site in sites]
-        for address in addresses:
-            self._check_address(address, tokens)
+        self._check(addresses, (), tokens)
         taps = Taps(addresses, edits, tokens.lengths)
         with self._lock, torch.no_grad():
             self._run_layer(tokens, layer, taps)
@@ -309,8 +248,7 @@ class Model(ABC):
         """
         tokens, edits = self._layer_edits(prompt, layer, resid, edits)
         addresses = [Address(name, layer) for name in (site, *weights)]
-        for address in addresses:
-            self._check_address(address, tokens)
+        self._check(addresses, (), tokens)
         taps = GradientTaps(addresses, edits, tokens.lengths)
         with self._lock, torch.enable_grad():
             self._run_layer(tokens, layer, taps)
@@ -325,16 +263,11 @@ class Model(ABC):
     ) -> tuple[Tokens, list[Edit]]:
         """The prompt once for each row of `resid`, and all edits of a layer that reads these; checked."""
         tokens = self.to_tokens(prompt).repeat(1)
-        expected = (tokens.lengths[0], self.arch.d_model)
-        if resid.ndim != 3 or not len(resid) or tuple(resid.shape[1:]) != expected:
-            raise InputError(
-                f"A layer runs on residual streams [row, pos, d_model] of the prompt, [row, {expected[0]}, "
-                f"{expected[1]}], not of shape {list(resid.shape)}."
-            )
+        check_residual_streams(resid, n_pos=tokens.lengths[0], d_model=self.arch.d_model)
         tokens = tokens.repeat(len(resid))
         edits = [Edit.set("resid_pre", layer, value=resid), *edits]
         for edit in edits:
-            self._check_edit(edit, tokens)
+            self._check((), [edit], tokens)
             if edit.address.layer != layer:
                 raise EditError(f"Layer {layer} runs by itself, so nothing can be edited at {edit.address}.")
         return tokens, edits
@@ -364,36 +297,11 @@ class Model(ABC):
         Text gets the BOS of the model's policy; ids are taken as they are. Several prompts may have
         different lengths; position 0 is always a prompt's first token, whatever the padding was.
         """
-        if isinstance(prompts, Mapping):
-            if not {"input_ids", "attention_mask"} <= prompts.keys():
-                raise InputError("A batch from a tokenizer needs its 'input_ids' and its 'attention_mask'.")
-            prompts = Tokens.unpad(prompts["input_ids"], prompts["attention_mask"])
-        if isinstance(prompts, Tokens):
-            for row in range(len(prompts)):
-                self._encode(prompts.row(row))  # the ids are checked; they are taken as they are
-            return prompts
-        if not isinstance(prompts, str | Sequence | Tensor):
-            raise InputError(f"A prompt is text or a list of token ids, not {type(prompts).__name__}.")
-        several = cast(
-            Sequence[Prompt], [prompts] if isinstance(prompts, str) or _is_ids(prompts) else prompts
-        )
-        rows = [self._encode(prompt) for prompt in several]
-        if not rows:
-            raise InputError("There is no prompt; give at least one.")
-        return Tokens.pad(rows)
-
-    def _encode(self, prompt: Prompt) -> list[int]:
-        return encode_prompt(
-            prompt,
-            tokenizer=self.tokenizer,
-            bos=self.bos_id,
-            d_vocab=self.arch.d_vocab,
-            n_ctx=self.arch.n_ctx,
-        )
+        return self.encoder.batch(prompts)
 
     def to_single_token(self, answer: str | int) -> int:
         """The id of an answer that is exactly one token; `InputError` otherwise."""
-        return single_token(answer, tokenizer=self.tokenizer, d_vocab=self.arch.d_vocab)
+        return self.encoder.single_token(answer)
 
     def labels(self, ids: Sequence[int] | Int[Tensor, " pos"]) -> list[str]:
         """The text of each token by itself."""
@@ -413,19 +321,7 @@ class Model(ABC):
         characters [start, stop) of the prompt; `token`, the text or id of a token (everywhere it occurs).
         Raises `InputError` where there is no such place.
         """
-        if sum(way is not None for way in (substring, span, token)) != 1:
-            raise InputError("Say where in one way: a substring, a span of characters, or a token.")
-        ids = self.to_tokens(prompt).row(0)
-        if token is not None:
-            wanted = self.to_single_token(token)
-            if wanted not in ids:
-                raise InputError(f"The token {token!r} does not occur in the prompt {prompt!r}.")
-            return [i for i, one in enumerate(ids) if one == wanted]
-        if self.tokenizer is None:
-            raise InputError("This model has no tokenizer, so positions must be given as numbers.")
-        if span is not None:
-            return span_positions(prompt, span, tokenizer=self.tokenizer, ids=ids)
-        return substring_positions(prompt, substring or "", tokenizer=self.tokenizer, ids=ids)
+        return self.encoder.positions_of(prompt, substring, span=span, token=token)
 
     @property
     def sites(self) -> list[str]:
@@ -444,40 +340,19 @@ class Model(ABC):
 
     # ---- checks ----
 
-    def _check_readout(self, readout: Readout, tokens: Tokens) -> None:
-        if not isinstance(readout, Readout):
-            raise InputError(
-                f"A readout is an interp.Readout, not {type(readout).__name__}; "
-                "make one with Readout.logit_diff, Readout.log_prob, Readout.logits or Readout.kl."
-            )
-        n_pos = tokens.lengths[0]
-        for position in readout.positions:
-            if not -n_pos <= position < n_pos:
-                raise InputError(f"The readout's position {position} is not in the prompt's {n_pos} tokens.")
-        for column in readout.columns or ():
-            if not 0 <= column < self.arch.d_vocab:
-                raise InputError(
-                    f"The readout's token {column} is none of the model's {self.arch.d_vocab} tokens."
-                )
-
-    def _check_edit(self, edit: Edit, tokens: Tokens) -> None:
-        self._check_address(edit.address, tokens)
-        check_value(edit, self.dtype)
-        if isinstance(edit.value, Change):
-            edit.value.check(self)
+    def _check(self, addresses: Sequence[Address], edits: Sequence[Edit], tokens: Tokens) -> None:
+        """Refuse addresses that this model or these prompts do not have, and edits that it cannot take."""
+        for address in addresses:
+            self._check_address(address, tokens)
+        for edit in edits:
+            self._check_address(edit.address, tokens)
+            check_value(edit, self.dtype)
+            if isinstance(edit.value, Change):
+                edit.value.check(self)
 
     def _check_address(self, address: Address, tokens: Tokens) -> None:
         self.check_site(address.site)
-        if address.layer is not None:
-            _check_range("layer", [address.layer], self.arch.n_layers, address, negative=False)
-        if address.heads is not None:
-            kv = "kv_head" in SITES[address.site].axes
-            _check_range("head", address.heads, self.arch.n_kv_heads if kv else self.arch.n_heads, address)
-        if address.rows is not None:
-            _check_range("row", address.rows, len(tokens), address, negative=False)
-        if address.positions is not None:
-            rows = address.rows if address.rows is not None else range(len(tokens))
-            _check_range("position", address.positions, min(tokens.lengths[r] for r in rows), address)
+        check_ranges(address, self.arch, tokens.lengths)
 
     def check_site(self, site: str) -> None:
         """Raise `SiteError` where this model on this backend does not have `site`."""
@@ -501,26 +376,3 @@ class Model(ABC):
             f"<Model {i.name} on {i.backend}: {a.n_layers} layers, {a.n_heads} heads, "
             f"d_model {a.d_model}, {i.dtype} on {i.device}>"
         )
-
-
-def _at_row(edit: Edit, row: int) -> Edit:
-    address = edit.address
-    return Edit(
-        edit.op, Address(address.site, address.layer, address.positions, address.heads, (row,)), edit.value
-    )
-
-
-def _is_ids(prompts: Any) -> bool:
-    if isinstance(prompts, Tensor):
-        return prompts.ndim == 1
-    return isinstance(prompts, Sequence) and len(prompts) > 0 and isinstance(prompts[0], int)
-
-
-def _check_range(
-    kind: str, values: Sequence[int], n: int, address: Address, *, negative: bool = True
-) -> None:
-    for value in values:
-        if not (-n if negative else 0) <= value < n:
-            raise SiteError(
-                f"{kind.capitalize()} {value} in {address} is out of range; there are {n}, from 0."
-            )

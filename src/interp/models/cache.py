@@ -1,0 +1,58 @@
+"""What one run of a model leaves: the activations that were asked for, and its logits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.errors import SiteError
+from interp.models.editing import Key
+from interp.sites import Address
+from interp.tokens import Tokens
+
+#: A site of which one or all layers are meant, a site in a layer, an address, or a hook name.
+SiteSpec = str | tuple[str, int] | Address
+
+
+class Cache(Mapping[SiteSpec, Tensor]):
+    """The activations of one run, only those asked for, and its logits [batch, pos, d_vocab].
+
+    ``cache["resid_post", 9]``, ``cache["embed"]`` and ``cache["blocks.9.attn.hook_z"]`` answer with
+    the usual shapes. Values are those after any edit at the same site. Positions past a prompt's
+    length (`tokens.lengths`) are padding and mean nothing.
+    """
+
+    def __init__(
+        self, values: dict[Key, Tensor], *, logits: Float[Tensor, "batch pos d_vocab"], tokens: Tokens
+    ) -> None:
+        self._values = values
+        self.logits = logits
+        self.tokens = tokens
+
+    def __getitem__(self, key: SiteSpec) -> Tensor:
+        if isinstance(key, Address):
+            address = key
+        elif isinstance(key, tuple):
+            address = Address(*key)
+        else:
+            address = Address.parse(key) if "hook_" in key else Address(key)
+        if (address.site, address.layer) not in self._values:
+            held = sorted({site for site, _ in self._values})
+            raise SiteError(
+                f"The cache does not hold {address}; it was asked for: {', '.join(held) or 'nothing'}."
+            )
+        return self._values[address.site, address.layer]
+
+    def __iter__(self) -> Iterator[SiteSpec]:
+        return iter([Address(*key).hook for key in self._values])
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def stack(self, site: str) -> Tensor:
+        """All layers of a site that are held, as [layer, ...]."""
+        layers = sorted(layer for name, layer in self._values if name == site and layer is not None)
+        return torch.stack([self[site, layer] for layer in layers])
