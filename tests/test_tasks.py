@@ -19,11 +19,12 @@ from interp.errors import InputError
 from interp.models.base import Model
 from interp.results import read_result
 from interp.tasks.base import Dropped, Pair, PairDataset
+from interp.tasks.datasets import make_dataset
 from interp.tasks.facts import facts
 from interp.tasks.greater_than import greater_than, prob_diff
 from interp.tasks.indirect_objects import CORRUPTIONS, TEMPLATES, indirect_objects, role_swaps
 from interp.tasks.inspection import drop_failures, inspect_dataset
-from interp.tasks.registry import TASKS, make_dataset
+from interp.tasks.registry import TASKS
 from interp.tasks.repeated_tokens import repeated_sequences, repeated_tokens
 from interp.tasks.user_pairs import user_pairs
 from interp.zoo.facts import fact_prompts

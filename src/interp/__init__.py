@@ -41,7 +41,7 @@ _HOME = {
     "resuming": "interp.resume",
     "Pair": "interp.tasks.base",
     "PairDataset": "interp.tasks.base",
-    "make_dataset": "interp.tasks.registry",
+    "make_dataset": "interp.tasks.datasets",
     "inspect_dataset": "interp.tasks.inspection",
     "load_model": "interp.models.registry",
     "logit_lens": "interp.methods.lens.logit_lens",
@@ -189,8 +189,8 @@ if TYPE_CHECKING:
     from interp.saes.training import train_sae
     from interp.sites import SITES, Address, Site
     from interp.tasks.base import Pair, PairDataset
+    from interp.tasks.datasets import make_dataset
     from interp.tasks.inspection import inspect_dataset
-    from interp.tasks.registry import make_dataset
     from interp.tokens import Tokens
 
 

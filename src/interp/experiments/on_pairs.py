@@ -23,8 +23,8 @@ class PairsConfig(ExperimentConfig):
 
     def dataset(self, model: Model) -> PairDataset:
         """The pairs, for `model`. What was left out is in `PairDataset.dropped`."""
+        from interp.tasks.datasets import make_dataset
         from interp.tasks.inspection import drop_failures, inspect_dataset
-        from interp.tasks.registry import make_dataset
 
         made = make_dataset(self.task, model, n=self.n, seed=self.seed, **self.options)
         return made if self.pairs == "all" else drop_failures(made, inspect_dataset(model, made))

@@ -34,8 +34,12 @@ RENAMED = {
 
 def upgraded(data: Fields) -> Fields:
     """The JSON of a result of FORMAT 1, as `interp.results.Result.to_dict` writes it today. `KeyError`,
-    `TypeError` or `ValueError` where it is none."""
+    `TypeError` or `ValueError` where it is damaged; as it is where its kind is unknown today."""
     kind = RENAMED.get(str(data["kind"]), str(data["kind"]))
+    try:
+        kind_of(kind)
+    except KeyError:
+        return data  # `interp.results.read_result` says which kinds there are
     values = {name: _nested(value) for name, value in data.items() if name != "kind"}
     values["provenance"] = {"kind": "provenance", **values["provenance"]}
     change = changes().get(kind)

@@ -10,18 +10,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from interp.models.base import Model
 from interp.models.layouts import Layout, architecture, check_layout, logits_divisor, part, residual_scale
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
 
 #: Where the activation of a site passes in a layer: the part of the layout ("" is the layer itself), and
 #: whether that part reads or writes it.

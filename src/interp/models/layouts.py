@@ -14,14 +14,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedModel
 
 from interp.architecture import Architecture
 from interp.errors import ModelLoadError, nearest
-
-if TYPE_CHECKING:
-    from torch import nn
-    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,18 +10,16 @@ nnsight instruments the modules that it wraps for good, so it gets a twin of the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nnsight import NNsight
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from interp.models.editing import Taps
 from interp.models.hugging_face import INSIDE_ATTENTION, HuggingFaceModel, twin
 from interp.models.layouts import Layout, part, uses_attention_interface
 from interp.sites import SITES
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 class NNsightModel(HuggingFaceModel):

@@ -9,16 +9,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from interp.errors import ModelLoadError, how_to_install, nearest
+from interp.models.base import Model
+from interp.models.devices import DTYPES, find_device, find_dtype
 from interp.models.layouts import Layout, find_layout
+from interp.models.self_check import require
+from interp.models.self_check import self_check as run_self_check
+from interp.models.sources import from_memory, from_name
 from interp.progress import report
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from interp.models.base import Model
+from interp.tokens import bos_id
 
 Backend = Literal["transformers", "transformer_lens", "nnsight"]
 PROCESSING = ("none", "folded")
@@ -77,13 +81,6 @@ def load_model(
     """
     _check_choices(backend, dtype, processing, memory)
     backend_class = _backend_class(backend)
-
-    from interp.models.devices import find_device, find_dtype
-    from interp.models.self_check import require
-    from interp.models.self_check import self_check as run_self_check
-    from interp.models.sources import from_memory, from_name
-    from interp.tokens import bos_id
-
     torch_device = find_device(device)
     torch_dtype = find_dtype(dtype, torch_device)
     report("loading", 0, 2)
@@ -98,9 +95,7 @@ def load_model(
         )
     else:
         source = from_memory(model, tokenizer, revision=revision, dtype=dtype)
-    hf_model = source.hf_model.to(torch_device).eval()
-    if dtype == "float64" and type(hf_model)._can_set_experts_implementation():
-        hf_model.set_experts_implementation("eager")  # torch's grouped product has no float64
+    hf_model = _made_ready(source.hf_model, torch_device, torch_dtype)
     loaded = backend_class(
         hf_model,
         layout=layout or find_layout(hf_model),
@@ -123,8 +118,7 @@ def load_model(
 
 
 def _check_choices(backend: str, dtype: str, processing: str, memory: float | None) -> None:
-    from interp.models.devices import DTYPES
-
+    """Refuse what no model can be loaded with."""
     choices = (
         ("backend", backend, BACKENDS),
         ("dtype", dtype, DTYPES),
@@ -139,6 +133,14 @@ def _check_choices(backend: str, dtype: str, processing: str, memory: float | No
         )
     if memory is not None and not memory > 0:
         raise ModelLoadError(f"memory is a number of GB above 0, not {memory!r}.")
+
+
+def _made_ready(hf_model: PreTrainedModel, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
+    """The model on its device, in evaluation mode, with products that its dtype has."""
+    hf_model = hf_model.to(device).eval()
+    if dtype == torch.float64 and type(hf_model)._can_set_experts_implementation():
+        hf_model.set_experts_implementation("eager")  # torch's grouped product has no float64
+    return hf_model
 
 
 def _backend_class(backend: str) -> Callable[..., Model]:

@@ -19,10 +19,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
+from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge.sources import build_bridge_from_module
+from transformers import PreTrainedModel
 
 from interp.errors import ModelLoadError, first_line
 from interp.models.base import Model
@@ -32,10 +34,6 @@ from interp.models.layouts import Layout, architecture, check_layout, logits_div
 from interp.models.self_check import agreeing_sites
 from interp.models.transformers_backend import TransformersModel
 from interp.sites import SITES, Address
-
-if TYPE_CHECKING:
-    from transformer_lens.hook_points import HookPoint
-    from transformers import PreTrainedModel
 
 _LEVEL = -1  # the bridge's own contexts count from 1
 #: Without these there is nothing to look into.

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 from interp.errors import InputError, nearest
+from interp.models.base import Model
 from interp.results import Dropped, Pairs
 from interp.tokens import Prompt, differing_positions
-
-if TYPE_CHECKING:
-    from interp.models.base import Model
 
 
 @dataclass(frozen=True, kw_only=True)

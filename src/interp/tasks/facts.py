@@ -11,9 +11,9 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from interp.errors import InputError, check_choice
+from interp.models.base import Model
 from interp.tasks.base import (
     Dropped,
     Pair,
@@ -24,9 +24,6 @@ from interp.tasks.base import (
     single_tokens,
 )
 from interp.zoo.facts import FactPrompt, fact_prompts, split_template
-
-if TYPE_CHECKING:
-    from interp.models.base import Model
 
 PROMPTS: tuple[str, ...] = ("held_out", "taught", "any")
 

@@ -10,19 +10,16 @@ do.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, check_choice
+from interp.models.base import Model
 from interp.tasks.base import PairDataset, check_count, encode_pair, made_for, single_tokens
 from interp.tasks.facts import PROMPTS
 from interp.zoo.years import FIRST, LAST, NOUNS, TEMPLATES, year_prompts
-
-if TYPE_CHECKING:
-    from interp.models.base import Model
 
 YEARS = range(FIRST, 100)  # two digits
 

@@ -20,9 +20,9 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from interp.errors import InputError, check_choice
+from interp.models.base import Model
 from interp.tasks.base import (
     Dropped,
     Pair,
@@ -34,9 +34,6 @@ from interp.tasks.base import (
 )
 from interp.zoo import stories
 from interp.zoo.documents import words
-
-if TYPE_CHECKING:
-    from interp.models.base import Model
 
 #: The names, places and objects of the paper's code.
 NAMES: tuple[str, ...] = words(

@@ -6,11 +6,8 @@ first put to the model, clean and corrupted, and pairs that fail may be dropped,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -19,59 +16,8 @@ from interp.errors import InputError
 from interp.metrics import METRICS
 from interp.models.base import Model
 from interp.provenance import Provenance
-from interp.results import Result
-from interp.tasks.base import PairDataset
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Inspection(Result):
-    """What a model says to each pair of a dataset, and what the dataset holds.
-
-    Logit differences are logit(answer) - logit(foil), on the clean and on the corrupted prompt; the answer is
-    the clean prompt's in both. What the corrupted side should be depends on the corruption: below 0 where it
-    makes the foil right, about 0 where it makes both equally wrong.
-    """
-
-    kind: ClassVar[str] = "inspection"
-    task: str
-    made: Mapping[str, Any]
-    clean: tuple[str, ...]  # the prompts, as text of their tokens
-    corrupted: tuple[str, ...]
-    answers: tuple[str, ...]
-    foils: tuple[str, ...]
-    templates: tuple[str, ...]
-    lengths: tuple[int, ...]  # in tokens
-    dropped: tuple[tuple[str, str], ...]  # what, and why
-    clean_logit_diff: Float[np.ndarray, " pair"]
-    corrupted_logit_diff: Float[np.ndarray, " pair"]
-    clean_prob: Float[np.ndarray, " pair"]  # of the answer
-    corrupted_prob: Float[np.ndarray, " pair"]
-
-    @property
-    def clean_accuracy(self) -> float:
-        """The share of pairs whose clean prompt puts the answer above the foil."""
-        return float((self.clean_logit_diff > 0).mean())
-
-    @property
-    def corrupted_accuracy(self) -> float:
-        """The share of pairs whose corrupted prompt still puts the answer above the foil."""
-        return float((self.corrupted_logit_diff > 0).mean())
-
-    def failures(self, *, min_span: float = METRICS["logit_diff"].min_span) -> dict[int, str]:
-        """The pairs that a method can say nothing about, by index, each with the reason: those whose clean
-        prompt does not put the answer above the foil, and those whose two logit differences are less than
-        `min_span` apart, so that recovery would divide by nearly nothing."""
-        found = {}
-        for i, (clean, corrupted) in enumerate(
-            zip(self.clean_logit_diff, self.corrupted_logit_diff, strict=True)
-        ):
-            if clean <= 0:
-                found[i] = f"the clean prompt's logit difference is {clean:.3g}, not above 0"
-            elif abs(clean - corrupted) < min_span:
-                found[i] = (
-                    f"clean and corrupted logit differences ({clean:.3g}, {corrupted:.3g}) hardly differ"
-                )
-        return found
+from interp.tasks.base import PairDataset, pairs_in_words
+from interp.tasks.results import Inspection
 
 
 def inspect_dataset(model: Model, dataset: PairDataset, *, batch_size: int = 32) -> Inspection:
@@ -97,15 +43,10 @@ def inspect_dataset(model: Model, dataset: PairDataset, *, batch_size: int = 32)
         values += [torch.cat(diffs).numpy(), torch.cat(probs).numpy()]
     return Inspection(
         provenance=Provenance.of(model, seed=int(dataset.made.get("seed", 0))),
-        task=dataset.name,
-        made=dict(dataset.made),
-        clean=tuple("".join(model.labels(ids)) for ids in dataset.clean),
-        corrupted=tuple("".join(model.labels(ids)) for ids in dataset.corrupted),
-        answers=tuple(model.labels(dataset.answers)),
-        foils=tuple(model.labels(dataset.foils)),
+        pairs=pairs_in_words(model, dataset),
+        made={option: _in_tuples(value) for option, value in dataset.made.items()},
         templates=tuple(pair.template for pair in dataset),
         lengths=tuple(len(pair) for pair in dataset),
-        dropped=tuple((one.what, one.why) for one in dataset.dropped),
         clean_logit_diff=values[0],
         clean_prob=values[1],
         corrupted_logit_diff=values[2],
@@ -121,12 +62,18 @@ def drop_failures(
     What is left is easier for the model than the task is: report the inspection of the whole beside it.
     Raises `InputError` where nothing is left, or where the inspection is of another dataset.
     """
-    if len(inspection.clean) != len(dataset) or inspection.task != dataset.name:
+    inspected = inspection.pairs
+    if len(inspected) != len(dataset) or inspected.task != dataset.name:
         raise InputError(
-            f"The inspection is of {len(inspection.clean)} pairs of {inspection.task!r}, the dataset has "
+            f"The inspection is of {len(inspected)} pairs of {inspected.task!r}, the dataset has "
             f"{len(dataset)} of {dataset.name!r}; inspect this dataset."
         )
     return dataset.without(inspection.failures(min_span=min_span))
+
+
+def _in_tuples(value: Any) -> Any:
+    """An option of a dataset, which is fit for JSON, as a result holds it."""
+    return tuple(map(_in_tuples, value)) if isinstance(value, list) else value
 
 
 def _check_made_for(model: Model, dataset: PairDataset) -> None:

@@ -6,14 +6,10 @@ without its invented people), drawn from another seed. It is neither hard nor va
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from interp.errors import InputError
+from interp.models.base import Model
 from interp.tasks.base import check_count
 from interp.tokens import encode
-
-if TYPE_CHECKING:
-    from interp.models.base import Model
 
 KINDS: tuple[str, ...] = ("facts", "stories", "years", "prose")
 _SEEDS = 1_000_000  # away from those of the training text

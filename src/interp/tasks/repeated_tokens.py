@@ -10,13 +10,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from interp.errors import InputError, check_choice
+from interp.models.base import Model
 from interp.tasks.base import PairDataset, check_count, encode_pair, made_for
-
-if TYPE_CHECKING:
-    from interp.models.base import Model
 
 CORRUPTIONS: tuple[str, ...] = ("other_answer", "no_repeat")
 

@@ -19,13 +19,11 @@ import json
 import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from interp.errors import InputError, nearest
+from interp.models.base import Model
 from interp.tasks.base import Dropped, Pair, PairDataset, check_count, encode_pair, made_for
-
-if TYPE_CHECKING:
-    from interp.models.base import Model
 
 REQUIRED: tuple[str, ...] = ("prompt", "corrupted", "answer", "foil")
 COLUMNS: tuple[str, ...] = (*REQUIRED, "positions", "template")

@@ -138,7 +138,7 @@ def _check(model: Model, dataset: PairDataset) -> None:
 def _role_swaps(model: Model, names: tuple[str, str]) -> tuple[RoleSwap, ...]:
     """One prompt with each of two names as the subject."""
     found = inspect_dataset(model, role_swaps(model, names=[names]))
-    parts = zip(found.clean, found.answers, found.clean_logit_diff.tolist(), strict=True)
+    parts = zip(found.pairs.prompts, found.pairs.answers, found.clean_logit_diff.tolist(), strict=True)
     return tuple(RoleSwap(prompt=prompt, answer=answer, logit_diff=value) for prompt, answer, value in parts)
 
 

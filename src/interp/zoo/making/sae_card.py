@@ -12,12 +12,10 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from interp import zoo
-
-if TYPE_CHECKING:
-    from interp.saes.results import SAEQualityResult
+from interp.saes.results import SAEQualityResult
 
 SEED = 1  # of the text; training has 0
 SEQUENCES, LENGTH = 128, 128

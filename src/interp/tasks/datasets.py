@@ -1,0 +1,39 @@
+"""Datasets by name, so that a configuration can say ``task: indirect_objects, n: 50, corruption: abc``."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import Any
+
+from interp.errors import InputError, nearest
+from interp.models.base import Model
+from interp.tasks.base import PairDataset
+from interp.tasks.registry import TASKS
+
+
+def make_dataset(
+    name: str, model: Model, *, n: int | None = None, seed: int = 0, **options: Any
+) -> PairDataset:
+    """The dataset of the task `name` for `model`; `options` are those of the task's function.
+
+    Without `n`, as many pairs as the task makes by itself. Raises `InputError` for a name or an option that
+    does not exist, with the nearest one that does, for an option that is missing, and for all that the task
+    refuses.
+    """
+    if name not in TASKS:
+        raise InputError(f"Unknown task {name!r}; {nearest(str(name), TASKS)}")
+    module, function = TASKS[name]
+    make = getattr(import_module(module), function)
+    parameters = {k: p for k, p in inspect.signature(make).parameters.items() if k != "model"}
+    if n is not None:
+        options["n"] = n
+    for option in options:
+        if option not in parameters:
+            raise InputError(f"The task {name!r} has no option {option!r}; {nearest(option, parameters)}")
+    if "seed" in parameters:  # a task without one draws nothing
+        options["seed"] = seed
+    missing = [k for k, p in parameters.items() if p.default is p.empty and k not in options]
+    if missing:
+        raise InputError(f"The task {name!r} needs {' and '.join(map(repr, missing))}.")
+    return make(model, **options)
