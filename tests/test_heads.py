@@ -14,9 +14,11 @@ from compiled import Planted, copy_previous_model, indirect_object_model, induct
 from conftest import run
 from interp.errors import InputError, SiteError
 from interp.methods.common.heads import find_heads
-from interp.methods.heads.attention import attention_by_role, attention_patterns
+from interp.methods.heads.attention_by_role import attention_by_role
+from interp.methods.heads.attention_patterns import attention_patterns
 from interp.methods.heads.copying_scores import copying_scores
-from interp.methods.heads.head_scores import HeadScoresResult, head_scores
+from interp.methods.heads.head_scores import head_scores
+from interp.methods.heads.results import HeadScoresResult
 from interp.results import read_result
 from interp.tasks.base import Pair, PairDataset
 from interp.tasks.indirect_objects import indirect_objects
@@ -95,21 +97,21 @@ def test_attention_by_role_finds_where_planted_heads_look(family: Family) -> Non
     between = [(query, key) for _, query, key in truth.attention]
     result = attention_by_role(model, dataset, between=sorted(set(between)))
     for head, query, key in truth.attention:
-        assert result.of(query, key)[places[head]] > 0.98
-        assert (result.low <= result.attention + 1e-12).all()
+        assert result.of(query, key).mean[places[head]] > 0.98
+        assert (result.attention.low <= result.attention.mean + 1e-12).all()
     looks = {places[head] for head, query, key in truth.attention if (query, key) == ("END", "IO")}
-    assert at_least(result.of("END", "IO"), 0.5) == looks
-    assert at_least(result.of("S2", "S1"), 0.5) == {truth.heads["duplicate_token"]}
+    assert at_least(result.of("END", "IO").mean, 0.5) == looks
+    assert at_least(result.of("S2", "S1").mean, 0.5) == {truth.heads["duplicate_token"]}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_copying_scores_are_those_of_the_planted_movers_alone(family: Family) -> None:
     truth, model = planted(indirect_object_model, family)
     result = copying_scores(model, as_dataset(truth, 6), k=1)
-    copying, negative = np.zeros_like(result.copying), np.zeros_like(result.negative)
+    copying, negative = np.zeros((2, *result.copying.shape))
     copying[truth.heads["name_mover"]] = negative[truth.heads["negative_mover"]] = 1
-    np.testing.assert_array_equal(result.copying, copying)
-    np.testing.assert_array_equal(result.negative, negative)
+    np.testing.assert_array_equal(result.copying.mean, copying)
+    np.testing.assert_array_equal(result.negative.mean, negative)
 
 
 # ---- what follows by hand ----
@@ -146,9 +148,9 @@ def test_attention_by_role_sums_keys_and_averages_queries(load: Any) -> None:
     one = model.run_with_cache([pair.clean], ["pattern"]).stack("pattern")[:, 0].double()
     two = model.run_with_cache([other.clean], ["pattern"]).stack("pattern")[:, 0].double()
     first = (one[..., 3, 0] + one[..., 3, 2] + one[..., 4, 0] + one[..., 4, 2]) / 2
-    np.testing.assert_allclose(result.by_prompt[0, 0], first, atol=1e-6)
-    np.testing.assert_allclose(result.by_prompt[1, 0], two[..., 2, 1], atol=1e-6)
-    np.testing.assert_allclose(result.attention[0], (first + two[..., 2, 1]) / 2, atol=1e-6)
+    np.testing.assert_allclose(result.attention.each[0, 0], first, atol=1e-6)
+    np.testing.assert_allclose(result.attention.each[1, 0], two[..., 2, 1], atol=1e-6)
+    np.testing.assert_allclose(result.attention.mean[0], (first + two[..., 2, 1]) / 2, atol=1e-6)
 
 
 def test_scores_by_hand_on_a_random_model(load: Any) -> None:
@@ -181,10 +183,10 @@ def test_scores_by_hand_on_a_random_model(load: Any) -> None:
     ids = list(drawn.ids[0])
     readout = interp.Readout.log_prob(ids[1:], range(len(ids) - 1))
     losses = [-readout(model.forward([list(ids)]))[0] for ids in drawn.ids for readout in [_next(ids)]]
-    np.testing.assert_allclose(result.loss, torch.stack(losses).mean(0), atol=1e-5)
+    np.testing.assert_allclose(result.loss.mean, torch.stack(losses).mean(0), atol=1e-5)
     assert readout.positions[-1] == 9
-    assert result.first_copy_loss == pytest.approx(result.loss[:5].mean())
-    assert result.second_copy_loss == pytest.approx(result.loss[6:].mean())
+    assert result.first_copy_loss == pytest.approx(result.loss.mean[:5].mean())
+    assert result.second_copy_loss == pytest.approx(result.loss.mean[6:].mean())
 
 
 def _next(ids: Any) -> interp.Readout:
@@ -213,16 +215,16 @@ def test_copying_scores_by_hand(load: Any, name: str) -> None:
             for sign in (1, -1):
                 top = model.unembed(sign * written).topk(k).indices.tolist()
                 counted[sign] += pair.clean[position] in top
-    assert result.copying[layer, head] == pytest.approx(counted[1] / 6)
-    assert result.negative[layer, head] == pytest.approx(counted[-1] / 6)
+    assert result.copying.mean[layer, head] == pytest.approx(counted[1] / 6)
+    assert result.negative.mean[layer, head] == pytest.approx(counted[-1] / 6)
     assert 0 < counted[1] < 6  # else this would show little
 
 
 def test_seeds_and_round_trip(load: Any) -> None:
     model = load("tiny-qwen3")
     one, same, other = (head_scores(model, n=2, length=6, seed=seed) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one.by_sequence, same.by_sequence)
-    assert not np.array_equal(one.by_sequence, other.by_sequence)
+    np.testing.assert_array_equal(one.attention.each, same.attention.each)
+    assert not np.array_equal(one.attention.each, other.attention.each)
     again = read_result(one.to_dict())
     assert isinstance(again, HeadScoresResult)
     np.testing.assert_array_equal(again.by_shift, one.by_shift)
@@ -233,7 +235,7 @@ def test_seeds_and_round_trip(load: Any) -> None:
 @pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-qwen3"])
 def test_transformer_lens_gives_the_same(load: Any, name: str) -> None:
     ours, theirs = load(name), load(name, "transformer_lens")
-    for a, b in zip(*(head_scores(m, n=2, length=6).by_sequence for m in (ours, theirs)), strict=True):
+    for a, b in zip(*(head_scores(m, n=2, length=6).attention.each for m in (ours, theirs)), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 

@@ -54,8 +54,8 @@ _HOME = {
     "train_tuned_lens": "interp.methods.lens.train_tuned_lens",
     "measure_lens": "interp.methods.lens.measure_lens",
     "ablation": "interp.methods.ablation.ablation",
-    "attention_by_role": "interp.methods.heads.attention",
-    "attention_patterns": "interp.methods.heads.attention",
+    "attention_by_role": "interp.methods.heads.attention_by_role",
+    "attention_patterns": "interp.methods.heads.attention_patterns",
     "copying_scores": "interp.methods.heads.copying_scores",
     "head_scores": "interp.methods.heads.head_scores",
     "head_ablation": "interp.methods.ablation.head_ablation",
@@ -162,7 +162,8 @@ if TYPE_CHECKING:
     from interp.methods.features.neuronpedia import write_neuronpedia
     from interp.methods.features.prompt_features import prompt_features
     from interp.methods.features.sae_features import sae_features
-    from interp.methods.heads.attention import attention_by_role, attention_patterns
+    from interp.methods.heads.attention_by_role import attention_by_role
+    from interp.methods.heads.attention_patterns import attention_patterns
     from interp.methods.heads.copying_scores import copying_scores
     from interp.methods.heads.head_scores import head_scores
     from interp.methods.lens.contrast import contrast

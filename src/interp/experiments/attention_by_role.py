@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
 
 if TYPE_CHECKING:
-    from interp.methods.heads.attention import AttentionByRoleResult
+    from interp.methods.heads.results import AttentionByRoleResult
     from interp.models.base import Model
 
 
@@ -23,6 +23,6 @@ class AttentionByRoleConfig(PairsConfig):
 @experiment("attention_by_role", config=AttentionByRoleConfig)
 def run(config: AttentionByRoleConfig, model: Model) -> AttentionByRoleResult:
     """Which heads look from END to IO, or from any role to another, over a dataset?"""
-    from interp.methods.heads.attention import attention_by_role
+    from interp.methods.heads.attention_by_role import attention_by_role
 
     return attention_by_role(model, config.dataset(model), **config.arguments(), seed=config.seed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.heads.attention import AttentionPatternsResult
+    from interp.methods.heads.results import AttentionPatternsResult
     from interp.models.base import Model
 
 
@@ -21,6 +21,6 @@ class AttentionPatternsConfig(ExperimentConfig):
 @experiment("attention_patterns", config=AttentionPatternsConfig)
 def run(config: AttentionPatternsConfig, model: Model) -> AttentionPatternsResult:
     """Where do the heads look? Their attention patterns on a prompt."""
-    from interp.methods.heads.attention import attention_patterns
+    from interp.methods.heads.attention_patterns import attention_patterns
 
     return attention_patterns(model, config.prompt, heads=config.heads, seed=config.seed)

@@ -8,7 +8,7 @@ from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
 
 if TYPE_CHECKING:
-    from interp.methods.heads.copying_scores import CopyingScoresResult
+    from interp.methods.heads.results import CopyingScoresResult
     from interp.models.base import Model
 
 

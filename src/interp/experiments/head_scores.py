@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from interp.experiments.base import ExperimentConfig, experiment
 
 if TYPE_CHECKING:
-    from interp.methods.heads.head_scores import HeadScoresResult
+    from interp.methods.heads.results import HeadScoresResult
     from interp.models.base import Model
 
 

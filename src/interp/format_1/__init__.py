@@ -74,14 +74,17 @@ def with_arrays(kind: str, values: Fields) -> Fields:
 # ---- for the rooms' modules: all take the old fields away ----
 
 
-def estimate(values: Fields, mean: str, low: str, high: str, each: str, *, prompts: int = 0) -> Fields:
-    """An `interp.results.Estimate` of four old fields; `prompts` is the axis of `each` that they were on."""
+def estimate(values: Fields, mean: str, low: str, high: str, each: str | None, *, prompts: int = 0) -> Fields:
+    """An `interp.results.Estimate` of four old fields; `prompts` is the axis of `each` that they were on.
+    Where the first format did not keep the values of single prompts, `each` is None, and then empty."""
     arrays = {
         name: np.asarray(values.pop(key), dtype=float)
-        for name, key in {"mean": mean, "low": low, "high": high, "each": each}.items()
+        for name, key in {"mean": mean, "low": low, "high": high}.items()
     }
-    arrays["each"] = np.moveaxis(arrays["each"], prompts, 0)
-    return Estimate(**arrays).to_dict()
+    if each is None:
+        return Estimate(**arrays, each=np.zeros((0, *arrays["mean"].shape))).to_dict()
+    by_prompt = np.asarray(values.pop(each), dtype=float)
+    return Estimate(**arrays, each=np.moveaxis(by_prompt, prompts, 0)).to_dict()
 
 
 def interval(values: Fields, value: str, low: str, high: str) -> Fields:

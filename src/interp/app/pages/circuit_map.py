@@ -59,7 +59,7 @@ def page() -> None:
 def _scores(model: str, heads: tuple[str, ...]) -> None:
     question = circuit_map.HeadScores()
     scores = ask(model, question)
-    picked = circuit_map.cells_of_heads(heads, scores.mean.shape[1:])
+    picked = circuit_map.cells_of_heads(heads, scores.attention.shape[1:])
 
     def toggle(layer: int, head: int) -> None:
         st.session_state["heads"] = circuit_map.toggle_head(st.session_state["heads"], layer, head)

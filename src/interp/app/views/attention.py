@@ -13,7 +13,7 @@ from interp.figures.engine.view import Attention, Axis, Grid
 from interp.methods.common.names import head_name
 
 if TYPE_CHECKING:
-    from interp.methods.heads.attention import AttentionPatternsResult
+    from interp.methods.heads.results import AttentionPatternsResult
     from interp.models.base import Model
 
 

@@ -17,7 +17,7 @@ from interp.methods.common.heads import HEADS
 from interp.methods.common.names import NODES, head_name, parse, parse_edge
 
 if TYPE_CHECKING:
-    from interp.methods.heads.head_scores import HeadScoresResult
+    from interp.methods.heads.results import HeadScoresResult
     from interp.models.base import Model
 
 #: Prompts that the demo models answer, with heads that matter in one of them.

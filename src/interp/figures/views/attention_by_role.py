@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from interp.figures.engine.notation import count, show_text
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import View, Words, block_name
 from interp.figures.views.head_maps import head_map, strongest_heads
-
-if TYPE_CHECKING:
-    from interp.methods.heads.attention import AttentionByRoleResult
+from interp.methods.heads.results import AttentionByRoleResult
 
 
 def view(result: AttentionByRoleResult) -> View:
     """A map of heads for each pair of roles."""
-    said, maps = [], []
+    strongest, maps = [], []
     for query, key in dict.fromkeys(result.between):
-        i = result.between.index((query, key))
-        said.append(f"{query} to {key}: {strongest_heads(result.attention[i])}.")
+        attention = result.of(query, key)
+        strongest.append(f"{query} to {key}: {strongest_heads(attention.mean)}.")
         maps.append(
             head_map(
-                result.attention[i],
+                attention.mean,
                 name=block_name("from", query, "to", key),
-                low=result.low[i],
-                high=result.high[i],
+                low=attention.low,
+                high=attention.high,
                 unit="attention",
                 title=f"From {query} to {key}",
                 above=f"{query} attends to {key}",
@@ -33,11 +29,11 @@ def view(result: AttentionByRoleResult) -> View:
     return View(
         title="Which heads look from where to where?",
         above=(
-            f"Task: {result.task}, {count(len(result.prompts), f'{result.side} prompt')}; the first: "
+            f"Task: {result.pairs.task}, {count(len(result.prompts), f'{result.side} prompt')}; the first: "
             f"{show_text(result.prompts[0])}",
             "Attention, from 0 to 1; the mean over prompts, with 95 % bootstrap intervals.",
         ),
-        blocks=(Words(" ".join(said), strong=True, name="verdict"), *maps),
+        blocks=(Words(" ".join(strongest), strong=True, name="verdict"), *maps),
         below=("Attention says where a head looks, not what it reads there or whether that matters.",),
     )
 

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, show_prompt
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Attention, Table, View, Words
-
-if TYPE_CHECKING:
-    from interp.methods.heads.attention import AttentionPatternsResult
+from interp.methods.common.names import head_name
+from interp.methods.heads.results import AttentionPatternsResult
 
 _PATTERNS = 8  # of more heads, those that look at one place the most are drawn
 
 
 def view(result: AttentionPatternsResult) -> View:
     """The patterns as token-by-token grids, and what each head looks at most from the last position."""
-    drawn = _drawn(result)
-    names = [f"{layer}.{head}" for layer, head in result.heads]
-    said = (
-        f"Drawn: {len(drawn)} of {count(len(names), 'head')}, those whose last position looks the most at "
-        "one place that is neither the first nor itself. Name others to see them."
-        if len(drawn) < len(names)
-        else ""
+    chosen = _heads_to_draw(result)
+    names = [head_name(head) for head in result.heads]
+    which = Words(
+        f"Drawn: {len(chosen)} of {count(len(names), 'head')}, those whose last position looks the most at "
+        "one place that is neither the first nor itself. Name others to see them.",
+        name="which_heads",
     )
     return View(
         title="Where do the heads look?",
         above=(f"Prompt: {show_prompt(result.tokens, bos=result.provenance.bos)}",),
         blocks=(
-            *([Words(said, name="which_heads")] if said else []),
+            *([which] if len(chosen) < len(names) else []),
             Attention(
                 name="patterns",
                 tokens=result.tokens,
-                patterns=tuple((names[i], result.patterns[i].astype(float)) for i in drawn),
+                patterns=tuple((names[i], result.patterns[i].astype(float)) for i in chosen),
                 title="Attention from each token (row) to each token (column)",
             ),
             Table(
@@ -51,15 +47,16 @@ def view(result: AttentionPatternsResult) -> View:
     )
 
 
-def _row(result: AttentionPatternsResult, i: int) -> tuple[str | float, ...]:
+def _row(result: AttentionPatternsResult, i: int) -> tuple[str, ...]:
+    """Where one head looks from the last position."""
     last = result.patterns[i][-1]
     at = int(last.argmax())
-    layer, head = result.heads[i]
     where = f"{brief(result.tokens[at])} (position {at})"
-    return f"{layer}.{head}", where, decimal(float(last[at])), decimal(float(last[0]))
+    return head_name(result.heads[i]), where, decimal(float(last[at])), decimal(float(last[0]))
 
 
-def _drawn(result: AttentionPatternsResult) -> list[int]:
+def _heads_to_draw(result: AttentionPatternsResult) -> list[int]:
+    """All heads, or of many those that look the most at one place."""
     if len(result.heads) <= _PATTERNS:
         return list(range(len(result.heads)))
     between = result.patterns[:, -1, 1:-1]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from interp.figures.engine.notation import count, show_text
 from interp.figures.engine.presentation import presentation
-from interp.figures.engine.view import View, Words
+from interp.figures.engine.view import Grid, View, Words
 from interp.figures.views.head_maps import head_map, strongest_heads
-
-if TYPE_CHECKING:
-    from interp.methods.heads.copying_scores import CopyingScoresResult
+from interp.methods.heads.results import CopyingScoresResult
+from interp.results import Estimate
 
 
 def view(result: CopyingScoresResult) -> View:
@@ -18,38 +15,39 @@ def view(result: CopyingScoresResult) -> View:
     return View(
         title="Which heads copy the name that they look at?",
         above=(
-            f"Task: {result.task}, {count(len(result.prompts), 'prompt')}; the tokens of "
-            f"{', '.join(result.roles)}. The first prompt: {show_text(result.prompts[0])}",
+            f"Task: {result.pairs.task}, {count(len(result.pairs), 'prompt')}; the tokens of "
+            f"{', '.join(result.roles)}. The first prompt: {show_text(result.pairs.prompts[0])}",
             f"Score: the share of names that are among the {result.k} likeliest tokens if the head attends "
             "to the name alone, with 95 % bootstrap intervals over prompts.",
         ),
         blocks=(
             Words(
-                f"Highest: {strongest_heads(result.copying)}. With the sign turned round: "
-                f"{strongest_heads(result.negative)}.",
+                f"Highest: {strongest_heads(result.copying.mean)}. With the sign turned round: "
+                f"{strongest_heads(result.negative.mean)}.",
                 strong=True,
                 name="verdict",
             ),
-            head_map(
-                result.copying,
-                name="copying",
-                low=result.copying_low,
-                high=result.copying_high,
-                unit="share of names",
-                title="Copying score",
-                above="makes the name it looks at likely",
-            ),
-            head_map(
+            _map(result.copying, "copying", "Copying score", "makes the name it looks at likely"),
+            _map(
                 result.negative,
-                name="negative_copying",
-                low=result.negative_low,
-                high=result.negative_high,
-                unit="share of names",
-                title="Negative copying score",
-                above="makes the name it looks at unlikely",
+                "negative_copying",
+                "Negative copying score",
+                "makes the name it looks at unlikely",
             ),
         ),
         below=("It is what a head would write if it looked there; whether it does is another question.",),
+    )
+
+
+def _map(shares: Estimate, name: str, title: str, above: str) -> Grid:
+    return head_map(
+        shares.mean,
+        name=name,
+        low=shares.low,
+        high=shares.high,
+        unit="share of names",
+        title=title,
+        above=above,
     )
 
 

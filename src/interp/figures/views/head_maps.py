@@ -6,6 +6,7 @@ import numpy as np
 
 from interp.figures.engine.notation import decimal
 from interp.figures.engine.view import Axis, Grid
+from interp.methods.common.names import head_name
 
 _NAMED = 4
 _FRAMED = 3
@@ -47,7 +48,7 @@ def head_map(
 
 def strongest_heads(values: np.ndarray, n: int = _NAMED) -> str:
     """``5.1 (0.93), 2.0 (0.41)``: the heads with the largest values [layer, head]."""
-    return ", ".join(f"{a}.{b} ({decimal(values[a, b])})" for a, b in strongest_cells(values)[:n])
+    return ", ".join(f"{head_name(head)} ({decimal(values[head])})" for head in strongest_cells(values)[:n])
 
 
 def strongest_cells(values: np.ndarray) -> list[tuple[int, int]]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from interp.figures.engine.notation import count, decimal
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Grid, Lines, Series, Table, View, Words
 from interp.figures.views.head_maps import head_map, strongest_heads
-
-if TYPE_CHECKING:
-    from interp.methods.heads.head_scores import HeadScoresResult
+from interp.methods.common.names import head_name
+from interp.methods.heads.results import HeadScoresResult
 
 _MEANING = {
     "previous_token": "to the token before",
@@ -51,14 +48,14 @@ def view(result: HeadScoresResult) -> View:
 
 def score_map(result: HeadScoresResult, name: str) -> Grid:
     """One of the scores of all heads, [layer, head]."""
-    i = result.scores.index(name)
+    score, chance = result.estimate(name), result.chance[result.scores.index(name)]
     return head_map(
-        result.mean[i],
+        score.mean,
         name=name,
-        low=result.low[i],
-        high=result.high[i],
+        low=score.low,
+        high=score.high,
         unit="attention",
-        title=f"{name.replace('_', ' ').capitalize()} (spread evenly: {decimal(result.chance[i])})",
+        title=f"{name.replace('_', ' ').capitalize()} (spread evenly: {decimal(chance)})",
         above=f"attends {_MEANING[name]}",
         least=_SEEN,
     )
@@ -76,7 +73,9 @@ def _shifts(result: HeadScoresResult) -> Table:
     rows = []
     for layer, head in np.argwhere(result.by_shift.max(0) >= _CLEAR).tolist():
         at = int(best[layer, head])
-        rows.append((f"{layer}.{head}", _place(result.shifts[at]), float(result.by_shift[at, layer, head])))
+        rows.append(
+            (head_name((layer, head)), _place(result.shifts[at]), float(result.by_shift[at, layer, head]))
+        )
     rows.sort(key=lambda row: -row[2])
     return Table(
         name="shifts",
@@ -94,17 +93,17 @@ def _place(shift: int) -> str:
 
 
 def _losses(result: HeadScoresResult) -> Lines:
-    first = 2 * result.copy_length + result.bos - len(result.loss)  # position of the first predicted token
-    x = tuple(float(first + i) for i in range(len(result.loss)))
+    first = 2 * result.copy_length + result.bos - len(result.loss.mean)  # position of the first predicted
+    x = tuple(float(first + i) for i in range(len(result.loss.mean)))
     return Lines(
         name="loss",
         series=(
             Series(
                 "loss",
                 x,
-                tuple(result.loss.tolist()),
-                low=tuple(result.loss_low.tolist()),
-                high=tuple(result.loss_high.tolist()),
+                tuple(result.loss.mean.tolist()),
+                low=tuple(result.loss.low.tolist()),
+                high=tuple(result.loss.high.tolist()),
             ),
         ),
         x_title="position of the token predicted",

@@ -1,1 +1,1 @@
-"""Where attention heads look, what they copy, and which of them are induction or previous-token heads."""
+"""Attention heads: where they look, what they copy, and which are induction heads or previous-token heads."""

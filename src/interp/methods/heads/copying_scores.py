@@ -1,11 +1,11 @@
 """Which heads copy the name that they look at? The name movers' test of Wang et al. 2022, section 3.1
-(https://arxiv.org/abs/2211.00593).
+(https://arxiv.org/abs/2211.00593): the copy score of each head's OV circuit.
 
 For each name in a prompt: take the residual stream at its position after the first layer; let a head attend
-to it alone, so that the head writes ``v @ W_O``; put that through the final norm and the unembedding; and ask
-whether the name is among the `k` likeliest tokens. The share of names for which it is, is the copying score.
-With the sign of what the head writes turned round, it is the negative one: a negative name mover makes the
-name it sees *less* likely.
+to it alone, so that the head writes ``v @ W_O`` (its OV circuit); put that through the final norm and the
+unembedding; and ask whether the name is among the `k` likeliest tokens. The share of names for which it is,
+is the copying score. With the sign of what the head writes turned round, it is the negative one: a negative
+name mover makes the name it sees *less* likely.
 
 The paper: above 95 % for the three name movers of GPT-2 small, below 20 % for the average head.
 
@@ -18,39 +18,22 @@ projection, which are the same for every name, are left out too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
 
-import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.edits import Edit
 from interp.errors import InputError, SiteError
-from interp.methods.common.statistics import bootstrap_interval
-from interp.models.base import Model
+from interp.methods.common.statistics import estimate
+from interp.methods.heads.results import CopyingScoresResult
+from interp.models.base import Cache, Model
 from interp.progress import report
 from interp.provenance import Provenance
-from interp.results import Result
-from interp.tasks.base import PairDataset
+from interp.tasks.base import PairDataset, pairs_in_words
+from interp.tokens import Tokens
 
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class CopyingScoresResult(Result):
-    """The share of names that each head copies, and that it copies with the sign turned round; 0 to 1."""
-
-    kind: ClassVar[str] = "copying_scores"
-    task: str
-    roles: tuple[str, ...]  # whose tokens are copied
-    k: int  # among how many of the likeliest tokens
-    prompts: tuple[str, ...]
-    copying: Float[np.ndarray, "layer head"]
-    copying_low: Float[np.ndarray, "layer head"]  # 95 % bootstrap interval over prompts
-    copying_high: Float[np.ndarray, "layer head"]
-    negative: Float[np.ndarray, "layer head"]
-    negative_low: Float[np.ndarray, "layer head"]
-    negative_high: Float[np.ndarray, "layer head"]
+_SIGNS = (1, -1)  # of what a head writes: as it is, and turned round
 
 
 def copying_scores(
@@ -62,7 +45,7 @@ def copying_scores(
     batch_size: int = 16,
     seed: int = 0,
 ) -> CopyingScoresResult:
-    """Score every head on the tokens of `roles` in the clean prompts of a dataset.
+    """Score every head on the tokens of `roles` in the clean prompts of a dataset. `seed` is the bootstrap's.
 
     Raises:
         SiteError: the backend does not reach v; or the model normalises what attention writes before it is
@@ -74,64 +57,65 @@ def copying_scores(
         raise InputError(f"k must be at least 1 and at most the {model.arch.d_vocab} tokens; got {k}.")
     if batch_size < 1 or not roles:
         raise InputError("Give at least one role, and a batch_size of at least 1.")
+    _check_heads_write_alone(model)
+    places = [sum(each, ()) for each in zip(*(dataset.positions(role) for role in roles), strict=True)]
+    shares = []  # [sign, layer, head] for each prompt
+    for start in range(0, len(dataset), batch_size):
+        report("prompts", start, len(dataset))
+        rows = slice(start, start + batch_size)
+        shares += _shares_copied(model, dataset.clean[rows], places[rows], k)
+    report("prompts", len(dataset), len(dataset))
+    copied = estimate(torch.stack(shares).numpy(), seed)
+    return CopyingScoresResult(
+        provenance=Provenance.of(model, seed=seed),
+        pairs=pairs_in_words(model, dataset),
+        roles=roles,
+        k=k,
+        copying=copied[0],
+        negative=copied[1],
+    )
+
+
+def _check_heads_write_alone(model: Model) -> None:
     model.check_site("v")
     if model.arch.post_norms:
         raise SiteError(
             f"{model.identity.name} normalises what attention writes before it is added, so that a head "
             "alone writes nothing of its own; ablate or patch its z instead."
         )
-    places = [sum(each, ()) for each in zip(*(dataset.positions(role) for role in roles), strict=True)]
-    found = []
-    for start in range(0, len(dataset), batch_size):
-        report("prompts", start, len(dataset))
-        rows = slice(start, start + batch_size)
-        found += _shares(model, dataset.clean[rows], places[rows], k)
-    report("prompts", len(dataset), len(dataset))
-    by_prompt = torch.stack(found).numpy()  # [prompt, sign, layer, head]
-    low, high = bootstrap_interval(by_prompt, seed)
-    mean = by_prompt.mean(0)
-    return CopyingScoresResult(
-        provenance=Provenance.of(model, seed=seed),
-        task=dataset.name,
-        roles=roles,
-        k=k,
-        prompts=tuple("".join(model.labels(ids)) for ids in dataset.clean),
-        copying=mean[0],
-        copying_low=low[0],
-        copying_high=high[0],
-        negative=mean[1],
-        negative_low=low[1],
-        negative_high=high[1],
-    )
 
 
-def _shares(
+def _shares_copied(
     model: Model, prompts: Sequence[tuple[int, ...]], places: Sequence[tuple[int, ...]], k: int
 ) -> list[Float[Tensor, "sign layer head"]]:
     """For each prompt, the share of its names that each head copies: as it writes, and turned round."""
-    layers = range(model.arch.n_layers)
     tokens = model.to_tokens(prompts)
-    stream = model.run_with_cache(tokens, [("resid_post", 0)])["resid_post", 0]  # [row, pos, d_model]
-    # Every layer reads that stream: v is then what the layer's own norm and projection make of it.
-    read = [Edit.set("resid_pre", layer, value=stream) for layer in layers]
-    cache = model.run_with_cache(tokens, ["v"], read)
     row = torch.tensor([i for i, where in enumerate(places) for _ in where])  # [name]
-    place = torch.tensor([position for where in places for position in where])
+    place = torch.tensor([position for where in places for position in where])  # [name]
     names = tokens.ids[row, place].to(model.device)
+    cache = _run_on_first_layer(model, tokens)
     copied = []  # [sign, head, name] for each layer
-    for layer in layers:
+    for layer in range(model.arch.n_layers):
         v = cache["v", layer][row, place]  # [name, kv_head, d_head]
         v = v.repeat_interleave(model.arch.n_heads // model.arch.n_kv_heads, dim=1)
         written = torch.einsum("nhd,hdm->hnm", v, model.W_O(layer))  # [head, name, d_model]
-        copied.append(torch.stack([_among_top(model, sign * written, names, k) for sign in (1, -1)]))
+        copied.append(torch.stack([_among_top(model, sign * written, names, k) for sign in _SIGNS]))
     every = torch.stack(copied, dim=1).double().cpu()  # [sign, layer, head, name]
     return [every[..., row == i].mean(-1) for i in range(len(places))]
 
 
+def _run_on_first_layer(model: Model, tokens: Tokens) -> Cache:
+    """v of every layer, if each reads the stream after the first layer: what its own norm and projection make
+    of that."""
+    stream = model.run_with_cache(tokens, [("resid_post", 0)])["resid_post", 0]  # [row, pos, d_model]
+    reads = [Edit.set("resid_pre", layer, value=stream) for layer in range(model.arch.n_layers)]
+    return model.run_with_cache(tokens, ["v"], reads)
+
+
 def _among_top(
-    model: Model, written: Float[Tensor, "head name d_model"], names: Tensor, k: int
+    model: Model, written: Float[Tensor, "head name d_model"], names: Int[Tensor, " name"], k: int
 ) -> Float[Tensor, "head name"]:
-    """Whether each name is among the k likeliest tokens after the final norm and the unembedding.
+    """Whether each name is among the k likeliest tokens after the final norm and the unembedding: 0 or 1.
 
     Ties count against it: a head that writes nothing copies nothing.
     """
@@ -140,4 +124,4 @@ def _among_top(
         logits = model.unembed(one)  # [name, d_vocab]
         own = logits.gather(-1, names[:, None])
         ranks.append((logits >= own).sum(-1))  # itself included
-    return torch.stack(ranks) <= k
+    return (torch.stack(ranks) <= k).double()

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from interp.methods.attribution.direct_logit_attribution import direct_logit_attribution
 from interp.methods.common.heads import Head
 from interp.methods.common.names import node_name
-from interp.methods.heads.attention import attention_by_role
+from interp.methods.heads.attention_by_role import attention_by_role
 from interp.methods.heads.copying_scores import copying_scores
 from interp.methods.patching.path_patching import path_patching
 from interp.methods.patching.results import PathPatchingResult
@@ -89,16 +89,12 @@ def effects_on_logits(study: Study, to_logits: PathPatchingResult) -> dict[str, 
 def looks_and_copies(study: Study) -> dict[str, Interval]:
     """Where every head looks, as shares of its attention, and how far it copies what it sees."""
     looks = attention_by_role(study.model, study.dataset, between=LOOKS, seed=study.seed)
-    maps = {
-        f"{query} to {key}": Interval(value=looks.attention[i], low=looks.low[i], high=looks.high[i])
-        for i, (query, key) in enumerate(LOOKS)
-    }
     copies = copying_scores(study.model, study.dataset, seed=study.seed)
-    maps["copying"] = Interval(value=copies.copying, low=copies.copying_low, high=copies.copying_high)
-    maps["negative copying"] = Interval(
-        value=copies.negative, low=copies.negative_low, high=copies.negative_high
-    )
-    return maps
+    return {
+        **{f"{query} to {key}": looks.of(query, key).interval for query, key in LOOKS},
+        "copying": copies.copying.interval,
+        "negative copying": copies.negative.interval,
+    }
 
 
 def _by_head(paths: PathPatchingResult, effect: Estimate) -> Interval:
