@@ -52,8 +52,8 @@ class MeasuredCircuit:
 
 def faithfulness_of(
     means: Float[np.ndarray, "*cell"],
-    full: Float[np.ndarray, ...] | float,
-    empty: Float[np.ndarray, ...] | float,
+    full: Float[np.ndarray, " ..."] | float,
+    empty: Float[np.ndarray, " ..."] | float,
 ) -> Float[np.ndarray, "*cell"]:
     """MIB's definition, of means over pairs: 1 as the full model, 0 as the empty circuit."""
     return (means - empty) / (full - empty)
