@@ -19,7 +19,7 @@ from interp.figures.engine import colours, drawing, html, notation
 from interp.figures.engine.view import number
 from interp.figures.views import causal_tracing as trace_figures
 from interp.figures.views import logit_lens as lens_figures
-from interp.methods.lens.logit_lens import LogitLensResult
+from interp.methods.lens.results import LogitLensResult
 from interp.methods.patching.results import CausalTracingResult
 from interp.results import Result, read_result
 

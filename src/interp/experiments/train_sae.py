@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from interp.experiments.base import ExperimentConfig, experiment
+from interp.experiments.base import experiment
+from interp.experiments.on_text import TextConfig
 
 if TYPE_CHECKING:
     from interp.models.base import Model
     from interp.saes.results import SAEQualityResult
 
 
-class TrainSAEConfig(ExperimentConfig):
-    """What a dictionary is trained on, and how; see `interp.train_sae` and `interp.saes.recipe.Recipe`.
+class TrainSAEConfig(TextConfig):
+    """What a dictionary is trained on, and how; see `TextConfig` for the text, and for the rest
+    `interp.train_sae` and `interp.saes.recipe.Recipe`.
 
-    `text` is "demo" (for the demo models), a text, .jsonl or .parquet file, or ``hf:`` and the name of a
-    dataset on the hub; `field` is where a record keeps its text. `training` and `held_out` are numbers of
-    sequences of `length` tokens. The dictionary has `expansion` features for each dimension of the site.
-    `save_to` is a new folder for it, in SAELens's layout and in `save_dtype`; what is kept is measured.
+    The dictionary has `expansion` features for each dimension of the site. `save_to` is a new folder for it,
+    in SAELens's layout and in `save_dtype`; what is kept is measured.
     """
 
     site: str = "resid_post"
     layer: int | None = 4
-    text: str = "demo"
-    field: str = "text"
     training: int = 4000
     held_out: int = 64
-    length: int = 128
     kind: Literal["topk", "batchtopk", "jumprelu", "standard"] = "topk"
     expansion: int = 8
     k: int = 32
@@ -58,7 +55,6 @@ def run(config: TrainSAEConfig, model: Model) -> SAEQualityResult:
     from interp.saes.trainer import LOSSES
     from interp.saes.training import train_sae
     from interp.sites import Address
-    from interp.text.sequences import load_text
 
     address = Address(config.site, config.layer)
     check_address(model, address)
@@ -69,15 +65,7 @@ def run(config: TrainSAEConfig, model: Model) -> SAEQualityResult:
         seed=config.seed,
         **config.model_dump(include=_RECIPE),
     )
-    text, held_out = load_text(
-        model,
-        config.text,
-        training=config.training,
-        held_out=config.held_out,
-        length=config.length,
-        seed=config.seed,
-        field=config.field,
-    )
+    text, held_out = config.load_text(model)
     sae, losses = train_sae(
         model,
         config.site,
@@ -93,7 +81,7 @@ def run(config: TrainSAEConfig, model: Model) -> SAEQualityResult:
         model,
         sae,
         held_out,
-        described=f"{len(held_out)} held-out sequences of {config.length} tokens of {config.text!r}",
+        described=config.held_out_text,
         losses=losses,
         loss_names=LOSSES,
         seed=config.seed,

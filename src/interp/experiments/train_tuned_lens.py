@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interp.experiments.base import ExperimentConfig, experiment
+from interp.experiments.base import experiment
+from interp.experiments.on_text import TextConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,17 +15,9 @@ if TYPE_CHECKING:
     from interp.models.base import Model
 
 
-class LensTrainingConfig(ExperimentConfig):
-    """What a lens is trained on, and how; see `interp.train_tuned_lens`.
+class LensTrainingConfig(TextConfig):
+    """How a lens is trained; see `interp.train_tuned_lens`, and `TextConfig` for the text."""
 
-    `text` is "demo" (for the demo models) or a text file; `training` and `held_out` are numbers of sequences
-    of `length` tokens.
-    """
-
-    text: str = "demo"
-    training: int = 400
-    held_out: int = 32
-    length: int = 128
     steps: int = 200
     batch_size: int = 8
     learning_rate: float = 2.0
@@ -45,23 +38,16 @@ def run(config: TrainTunedLensConfig, model: Model) -> LensQualityResult:
     lens, losses, held_out = trained(config, model)
     if config.save_to is not None:
         lens.save(config.save_to, pickled=config.pickled)
-    described = f"{len(held_out)} held-out sequences of {config.length} tokens of {config.text!r}"
-    return measure_lens(model, lens, held_out, described=described, losses=losses, seed=config.seed)
+    return measure_lens(
+        model, lens, held_out, described=config.held_out_text, losses=losses, seed=config.seed
+    )
 
 
 def trained(config: LensTrainingConfig, model: Model) -> tuple[TunedLens, np.ndarray, list[list[int]]]:
     """A lens as configured, its losses, and the sequences that were held out."""
     from interp.methods.lens.train_tuned_lens import train_tuned_lens
-    from interp.text.sequences import load_text
 
-    text, held_out = load_text(
-        model,
-        config.text,
-        training=config.training,
-        held_out=config.held_out,
-        length=config.length,
-        seed=config.seed,
-    )
+    text, held_out = config.load_text(model)
     lens, losses = train_tuned_lens(
         model,
         text,

@@ -17,7 +17,7 @@ from interp.app.views.grid_data import token_ranking, token_strip
 from interp.app.views.tokens import SingleToken, Vocabulary, completions, read_token
 from interp.errors import InputError
 from interp.figures.engine.notation import brief, show_token
-from interp.methods.lens.logit_lens import LogitLensResult
+from interp.methods.lens.results import LogitLensResult
 
 
 def page() -> None:

@@ -17,8 +17,7 @@ from interp.figures.engine.notation import brief, decimal, probability, show_tok
 from interp.figures.engine.view import Axis, Grid, Table
 
 if TYPE_CHECKING:
-    from interp.methods.lens.contrast import ContrastResult
-    from interp.methods.lens.logit_lens import LogitLensResult
+    from interp.methods.lens.results import ContrastResult, LogitLensResult
 
 #: Pairs that the demo models know, as they stand in the inputs; the page begins with the first.
 EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = (

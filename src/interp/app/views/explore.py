@@ -19,7 +19,7 @@ from interp.figures.engine.view import Axis, Grid, Lines, Series
 
 if TYPE_CHECKING:
     from interp.methods.attribution.results import DirectLogitAttributionResult
-    from interp.methods.lens.logit_lens import LogitLensResult
+    from interp.methods.lens.results import LogitLensResult
     from interp.models.base import Model
 
 #: Prompts that the demo models answer, and their answers, one click each: facts, an indirect object, and a

@@ -14,7 +14,7 @@ from interp.figures.engine.notation import brief, decimal, probability, show_tok
 from interp.figures.engine.view import Axis, Grid, Table
 
 if TYPE_CHECKING:
-    from interp.methods.lens.logit_lens import LogitLensResult
+    from interp.methods.lens.results import LogitLensResult
 
 Colour = Literal["probability", "rank", "entropy"]
 COLOURS: tuple[Colour, ...] = ("probability", "rank", "entropy")

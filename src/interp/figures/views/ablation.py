@@ -10,6 +10,7 @@ from interp.figures.engine.view import Axis, Grid, Table, View, Words, block_nam
 from interp.figures.views.head_maps import head_map
 from interp.methods.ablation.results import AblationResult
 from interp.metrics import METRICS
+from interp.results import Interval
 
 _NAMED = 3
 _MOST = 30  # rows of a grid or a table; of more sets, the ones of the strongest effect
@@ -89,11 +90,10 @@ def _maps(result: AblationResult) -> list[Grid]:
 
 def _map_of_heads(result: AblationResult, kind: int, shape: tuple[int, int]) -> Grid:
     name, change = result.kinds[kind], result.change[kind]
+    mean, low, high = (x.reshape(shape) for x in (change.mean, change.low, change.high))
     return head_map(
-        change.mean.reshape(shape),
+        Interval(value=mean, low=low, high=high),
         name=block_name("change", name),
-        low=change.low.reshape(shape),
-        high=change.high.reshape(shape),
         unit="change",
         title=f"Change of the metric: {name}",
         signed=True,

@@ -17,10 +17,8 @@ def view(result: AttentionByRoleResult) -> View:
         strongest.append(f"{query} to {key}: {strongest_heads(attention.mean)}.")
         maps.append(
             head_map(
-                attention.mean,
+                attention.interval,
                 name=block_name("from", query, "to", key),
-                low=attention.low,
-                high=attention.high,
                 unit="attention",
                 title=f"From {query} to {key}",
                 above=f"{query} attends to {key}",

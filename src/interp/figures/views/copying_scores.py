@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from interp.figures.engine.notation import count, show_text
 from interp.figures.engine.presentation import presentation
-from interp.figures.engine.view import Grid, View, Words
+from interp.figures.engine.view import View, Words
 from interp.figures.views.head_maps import head_map, strongest_heads
 from interp.methods.heads.results import CopyingScoresResult
-from interp.results import Estimate
 
 
 def view(result: CopyingScoresResult) -> View:
@@ -27,27 +26,22 @@ def view(result: CopyingScoresResult) -> View:
                 strong=True,
                 name="verdict",
             ),
-            _map(result.copying, "copying", "Copying score", "makes the name it looks at likely"),
-            _map(
-                result.negative,
-                "negative_copying",
-                "Negative copying score",
-                "makes the name it looks at unlikely",
+            head_map(
+                result.copying.interval,
+                name="copying",
+                unit="share of names",
+                title="Copying score",
+                above="makes the name it looks at likely",
+            ),
+            head_map(
+                result.negative.interval,
+                name="negative_copying",
+                unit="share of names",
+                title="Negative copying score",
+                above="makes the name it looks at unlikely",
             ),
         ),
         below=("It is what a head would write if it looked there; whether it does is another question.",),
-    )
-
-
-def _map(shares: Estimate, name: str, title: str, above: str) -> Grid:
-    return head_map(
-        shares.mean,
-        name=name,
-        low=shares.low,
-        high=shares.high,
-        unit="share of names",
-        title=title,
-        above=above,
     )
 
 

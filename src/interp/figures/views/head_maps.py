@@ -7,17 +7,16 @@ import numpy as np
 from interp.figures.engine.notation import decimal
 from interp.figures.engine.view import Axis, Grid
 from interp.methods.common.names import head_name
+from interp.results import Interval
 
 _NAMED = 4
 _FRAMED = 3
 
 
 def head_map(
-    values: np.ndarray,
+    interval: Interval,
     *,
     name: str,
-    low: np.ndarray,
-    high: np.ndarray,
     unit: str,
     title: str,
     above: str,
@@ -28,6 +27,7 @@ def head_map(
 ) -> Grid:
     """Values [layer, head] with their intervals on hover; from 0 upwards, or centred on 0 where `signed`.
     The strongest are framed, where they are above `least`."""
+    values = interval.value
     layers, heads = values.shape
     return Grid(
         name=name,
@@ -40,7 +40,7 @@ def head_map(
         limit=limit,
         above=above,
         below=below,
-        hover=(("from", low), ("to", high)),
+        hover=(("from", interval.low), ("to", interval.high)),
         framed=tuple(at for at in strongest_cells(values)[:_FRAMED] if abs(values[at]) > least),
         framed_means="the strongest",
     )

@@ -48,12 +48,10 @@ def view(result: HeadScoresResult) -> View:
 
 def score_map(result: HeadScoresResult, name: str) -> Grid:
     """One of the scores of all heads, [layer, head]."""
-    score, chance = result.estimate(name), result.chance[result.scores.index(name)]
+    chance = result.chance[result.scores.index(name)]
     return head_map(
-        score.mean,
+        result.estimate(name).interval,
         name=name,
-        low=score.low,
-        high=score.high,
         unit="attention",
         title=f"{name.replace('_', ' ').capitalize()} (spread evenly: {decimal(chance)})",
         above=f"attends {_MEANING[name]}",

@@ -282,10 +282,8 @@ def _map(result: IOIResult, name: str, title: str, limit: float | None) -> Block
     if name == "attribution":
         words = {"above": "adds to IO over S", "below": "adds to S over IO"}
     return head_map(
-        found.value,
+        found,
         name=block_name(name),
-        low=found.low,
-        high=found.high,
         unit="logits",
         title=title,
         signed=True,
@@ -299,10 +297,8 @@ def _share(result: IOIResult, name: str, title: str, above: str) -> Block:
     """A share of attention, or a copying score, of each head."""
     found = result.maps[name]
     return head_map(
-        found.value,
+        found,
         name=block_name(name),
-        low=found.low,
-        high=found.high,
         unit="share",
         title=title,
         above=above,
