@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from conftest import PROVENANCE, Parsed
-from interp.figures.engine import colours, drawing, html, notation
+from interp.figures.engine import colours, drawing, html, measured_text, notation
 from interp.figures.engine.view import number
 from interp.figures.views import causal_tracing as trace_figures
 from interp.figures.views import logit_lens as lens_figures
@@ -317,7 +317,7 @@ def test_tokens_are_visible():
     assert notation.show_token("") == "∅"
     assert notation.show_token("東京") == "東京"
     assert notation.show_token("<|endoftext|>", max_chars=8) == "<|end…|>"
-    assert drawing.drawable("東a") == "\\u6771a"
+    assert measured_text.drawable("東a") == "\\u6771a"
 
 
 def test_numbers_are_written_without_a_negative_zero_and_never_clipped():

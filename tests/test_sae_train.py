@@ -20,7 +20,7 @@ import interp
 from conftest import run
 from interp import zoo
 from interp.errors import InputError, how_to_install
-from interp.figures.engine.curves import Curves, drawn
+from interp.figures.engine.curves import Curves, sparkline
 from interp.runs import read_run
 from interp.saes.activations import BatchTopK, JumpReLU
 from interp.saes.files import read_density
@@ -222,7 +222,7 @@ def test_curves_of_any_length_keep_their_shape():
     assert 24 <= sum(c in "▁▂▃▄▅▆▇█" for c in falls) <= 48
     assert float(falls.split()[-1]) == pytest.approx(1, abs=32)
     assert stays.split()[-1] == "3"
-    assert drawn([0, 7, 3.5]) == "▁█▅"
+    assert sparkline([0, 7, 3.5]) == "▁█▅"
 
 
 @pytest.mark.parametrize("name", zoo.NAMES)

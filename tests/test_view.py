@@ -17,7 +17,7 @@ from rich.console import Console
 
 from conftest import PROVENANCE, Parsed, run
 from interp.errors import InputError
-from interp.figures.engine import drawing, html
+from interp.figures.engine import drawing, html, measured_text
 from interp.figures.engine.graph_chart import graph
 from interp.figures.engine.line_chart import lines
 from interp.figures.engine.notation import round_numbers
@@ -282,7 +282,7 @@ def test_the_texts_of_a_chart_keep_apart_and_stay_on_it(name):
 
 
 def _box(label: Label) -> tuple[float, float, float, float]:
-    width = drawing.text_width(label.text, label.size, bold=label.bold)
+    width = measured_text.text_width(label.text, label.size, bold=label.bold)
     left = label.x - {"start": 0, "middle": width / 2, "end": width}[label.anchor]
     half = label.size / 72 * 0.45
     return left, label.y - half, left + width, label.y + half

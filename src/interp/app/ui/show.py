@@ -12,7 +12,7 @@ from interp.app.ui.files import read_file
 from interp.app.ui.markdown import escape_markdown
 from interp.app.views.grid_data import MOST_TOKENS, grid_data
 from interp.figures.engine import html
-from interp.figures.engine.picture import svg
+from interp.figures.engine.picture_svg import svg
 from interp.figures.engine.view import Chart, Grid, Table
 from interp.figures.engine.view_figure import chart as chart_figure
 

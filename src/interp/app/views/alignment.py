@@ -77,4 +77,4 @@ class Alignment:
 
 
 def _escaped(token: str | None) -> str:
-    return "" if token is None else html.name(show_token(token))
+    return "" if token is None else html.escaped(show_token(token))

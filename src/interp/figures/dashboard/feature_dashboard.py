@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from interp.errors import InputError, first_line
-from interp.figures.engine.html import name, page
+from interp.figures.engine.html import escaped, page
 from interp.figures.engine.notation import show_text, show_token
 from interp.figures.views.prompt_features import label_said, strongest_tokens
 from interp.methods.features.profile_results import (
@@ -53,7 +53,7 @@ def dashboard_page(profiles: FeatureProfilesResult) -> str:
     sorts = "".join(f'<option value="{value}">{words}</option>' for value, words in _SORTS)
     body = (
         '<div id="board"><nav id="side"><header><h1>Features</h1>'
-        f'<p>{name(about)}</p><p id="count"></p><div id="tools">'
+        f'<p>{escaped(about)}</p><p id="count"></p><div id="tools">'
         '<input id="search" type="search" placeholder="number, label or token" aria-label="Search">'
         f'<select id="sort" aria-label="Sort">{sorts}</select></div></header><div id="list"></div></nav>'
         '<div id="feature" tabindex="-1"><noscript>The dashboard needs JavaScript.</noscript></div></div>'

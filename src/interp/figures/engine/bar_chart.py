@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from interp.figures.engine.chart_axes import SMALL, TEXT, WIDTH, Scale, draw_x_axis, padded_range
 from interp.figures.engine.chart_blocks import Bars
-from interp.figures.engine.drawing import fit, line_height, text_width
+from interp.figures.engine.measured_text import fit, line_height, text_width
 from interp.figures.engine.notation import decimal
 from interp.figures.engine.picture import Area, Label, Picture, Stroke, box
 

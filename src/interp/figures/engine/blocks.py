@@ -111,17 +111,17 @@ class Table(TitledBlock):
     def texts(self) -> list[list[str]]:
         """The cells as they are written: numbers to four digits."""
         texts = [[cell.text if isinstance(cell, Cell) else number(cell) for cell in row] for row in self.rows]
-        if self.marked:
-            marks = ("▸ " if i in self.marked else "  " for i in range(len(texts)))
-            texts = [[mark + label, *others] for mark, (label, *others) in zip(marks, texts, strict=True)]
+        for i in self.marked:
+            texts[i][0] = f"▸ {texts[i][0]}"
         return texts
 
     @property
     def right(self) -> list[bool]:
         """For each column, whether it holds numbers alone, which stand right; beside the first, written
-        ones too."""
+        ones too. The first also stands right where rows are marked."""
         return [
-            bool(column) and all(_is_number(cell, written=i > 0) for cell in column)
+            (i == 0 and bool(self.marked))
+            or (bool(column) and all(_is_number(cell, written=i > 0) for cell in column))
             for i, column in enumerate(self._by_column)
         ]
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from interp.figures.engine import drawing
 from interp.figures.engine.colours import RGB, css, text_on
 from interp.figures.engine.grid import Grid
+from interp.figures.engine.measured_text import fit, text_width
 
 _SIZE, _NOTE_SIZE = 7.5, 6.5  # of a text that is shortened; of the number behind a text
 _WIDEST_TEXT = 1.0  # inches
@@ -33,9 +34,7 @@ class CellTexts:
         size = drawing.number_size(texts, room, cell_h)
         if grid.texts is not None and (not size or notes):
             size = min(_SIZE, cell_h * 72 / 1.25) if cell_w >= 0.3 and cell_h * 72 / 1.25 >= 5 else 0.0
-            texts = (
-                [[drawing.fit(text, size, room * 0.93) for text in row] for row in texts] if size else texts
-            )
+            texts = [[fit(text, size, room * 0.93) for text in row] for row in texts] if size else texts
         return cls(texts=texts, notes=notes, size=size, cell_w=cell_w)
 
     def draw(self, ax: Axes, colours: list[list[RGB]]) -> None:
@@ -72,7 +71,7 @@ def cell_width(grid: Grid, room: float) -> float:
     if grid.texts is None:
         least = 0.05 if grid.columns.of_numbers else 0.115
         return min(max(room / n_columns, least), 0.66)
-    widest = max(drawing.text_width(text, 8) for text in {text for row in _texts(grid) for text in row})
+    widest = max(text_width(text, 8) for text in {text for row in _texts(grid) for text in row})
     text = min(widest / 0.88, _WIDEST_TEXT)
     needed = max(text, 0.3) + _notes_width(_notes(grid))
     return min(needed, max(_ROOM_FOR_TEXTS / n_columns, 0.115))
@@ -94,4 +93,4 @@ def _notes(grid: Grid) -> list[list[str]]:
 def _notes_width(notes: list[list[str]]) -> float:
     if not notes:
         return 0.0
-    return max(drawing.text_width(note, _NOTE_SIZE) for row in notes for note in row) + 2 * _GAP
+    return max(text_width(note, _NOTE_SIZE) for row in notes for note in row) + 2 * _GAP

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from interp.figures.engine.drawing import line_height, text_width
+from interp.figures.engine.measured_text import line_height, text_width
 from interp.figures.engine.notation import round_numbers
 from interp.figures.engine.picture import Label, Picture, Stroke
 

@@ -40,11 +40,11 @@ class Curves:
         table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
         for name, row in ((name, list(row)) for name, row in self._rows.items()):
             if any(row):  # not a part that this training does not have
-                table.add_row(f"  {name}", drawn(row), measured(row[-1]))
+                table.add_row(f"  {name}", sparkline(row), measured(row[-1]))
         return table
 
 
-def drawn(values: list[float]) -> str:
+def sparkline(values: list[float]) -> str:
     """Values as a line of blocks, from the lowest to the highest of them."""
     low, high = min(values), max(values)
     if low == high:

@@ -8,29 +8,21 @@ Figures are laid out in inches from the top left, since their size follows the n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from io import BytesIO
-from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Rectangle
-from matplotlib.textpath import text_to_path
 
 from interp.figures.engine.colours import RGB, css, text_on
-from interp.figures.engine.notation import shorten
+from interp.figures.engine.measured_text import drawable, fit, font, line_height, text_width, wrap
 
 DPI = 150
 MARGIN = 0.3  # inches at the left and the right
 INK, QUIET, RULE, PAPER = "#1b1f24", "#5b6470", "#c9ced6", "#ffffff"
 ACCENT, SECOND = "#b2182b", "#2166ac"
-
-_FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -68,61 +60,6 @@ def png(figure: Figure) -> bytes:
     buffer = BytesIO()
     FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
-
-
-def font(size: float, *, bold: bool = False) -> FontProperties:
-    """The font that comes with matplotlib, by its file, so that every machine draws the same."""
-    return FontProperties(fname=str(_file(bold)), size=size)
-
-
-def drawable(text: str) -> str:
-    """`text` with the characters that the font lacks (CJK, most emoji) as escapes instead of empty boxes."""
-    known = _characters()
-    return "".join(c if c in known else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-@lru_cache(maxsize=4096)
-def text_width(text: str, size: float, *, bold: bool = False) -> float:
-    """Width in inches of `text` on one line."""
-    return text_to_path.get_text_width_height_descent(drawable(text), font(size, bold=bold), False)[0] / 72
-
-
-def fit(text: str, size: float, width: float, *, least: int = 3) -> str:
-    """`text` with its middle left out as `width` inches need; empty where almost none would remain."""
-    for chars in range(len(text), min(least, len(text)) - 1, -1):
-        shown = shorten(text, chars)
-        if text_width(shown, size) <= width:
-            return shown
-    return ""
-
-
-def wrap(text: str, size: float, width: float) -> list[str]:
-    """Lines of at most `width` inches, broken at spaces, and within a word where it alone is too long."""
-    space = text_width(" ", size)
-    lines, used = [""], 0.0
-    for word in text.split(" "):
-        for i, part in enumerate(_parts(word, size, width)):
-            needed = text_width(part, size)
-            if i or (lines[-1] and used + space + needed > width):
-                lines.append(part)
-                used = needed
-            else:
-                joined = bool(lines[-1])
-                lines[-1] += " " * joined + part
-                used += space * joined + needed
-    return lines
-
-
-def _parts(word: str, size: float, width: float) -> list[str]:
-    """The word, in pieces that fit where it does not."""
-    if text_width(word, size) <= width:
-        return [word]
-    pieces = [""]
-    for character in word:
-        if pieces[-1] and text_width(pieces[-1] + character, size) > width:
-            pieces.append("")
-        pieces[-1] += character
-    return pieces
 
 
 def write(
@@ -167,11 +104,6 @@ def write_lines(figure: Figure, x: float, y: float, lines: Sequence[str], size: 
     """Several lines of quiet text, one below the other."""
     for i, line in enumerate(lines):
         write(figure, x, y + i * line_height(size), line, size, colour=QUIET)
-
-
-def line_height(size: float) -> float:
-    """Inches from one line of text to the next."""
-    return size * 1.42 / 72
 
 
 def axes(figure: Figure, *, left: float, top: float, width: float, height: float) -> Axes:
@@ -325,14 +257,3 @@ def scale_bar(ax: Axes, scale: Callable[[float], RGB], low: float, high: float, 
     ax.imshow(image, origin="lower", aspect="auto", interpolation="nearest", extent=extent, resample=False)
     ax.set_xlim(extent[0], extent[1])
     ax.set_ylim(extent[2], extent[3])
-
-
-def _file(bold: bool) -> Path:
-    return _FONTS / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
-
-
-@lru_cache
-def _characters() -> frozenset[str]:
-    """The characters that the regular and the bold font both have."""
-    known = [set(FT2Font(str(_file(bold))).get_charmap()) for bold in (False, True)]
-    return frozenset(map(chr, known[0] & known[1]))

@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from interp.figures.engine.drawing import fit, line_height, text_width
+from interp.figures.engine.graph_block import Edge, Graph, Node
+from interp.figures.engine.measured_text import fit, line_height, text_width
 from interp.figures.engine.notation import measured
 from interp.figures.engine.picture import Area, Label, Picture, Stroke, box
-from interp.figures.engine.view import Edge, Graph, Node
 
 _TEXT, _SMALL = 8.0, 7.0
 _BOX = 0.23  # height of a node, inches
@@ -21,15 +23,44 @@ _WIDEST = 7.5  # of a row
 _BOWS = (0, 0.25, -0.25, 0.5, -0.5, 0.8, -0.8, 1.2, -1.2, 1.7, -1.7, 2.4, -2.4)
 _STEPS = 28
 
-Point = tuple[float, float]
+Point: TypeAlias = tuple[float, float]
+Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """Where the nodes stand: their middles and boxes by name, on a sheet of that size."""
+
+    at: Mapping[str, Point]
+    boxes: Mapping[str, Box]
+    width: float
+    height: float
 
 
 def graph(block: Graph) -> Picture:
-    """Nodes as boxes with their names, edges by sign and size."""
-    edges, nodes = block.largest_edges, block.joined_nodes
+    """Nodes as boxes with their names, edges by sign and size, the strongest edges written out."""
+    edges = block.largest_edges
+    layout = _layout(block.joined_nodes)
+    heading, listed = _strongest(block, edges, layout.height)
+    widths = [text_width(text, _SMALL) for text in listed] + [text_width(heading, _SMALL, bold=True)]
+    list_width = max(widths) if listed else 0.0
+    height = max(layout.height, (len(listed) + 1.5) * line_height(_SMALL))
+    picture = Picture(layout.width + 0.3 + list_width, height)
+    _draw_edges(picture, block, edges, layout)
+    _draw_nodes(picture, block, layout)
+    if listed:
+        picture.add(Label(layout.width + 0.25, 0.1, heading, _SMALL, bold=True))
+    for i, text in enumerate(listed):
+        y = 0.1 + (i + 1) * line_height(_SMALL)
+        picture.add(Label(layout.width + 0.25, y, text, _SMALL, _colour(edges[i])))
+    return picture
+
+
+def _layout(nodes: Sequence[Node]) -> _Layout:
+    """Rows from the lowest layer up, with room for curves beside the nodes."""
     rows = _rows(nodes)
     cell = max(_width(node) for node in nodes) + 0.25
-    side = 0.5 if len(rows) > 2 else 0.1  # room for curves beside the nodes
+    side = 0.5 if len(rows) > 2 else 0.1
     width = max(cell * max(map(len, rows)), 2.6) + 2 * side
     gap = min(0.72, max(0.46, 7.5 / len(rows)))
     height = gap * (len(rows) - 1) + _BOX + 0.1
@@ -42,40 +73,45 @@ def graph(block: Graph) -> Picture:
         for i, node in enumerate(row)
     }
     boxes = {node.name: _box_of(node, at[node.name]) for node in nodes}
-    ports = _ports(edges, at, boxes)
-    largest = max((abs(edge.weight) for edge in edges), default=0) or 1.0
+    return _Layout(at=at, boxes=boxes, width=width, height=height)
 
-    listed = [f"{edge.name}: {measured(edge.weight)}" for edge in edges]
-    listed = [fit(text, _SMALL, 2.6) for text in listed[: max(int(height / line_height(_SMALL)) - 1, 3)]]
-    list_width = max((text_width(text, _SMALL) for text in listed), default=0)
+
+def _strongest(block: Graph, edges: Sequence[Edge], height: float) -> tuple[str, list[str]]:
+    """The heading of the list of edges, and as many of them as a sheet of this height has room for."""
+    most = max(int(height / line_height(_SMALL)) - 1, 3)
+    listed = [fit(f"{edge.name}: {measured(edge.weight)}", _SMALL, 2.6) for edge in edges[:most]]
     some = f"strongest {len(listed)} of {len(edges)}" if len(listed) < len(edges) else "strongest"
-    heading = f"{some} ({block.unit})"
-    list_width = max(list_width, text_width(heading, _SMALL, bold=True)) if listed else 0
-    height = max(height, (len(listed) + 1.5) * line_height(_SMALL))
-    picture = Picture(width + 0.3 + list_width, height)
-    for edge, (start, stop) in reversed(list(zip(edges, ports, strict=True))):  # the strongest on top
-        others = [b for name, b in boxes.items() if name not in (edge.source, edge.target)]
+    return f"{some} ({block.unit})", listed
+
+
+def _draw_edges(picture: Picture, block: Graph, edges: Sequence[Edge], layout: _Layout) -> None:
+    """The strongest on top."""
+    ports = _ports(edges, layout.at, layout.boxes)
+    largest = max((abs(edge.weight) for edge in edges), default=0) or 1.0
+    for edge, (start, stop) in reversed(list(zip(edges, ports, strict=True))):
+        others = [box for name, box in layout.boxes.items() if name not in (edge.source, edge.target)]
         share = abs(edge.weight) / largest
         picture.add(
             Stroke(
-                _route(start, stop, others, width),
-                "warm" if edge.weight >= 0 else "cool",
+                _route(start, stop, others, layout.width),
+                _colour(edge),
                 0.7 + 3 * share,
                 opacity=0.4 + 0.55 * share,
                 tip=f"{edge.name}: {measured(edge.weight)} {block.unit}",
             )
         )
-    for node in nodes:
-        (x, y), (left, top, right, bottom) = at[node.name], boxes[node.name]
+
+
+def _draw_nodes(picture: Picture, block: Graph, layout: _Layout) -> None:
+    for node in block.joined_nodes:
+        (x, y), (left, top, right, bottom) = layout.at[node.name], layout.boxes[node.name]
         corners = box(left, top, right - left, bottom - top)
         picture.add(Area(corners, "paper"), Stroke((*corners, corners[0]), "quiet", 0.8))
         picture.add(Label(x, y, node.name, _TEXT, anchor="middle", tip=_node_tip(node, block)))
-    if listed:
-        picture.add(Label(width + 0.25, 0.1, heading, _SMALL, bold=True))
-    for i, text in enumerate(listed):
-        colour = "warm" if edges[i].weight >= 0 else "cool"
-        picture.add(Label(width + 0.25, 0.1 + (i + 1) * line_height(_SMALL), text, _SMALL, colour))
-    return picture
+
+
+def _colour(edge: Edge) -> str:
+    return "warm" if edge.weight >= 0 else "cool"
 
 
 def _rows(nodes: Sequence[Node]) -> list[list[Node]]:
@@ -98,13 +134,13 @@ def _width(node: Node) -> float:
     return text_width(node.name, _TEXT) + 0.14
 
 
-def _box_of(node: Node, at: Point) -> tuple[float, float, float, float]:
+def _box_of(node: Node, at: Point) -> Box:
     half = _width(node) / 2
     return at[0] - half, at[1] - _BOX / 2, at[0] + half, at[1] + _BOX / 2
 
 
 def _ports(
-    edges: Sequence[Edge], at: Mapping[str, Point], boxes: Mapping[str, tuple[float, float, float, float]]
+    edges: Sequence[Edge], at: Mapping[str, Point], boxes: Mapping[str, Box]
 ) -> list[tuple[Point, Point]]:
     """Where each edge leaves its source (above) and enters its target (below)."""
     ends: list[list[Point]] = [[(0, 0), (0, 0)] for _ in edges]
@@ -117,14 +153,7 @@ def _ports(
     return [(start, stop) for start, stop in ends]
 
 
-def _other(edge: Edge, end: int) -> str:
-    """The node at the other end."""
-    return (edge.target, edge.source)[end]
-
-
-def _route(
-    start: Point, stop: Point, boxes: Sequence[tuple[float, float, float, float]], width: float
-) -> tuple[Point, ...]:
+def _route(start: Point, stop: Point, boxes: Sequence[Box], width: float) -> tuple[Point, ...]:
     """The curve from start to stop that crosses the fewest boxes; of those, the straightest."""
     curves = [_curve(start, stop, bow) for bow in _BOWS]
     return min(curves, key=lambda curve: _crossed(curve, boxes, width))  # the first of equals
@@ -148,7 +177,7 @@ def _curve(start: Point, stop: Point, bow: float) -> tuple[Point, ...]:
     return tuple(points)
 
 
-def _crossed(curve: Sequence[Point], boxes: Sequence[tuple[float, float, float, float]], width: float) -> int:
+def _crossed(curve: Sequence[Point], boxes: Sequence[Box], width: float) -> int:
     """How many boxes a curve crosses; to leave the sheet is worst."""
     if any(not 0.02 <= x <= width - 0.02 for x, _ in curve):
         return 1000

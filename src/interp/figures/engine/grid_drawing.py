@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from interp.figures.engine import drawing
 from interp.figures.engine.cell_texts import CellTexts, cell_width
 from interp.figures.engine.grid import Grid
+from interp.figures.engine.measured_text import fit, line_height, text_width, wrap
 from interp.figures.engine.token_axis import LONGEST, TokenAxis
 
 _SIZE = 8.0
@@ -29,12 +30,12 @@ class GridPlan:
         self.tokens = None if grid.columns.of_numbers else TokenAxis.plan(grid.columns.headings, self.cell_w)
         self.row_size = min(_SIZE, self.cell_h * 72 * 0.85) if not grid.rows.of_numbers else _SIZE
         self.row_labels = grid.rows.short(LONGEST)
-        widest = max(drawing.text_width(label, self.row_size, bold=True) for label in self.row_labels)
+        widest = max(text_width(label, self.row_size, bold=True) for label in self.row_labels)
         overhang = self.tokens.overhang if self.tokens else 0.0
         self.left = max(widest + 0.12 + (0.22 if grid.rows.title else 0), overhang)
         self.scale, self.key = scale, key
         legend = _SCALE + _WORDS if grid.marks else max(_SCALE, min(_width(grid.unit), 1.6))
-        self.unit = drawing.wrap(grid.unit, _SIZE, legend * 0.88)  # bold is wider
+        self.unit = wrap(grid.unit, _SIZE, legend * 0.88)  # bold is wider
         self.width = self.left + self.width_of_cells + (0.25 + legend if scale else 0.05)
 
     @property
@@ -45,13 +46,13 @@ class GridPlan:
     @property
     def _below(self) -> float:
         titled = bool(self.grid.columns.title) and self.grid.columns.title != "position"
-        line = drawing.line_height(_SIZE)
+        line = line_height(_SIZE)
         labels = self.tokens.below if self.tokens else 0.07 + line
         return labels + (line if titled else 0)
 
     def height(self, room: float) -> float:
         body = max(self.height_of_cells + self._below, self._legend_height if self.scale else 0)
-        return self._head + body + len(self._key(room)) * drawing.line_height(7.5) + 0.06
+        return self._head + body + len(self._key(room)) * line_height(7.5) + 0.06
 
     @property
     def _legend_height(self) -> float:
@@ -61,12 +62,12 @@ class GridPlan:
         if not self.key:
             return []
         parts = [self.grid.key, "" if self.texts.size else self.grid.farthest()]
-        return [line for text in parts if text for line in drawing.wrap(text, 7.5, room)]
+        return [line for text in parts if text for line in wrap(text, 7.5, room)]
 
     def draw(self, figure: Figure, left: float, top: float, room: float) -> None:
         grid, n_rows = self.grid, len(self.grid.rows)
         if grid.title:
-            title = drawing.fit(grid.title, 8.5, max(room, self.width) * 0.93)
+            title = fit(grid.title, 8.5, max(room, self.width) * 0.93)
             drawing.write(figure, left, top, title, 8.5, bold=True)
         ax_left, ax_top = left + self.left, top + self._head
         ax = drawing.axes(
@@ -82,7 +83,7 @@ class GridPlan:
         if self.scale:
             self._draw_scale(figure, ax_left + self.width_of_cells + 0.25, ax_top)
         key = self._key(room)
-        below = top + self.height(room) - len(key) * drawing.line_height(7.5)
+        below = top + self.height(room) - len(key) * line_height(7.5)
         drawing.write_lines(figure, left, below, key, 7.5)
 
     def _label_rows(self, ax: drawing.Axes) -> None:
@@ -96,8 +97,8 @@ class GridPlan:
                 va="center_baseline", bold=strong, colour=drawing.INK if strong else drawing.QUIET,
             )  # fmt: skip
         if self.grid.rows.title:
-            widest = max(drawing.text_width(label, self.row_size, bold=True) for label in self.row_labels)
-            title = drawing.fit(self.grid.rows.title, _SIZE, max(self.height_of_cells, 0.4))
+            widest = max(text_width(label, self.row_size, bold=True) for label in self.row_labels)
+            title = fit(self.grid.rows.title, _SIZE, max(self.height_of_cells, 0.4))
             drawing.write_at(ax, 0, 0.5, title, _SIZE, at="axes", dx=-0.1 - widest, rotation=90, va="bottom")
 
     def _label_columns(self, ax: drawing.Axes) -> None:
@@ -106,11 +107,11 @@ class GridPlan:
             self.tokens.draw(ax)
         else:
             labels = columns.short()
-            need = max(drawing.text_width(label, _SIZE) for label in labels) + 0.06
+            need = max(text_width(label, _SIZE) for label in labels) + 0.06
             shown = drawing.every(len(columns), room=self.width_of_cells, need=need)
             drawing.label_x(ax, shown, [labels[i] for i in shown], _SIZE)
         if columns.title and columns.title != "position":
-            drop = self._below - drawing.line_height(_SIZE)
+            drop = self._below - line_height(_SIZE)
             drawing.write_at(ax, 0.5, 0, columns.title, _SIZE, at="axes", dy=-drop, va="top")
 
     def _draw_scale(self, figure: Figure, left: float, top: float) -> None:
@@ -127,7 +128,7 @@ class GridPlan:
         for value, words in grid.marks:
             if abs(value - centre) > reach:
                 continue
-            lines = drawing.wrap(words, 6.5, _WORDS)
+            lines = wrap(words, 6.5, _WORDS)
             for i, line in enumerate(lines):
                 dy = 0.055 * (len(lines) - 1) - 0.11 * i
                 drawing.write_at(
@@ -137,4 +138,4 @@ class GridPlan:
 
 
 def _width(unit: str) -> float:
-    return drawing.text_width(unit, _SIZE, bold=True) / 0.85
+    return text_width(unit, _SIZE, bold=True) / 0.85

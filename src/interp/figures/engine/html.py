@@ -99,12 +99,12 @@ def page(
 
 def section(title: str, *parts: str) -> str:
     """A report: a heading and the pieces under it."""
-    return "\n".join([f'<section class="report"><h1>{_text(title)}</h1>', *parts, "</section>"])
+    return "\n".join([f'<section class="report"><h1>{escaped(title)}</h1>', *parts, "</section>"])
 
 
 def paragraph(text: str, *, strong: bool = False) -> str:
     """A paragraph of text."""
-    return f'<p class="strong">{_text(text)}</p>' if strong else f"<p>{_text(text)}</p>"
+    return f'<p class="strong">{escaped(text)}</p>' if strong else f"<p>{escaped(text)}</p>"
 
 
 def table(
@@ -119,7 +119,7 @@ def table(
     `right` (by place) are numbers, and rows in `strong` stand out."""
     ends = ["r" if i < len(right) and right[i] else "" for i in range(len(headings))]
     head = "".join(
-        f'<th scope="col"{_class(end)}>{_text(text)}</th>' for end, text in zip(ends, headings, strict=True)
+        f'<th scope="col"{_class(end)}>{escaped(text)}</th>' for end, text in zip(ends, headings, strict=True)
     )
     lines = "\n".join(
         f"<tr{' class=strong' if i in strong else ''}>{_plain_cell(label, 'th', ends[0])}"
@@ -128,7 +128,7 @@ def table(
         for i, (label, *cells) in enumerate(rows)
     )
     return (
-        f'<div class="scroll"><table class="plain"><caption>{_text(caption)}</caption>'
+        f'<div class="scroll"><table class="plain"><caption>{escaped(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>\n{lines}\n</tbody></table></div>"
     )
 
@@ -146,20 +146,23 @@ def grid(
     return (
         f'<div class="scroll"><table class="grid" role="grid" aria-label="{escape(caption)}" '
         f'data-names="{escape(json.dumps(list(names), ensure_ascii=False))}">'
-        f"<caption>{_text(caption)}. Hover, or press Tab and the arrow keys, for exact values.</caption>"
-        f'<thead><tr><th scope="col">{_text(corner)}</th>{head}</tr></thead><tbody>\n{lines}\n'
+        f"<caption>{escaped(caption)}. Hover, or press Tab and the arrow keys, for exact values.</caption>"
+        f'<thead><tr><th scope="col">{escaped(corner)}</th>{head}</tr></thead><tbody>\n{lines}\n'
         "</tbody></table></div>"
     )
 
 
 def details(summary: str, content: str) -> str:
     """HTML that opens at a click."""
-    return f"<details><summary>{_text(summary)}</summary>{content}</details>"
+    return f"<details><summary>{escaped(summary)}</summary>{content}</details>"
 
 
-def name(text: str) -> str:
-    """A label as HTML."""
-    return _text(text)
+def escaped(text: str) -> str:
+    """Escaped text in which the marks of spaces, line ends and cuts are faint."""
+    shown = escape(text)
+    for mark in (SPACE, NEWLINE, TAB, CUT):
+        shown = shown.replace(mark, f"<u>{mark}</u>")
+    return shown
 
 
 def smallest_needed(fragment: Callable[[int], str], levels: Sequence[int]) -> str:
@@ -174,13 +177,13 @@ def smallest_needed(fragment: Callable[[int], str], levels: Sequence[int]) -> st
 
 def scale(stops: Sequence[tuple[str, str]], *, label: str) -> str:
     """A legend: (colour class, number) pairs, and what the colours mean."""
-    swatches = "".join(f'<span class="{shade}">{_text(number)}</span>' for shade, number in stops)
-    return f'<p class="scale"><span class="swatches">{swatches}</span> {_text(label)}</p>'
+    swatches = "".join(f'<span class="{shade}">{escaped(number)}</span>' for shade, number in stops)
+    return f'<p class="scale"><span class="swatches">{swatches}</span> {escaped(label)}</p>'
 
 
 def heading(text: str, *, below: str = "") -> str:
     """A column's heading as HTML, and what stands below it, such as the corrupted prompt's token."""
-    return f"<b>{_text(text)}</b><br><i>{_text(below)}</i>" if below else _text(text)
+    return f"<b>{escaped(text)}</b><br><i>{escaped(below)}</i>" if below else escaped(text)
 
 
 def diverging_class(value: float) -> str:
@@ -225,7 +228,7 @@ def _plain_cell(cell: str | Cell, tag: Literal["th", "td"], end: str) -> str:
     given = cell if isinstance(cell, Cell) else Cell(cell)
     classes = _class(end, given.shade, "strong" if given.marked else "")
     scope = ' scope="row"' if tag == "th" else ""
-    return f"<{tag}{scope}{classes}>{_text(given.text)}{_bar(given)}</{tag}>"
+    return f"<{tag}{scope}{classes}>{escaped(given.text)}{_bar(given)}</{tag}>"
 
 
 def _class(*names: str) -> str:
@@ -244,7 +247,7 @@ def _bar(cell: Cell) -> str:
 
 
 def _row(row: Row, *, first: bool) -> str:
-    label = f'<th scope="row">{_text(row.label)}</th>'
+    label = f'<th scope="row">{escaped(row.label)}</th>'
     cells = "".join(_cell(cell, reachable=first and i == 0) for i, cell in enumerate(row.cells))
     return f"<tr>{label}{cells}"  # HTML needs no closing tag here
 
@@ -258,16 +261,8 @@ def _cell(cell: Cell, *, reachable: bool) -> str:
         + (f" class={quote}{shade}{quote}" if shade else "")
         + (f' data-v="{escape(chr(10).join(cell.details))}"' if cell.details else "")
         + (" tabindex=0" if reachable else "")
-        + f">{_text(cell.text)}"
+        + f">{escaped(cell.text)}"
     )
-
-
-def _text(text: str) -> str:
-    """Escaped text in which the marks of spaces, line ends and cuts are faint."""
-    shown = escape(text)
-    for mark in (SPACE, NEWLINE, TAB, CUT):
-        shown = shown.replace(mark, f"<u>{mark}</u>")
-    return shown
 
 
 def _yaml(config: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from interp.figures.engine.chart_axes import (
     spread,
 )
 from interp.figures.engine.chart_blocks import Lines, Panels, Series
-from interp.figures.engine.drawing import fit, line_height, text_width
+from interp.figures.engine.measured_text import fit, line_height, text_width
 from interp.figures.engine.picture import DASHES, Area, Dot, Label, Picture, Stroke
 
 _HEIGHT, _PANEL_HEIGHT, _PANELS_WIDTH = 2.9, 1.15, 5.2  # inches

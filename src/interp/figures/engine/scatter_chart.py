@@ -23,7 +23,7 @@ from interp.figures.engine.chart_axes import (
     room_for_numbers,
 )
 from interp.figures.engine.chart_blocks import Scatter
-from interp.figures.engine.drawing import fit, line_height, text_width
+from interp.figures.engine.measured_text import fit, line_height, text_width
 from interp.figures.engine.picture import Dot, Label, Picture, Stroke
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from interp.figures.engine import drawing, picture
+from interp.figures.engine import drawing
 from interp.figures.engine.blocks import Cell, Table
 from interp.figures.engine.colours import css, sequential, text_on
-from interp.figures.engine.picture import Picture, Stroke
+from interp.figures.engine.measured_text import line_height, text_width, wrap
+from interp.figures.engine.picture import Area, Picture, Stroke, box
+from interp.figures.engine.picture_drawing import draw_picture
 
 _SIZE = 8.0
 _GAP = 0.18  # inches between columns
@@ -28,7 +30,7 @@ class TablePlan:
             self.widths[widest] = max(self.widths[widest] * 0.92, _NARROWEST)
         self.lines = [
             [
-                drawing.wrap(text, _SIZE, (width - _GAP - self._bar_room(i)) * 0.88)  # bold is wider
+                wrap(text, _SIZE, (width - _GAP - self._bar_room(i)) * 0.88)  # bold is wider
                 for i, (text, width) in enumerate(zip(row, self.widths, strict=True))
             ]
             for row in self.texts
@@ -40,11 +42,11 @@ class TablePlan:
 
     def _needed(self, column: int) -> float:
         """Inches that a column takes where nothing is broken."""
-        widest = max(drawing.text_width(row[column], _SIZE, bold=True) for row in self.texts)
+        widest = max(text_width(row[column], _SIZE, bold=True) for row in self.texts)
         return widest / 0.87 + _GAP + self._bar_room(column)
 
     def _row_height(self, row: int) -> float:
-        return max(map(len, self.lines[row])) * drawing.line_height(_SIZE) + 0.05
+        return max(map(len, self.lines[row])) * line_height(_SIZE) + 0.05
 
     def height(self, room: float) -> float:
         rows = sum(self._row_height(i) for i in range(len(self.lines)))
@@ -58,7 +60,7 @@ class TablePlan:
             self._draw_row(figure, marks, row, left=left, top=top, y=y)
             y += self._row_height(row)
             marks.add(Stroke(((0, y), (self.width - _GAP, y)), "rule", 0.6))
-        picture.draw(figure, marks, left=left, top=top)
+        draw_picture(figure, marks, left=left, top=top)
 
     def _draw_row(
         self, figure: Figure, marks: Picture, row: int, *, left: float, top: float, y: float
@@ -71,12 +73,12 @@ class TablePlan:
             if isinstance(cell, Cell) and cell.shade is not None:
                 colour = self._shade(figure, cell.shade, row, left=left + x, top=top + y, room=room)
             if isinstance(cell, Cell) and cell.bar is not None:
-                _draw_bar(marks, cell.bar, left=x + room + 0.1, y=y + drawing.line_height(_SIZE) / 2 + 0.01)
+                _draw_bar(marks, cell.bar, left=x + room + 0.1, y=y + line_height(_SIZE) / 2 + 0.01)
             bold = row == 0 or self.block.is_strong(row - 1, column)
             for i, line in enumerate(self.lines[row][column]):
-                used = drawing.text_width(line, _SIZE, bold=bold)
+                used = text_width(line, _SIZE, bold=bold)
                 at = left + x + (room - used if self.block.right[column] else 0)
-                place = top + y + i * drawing.line_height(_SIZE) + 0.02
+                place = top + y + i * line_height(_SIZE) + 0.02
                 drawing.write(figure, at, place, line, _SIZE, colour=colour, bold=bold)
             x += width
 
@@ -88,5 +90,5 @@ class TablePlan:
 
 
 def _draw_bar(marks: Picture, share: float, *, left: float, y: float) -> None:
-    marks.add(picture.Area(picture.box(left, y - 0.045, _BAR, 0.09), "rule", 0.4))
-    marks.add(picture.Area(picture.box(left, y - 0.045, _BAR * share, 0.09), "s0"))
+    marks.add(Area(box(left, y - 0.045, _BAR, 0.09), "rule", 0.4))
+    marks.add(Area(box(left, y - 0.045, _BAR * share, 0.09), "s0"))

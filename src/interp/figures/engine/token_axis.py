@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from interp.figures.engine import drawing
 from interp.figures.engine.axis import Heading
+from interp.figures.engine.measured_text import fit, line_height, text_width
 
 LONGEST = 16  # characters of a token that is turned; there is no hover in a picture
 
@@ -28,10 +29,7 @@ class TokenAxis:
         """Level where all tokens fit their cells (but for special ones, such as a BOS); else turned."""
         ordinary = [part for h in headings if not h.token.startswith("<") for part in _lines(h)]
         for size in (8.5, 8.0, 7.5):
-            if (
-                all(drawing.text_width(text, size, bold=True) <= cell * 0.96 for text in ordinary)
-                and cell >= 0.4
-            ):
+            if all(text_width(text, size, bold=True) <= cell * 0.96 for text in ordinary) and cell >= 0.4:
                 return cls(tuple(headings), cell, size, 0)
         return cls(tuple(headings), cell, min(8.5, cell * 72 * 0.8), 45 if cell >= 0.24 else 90)
 
@@ -40,7 +38,7 @@ class TokenAxis:
         """Inches taken below the grid."""
         if not self.turn:
             lines = max(len(_lines(heading)) for heading in self.headings)
-            return 0.07 + lines * drawing.line_height(self.size)
+            return 0.07 + lines * line_height(self.size)
         return 0.14 + max(self._lengths()) * np.sin(np.radians(self.turn)) + self.size / 72
 
     @property
@@ -59,10 +57,10 @@ class TokenAxis:
                         ax,
                         i,
                         0,
-                        drawing.fit(text, self.size, self.cell * 0.98),
+                        fit(text, self.size, self.cell * 0.98),
                         self.size,
                         at="x",
-                        dy=-0.06 - line * drawing.line_height(self.size),
+                        dy=-0.06 - line * line_height(self.size),
                         va="top",
                         bold=heading.strong,
                         colour=colour,
@@ -86,7 +84,7 @@ class TokenAxis:
             )
 
     def _lengths(self) -> list[float]:
-        return [drawing.text_width(_joined(h), self.size, bold=h.strong) for h in self.headings]
+        return [text_width(_joined(h), self.size, bold=h.strong) for h in self.headings]
 
 
 def _lines(heading: Heading) -> list[str]:

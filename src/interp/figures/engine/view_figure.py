@@ -10,12 +10,14 @@ from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
-from interp.figures.engine import drawing, picture
+from interp.figures.engine import drawing
 from interp.figures.engine.bar_chart import bars
 from interp.figures.engine.graph_chart import graph
 from interp.figures.engine.grid_drawing import GridPlan
 from interp.figures.engine.line_chart import lines, panels
+from interp.figures.engine.measured_text import line_height, wrap
 from interp.figures.engine.picture import Picture
+from interp.figures.engine.picture_drawing import draw_picture
 from interp.figures.engine.scatter_chart import scatter
 from interp.figures.engine.table_drawing import TablePlan
 from interp.figures.engine.view import (
@@ -139,14 +141,14 @@ class _WordsPlan:
         self.block = block
 
     def _lines(self, room: float) -> list[str]:
-        return drawing.wrap(self.block.text, _WORDS, room * (0.88 if self.block.strong else 1))
+        return wrap(self.block.text, _WORDS, room * (0.88 if self.block.strong else 1))
 
     def height(self, room: float) -> float:
-        return len(self._lines(room)) * drawing.line_height(_WORDS)
+        return len(self._lines(room)) * line_height(_WORDS)
 
     def draw(self, figure: Figure, left: float, top: float, room: float) -> None:
         for i, line in enumerate(self._lines(room)):
-            y = top + i * drawing.line_height(_WORDS)
+            y = top + i * line_height(_WORDS)
             drawing.write(figure, left, y, line, _WORDS, bold=self.block.strong)
 
 
@@ -157,15 +159,15 @@ class _ChartPlan:
         self.width = self.picture.width
 
     def _key(self, room: float) -> list[str]:
-        return drawing.wrap(self.block.key, _KEY, room) if self.block.key else []
+        return wrap(self.block.key, _KEY, room) if self.block.key else []
 
     def height(self, room: float) -> float:
-        key = 0.06 + len(self._key(room)) * drawing.line_height(_KEY)
+        key = 0.06 + len(self._key(room)) * line_height(_KEY)
         return drawing.title_height(self.block.title) + self.picture.height + key
 
     def draw(self, figure: Figure, left: float, top: float, room: float) -> None:
         top += drawing.write_title(figure, self.block.title, left=left, top=top, room=room)
-        picture.draw(figure, self.picture, left=left, top=top)
+        draw_picture(figure, self.picture, left=left, top=top)
         drawing.write_lines(figure, left, top + self.picture.height + 0.06, self._key(room), _KEY)
 
 
@@ -192,11 +194,11 @@ class _AttentionPlan:
         return sum(plan.width + self.gap for plan in row) - self.gap
 
     def _key(self, room: float) -> list[str]:
-        return drawing.wrap(self.plans[0].grid.key, _KEY, room)
+        return wrap(self.plans[0].grid.key, _KEY, room)
 
     def height(self, room: float) -> float:
         rows = sum(max(plan.height(room) for plan in row) + self.gap_below for row in self.rows)
-        key = len(self._key(room)) * drawing.line_height(_KEY)
+        key = len(self._key(room)) * line_height(_KEY)
         return drawing.title_height(self.block.title) + rows - self.gap_below + key
 
     def draw(self, figure: Figure, left: float, top: float, room: float) -> None:

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from interp.figures.engine import html
-from interp.figures.engine.picture import svg
+from interp.figures.engine.picture_svg import svg
 from interp.figures.engine.view import (
     Attention,
     Axis,
@@ -49,7 +49,7 @@ def _block(block: Block) -> str:
         return _scale(block) + _grid(block)
     if isinstance(block, Attention):
         grids = block.grids
-        title = f"<h2>{html.name(block.title)}</h2>" if block.title else ""
+        title = f"<h2>{html.escaped(block.title)}</h2>" if block.title else ""
         return title + _scale(grids[0]) + "".join(_grid(grid) for grid in grids)
     assert isinstance(block, Chart), f"a block of kind {type(block).__name__}"
     return _chart(block)
@@ -87,9 +87,9 @@ def _grid_with(grid: Grid, details: int) -> str:
         value = values[i][j]
         if math.isnan(value):
             return html.Cell("")
-        told = (number(value), *(number(array[i][j]) for array in hover))[: max(details, 0)]
+        values_of_cell = (number(value), *(number(array[i][j]) for array in hover))[: max(details, 0)]
         return html.Cell(
-            texts[i][j], shade=html.shade_class(grid, value), details=told, marked=(i, j) in framed
+            texts[i][j], shade=html.shade_class(grid, value), details=values_of_cell, marked=(i, j) in framed
         )
 
     rows = [
@@ -130,7 +130,7 @@ def _scale(grid: Grid) -> str:
 
 def _chart(block: Chart) -> str:
     numbers = block.table
-    title = f"<h2>{html.name(block.title)}</h2>" if block.title else ""
+    title = f"<h2>{html.escaped(block.title)}</h2>" if block.title else ""
     key = html.paragraph(block.key) if block.key else ""
-    drawn = f'<div class="scroll">{svg(chart(block), label=numbers.title)}</div>'
-    return title + drawn + key + html.details(f"The numbers: {numbers.title}", _table(numbers))
+    picture = f'<div class="scroll">{svg(chart(block), label=numbers.title)}</div>'
+    return title + picture + key + html.details(f"The numbers: {numbers.title}", _table(numbers))

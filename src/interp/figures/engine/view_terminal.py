@@ -126,7 +126,6 @@ def _bars(block: Bars) -> RichTable:
         length = round(abs(block.values[i]) / largest * half)
         up = block.values[i] >= 0
         colour = css(diverging(LIMIT * 0.6 if up else -LIMIT * 0.6))
-        drawn = (" " * half + "│" + "█" * length) if up else ("█" * length).rjust(half) + "│"
-        drawing = Text(drawn.ljust(2 * half + 1), style=colour)
-        table.add_row(*(Text(text) for text in numbers.texts[i]), drawing)
+        bar = (" " * half + "│" + "█" * length) if up else ("█" * length).rjust(half) + "│"
+        table.add_row(*map(Text, numbers.texts[i]), Text(bar.ljust(2 * half + 1), style=colour))
     return table
