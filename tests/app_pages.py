@@ -42,6 +42,22 @@ def open_page() -> Callable[..., Any]:
     return open_page
 
 
+def run_without_errors(page: Any) -> None:
+    """Run a page, or the page of an input that was set: it shows no error."""
+    shown = page.run()
+    assert not shown.exception
+    assert not shown.error
+
+
+def error_of(page: Any) -> str:
+    """Run a page, or the page of an input that was set: the one error that it shows, a sentence and no
+    exception, without Markdown's backslashes."""
+    shown = page.run()
+    assert not shown.exception
+    assert len(shown.error) == 1
+    return shown.error[0].value.replace("\\", "")
+
+
 def texts(page: Any) -> str:
     """Every text of a page, tables included, without Markdown's backslashes."""
     shown = [part.value for part in (*page.caption, *page.markdown, *page.code, *page.subheader)]

@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from app_pages import DEMOS, HOSTILE, texts
+from app_pages import DEMOS, HOSTILE, error_of, run_without_errors, texts
 from browser import serving
 from conftest import run
 from interp.app.server import launch
@@ -64,9 +64,7 @@ def app(open_page):
 @pytest.mark.parametrize("model", DEMOS)
 def test_explore_shows_the_lens_and_the_way_to_it(app, model):
     app.query_params["model"] = model
-    app.run()
-    assert not app.exception
-    assert not app.error
+    run_without_errors(app)
     assert "Logit lens" in texts(app)
     assert "Head 5.0" in texts(app)
     assert f"interp.load_model('{model}')" in texts(app)
@@ -91,17 +89,13 @@ def test_a_hostile_prompt_is_a_prompt(open_page, name, key, prompt):
     app = open_page(name).run()
     if name == "Explore":
         app.text_input(key="target").set_value("")
-    app.text_input(key=key).set_value(prompt).run()
-    assert not app.exception
-    assert not app.error
+    run_without_errors(app.text_input(key=key).set_value(prompt))
 
 
 @pytest.mark.parametrize(("prompt", "sentence"), [("   ", "empty"), ("word " * 2000, "at most")])
 def test_an_unusable_prompt_is_a_sentence(app, prompt, sentence):
     app.run()
-    app.text_input(key="prompt").set_value(prompt).run()
-    assert not app.exception
-    assert sentence in app.error[0].value
+    assert sentence in error_of(app.text_input(key="prompt").set_value(prompt))
 
 
 def test_a_wrong_head_leaves_the_rest_of_the_page(app):

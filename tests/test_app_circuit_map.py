@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 import interp
-from app_pages import DEMOS, run_copied_command, run_copied_program, texts, without_provenance
+from app_pages import (
+    DEMOS,
+    run_copied_command,
+    run_copied_program,
+    run_without_errors,
+    texts,
+    without_provenance,
+)
 from conftest import run
 from interp.app.views import circuit_map
 from interp.app.views.attention import AttentionPatterns, pattern_grids
@@ -131,9 +138,7 @@ def app(open_page):
 @pytest.mark.parametrize("model", DEMOS)
 def test_the_page_shows_maps_and_what_is_lost(app, model):
     app.query_params["model"] = model
-    app.run()
-    assert not app.exception
-    assert not app.error
+    run_without_errors(app)
     assert "Induction (spread evenly" in texts(app)
     assert "What does the model lose without head 0.5?" in texts(app)
     assert f"interp run head_ablation --model {model}" in texts(app)
@@ -153,9 +158,7 @@ def test_the_picks_are_in_the_url(app):
 
 def test_without_a_pick_the_page_says_how_to(app):
     app.run()
-    app.text_input(key="heads").set_value("").run()
-    assert not app.exception
-    assert not app.error
+    run_without_errors(app.text_input(key="heads").set_value(""))
     assert "Pick a head" in app.info[0].value
 
 

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 import interp
-from app_pages import DEMOS, run_copied_command, run_copied_program, texts, without_provenance
+from app_pages import (
+    DEMOS,
+    error_of,
+    run_copied_command,
+    run_copied_program,
+    run_without_errors,
+    texts,
+    without_provenance,
+)
 from interp.app.views import contrast
 from interp.figures.engine.notation import show_token
 from interp.runs import read_run
@@ -77,9 +85,7 @@ def app(open_page):
 @pytest.mark.parametrize("model", DEMOS)
 def test_the_page_says_where_the_prompts_part(app, model):
     app.query_params["model"] = model
-    app.run()
-    assert not app.exception
-    assert not app.error
+    run_without_errors(app)
     assert "Their marks differ" in texts(app)
     assert f"interp run contrast --model {model}" in texts(app)
     app.text_input(key="second").set_value("The capital of Peru is").run()
@@ -118,6 +124,4 @@ def test_a_wrong_address_shows_the_page_all_the_same(app, wrong):
 )
 def test_what_cannot_be_contrasted_is_a_sentence(app, key, value, sentence):
     app.run()
-    app.text_input(key=key).set_value(value).run()
-    assert not app.exception
-    assert sentence in app.error[0].value
+    assert sentence in error_of(app.text_input(key=key).set_value(value))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app_pages import HOSTILE, run_copied_command, texts
+from app_pages import HOSTILE, error_of, run_copied_command, run_without_errors, texts
 from interp.app.server.model_server import ModelServer
 from interp.app.views import features
 from interp.app.views.downloads import downloads
@@ -171,9 +171,7 @@ def app(open_page, folder, small):
 
 def test_the_page_shows_a_feature_and_follows_the_url(app):
     app.query_params["feature"] = "7"
-    app.run()
-    assert not app.exception
-    assert not app.error
+    run_without_errors(app)
     assert app.subheader[0].value.startswith("Feature 7")
     assert "Where it is strongest" in texts(app)
     assert re.search(r"feature_profiles\(model, record, \[.*\b7\b.*\]\)", texts(app))
@@ -197,21 +195,15 @@ def test_a_label_leads_to_its_feature(app, reading):
 @pytest.mark.parametrize("feature", ["40", "-1", "x"])
 def test_a_feature_that_is_not_there_is_said(app, feature):
     app.query_params["feature"] = feature
-    app.run()
-    assert not app.exception
-    assert not app.error
+    run_without_errors(app)
     assert "There is no feature" in texts(app)
 
 
 def test_an_sae_that_is_not_there_is_a_sentence(app):
     app.query_params["sae"] = "nowhere"
-    app.run()
-    assert not app.exception
-    assert "nowhere" in app.error[0].value
+    assert "nowhere" in error_of(app)
 
 
 def test_a_hostile_prompt_is_a_prompt(app):
     app.run()
-    app.text_input(key="prompt").set_value(" ".join(HOSTILE)).run()
-    assert not app.exception
-    assert not app.error
+    run_without_errors(app.text_input(key="prompt").set_value(" ".join(HOSTILE)))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import interp
+from app_pages import error_of, run_without_errors
 from conftest import run
 from interp.app.views import comparison, runs
 from interp.errors import InterpError, RunError
@@ -192,9 +193,7 @@ def app(open_page, out, monkeypatch):
 
 
 def test_the_page_opens_the_newest_and_follows_the_url(app):
-    app.run()
-    assert not app.exception
-    assert not app.error
+    run_without_errors(app)
     assert app.selectbox(key="run").value == "logit_lens/a"
     app.selectbox(key="run").set_value("contrast/c").run()
     assert app.query_params["run"] in ("contrast/c", ["contrast/c"])
@@ -205,13 +204,9 @@ def test_the_page_opens_the_newest_and_follows_the_url(app):
 def test_two_runs_are_compared(app):
     app.query_params["run"] = "logit_lens/a"
     app.query_params["other"] = "logit_lens/b"
-    app.run()
-    assert not app.exception
-    assert not app.error
+    run_without_errors(app)
     assert any("differ" in part.value for part in app.markdown)
-    app.selectbox(key="other").set_value("contrast/c").run()
-    assert not app.exception
-    assert "cannot be compared" in app.error[0].value
+    assert "cannot be compared" in error_of(app.selectbox(key="other").set_value("contrast/c"))
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "<script>", "contrast/../../x"])
@@ -226,9 +221,7 @@ def test_a_wrong_name_in_the_url_is_a_sentence(app, name):
 def test_a_damaged_run_leaves_the_page(app, out):
     (out / "logit_lens" / "a" / "result.json").write_text("{")
     app.query_params["run"] = "logit_lens/a"
-    app.run()
-    assert not app.exception
-    assert "cannot be read" in app.error[0].value
+    assert "cannot be read" in error_of(app)
     app.selectbox(key="run").set_value("logit_lens/b").run()
     assert not app.error
 

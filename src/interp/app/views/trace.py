@@ -19,11 +19,11 @@ from interp.tokens import differing_positions
 if TYPE_CHECKING:
     import torch
 
+    from interp.methods.common.pairs import Direction
     from interp.methods.patching.results import ActivationPatchingResult
     from interp.models.base import Model
 
 Part = Literal["resid", "attention", "MLP", "head"]
-Direction = Literal["denoising", "noising"]
 
 #: What is patched -> its site, and what a column of the map is.
 PARTS: dict[Part, tuple[str, Literal["position", "head"]]] = {
