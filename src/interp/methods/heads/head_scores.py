@@ -109,7 +109,9 @@ def _measure(model: Model, text: RepeatedSequences, rows: slice) -> _Batch:
 
 
 def _scores(
-    twice: Pattern, four_times: Pattern, text: RepeatedSequences
+    twice: Pattern,
+    four_times: Float[Tensor, "layer sequence head longer longer"],
+    text: RepeatedSequences,
 ) -> Float[Tensor, "sequence score layer head"]:
     """All `SCORES`, of patterns on sequences said twice and four times."""
     queries = list(text.second_copy)

@@ -33,7 +33,7 @@ def measure_lens(
     text: Sequence[Prompt],
     *,
     described: str = "the given text",
-    losses: Float[np.ndarray, "step layer"] | None = None,
+    losses: Float[np.ndarray, "step trained_layer"] | None = None,
     batch_size: int = 8,
     seed: int = 0,
 ) -> LensQualityResult:

@@ -105,7 +105,8 @@ class LensQualityResult(Result):
     kl: Float[np.ndarray, "lens layer"]  # KL(final || lens), nats
     cross_entropy: Float[np.ndarray, "lens layer"]  # of the next token, nats
     bias: Float[np.ndarray, "lens layer"]  # lens bias, bits
-    losses: Float[np.ndarray, "step layer"] | None  # KL in training, nats; None for a lens that was loaded
+    #: KL in training, nats, of every layer but the last; None for a lens that was loaded.
+    losses: Float[np.ndarray, "step trained_layer"] | None
 
     @property
     def perplexity(self) -> Float[np.ndarray, "lens layer"]:

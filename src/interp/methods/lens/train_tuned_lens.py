@@ -39,7 +39,7 @@ def train_tuned_lens(
     batch_size: int = 8,
     learning_rate: float = 2.0,
     seed: int = 0,
-) -> tuple[TunedLens, Float[np.ndarray, "step layer"]]:
+) -> tuple[TunedLens, Float[np.ndarray, "step trained_layer"]]:
     """Train a translator for each layer on `text`, a list of sequences (text or token ids).
 
     Deterministic by `seed`, which shuffles the sequences; they are gone through as often as the steps need.
@@ -47,7 +47,7 @@ def train_tuned_lens(
     over the first tenth of the steps, and then falls to nothing.
 
     Returns:
-        the lens, and the loss KL(final || lens) in nats of each step and layer.
+        the lens, and the loss KL(final || lens) in nats of each step and of each layer but the last.
 
     Raises:
         InputError: steps, batch size or learning rate out of range; fewer sequences than a batch.
