@@ -437,18 +437,18 @@ def test_ids_at_neuronpedia(load, tmp_path):
     model = load("demo-gpt2")
     sae = make(model)
     without = flat_folder(tmp_path / "a", sae)
-    assert neuronpedia_id(sae, "somewhere/else", folder=without) is None
+    assert neuronpedia_id(sae.identity, "somewhere/else", folder=without) is None
     folder = flat_folder(tmp_path / "b", sae, neuronpedia_id="gpt2-small/1-own")
-    assert neuronpedia_id(sae, str(folder), folder=folder) == "gpt2-small/1-own"
+    assert neuronpedia_id(sae.identity, str(folder), folder=folder) == "gpt2-small/1-own"
     deep = flat_folder(tmp_path / "c", sae, metadata={"neuronpedia_id": "gpt2-small/2-own"})
-    assert neuronpedia_id(sae, str(deep), folder=deep) == "gpt2-small/2-own"
+    assert neuronpedia_id(sae.identity, str(deep), folder=deep) == "gpt2-small/2-own"
     source = "jbloom/GPT2-Small-SAEs-Reformatted:blocks.8.hook_resid_pre"
     for address, known in (
         (Address("resid_pre", 8), "gpt2-small/8-res-jb"),
         (Address("resid_post", 11), "gpt2-small/12-res-jb"),
         (Address("resid_post", 8), None),
     ):
-        assert neuronpedia_id(replace(sae, address=address), source, folder=without) == known
+        assert neuronpedia_id(replace(sae, address=address).identity, source, folder=without) == known
     assert link("gpt2-small/8-res-jb", 650) == "https://www.neuronpedia.org/gpt2-small/8-res-jb/650"
 
 

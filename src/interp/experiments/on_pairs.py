@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import model_validator
 
 from interp.experiments.base import ExperimentConfig
 
@@ -32,3 +34,33 @@ class PairsConfig(ExperimentConfig):
     def arguments(self, *others: str) -> dict[str, Any]:
         """What the method takes by the same name: all fields but those of the dataset and of `others`."""
         return self.model_dump(exclude={*PairsConfig.model_fields, *others})
+
+
+class PromptsOrTaskConfig(ExperimentConfig):
+    """Prompts of one's own; or, with a `task` (and its `n`, `options` and `pairs`, see `PairsConfig`), those
+    of a dataset. A subclass names the keys of the prompts in `OWN_PROMPTS`."""
+
+    OWN_PROMPTS: ClassVar[tuple[str, ...]] = ()
+
+    task: str | None = None
+    n: int | None = 20
+    options: dict[str, Any] = {}  # noqa: RUF012  # pydantic copies it
+    pairs: Literal["correct", "all"] = "correct"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_source(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A task takes the place of the prompts; what is left over of these would be misleading."""
+        if values.get("task") is None:
+            return values
+        given = [key for key in cls.OWN_PROMPTS if values.get(key) is not None]
+        if given:
+            raise ValueError(f"has both a task and {', '.join(given)}; leave one of them out")
+        return values | dict.fromkeys(cls.OWN_PROMPTS)
+
+    def dataset(self, model: Model) -> PairDataset | None:
+        """The pairs of the task, for `model`; None where there are prompts instead."""
+        if self.task is None:
+            return None
+        task = PairsConfig(task=self.task, n=self.n, options=self.options, pairs=self.pairs, seed=self.seed)
+        return task.dataset(model)

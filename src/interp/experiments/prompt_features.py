@@ -52,6 +52,6 @@ def run(config: PromptFeaturesConfig, model: Model) -> PromptFeaturesResult:
         features=config.features,
         n=config.n,
         top=config.top,
-        neuronpedia=neuronpedia_id(sae, config.sae, folder=sae_folder(config.sae)),
+        neuronpedia=neuronpedia_id(sae.identity, config.sae, folder=sae_folder(config.sae)),
         seed=config.seed,
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from interp.experiments.base import experiment
 from interp.experiments.on_text import TextConfig
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from interp.models.base import Model
+    from interp.saes.dictionary import SAE
     from interp.saes.results import SAEQualityResult
 
 
@@ -41,6 +44,7 @@ class TrainSAEConfig(TextConfig):
 
 
 _RECIPE = {"kind", "k", "penalty", "steps", "learning_rate", "warm_up", "decay", "auxiliary", "silent_after"}
+_RECORDED = _RECIPE | {"text", "training", "length", "batch_size", "seed"}
 
 
 @experiment("train_sae", config=TrainSAEConfig)
@@ -48,18 +52,39 @@ def run(config: TrainSAEConfig, model: Model) -> SAEQualityResult:
     """Train a sparse autoencoder, keep it, and measure it on text that it did not see."""
     import torch
 
-    from interp.saes.dictionary import check_address, width
+    from interp.saes.dictionary import check_address
     from interp.saes.files import check_new, write_sae
     from interp.saes.metrics import EXCLUDED, measure_sae
-    from interp.saes.recipe import Recipe
     from interp.saes.trainer import LOSSES
-    from interp.saes.training import train_sae
     from interp.sites import Address
 
-    address = Address(config.site, config.layer)
-    check_address(model, address)
+    check_address(model, Address(config.site, config.layer))
     if config.save_to is not None:
         check_new(config.save_to)
+    sae, losses, held_out = _trained(config, model)
+    if config.save_to is not None:
+        sae = sae.to(getattr(torch, config.save_dtype))
+    result = measure_sae(
+        model,
+        sae,
+        held_out,
+        described=config.held_out_text,
+        losses=losses,
+        loss_names=LOSSES,
+        seed=config.seed,
+    )
+    if config.save_to is not None:
+        training = {**config.model_dump(include=_RECORDED), "excluded": EXCLUDED}
+        write_sae(config.save_to, sae, density=result.density, training=training)
+    return result
+
+
+def _trained(config: TrainSAEConfig, model: Model) -> tuple[SAE, np.ndarray, list[list[int]]]:
+    """A dictionary as configured, its losses, and the sequences that were held out."""
+    from interp.saes.dictionary import width
+    from interp.saes.recipe import Recipe
+    from interp.saes.training import train_sae
+
     recipe = Recipe(
         n_features=config.expansion * width(model, config.site),
         seed=config.seed,
@@ -75,21 +100,4 @@ def run(config: TrainSAEConfig, model: Model) -> SAEQualityResult:
         batch_size=config.batch_size,
         buffered=config.buffered,
     )
-    if config.save_to is not None:
-        sae = sae.to(getattr(torch, config.save_dtype))
-    result = measure_sae(
-        model,
-        sae,
-        held_out,
-        described=config.held_out_text,
-        losses=losses,
-        loss_names=LOSSES,
-        seed=config.seed,
-    )
-    if config.save_to is not None:
-        made: dict[str, Any] = {
-            **config.model_dump(include=_RECIPE | {"text", "training", "length", "batch_size", "seed"}),
-            "excluded": EXCLUDED,
-        }
-        write_sae(config.save_to, sae, density=result.density, training=made)
-    return result
+    return sae, losses, held_out

@@ -10,23 +10,25 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from interp.saes.dictionary import SAE
-from interp.saes.files import CONFIG
+from interp.saes.results import SAEIdentity
+from interp.sites import Address
 
 _RES_JB = "jbloom/GPT2-Small-SAEs-Reformatted"
 _SPLITTING = "jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8"
 
 
-def neuronpedia_id(sae: SAE, source: str, *, folder: Path) -> str | None:
+def neuronpedia_id(sae: SAEIdentity, source: str, *, folder: Path) -> str | None:
     """The id of an SAE at Neuronpedia; None where none is known.
 
     The SAE is that of `interp.load_sae(source)`, which lies in `folder`; what is recorded there counts first.
     """
+    from interp.saes.files import CONFIG  # here, so that links are made without torch
+
     recorded = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     own = (recorded.get("metadata") or {}).get("neuronpedia_id") or recorded.get("neuronpedia_id")
     if own:
         return str(own)
-    address = sae.address
+    address = Address.parse(sae.site)
     if source.startswith(_RES_JB):
         if address.site == "resid_pre":
             return f"gpt2-small/{address.layer}-res-jb"

@@ -96,7 +96,8 @@ class ReadText:
         text = reading_text(model, self.text, sequences=SEQUENCES, length=LENGTH)
         record = record_features(model, sae, text)
         labels = label_features(model, record) if text.label_names else None
-        return TextReading(record, labels, neuronpedia_id(sae, self.sae, folder=sae_folder(self.sae)))
+        neuronpedia = neuronpedia_id(sae.identity, self.sae, folder=sae_folder(self.sae))
+        return TextReading(record, labels, neuronpedia)
 
 
 @dataclass(frozen=True)

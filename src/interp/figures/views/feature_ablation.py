@@ -5,7 +5,7 @@ from __future__ import annotations
 from interp.figures.engine.notation import count, decimal, show_text
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Lines, Series, Table, View, Words
-from interp.methods.features.results import SETS, FeatureAblationResult
+from interp.methods.features.results import SETS, FeatureAblationResult, TaskAblation
 from interp.results import Interval
 
 _LISTED = 12
@@ -68,19 +68,23 @@ def _ticks(result: FeatureAblationResult) -> tuple[tuple[float, str], ...]:
 
 
 def _series(name: str, of_set: Interval) -> Series:
-    x = tuple(float(i) for i in range(len(of_set.value)))
     values, low, high = (tuple(end.tolist()) for end in (of_set.value, of_set.low, of_set.high))
-    return Series(name, x, values, low=low, high=high)
+    return Series(name, _x(len(values)), values, low=low, high=high)
+
+
+def _x(n_sizes: int) -> tuple[float, ...]:
+    return tuple(map(float, range(n_sizes)))
+
+
+def _curves(result: FeatureAblationResult) -> list[tuple[str, TaskAblation, int]]:
+    """Each task with each set of features: the name of its curve, and where its numbers are."""
+    return [(f"{of.task}: {name}", of, i) for of in result.tasks for i, name in enumerate(SETS)]
 
 
 def _logit_diff(result: FeatureAblationResult) -> Lines:
     return Lines(
         name="logit_diff",
-        series=tuple(
-            _series(f"{of.task}: {name}", of.logit_diff[i])
-            for of in result.tasks
-            for i, name in enumerate(SETS)
-        ),
+        series=tuple(_series(name, of.logit_diff[i]) for name, of, i in _curves(result)),
         x_title=_X_TITLE,
         y_title="logit(answer) - logit(foil)",
         title="The logit difference",
@@ -90,14 +94,10 @@ def _logit_diff(result: FeatureAblationResult) -> Lines:
 
 
 def _accuracy(result: FeatureAblationResult) -> Lines:
-    x = tuple(float(i) for i in range(len(result.sizes)))
+    x = _x(len(result.sizes))
     return Lines(
         name="accuracy",
-        series=tuple(
-            Series(f"{of.task}: {name}", x, tuple(of.accuracy[i].tolist()))
-            for of in result.tasks
-            for i, name in enumerate(SETS)
-        ),
+        series=tuple(Series(name, x, tuple(of.accuracy[i].tolist())) for name, of, i in _curves(result)),
         x_title=_X_TITLE,
         y_title="share with the answer above the foil",
         title="Accuracy",

@@ -200,9 +200,7 @@ def _positions_in(positions: int | Sequence[int] | None, prompt: int, grown: int
     counted in the prompt alone. A position that is not there is the model's to refuse."""
     if positions is None:
         return tuple(range(1, grown))
-    named = (
-        Address("embed", positions=positions).positions or ()
-    )  # as whole numbers, or it says what is wrong
+    named = Address("embed", positions=positions).positions or ()  # raises where they are no whole numbers
     return tuple(p + prompt if -prompt <= p < 0 else p for p in named)
 
 
