@@ -51,7 +51,7 @@ MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8")
 
 
 @contextmanager
-def serving() -> Iterator[str]:
+def run_server() -> Iterator[str]:
     """The app at a free port; its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -71,7 +71,7 @@ def serving() -> Iterator[str]:
         process.wait()
 
 
-def timed(page: Any, event: str, act: Any) -> tuple[float, float]:
+def time_event(page: Any, event: str, act: Any) -> tuple[float, float]:
     """Seconds from an event, which `act` causes, to the last change of the cell's detail, and of the page."""
     page.evaluate("(kind) => { window.result = window.measured(kind); }", event)
     act()
@@ -82,8 +82,8 @@ def timed(page: Any, event: str, act: Any) -> tuple[float, float]:
     return detail / 1000, everything / 1000
 
 
-def opened(page: Any, address: str, name: str, parameters: dict[str, str]) -> None:
-    """A page at a link, drawn, and ready to be measured."""
+def open_page(page: Any, address: str, name: str, parameters: dict[str, str]) -> None:
+    """Go to a page with these parameters, and wait until it is drawn and can be measured."""
     page.goto(f"{address}/?{urlencode({'page': name, **parameters})}")
     page.get_by_role("grid", name=DRAWN[name]).wait_for(timeout=300_000)
     page.wait_for_function(
@@ -92,12 +92,12 @@ def opened(page: Any, address: str, name: str, parameters: dict[str, str]) -> No
     page.evaluate(MEASURE)
 
 
-def prompts(page: Any, name: str, label: str, tries: int) -> list[float]:
-    """A new prompt and Enter, so often; not counted where the page refuses the prompt."""
+def time_prompts(page: Any, name: str, label: str, tries: int) -> list[float]:
+    """Seconds from Enter behind a new prompt to the page, `tries` times; refused prompts are not counted."""
     field, times = page.get_by_label(label, exact=True), []
     for prompt in PROMPTS[name]:
         field.fill(prompt)
-        _, took = timed(page, "keydown", lambda: field.press("Enter"))
+        _, took = time_event(page, "keydown", lambda: field.press("Enter"))
         if page.locator("[data-testid=stAlert]").count() == 0:
             times.append(took)
         if len(times) == tries + 2:
@@ -105,12 +105,12 @@ def prompts(page: Any, name: str, label: str, tries: int) -> list[float]:
     raise SystemExit(f"Only {len(times)} prompts could be used; ask for fewer tries.")
 
 
-def clicks(page: Any, tries: int) -> list[tuple[float, float]]:
-    """A click on another cell of the lens, so often: until its detail is there, and all that follows it."""
+def time_clicks(page: Any, tries: int) -> list[tuple[float, float]]:
+    """Seconds from a click on a cell of the lens to its detail, and to all that follows it, `tries` times."""
     cells, times = page.get_by_role("grid", name=DRAWN["Explore"]).get_by_role("gridcell"), []
     n = cells.count()
     for i in range(tries + 2):
-        times.append(timed(page, "click", cells.nth(i * 37 % n).click))
+        times.append(time_event(page, "click", cells.nth(i * 37 % n).click))
     return times[2:]
 
 
@@ -122,7 +122,7 @@ def small_gpt2(folder: str) -> str:
     return folder
 
 
-def shown(times: Sequence[float]) -> str:
+def in_seconds(times: Sequence[float]) -> str:
     """Median and 90th percentile, in seconds."""
     return f"{statistics.median(times):.2f} | {statistics.quantiles(times, n=10)[-1]:.2f}"
 
@@ -138,7 +138,7 @@ def main() -> None:
         "| model | page and event | median (s) | 90th percentile (s) |",
         "|---|---|---|---|",
     ]
-    with TemporaryDirectory() as folder, serving() as address, sync_playwright() as playwright:
+    with TemporaryDirectory() as folder, run_server() as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*FLAGS])
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         for name, model in (
@@ -147,19 +147,19 @@ def main() -> None:
             ("GPT-2 small dimensions", small_gpt2(folder)),
         ):
             tokens = {"answer": " Paris", "foil": " Tokyo", "target": " Paris"}
-            opened(page, address, "Explore", {"model": model, "prompt": CLEAN, **tokens})
-            explored = prompts(page, "Explore", "Prompt", options.tries)
-            details, follow = zip(*clicks(page, options.tries), strict=True)
+            open_page(page, address, "Explore", {"model": model, "prompt": CLEAN, **tokens})
+            explored = time_prompts(page, "Explore", "Prompt", options.tries)
+            details, follow = zip(*time_clicks(page, options.tries), strict=True)
             pair = {"clean": CLEAN, "corrupted": "The capital of Sweden is"}
-            opened(page, address, "Trace", {"model": model, **pair, **tokens})
-            traced = prompts(page, "Trace", "Corrupted prompt", options.tries)
+            open_page(page, address, "Trace", {"model": model, **pair, **tokens})
+            traced = time_prompts(page, "Trace", "Corrupted prompt", options.tries)
             for what, times in (
                 ("Explore, a changed prompt", explored),
                 ("Explore, a click on a cell: its top tokens", details),
                 ("Explore, a click on a cell: all that follows it", follow),
                 ("Trace, a changed prompt", traced),
             ):
-                lines.append(f"| {name} | {what} | {shown(times)} |")
+                lines.append(f"| {name} | {what} | {in_seconds(times)} |")
                 print(lines[-1], flush=True)
         browser.close()
     table = "\n".join(lines) + "\n"

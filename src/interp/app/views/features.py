@@ -104,9 +104,9 @@ class ReadText:
 class FeatureProfiles:
     """All about some features on a text."""
 
-    asked: ReadText
+    read_text: ReadText
     features: tuple[int, ...]
-    reading: TextReading = field(compare=False)  # the answer to `asked`
+    reading: TextReading = field(compare=False)  # the answer to `read_text`
 
     def __call__(self, model: Model) -> FeatureProfilesResult:
         from interp.methods.features.feature_profiles import feature_profiles
