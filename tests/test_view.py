@@ -128,7 +128,7 @@ def panels(n: int = 7) -> Panels:
     at, unnamed = ((3.0, "crossover: from layer 3 on"),), ((3.0, ""),)
     return Panels(
         (
-            Lines((Series("p", x, up, hollow=(0, 1)),), y_title="p", y_range=(0, 1), x_marks=at, **axis),
+            Lines((Series("p", x, up, hollow=(0, 1)),), y_title="p", y_range=(0.0, 1.0), x_marks=at, **axis),
             Lines(
                 (Series("rank", x, ranks),), y_title="rank", log_y=True, downwards=True, x_marks=unnamed,
                 note="Rings.", **axis,

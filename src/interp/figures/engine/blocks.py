@@ -3,7 +3,7 @@
 Grids are in `grid`, bars, lines and points in `chart_blocks`, circuits in `graph_block`.
 """
 
-from __future__ import annotations
+# Annotations are values here and not texts: the fields of `Block` are those of classes in other modules.
 
 import re
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Block:
         check_shown(re.fullmatch("[a-z0-9_]*", self.name) is not None, f"a block of the name {self.name!r}")
 
     @property
-    def drawable(self) -> Block:
+    def drawable(self) -> "Block":
         """The block as it is drawn: words in place of an empty one."""
         return self
 
@@ -50,7 +50,7 @@ class TitledBlock(Block):
         return False
 
     @property
-    def drawable(self) -> Block:
+    def drawable(self) -> "Block":
         if not self.is_empty:
             return self
         text = f"{self.title}: nothing to show." if self.title else "Nothing to show."

@@ -19,7 +19,7 @@ from interp.figures.engine.notation import compact, decimal, round_numbers, shor
 MOST_COLUMNS = 160
 STRONGEST = 10
 
-Arrays: TypeAlias = "tuple[tuple[str, np.ndarray], ...]"  # names and arrays
+Arrays: TypeAlias = tuple[tuple[str, np.ndarray], ...]  # names and arrays
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -65,7 +65,7 @@ class Label:
     tip: str = ""
 
 
-Mark: TypeAlias = "Stroke | Area | Dot | Label"
+Mark: TypeAlias = Stroke | Area | Dot | Label
 
 
 @dataclass

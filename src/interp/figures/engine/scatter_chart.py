@@ -117,11 +117,13 @@ def _spots(dot: Point, radius: float, text: str) -> Iterator[Box]:
 
 
 def _is_free(spot: Box, taken: Sequence[Box], frame: Box) -> bool:
-    inside = spot[0] >= frame[0] and spot[1] >= frame[1] and spot[2] <= frame[2] and spot[3] <= frame[3]
-    return inside and not any(
-        spot[0] < other[2] and other[0] < spot[2] and spot[1] < other[3] and other[1] < spot[3]
-        for other in taken
-    )
+    left, top, right, bottom = frame
+    inside = spot[0] >= left and spot[1] >= top and spot[2] <= right and spot[3] <= bottom
+    return bool(inside) and not any(_overlap(spot, other) for other in taken)
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return bool(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3])
 
 
 def _draw_label(picture: Picture, dot: Point, spot: Box, text: str, *, radius: float, tip: str) -> None:

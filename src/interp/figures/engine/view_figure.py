@@ -6,7 +6,7 @@ Grids of one shape that follow each other, and a block that is to stand beside t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from matplotlib.figure import Figure
 
@@ -41,6 +41,7 @@ _WIDEST_ROW = 13.0
 _WORDS, _KEY = 8.5, 7.5  # sizes of type
 
 
+@runtime_checkable
 class Plan(Protocol):
     """A block laid out: it needs so much width, and has its height once it knows what it gets."""
 
