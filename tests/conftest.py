@@ -16,6 +16,10 @@ from tokenizers.pre_tokenizers import ByteLevel
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
+import type_checks
+
+type_checks.install()  # before the first import of interp
+
 import interp
 from families import family_model
 from interp.cli import main

@@ -13,7 +13,8 @@ import interp
 from conftest import run
 from interp import zoo
 from interp.errors import ModelLoadError
-from interp.models.gguf.copies import all_copies, check_tokenizer, converted, remove
+from interp.models.gguf.conversion import check_tokenizer, converted
+from interp.models.gguf.copies import all_copies, remove
 from interp.models.gguf.files import gguf_file, read_header
 
 pytest.importorskip("gguf")
@@ -72,7 +73,7 @@ def test_the_copy_has_the_file_s_weights_and_tokenizer(file, plain, tokenizer):
 
 def test_it_is_converted_once_and_can_be_removed(file, cache, monkeypatch):
     first = converted(file)
-    monkeypatch.setattr("interp.models.gguf.copies._convert", lambda *_: pytest.fail("converted twice"))
+    monkeypatch.setattr("interp.models.gguf.conversion._convert", lambda *_: pytest.fail("converted twice"))
     assert converted(file) == first
     assert all_copies() == [first]
     assert first.size > 100_000
@@ -85,7 +86,7 @@ def test_nothing_half_written_is_left(file, cache, monkeypatch):
     def fail(*_: object) -> None:
         raise ModelLoadError("stopped")
 
-    monkeypatch.setattr("interp.models.gguf.copies._convert", fail)
+    monkeypatch.setattr("interp.models.gguf.conversion._convert", fail)
     with pytest.raises(ModelLoadError, match="stopped"):
         converted(file)
     assert list((cache / "gguf").iterdir()) == []

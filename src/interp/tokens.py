@@ -81,7 +81,7 @@ class Tokens:
 
 
 #: What a model takes as prompts: text or ids, several of either, or a batch that a tokenizer made.
-Prompts = Tokens | Prompt | Sequence[Prompt] | Mapping[str, Any]
+Prompts = Tokens | Prompt | Sequence[Prompt] | Int[Tensor, "prompt pos"] | Mapping[str, Any]
 
 
 def bos_id(tokenizer: PreTrainedTokenizerBase | None, bos: Bos = "auto") -> int | None:

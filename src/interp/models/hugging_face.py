@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import torch
@@ -39,6 +39,7 @@ _LOCKS: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
 INSIDE_ATTENTION = frozenset({"q", "k", "v", "pattern"})
 
 
+@runtime_checkable
 class Visitor(Protocol):
     """What a site is brought to: `Taps`, or a pass of its own kind."""
 

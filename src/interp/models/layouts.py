@@ -112,8 +112,9 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
-def part(root: nn.Module, path: str) -> Any:
-    """The module at a dotted path; `root` itself for the empty one."""
+def part(root: Any, path: str) -> Any:
+    """The module at a dotted path below a module, or below what nnsight puts around one; `root` itself for
+    the empty path."""
     return attrgetter(path)(root) if path else root
 
 

@@ -16,7 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.utils import logging
 
 from interp.errors import ModelLoadError, first_line, nearest
-from interp.models.gguf.copies import Copy, converted, copies_folder, copy_of
+from interp.models.gguf.conversion import converted
+from interp.models.gguf.copies import Copy, copies_folder, copy_of
 from interp.models.gguf.files import gguf_file
 from interp.models.gguf.packages import GEMMA, assembled, is_installed
 from interp.models.names import KNOWN, in_cache

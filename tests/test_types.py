@@ -1,0 +1,72 @@
+"""Every annotation of what is public resolves: no name in it is there for type checkers alone."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import interp
+
+#: The rooms whose modules import at run time whatever their annotations name. (The experiments, the app and
+#: the command line must open at once, so they may leave that to the type checker.)
+ROOMS = ("methods", "tasks", "saes", "text", "models", "zoo", "figures")
+VOCABULARY = ("architecture", "edits", "errors", "metrics", "progress", "provenance", "readout", "results")
+
+
+def modules() -> list[str]:
+    found = [f"interp.{name}" for name in (*VOCABULARY, "resume", "sites", "tokens")]
+    for room in ROOMS:
+        package = importlib.import_module(f"interp.{room}")
+        found += [module.name for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
+    return found
+
+
+def public_things(module: Any) -> Iterator[tuple[str, Any]]:
+    """The functions and classes that a module defines, and the functions of its classes."""
+    for name, thing in vars(module).items():
+        if name.startswith("_") or getattr(thing, "__module__", None) != module.__name__:
+            continue
+        if inspect.isclass(thing):
+            yield name, thing
+            for part, function in methods(thing):
+                yield f"{name}.{part}", function
+        elif inspect.isfunction(thing):
+            yield name, thing
+
+
+def methods(cls: type) -> Iterator[tuple[str, Callable[..., Any]]]:
+    for name, member in vars(cls).items():
+        function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+        made = name == "__init__" and getattr(cls, "__dataclass_params__", None)  # of the fields
+        if inspect.isfunction(function) and not made and (name == "__init__" or not name.startswith("_")):
+            yield name, function
+
+
+@pytest.mark.parametrize("name", modules())
+def test_annotations_resolve(name: str) -> None:
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("interp"):
+            raise
+        pytest.skip(f"{error.name} is not installed")
+    wrong = {}
+    for what, thing in public_things(module):
+        try:
+            typing.get_type_hints(thing)
+        except (NameError, TypeError, AttributeError, SyntaxError) as error:
+            wrong[what] = str(error)
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", sorted(interp.__all__))
+def test_annotations_of_the_public_names_resolve(name: str) -> None:
+    thing = getattr(interp, name)
+    if callable(thing):
+        typing.get_type_hints(thing)
