@@ -1,9 +1,15 @@
 """The door opens at once: importing the package and asking for help load nothing heavy."""
 
+import gzip
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+HEAVY = "import sys; print('heavy:', sorted({'torch', 'transformers', 'matplotlib'} & set(sys.modules)))"
+#: A stored run of each experiment.
+STORED = sorted((Path(__file__).parent / "format_1").glob("*.json.gz"))
 
 
 @pytest.mark.parametrize(
@@ -25,9 +31,17 @@ import pytest
     ],
 )
 def test_loads_neither_torch_nor_transformers(program):
-    heavy = "import sys; print('heavy:', sorted({'torch', 'transformers', 'matplotlib'} & set(sys.modules)))"
-    command = [sys.executable, "-c", f"{program}\n{heavy}"]
+    command = [sys.executable, "-c", f"{program}\n{HEAVY}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.name.split(".")[0])
+def test_a_run_is_shown_without_torch_and_transformers(path, tmp_path):
+    (tmp_path / "result.json").write_bytes(gzip.decompress(path.read_bytes()))
+    program = f"from interp.cli import main\nmain(['show', {str(tmp_path)!r}])"
+    command = [sys.executable, "-c", f"{program}\n{HEAVY}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.splitlines()[-1] == "heavy: []"
 
 

@@ -177,10 +177,12 @@ def _result(record: dict[str, Any], file: Path) -> Result:
 
 
 def _know_all_results() -> None:
-    """Import every method, so that each kind of result can be read, whatever this process has run so far."""
-    for name in ("interp.methods", "interp.saes"):
+    """Import the results of every room, so that each kind can be read, whatever this process has run so far.
+    They are light: neither torch nor a model is needed to show a run."""
+    for name in ("interp.methods", "interp.saes", "interp.tasks"):
         for module in pkgutil.walk_packages(import_module(name).__path__, f"{name}."):
-            import_module(module.name)
+            if module.name.endswith(".results"):
+                import_module(module.name)
 
 
 def redraw(run: Run) -> None:
