@@ -2,7 +2,7 @@
 
 An edge's sender adds something to the residual stream. The receiver is computed once more with that replaced
 by what the sender adds in the donor run, and its value, alone, is set in the base run. Nothing here relies on
-norms being linear, or on one architecture; parallel blocks and norms behind attention are beyond it.
+norms being linear, or on one architecture; parallel blocks are beyond it.
 """
 
 from __future__ import annotations
@@ -66,14 +66,31 @@ def moves(model: Model, base: tuple[int, ...], donor: tuple[int, ...]) -> Iterat
 
 
 def writes(model: Model, prompt: tuple[int, ...]) -> dict[str, Tensor]:
-    """What each sender adds to the residual stream, [1, pos, d_model]; biases of attention are nobody's."""
+    """What each sender adds to the residual stream, [1, pos, d_model]; biases of attention are nobody's, but
+    the heads' alike where a norm is behind them."""
     cache = model.run_with_cache(prompt, ["resid_pre", "z", "mlp_out"])
     written = {"input": cache["resid_pre", 0]}
     for layer in range(model.arch.n_layers):
-        by_head = torch.einsum("bphd,hdm->hbpm", cache["z", layer], model.W_O(layer))
+        by_head = heads(model, layer, cache["z", layer])
         written |= {f"a{layer}.h{head}": by_head[head] for head in range(model.arch.n_heads)}
         written[f"m{layer}"] = cache["mlp_out", layer]
     return written
+
+
+def heads(model: Model, layer: int, z: Tensor) -> Tensor:
+    """What each head adds, [head, row, pos, d_model], given the z of all, [row, pos, head, d_head]; with a
+    norm behind them, by the formula and the weights of its family."""
+    by_head = torch.einsum("bphd,hdm->hbpm", z, model.W_O(layer))
+    if not model.arch.post_norms:
+        return by_head
+    block = model.layers[layer]  # type: ignore[attr-defined]
+    norm, project = block.post_attention_layernorm, block.self_attn.o_proj
+    gemma = model.arch.family.startswith("gemma")
+    gain, eps = (1 + norm.weight, norm.eps) if gemma else (norm.weight, norm.variance_epsilon)
+    if project.bias is not None:
+        by_head = by_head + project.bias / len(by_head)
+    rms = (project(z.flatten(-2)).square().mean(-1, keepdim=True) + eps).sqrt()  # [row, pos, 1]
+    return (gain * by_head / rms).detach()
 
 
 def exact_effects(

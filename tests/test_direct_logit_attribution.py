@@ -16,7 +16,6 @@ from conftest import needs_backend, run
 from families import FAMILIES, family_model
 from interp.errors import DecompositionError, InputError, SiteError
 from interp.methods.attribution import logit_parts as module
-from interp.methods.attribution.direct_logit_attribution import VIEWS
 from interp.methods.attribution.frozen_readout import frozen_readout
 from interp.methods.attribution.results import DirectLogitAttributionResult
 from interp.results import read_result
@@ -28,7 +27,6 @@ BACKENDS = [
 DEMOS = ("demo-gpt2", "demo-qwen3")
 IDS, ANSWER, FOIL = [5, 17, 80, 3, 99, 42, 7], 12, 200
 STORY = "When John and Mary went to the store, John gave a drink to"
-POST_NORMS = {"gemma2", "gemma3_text", "gemma3-with-vision", "olmo2"}
 POSITIONS = {"gpt2", "gpt_neo", "opt"}  # those that add an embedding of the position
 
 
@@ -96,7 +94,8 @@ def test_the_parts_sum_to_the_logit_in_every_family(name: str) -> None:
             assert capped == pytest.approx(float(wanted), abs=1e-12)
             assert abs(capped - result.logits[0]) > 1e-6
         assert ("pos_embed" in result.components) == (FAMILIES[name][0] in POSITIONS)
-        assert (result.by_head is None) == (name in POST_NORMS)
+        assert result.by_head is not None
+        assert (result.by_neuron is None) == (model.arch.d_mlp is None)
 
 
 @pytest.mark.parametrize("name", DEMOS)
@@ -168,16 +167,6 @@ def test_folded_weights_have_parts_that_sum_to_the_same(load, name: str) -> None
     np.testing.assert_allclose(ours.by_component.mean.sum(), theirs.by_component.mean.sum(), atol=1e-3)
     for parts, whole in sums(ours):
         np.testing.assert_allclose(parts, whole, rtol=0, atol=1e-3)
-
-
-@pytest.mark.parametrize("name", sorted(POST_NORMS))
-@pytest.mark.parametrize("view", VIEWS)
-def test_heads_and_neurons_behind_a_norm_are_refused(name: str, view: Any) -> None:
-    model = interp.load_model(family_model(name), device="cpu")
-    with pytest.raises(SiteError, match="take the parts of whole layers"):
-        interp.direct_logit_attribution(model, IDS, ANSWER, FOIL, views=[view])
-    result = interp.direct_logit_attribution(model, IDS, ANSWER, FOIL)
-    assert [one.what for one in result.left_out] == list(VIEWS)
 
 
 @pytest.mark.nnsight

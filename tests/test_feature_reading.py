@@ -11,7 +11,6 @@ import torch
 
 import interp
 from conftest import run
-from families import family_model
 from interp.errors import InputError
 from interp.figures.dashboard.feature_dashboard import dashboard_page
 from interp.methods.features.feature_contexts import strongest_places
@@ -156,23 +155,6 @@ def test_what_the_senders_write_sums_to_the_pre_activation(load, name, site, nor
         constants.append(found.parts[-1].item())
     if normalise == "none":
         assert constants[0] == pytest.approx(constants[1], abs=1e-4), "no sender is in the constant"
-
-
-def test_heads_behind_a_norm_are_taken_together(tmp_path):
-    family_model("gemma2").save_pretrained(tmp_path)
-    model = interp.load_model(tmp_path, device="cpu")
-    sae = make(model, "resid_post", 1, activation=Standard())
-    record = record_features(model, sae, ReadingText.of(ids(model, 4, 8)))
-    result = feature_profiles(model, record, [0, 1])
-    assert result.profiles[0].writers.senders == ("input", "a0", "m0", "a1", "m1", "constant")
-    assert result.left_out == ()
-    cache = run_for(model, sae, ids(model, 1)[0], writers=True)
-    parts = [feature_writers(model, sae, 0, cache, at).parts[-1].item() for at in (2, 5)]
-    assert parts[0] == pytest.approx(parts[1], abs=1e-4)
-    behind = make(model, "attn_out", 1, activation=Standard())
-    refused = feature_profiles(model, record_features(model, behind, record.text), [0])
-    assert refused.profiles[0].writers.rows == ()
-    assert "normalises" in reasons(refused)["writers"]
 
 
 @pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-llama"])

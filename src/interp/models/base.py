@@ -24,6 +24,7 @@ from interp.models.cache import Cache, SiteSpec
 from interp.models.checks import check_ranges, check_readout, check_residual_streams
 from interp.models.editing import GradientTaps, Taps, check_value
 from interp.models.plain_sweep import plain_sweep
+from interp.models.post_norm import PostNorm
 from interp.readout import Readout
 from interp.sites import SITES, Address, find_site, parse_sites
 from interp.tokens import Encoder, Prompt, Prompts, Tokens, labels
@@ -99,14 +100,28 @@ class Model(ABC):
 
     @abstractmethod
     def W_O(self, layer: int) -> Float[Tensor, "head d_head d_model"]:
-        """The output projection of each head: ``attn_out = sum over heads of z @ W_O`` plus a bias; with
+        """The output projection of each head: ``attn_out = sum over heads of z @ W_O`` plus `b_O`; with
         `Architecture.post_norms` that sum is what the norm behind it reads."""
 
     @abstractmethod
+    def b_O(self, layer: int) -> Float[Tensor, " d_model"]:
+        """What attention's output projection adds beside the heads; zero where it has no bias."""
+
+    @abstractmethod
     def W_out(self, layer: int) -> Float[Tensor, "d_mlp d_model"]:
-        """What each MLP neuron writes: ``mlp_out = mlp_act @ W_out`` plus a bias; with
+        """What each MLP neuron writes: ``mlp_out = mlp_act @ W_out`` plus `b_out`; with
         `Architecture.post_norms` that sum is what the norm behind it reads. `SiteError` where there is no
         one MLP."""
+
+    @abstractmethod
+    def b_out(self, layer: int) -> Float[Tensor, " d_model"]:
+        """What the MLP's output projection adds beside the neurons; zero where it has no bias. `SiteError`
+        where there is no one MLP."""
+
+    @abstractmethod
+    def post_norm(self, site: str, layer: int) -> PostNorm | None:
+        """The norm behind attention (`site` "attn_out") or the MLP ("mlp_out") of a layer; None where there
+        is none. `SiteError` where it is of a kind that gives no head or neuron a part of its own."""
 
     @property
     @abstractmethod

@@ -17,8 +17,18 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from interp.errors import SiteError
 from interp.models.base import Model
-from interp.models.layouts import Layout, architecture, check_layout, logits_divisor, part, residual_scale
+from interp.models.layouts import (
+    Layout,
+    architecture,
+    check_layout,
+    logits_divisor,
+    norm_behind,
+    part,
+    residual_scale,
+)
+from interp.models.post_norm import PostNorm
 
 #: Where the activation of a site passes in a layer: the part of the layout ("" is the layer itself), and
 #: whether that part reads or writes it.
@@ -110,6 +120,23 @@ class HuggingFaceModel(Model):
         self.check_site("mlp_act")
         return self._projection(layer, self.layout.mlp_proj)
 
+    def b_O(self, layer: int) -> Tensor:
+        return self._bias(layer, self.layout.attn_proj)
+
+    def b_out(self, layer: int) -> Tensor:
+        self.check_site("mlp_act")
+        return self._bias(layer, self.layout.mlp_proj)
+
+    def post_norm(self, site: str, layer: int) -> PostNorm | None:
+        return find_post_norm(self, self.layout, site, layer)
+
+    def _bias(self, layer: int, path: str) -> Tensor:
+        """The bias of a projection onto the residual stream, as what it adds is scaled."""
+        bias = getattr(part(self.layers[layer], path), "bias", None)
+        if bias is None:
+            return torch.zeros(self.arch.d_model, dtype=self.dtype, device=self.device)
+        return bias.detach() * self.residual_scale
+
     def _projection(self, layer: int, path: str) -> Tensor:
         """The weights [in, out] of a projection onto the residual stream, as what it adds is scaled."""
         projection = part(self.layers[layer], path)
@@ -117,6 +144,22 @@ class HuggingFaceModel(Model):
         if isinstance(projection, nn.Linear):
             weight = weight.T  # Linear keeps [out, in]; GPT-2's Conv1D keeps [in, out]
         return weight if self.residual_scale == 1.0 else weight * self.residual_scale
+
+
+def find_post_norm(model: Model, layout: Layout, site: str, layer: int) -> PostNorm | None:
+    """`Model.post_norm` of a model over a Hugging Face model of this layout."""
+    path = norm_behind(layout, site)
+    if path is None:
+        return None
+    module = part(part(model.hf_model, layout.layers)[layer], path)
+    found = PostNorm.of(module, model.arch.d_model, model.device)
+    if found is None:
+        what = "attention" if site == "attn_out" else "MLP"
+        raise SiteError(
+            f"The norm behind the {what} of {model.identity.name}, {type(module).__name__}, is no RMSNorm, "
+            "so what it makes of a sum is no sum of parts; take the parts of whole layers, or patch z."
+        )
+    return found
 
 
 def twin(hf_model: PreTrainedModel) -> PreTrainedModel:

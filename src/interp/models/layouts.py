@@ -233,10 +233,19 @@ def architecture(model: PreTrainedModel, layout: Layout) -> Architecture:
         d_vocab=model.get_output_embeddings().weight.shape[0],
         n_ctx=getattr(config, "max_position_embeddings", None),
         parallel_attention=is_parallel(model, layout),
-        post_norms=not layout.attn_proj.startswith(layout.attn),
+        post_norms=norm_behind(layout, "attn_out") is not None,
         attention_sinks=hasattr(_parent(first, layout.attn_proj), "sinks"),
         logit_soft_cap=getattr(config, "final_logit_softcapping", None),
     )
+
+
+def norm_behind(layout: Layout, site: str) -> str | None:
+    """The path of the norm behind attention (`site` "attn_out") or the MLP ("mlp_out"); None where there is
+    none: what is added to the residual stream then comes from where the projection is."""
+    whole, projection = (
+        (layout.attn, layout.attn_proj) if site == "attn_out" else (layout.mlp, layout.mlp_proj)
+    )
+    return None if projection.startswith(whole) else whole
 
 
 def _n_kv_heads(config: Any, n_heads: int) -> int:

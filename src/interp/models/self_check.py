@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from interp.edits import Edit
-from interp.errors import ModelLoadError
+from interp.errors import ModelLoadError, SiteError
 from interp.models.base import Cache, Model
 from interp.models.editing import Key, Taps
 from interp.sites import SITES, Address, parse_sites
@@ -193,10 +193,10 @@ def _parts(model: Model, cache: Cache) -> Iterator[Check]:
         if {"v", "z"} <= have:
             groups = arch.n_heads // arch.n_kv_heads
             yield worst("pattern times v = z", layers(lambda n: (_mixed(cache, n, groups), cache["z", n])))
-    if {"z", "attn_out"} <= have and not arch.post_norms:
+    if {"z", "attn_out"} <= have and _norms_are_known(model):
         yield worst(
-            "heads write z W_O, and a bias",
-            layers(lambda n: _without_bias(cache["attn_out", n], _by_heads(model, cache, n))),
+            f"heads write z W_O, and a bias{', behind a norm' if arch.post_norms else ''}",
+            layers(lambda n: _whole_and_by_heads(model, cache, n)),
         )
     yield worst(
         "unembed(last resid_post) = logits",
@@ -219,13 +219,23 @@ def _mixed(cache: Cache, layer: int, groups: int) -> Tensor:
     return torch.einsum("bhqk,bkhd->bqhd", cache["pattern", layer], v)
 
 
-def _by_heads(model: Model, cache: Cache, layer: int) -> Tensor:
-    return torch.einsum("bphd,hdm->bpm", cache["z", layer], model.W_O(layer))
+def _norms_are_known(model: Model) -> bool:
+    """Whether what is behind attention, if anything, tells heads apart."""
+    try:
+        model.post_norm("attn_out", 0)
+    except SiteError:
+        return False
+    return True
 
 
-def _without_bias(whole: Tensor, by_heads: Tensor) -> tuple[Tensor, Tensor]:
-    """Both with what they differ by at the first position, a bias, taken off."""
-    return whole, by_heads + (whole - by_heads)[:, :1]
+def _whole_and_by_heads(model: Model, cache: Cache, layer: int) -> tuple[Tensor, Tensor]:
+    """attn_out, and the same from the heads."""
+    whole = cache["attn_out", layer]
+    by_heads = torch.einsum("bphd,hdm->bpm", cache["z", layer], model.W_O(layer))
+    norm = model.post_norm("attn_out", layer)
+    if norm is not None:
+        return whole, norm(by_heads + model.b_O(layer))
+    return whole, by_heads + (whole - by_heads)[:, :1]  # what they differ by at the first position is a bias
 
 
 def _edits(model: Model, cache: Cache) -> Iterator[Check]:

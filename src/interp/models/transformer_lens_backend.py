@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge.sources import build_bridge_from_module
@@ -29,8 +30,9 @@ from transformers import PreTrainedModel
 from interp.errors import ModelLoadError, first_line
 from interp.models.base import Model
 from interp.models.editing import Taps
-from interp.models.hugging_face import in_place, twin
+from interp.models.hugging_face import find_post_norm, in_place, twin
 from interp.models.layouts import Layout, architecture, check_layout, logits_divisor, residual_scale
+from interp.models.post_norm import PostNorm
 from interp.models.self_check import agreeing_sites
 from interp.models.transformers_backend import TransformersModel
 from interp.sites import SITES, Address
@@ -48,7 +50,7 @@ class TransformerLensModel(Model):
     def __init__(self, hf_model: PreTrainedModel, *, layout: Layout, **identity: Any) -> None:
         check_layout(hf_model, layout)
         folded = identity.get("processing", "none") == "folded"
-        self.hf_model = hf_model
+        self.hf_model, self.layout = hf_model, layout
         self.bridge = _bridge(copy.deepcopy(hf_model) if folded else twin(hf_model))
         super().__init__(architecture=architecture(hf_model, layout), **identity)
         self._points: dict[str, HookPoint] = self.bridge.hook_dict
@@ -106,6 +108,21 @@ class TransformerLensModel(Model):
         self.check_site("mlp_act")
         weight = self.bridge.blocks[layer].mlp.W_out.detach()
         return weight if self.residual_scale == 1.0 else weight * self.residual_scale
+
+    def b_O(self, layer: int) -> Tensor:
+        return self._bias(self.bridge.blocks[layer].attn.b_O)
+
+    def b_out(self, layer: int) -> Tensor:
+        self.check_site("mlp_act")
+        return self._bias(self.bridge.blocks[layer].mlp.b_out)
+
+    def post_norm(self, site: str, layer: int) -> PostNorm | None:
+        return find_post_norm(self, self.layout, site, layer)  # the bridge folds none of these
+
+    def _bias(self, bias: Tensor | None) -> Tensor:
+        if bias is None:
+            return torch.zeros(self.arch.d_model, dtype=self.dtype, device=self.device)
+        return bias.detach() * self.residual_scale
 
 
 def _hook(site: str, layer: int | None, taps: Taps) -> Callable[..., Tensor | None]:

@@ -21,6 +21,8 @@ Reference = Literal["corrupted", "clean"]
 REFERENCES: tuple[Reference, ...] = ("corrupted", "clean")
 PROMPTS_AT_ONCE = 16
 
+#: What is taken of an activation of a run, [prompt, pos, ...] at a key; of this there are means.
+Taken = Callable[[Key, Tensor], Tensor]
 Group = tuple[str, int]  # the template and the length of prompts that have a mean of their own
 
 
@@ -50,6 +52,7 @@ class ReferenceActivations:
     others: tuple[tuple[int, ...], ...]  # the prompt to resample from, for each; none where none is resampled
     sums: dict[Group, dict[Key, Sums]]
     seed: int
+    taken: Taken
     #: Means and standard deviations over everything, as far as they were asked for.
     computed: dict[tuple[str, Key], Tensor] = field(default_factory=dict)
 
@@ -63,8 +66,10 @@ class ReferenceActivations:
         *,
         reference: Reference = "corrupted",
         seed: int = 0,
+        taken: Taken = lambda _, value: value,
     ) -> ReferenceActivations:
         """For activations at `keys`, and the `kinds` of ablation of `interp.methods.ablation.replacement`.
+        What is `taken` of an activation takes its place: by default itself.
 
         With `reference` ``corrupted``, a prompt is resampled from its own corrupted one; with ``clean``, from
         another prompt of as many tokens. Raises `InputError` for means that these prompts do not have, and
@@ -83,8 +88,9 @@ class ReferenceActivations:
             dataset=dataset,
             keys=ordered,
             others=tuple(others),
-            sums=_sums_of_groups(model, dataset, prompts, ordered) if need_sums else {},
+            sums=_sums_of_groups(model, dataset, prompts, ordered, taken) if need_sums else {},
             seed=seed,
+            taken=taken,
         )
 
     def for_prompt(self, number: int) -> Callable[[str, Key], Tensor]:
@@ -96,7 +102,7 @@ class ReferenceActivations:
         def replacement(kind: str, key: Key) -> Tensor:
             if kind == "resample":
                 assert other is not None
-                return other[key][0].cpu()
+                return self.taken(key, other[key])[0].cpu()
             if kind == "mean":
                 return self._over_everything("mean", key)
             if kind == "noise":
@@ -175,22 +181,28 @@ def _other_clean_prompts(dataset: PairDataset, seed: int) -> list[tuple[int, ...
 
 
 def _sums_of_groups(
-    model: Model, dataset: PairDataset, prompts: Sequence[tuple[int, ...]], keys: Sequence[Key]
+    model: Model,
+    dataset: PairDataset,
+    prompts: Sequence[tuple[int, ...]],
+    keys: Sequence[Key],
+    taken: Taken,
 ) -> dict[Group, dict[Key, Sums]]:
     """The sums over the reference prompts, for each template and length."""
     groups: dict[Group, list[tuple[int, ...]]] = defaultdict(list)
     for prompt, pair in zip(prompts, dataset, strict=True):
         groups[pair.template, len(pair)].append(prompt)
-    return {group: _sums(model, alike, keys) for group, alike in groups.items()}
+    return {group: _sums(model, alike, keys, taken) for group, alike in groups.items()}
 
 
-def _sums(model: Model, prompts: Sequence[tuple[int, ...]], keys: Sequence[Key]) -> dict[Key, Sums]:
+def _sums(
+    model: Model, prompts: Sequence[tuple[int, ...]], keys: Sequence[Key], taken: Taken
+) -> dict[Key, Sums]:
     """The sums over prompts of one length."""
     sums: dict[Key, Sums] = {}
     for start in range(0, len(prompts), PROMPTS_AT_ONCE):
         cache = model.run_with_cache(prompts[start : start + PROMPTS_AT_ONCE], keys)
         for key in keys:
-            values = cache[key].cpu().double()  # [prompt, pos, ...]
+            values = taken(key, cache[key]).cpu().double()  # [prompt, pos, ...]
             new = Sums(len(values), values.sum(0), values.square().sum(0))
             sums[key] = sums[key] + new if key in sums else new
     return sums

@@ -11,6 +11,9 @@ Elhage et al. 2021, https://transformer-circuits.pub/2021/framework ; nostalgebr
    (`interp.methods.attribution.logit_parts`): ``attn_out = sum of z @ W_O + bias``, ``z = sum over positions
    of pattern * v``, ``mlp_out = mlp_act @ W_out + bias``.
 
+Where a norm stands behind attention and MLP (Gemma 2 and 3, OLMo-2), its scale is frozen as the final norm's
+is: a head's part is that of ``gain * (z @ W_O) / rms``, with the rms of this run, and neurons likewise.
+
 The parts are those of the logit before a final soft cap (Gemma 2), where there is one: a cap is no sum.
 
 When it misleads: these are *direct* effects. A head that acts through later heads has none, and one that is
@@ -66,8 +69,8 @@ def direct_logit_attribution(
         seed: of the bootstrap.
 
     Raises:
-        SiteError: a view is named that the model (its norm stands behind the heads or neurons) or the backend
-            (it does not reach the pattern) cannot give.
+        SiteError: a view is named that the model (a norm behind its heads or neurons is no RMSNorm) or the
+            backend (it does not reach the pattern) cannot give.
         InputError: unusable prompts, answers or choices.
         DecompositionError: the parts do not sum to the logit to 1e-3, as in half precision; or the final norm
             is of an unknown kind.
@@ -150,13 +153,7 @@ def _views(
 def _check_view(model: Model, questions: Sequence[LogitQuestion], view: View) -> None:
     """Raise where a view cannot be had: `SiteError` of this model or backend, `InputError` of these
     prompts."""
-    if model.arch.post_norms:
-        part, whole = ("MLP neuron", "mlp") if view == "neuron" else ("head", "attn")
-        raise SiteError(
-            f"{model.identity.name} normalises what attention and MLP write before it is added, so the part "
-            f"of one {part} is not what it writes alone; take the parts of whole layers ('L0 {whole}', ...),"
-            " which are exact."
-        )
+    model.post_norm("mlp_out" if view == "neuron" else "attn_out", 0)
     for site in {"head": ("z",), "source": ("v", "pattern"), "neuron": ("mlp_act",)}[view]:
         model.check_site(site)
     if view == "source" and len({question.tokens.lengths[0] for question in questions}) > 1:

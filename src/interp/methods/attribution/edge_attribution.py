@@ -26,6 +26,11 @@ Methods:
   also those in which nothing flows through its receiver. So it underestimates, even in a linear model.
 
 The score of a node is the effect of patching its whole output, which all its readers see.
+
+Where a norm stands behind attention (Gemma 2 and 3, OLMo-2), the output of a head is what it adds to the
+residual stream, with the norm's scale frozen at that of the run which it is from, base or donor
+(`interp.methods.common.senders`), for edges and nodes alike. Patching z (`interp.activation_patching`)
+computes the norm anew, so that the other heads of the layer are rescaled: the effect of a head is another.
 """
 
 from __future__ import annotations
@@ -120,8 +125,8 @@ def edge_attribution(
     Within `interp.resume.resuming`, pairs that were scored before it was stopped are not scored again.
 
     Raises:
-        InputError: unknown choices; a model whose heads have no outputs of their own (`Graph.of`).
-        SiteError: a backend that does not reach q, k and v.
+        InputError: unknown choices.
+        SiteError: a backend that does not reach q, k and v; a norm behind attention that is no RMSNorm.
         DegeneratePairError: clean and corrupted values that hardly differ on average.
     """
     scoring = _Scoring(
@@ -146,7 +151,7 @@ def node_attribution(model: Model, dataset: PairDataset, **options: Unpack[Scori
 
 def _attribution(model: Model, dataset: PairDataset, level: Level, scoring: _Scoring) -> ScoresResult:
     """The score of every edge or node, the mean over pairs."""
-    graph = Graph.of(model, level=level)
+    graph = Graph.of(model)
     for site in ("q", "k", "v") if level == "edge" else ():
         model.check_site(site)
     parts = over_sender_runs(

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from interp.edits import Edit
 from interp.methods.common.graph import Graph
+from interp.methods.common.names import Component
 from interp.methods.common.sender_runs import SenderRuns
 from interp.models.base import Model
 from interp.readout import Readout, widened
@@ -30,7 +31,7 @@ def runs_between(runs: SenderRuns, method: str, steps: int) -> list[list[Edit]]:
     last = runs.model.arch.n_layers
     places = [("resid_pre", 0)]
     if method == "eap-ig-activations":
-        places += [(site, layer) for layer in range(last) for site in ("z", "mlp_out")]
+        places += [(site, layer) for layer in range(last) for site in ("attn_out", "mlp_out")]
     shares = [(step + 0.5) / steps for step in range(steps)]
     return [
         [Edit.set(*place, value=torch.lerp(runs.cache[place], runs.donor_cache[place], share))]
@@ -105,14 +106,17 @@ def node_scores_by_gradients(
     graph: Graph, runs: SenderRuns, between: list[list[Edit]]
 ) -> Float[np.ndarray, " node"]:
     """The estimated score of every node of one pair."""
-    places = list(dict.fromkeys(node.sites[0] for node in graph.sender_nodes))
-    total = [torch.zeros_like(runs.cache[place]) for place in places]
+    written = [_written_at(node) for node in graph.sender_nodes]
+    places = list(dict.fromkeys(written))
+    total = torch.zeros_like(runs.delta[:1]).repeat(len(places), 1, 1)
     for edits in between:
-        found = runs.model.gradients(runs.question.base, places, runs.readout, edits)
-        total = [so_far + gradient for so_far, gradient in zip(total, found, strict=True)]
-    scores = []
-    for place, gradient in zip(places, total, strict=True):
-        change = widened(runs.donor_cache[place]) - widened(runs.cache[place])
-        products = (change * widened(gradient)).cpu()[0] / len(between)  # [pos, (head,) width]
-        scores.append(products.sum((0, 2)) if place[0] == "z" else products.sum()[None])
-    return torch.cat(scores).numpy()
+        total += torch.cat(runs.model.gradients(runs.question.base, places, runs.readout, edits))
+    of_each = total[[places.index(place) for place in written]]  # [sender, pos, d_model]
+    scores = torch.einsum("spd,spd->s", widened(runs.delta), widened(of_each)) / len(between)
+    return scores.cpu().numpy()
+
+
+def _written_at(sender: Component) -> tuple[str, int]:
+    """The site at which what a sender writes is a part of what is added to the residual stream."""
+    sites = {"input": "resid_pre", "head": "attn_out", "mlp": "mlp_out"}
+    return sites[sender.kind], sender.layer

@@ -18,6 +18,7 @@ from torch import Tensor
 from interp.errors import DecompositionError
 from interp.methods.attribution.frozen_readout import TOLERANCE, FrozenReadout, frozen_readout
 from interp.methods.common.over_pairs import Arrays
+from interp.methods.common.senders import frozen_factor
 from interp.models.base import Cache, Model, SiteSpec
 from interp.tokens import Tokens
 
@@ -56,8 +57,18 @@ class _Run:
 
     @cached_property
     def head_directions(self) -> Float[Tensor, "layer head d_head"]:
-        """What the entries of each head's z write to the logit."""
-        return torch.stack([self.read(self.model.W_O(layer)) for layer in self.layers])
+        """What the entries of each head's z write to the logit; behind a norm, with its scale frozen."""
+        return torch.stack([self._head_directions(layer) for layer in self.layers])
+
+    def _head_directions(self, layer: int) -> Float[Tensor, "head d_head"]:
+        rows, factor = self.model.W_O(layer), self.factor("attn_out", layer)
+        return self.read(rows if factor is None else rows.double().cpu() * factor[self.at])
+
+    def factor(self, site: str, layer: int) -> Float[Tensor, "pos d_model"] | None:
+        """What the norm behind attention or MLP multiplies each entry by, its scale frozen; None where there
+        is none."""
+        activation = self.cache["z" if site == "attn_out" else "mlp_act", layer][0]
+        return frozen_factor(self.model, site, layer, activation.double().cpu())
 
     @cached_property
     def heads(self) -> Float[Tensor, "layer head"]:
@@ -158,7 +169,16 @@ def _same(a: Tensor, b: Tensor) -> bool:
 def _by_head(run: _Run) -> Arrays:
     """The parts of the heads, and of what attention adds beside them."""
     bias = run.read(run.at_position("attn_out")) - run.heads.sum(-1)
+    if run.model.arch.post_norms:
+        _check_equal(bias, torch.stack([_attention_bias(run, layer) for layer in run.layers]), "heads")
     return {"heads": run.heads.numpy(), "attn_bias": bias.numpy()}
+
+
+def _attention_bias(run: _Run, layer: int) -> Float[Tensor, ""]:
+    """What the bias of attention adds behind a norm."""
+    factor = run.factor("attn_out", layer)
+    assert factor is not None
+    return run.read(run.model.b_O(layer).double().cpu() * factor[run.at])
 
 
 def _by_source(run: _Run) -> Arrays:
@@ -185,9 +205,17 @@ def _by_neuron(run: _Run) -> Arrays:
 
 def _by_neuron_in_layer(run: _Run, layer: int) -> tuple[Float[Tensor, " d_mlp"], Float[Tensor, ""]]:
     act = run.cache["mlp_act", layer][0].double().cpu()  # [pos, d_mlp]
-    directions = run.read(run.model.W_out(layer))  # [d_mlp]
-    bias = run.read(run.cache["mlp_out", layer][0]) - act @ directions  # [pos]
-    _check_equal(bias, bias[:1].expand_as(bias), f"neurons of layer {layer}")
+    rows, factor = run.model.W_out(layer).double().cpu(), run.factor("mlp_out", layer)
+    written = run.read(run.cache["mlp_out", layer][0])  # [pos]
+    what = f"neurons of layer {layer}"
+    if factor is None:
+        directions = run.read(rows)  # [d_mlp]
+        bias = written - act @ directions  # [pos]
+        _check_equal(bias, bias[:1].expand_as(bias), what)
+    else:
+        directions = run.read(rows * factor[run.at])
+        bias = written - run.read((act @ rows) * factor)
+        _check_equal(bias, run.read(run.model.b_out(layer).double().cpu() * factor), what)
     return act[run.at] * directions, bias[run.at]
 
 

@@ -48,7 +48,7 @@ def write_circuit(circuit: Circuit, path: str | Path, model: HasArchitecture) ->
 def circuit_text(circuit: Circuit, model: HasArchitecture) -> str:
     """What `write_circuit` writes. Raises `InputError` where the circuit is none of this model's."""
     graph = circuit.graph
-    if graph != Graph.of(model, level="node"):
+    if graph != Graph.of(model):
         raise InputError(f"This circuit is of another architecture than {model.identity.name}.")
     of_nodes = circuit.level == "node"
     inside = circuit.members if of_nodes else _nodes_of(circuit)
@@ -105,7 +105,7 @@ def parse_circuit(
     _check_cfg(data["cfg"], model, name)
     ours = data.get("interp") or {}
     level = level or ours.get("level") or _guessed_level(data, name)
-    graph = Graph.of(model, level=level)
+    graph = Graph.of(model)
     _check_names(data["nodes"], (*graph.senders, "logits"), "node", name)
     if level == "node":
         return _read_nodes(data["nodes"], graph, name)

@@ -1,23 +1,19 @@
 """What a model does when all but a circuit is ablated.
 
 At the level of nodes, every head and MLP outside the circuit writes something else than it would: each
-circuit is a branch of one sweep (`interp.Model.sweep`). The input is never ablated.
-
-At the level of edges, every edge outside carries something else than its sender wrote: a receiver r reads
-
-    resid(run) + sum over edges (s, r) outside of (other_out[s] - run_out[s])
-
-where ``run_out[s]`` is what the sender writes in this very run, so that it must be computed layer by layer:
-
-1. Each q, k and v of a layer reads a stream of its own; those with the same edges outside share one.
-2. With these, attention runs once for each circuit, and gives what the heads write.
-3. The MLP reads a stream of its own.
-4. What attention and MLP wrote goes on to the next layer; the logits read a stream of their own at last.
+circuit is a branch of one sweep (`interp.Model.sweep`). The input is never ablated. At the level of edges,
+every edge outside carries something else than its sender wrote (`interp.methods.common.edge_runs`).
 
 What takes the place of an output outside is one of the kinds of `interp.methods.ablation.ablation`, the
 corrupted prompts being the reference: ``resample`` (what it is in the pair's corrupted run: interchange),
 ``mean``, ``mean_by_position``, ``mean_by_template`` (Wang et al. 2022) or ``zero``. At the level of edges
 this holds for the input, too.
+
+Where a norm stands behind attention (Gemma 2 and 3, OLMo-2), what a head writes is what it adds to the
+stream, at both levels (`interp.methods.common.senders`): a head in the circuit with the norm's scale in this
+run; one outside with the scale of the corrupted run that its output comes from, and a mean is of what it adds
+in each run. The norm is not computed anew of inside and outside together, as it is where z is patched.
+Circuits of nodes then run as those of the edges that leave their nodes.
 """
 
 from __future__ import annotations
@@ -27,16 +23,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from interp.edits import Edit
 from interp.errors import DecompositionError, InputError, check_choice
 from interp.methods.ablation.reference_activations import ReferenceActivations
+from interp.methods.ablation.replacement import Key
 from interp.methods.circuits.results import ABLATIONS, Ablation
 from interp.methods.common.circuit import Circuit
+from interp.methods.common.edge_runs import edge_run_values
 from interp.methods.common.graph import Graph
-from interp.methods.common.senders import head_outputs, sender_outputs, sender_sites
+from interp.methods.common.senders import outputs_of_scaled, scaled, sender_outputs, sender_sites
 from interp.metrics import MetricKind
 from interp.models.base import Cache, Exact, Model
 from interp.models.self_check import ROUNDING
@@ -63,9 +61,9 @@ def circuit_values(
     Args:
         circuits: all of one level.
         metric: ``logit_diff``, ``prob`` or ``kl``, of the answer at the last position.
-        batch_size: at the level of nodes, see `interp.Model.sweep`; at the level of edges, the number of
-            streams that a layer reads at once.
-        exact: at the level of nodes, see `interp.Model.sweep`.
+        batch_size: at the level of nodes, see `interp.Model.sweep`; at the level of edges, and where a norm
+            stands behind attention, the number of streams that a layer reads at once.
+        exact: where circuits are swept, see `interp.Model.sweep`.
 
     Raises `InputError` for an unknown choice, for circuits of different levels or of another model, and for
     means that these prompts do not have; `SiteError` where the backend cannot reach q, k, v, which edges
@@ -80,7 +78,7 @@ def circuit_values(
     for index, (pair, other) in enumerate(zip(dataset, _others(model, dataset, ablation), strict=True)):
         report("pairs", index, len(dataset))
         prompt = _Prompt.of(model, pair, metric)
-        if circuits[0].level == "node":
+        if circuits[0].level == "node" and not model.arch.post_norms:
             found = _by_nodes(prompt, list(distinct.values()), other, batch_size=batch_size, exact=exact)
         else:
             found = _by_edges(prompt, list(distinct.values()), other, batch_size=batch_size)
@@ -114,8 +112,9 @@ def _check_circuits(model: Model, circuits: Sequence[Circuit]) -> None:
     level, graph = circuits[0].level, circuits[0].graph
     if any(one.level != level or one.graph != graph for one in circuits):
         raise InputError("The circuits are of different levels or models; run those of one level at a time.")
-    if graph != Graph.of(model, level=level):
+    if graph != Graph.of(model):
         raise InputError(f"The circuit is of another architecture than {model.identity.name}.")
+    model.post_norm("attn_out", 0)  # an error where heads have no parts of their own
     for site in ("q", "k", "v") if level == "edge" else ():
         model.check_site(site)
 
@@ -124,21 +123,23 @@ def _check_circuits(model: Model, circuits: Sequence[Circuit]) -> None:
 
 
 def _others(model: Model, dataset: PairDataset, ablation: Ablation) -> Iterator[Cache]:
-    """For each pair, what its senders write instead, as if it were a run: resid_pre 0, z and mlp_out."""
+    """For each pair, what its senders write instead, as if it were a run: resid_pre 0, mlp_out, and z (as
+    `scaled` has it where a norm stands behind attention: the mean is of what heads add)."""
+
+    def as_written(key: Key, value: Tensor) -> Tensor:
+        site, layer = key
+        return scaled(model, layer, value) if site == "z" else value
+
     sites = sender_sites(model.arch.n_layers)
-    references = ReferenceActivations.of(model, dataset, sites, [ablation])
+    references = ReferenceActivations.of(model, dataset, sites, [ablation], taken=as_written)
     for index, pair in enumerate(dataset):
         run = model.run_with_cache([pair.corrupted], sites)  # [1, pos, ...] each
-        if ablation == "resample":
-            yield run
-            continue
-        replace = references.for_prompt(index)
-        values: dict[tuple[str, int | None], Tensor] = {
-            key: torch.zeros_like(run[key])
-            if ablation == "zero"
-            else replace(ablation, key).to(run[key])[None].expand_as(run[key])
-            for key in sites
-        }
+        values: dict[tuple[str, int | None], Tensor] = {key: as_written(key, run[key]) for key in sites}
+        if ablation == "zero":
+            values = {key: torch.zeros_like(own) for key, own in values.items()}
+        elif ablation != "resample":
+            replace = references.for_prompt(index)
+            values = {key: replace(ablation, key).to(values[key]).expand_as(values[key]) for key in sites}
         yield Cache(values, logits=run.logits, tokens=run.tokens)
 
 
@@ -174,20 +175,16 @@ def _by_edges(
     prompt: _Prompt, circuits: Sequence[Circuit], other: Cache, *, batch_size: int
 ) -> Float[Tensor, " circuit"]:
     """The metric of one prompt, layer by layer; all edges together are run as a check."""
-    model, readout, graph = prompt.model, prompt.readout, circuits[0].graph
     with_whole = [circuits[0].full, *circuits]
-    start = model.run_with_cache(prompt.tokens, [("resid_pre", 0)])["resid_pre", 0]
-    instead = sender_outputs(model, other)
-    at_once = max(1, batch_size // (graph.n_heads + 2 * graph.n_kv_heads))
-    values = []
-    for first in range(0, len(with_whole), at_once):
-        masks = np.stack([circuit.mask for circuit in with_whole[first : first + at_once]])
-        outside = torch.from_numpy(graph.mask & ~masks)
-        last = _run_edges(model, prompt.tokens, graph, start, instead, outside)
-        logits = model.unembed(last[:, list(readout.positions)])  # [circuit, position, d_vocab]
-        values.append(readout.of(logits if readout.columns is None else logits[..., list(readout.columns)]))
-    found = torch.cat(values).cpu()
-    _check_whole(model, by_parts=float(found[0]), whole=prompt.value)
+    found = edge_run_values(
+        prompt.model,
+        prompt.tokens,
+        sender_outputs(prompt.model, other, heads=outputs_of_scaled),
+        ~np.stack([circuit.mask for circuit in with_whole]),  # [circuit, sender, receiver]
+        prompt.readout,
+        batch_size=batch_size,
+    )
+    _check_whole(prompt.model, by_parts=float(found[0]), whole=prompt.value)
     return found[1:]
 
 
@@ -198,80 +195,3 @@ def _check_whole(model: Model, *, by_parts: float, whole: float) -> None:
             f"With all edges, {model.identity.name} should give {whole:.6g}, but its parts give "
             f"{by_parts:.6g}; load it with dtype='float64', or run a circuit of nodes."
         )
-
-
-def _run_edges(
-    model: Model,
-    tokens: Tokens,
-    graph: Graph,
-    start: Float[Tensor, "1 pos d_model"],
-    instead: Float[Tensor, "sender pos d_model"],
-    outside: Bool[Tensor, "circuit sender receiver"],
-) -> Float[Tensor, "circuit pos d_model"]:
-    """What the logits read in a run of each circuit."""
-    n_heads, n_kv_heads = graph.n_heads, graph.n_kv_heads
-    resid = start.expand(len(outside), -1, -1)  # [circuit, pos, d_model]
-    shifts = (instead[0] - resid)[:, None]  # [circuit, sender, pos, d_model], of the senders so far
-    receiver = 0
-    for layer in range(graph.n_layers):
-        # 1. q, k, v of each head from streams of their own
-        n = n_heads + 2 * n_kv_heads
-        streams, which = _streams(resid, shifts, outside[:, :, receiver : receiver + n])
-        receiver += n
-        read = model.run_layer(tokens, layer, streams, ["q", "k", "v"])
-        edits, first = [], 0
-        for site, of_site in (("q", n_heads), ("k", n_kv_heads), ("v", n_kv_heads)):
-            from_stream = which[:, first : first + of_site]  # [circuit, head]
-            chosen = read[site][from_stream, :, torch.arange(of_site)]  # [circuit, head, pos, d_head]
-            edits.append(Edit.set(site, layer, value=chosen.transpose(1, 2)))
-            first += of_site
-        # 2. what the heads write
-        wrote = model.run_layer(tokens, layer, resid, ["z", "attn_out"], edits)
-        heads = head_outputs(wrote["z"], model.W_O(layer))  # [circuit, head, pos, d_model]
-        after = torch.cat([shifts, _shift(instead, shifts, heads)], 1)
-        mid = resid + wrote["attn_out"]
-        # 3. what the MLP writes
-        reads_mid = not graph.parallel_attention
-        streams, which = _streams(
-            mid if reads_mid else resid,
-            after if reads_mid else shifts,
-            outside[:, :, receiver : receiver + 1],
-        )
-        receiver += 1
-        stream = streams[which[:, 0]]  # [circuit, pos, d_model]
-        if reads_mid:
-            set_mid = Edit.set("resid_mid", layer, value=stream)
-            mlp = model.run_layer(tokens, layer, resid, ["mlp_out"], [set_mid])["mlp_out"]
-        else:
-            mlp = model.run_layer(tokens, layer, stream, ["mlp_out"])["mlp_out"]
-        shifts = torch.cat([after, _shift(instead, after, mlp[:, None])], 1)
-        resid = mid + mlp
-    streams, which = _streams(resid, shifts, outside[:, :, receiver:])
-    return streams[which[:, 0]]
-
-
-def _shift(instead: Tensor, so_far: Tensor, wrote: Tensor) -> Tensor:
-    """What the senders that come next would add to a reader if their edge to it lay outside."""
-    n = so_far.shape[1]
-    return instead[n : n + wrote.shape[1]] - wrote
-
-
-def _streams(
-    resid: Float[Tensor, "circuit pos d_model"],
-    shifts: Float[Tensor, "circuit sender pos d_model"],
-    outside: Bool[Tensor, "circuit all_senders receiver"],
-) -> tuple[Float[Tensor, "stream pos d_model"], Tensor]:
-    """What the receivers read, and which stream each reads, [circuit, receiver]. Receivers of a circuit that
-    have the same edges outside share a stream."""
-    outside = outside[:, : shifts.shape[1]]
-    found: dict[tuple[int, bytes], int] = {}
-    which = torch.empty(len(outside), outside.shape[2], dtype=torch.long)
-    for row, of_row in enumerate(outside.numpy()):
-        for receiver, column in enumerate(of_row.T):
-            which[row, receiver] = found.setdefault((row, column.tobytes()), len(found))
-    columns = np.stack([np.frombuffer(column, dtype=bool) for _, column in found])  # [stream, sender]
-    rows = np.array([row for row, _ in found])  # of each stream; in order
-    weights = torch.from_numpy(columns).to(shifts)
-    of_row = [weights[rows == row] @ shifts[row].flatten(1) for row in range(len(resid))]
-    added = torch.cat(of_row).view(-1, *resid.shape[1:])  # [stream, pos, d_model]
-    return resid[rows] + added, which

@@ -69,10 +69,9 @@ class Circuit:
         """A circuit of `model`. A head may also be written ``9.6`` or ``(9, 6)``, and all heads of a layer
         ``a9``.
 
-        Raises `InputError` for unknown names, and at the level of edges where the model's heads have no
-        outputs of their own (see `Graph.of`).
+        Raises `InputError` for unknown names.
         """
-        graph = Graph.of(model, level=level)
+        graph = Graph.of(model)
         names = frozenset(name for member in members for name in member_names(graph, member))
         return cls(graph=graph, level=level, members=names, scores=scores or {})
 

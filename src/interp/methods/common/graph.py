@@ -5,7 +5,8 @@ https://arxiv.org/abs/2403.17806) and of the MIB benchmark (Mueller et al. 2025,
 https://arxiv.org/abs/2504.13151), with their names:
 
 - *Senders* write: ``input`` (the embeddings, positions included: the first resid_pre), ``a3.h1`` (a head:
-  its z @ W_O), ``m3`` (an MLP: mlp_out). The bias of an attention output is constant, and no sender's.
+  its z @ W_O), ``m3`` (an MLP: mlp_out). The bias of an attention output is constant, and no sender's. What
+  a head writes where a norm stands behind attention is said in `interp.methods.common.senders`.
 - *Receivers* read: ``a3.h1<q>``, ``a3.h1<k>``, ``a3.h1<v>``, ``m3``, ``logits``. Where queries are grouped, k
   and v are those of a key-value head, so that ``a3.h1<k>`` is read by several heads.
 - An *edge* ``a0.h1->a3.h1<q>`` is there where what the sender writes is a part of what the receiver reads.
@@ -42,16 +43,9 @@ class Graph(Stored):
     parallel_attention: bool
 
     @classmethod
-    def of(cls, model: HasArchitecture, *, level: Level = "edge") -> Graph:
-        """The graph of a model. For its nodes alone (`level` "node"), any model has one; with edges, raises
-        `InputError` where heads have no outputs of their own."""
+    def of(cls, model: HasArchitecture) -> Graph:
+        """The graph of a model."""
         arch = model.arch
-        if arch.post_norms and level == "edge":
-            raise InputError(
-                f"{model.identity.name} normalises what attention writes before it is added, so its heads "
-                "have no outputs of their own to send along edges; patch nodes instead "
-                "(interp.activation_patching with site='z')."
-            )
         return cls(
             n_layers=arch.n_layers,
             n_heads=arch.n_heads,

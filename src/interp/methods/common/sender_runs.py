@@ -16,11 +16,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.edits import Edit
+from interp.methods.common.graph import Graph
 from interp.methods.common.names import Component
 from interp.methods.common.over_pairs import Arrays, Parts, over_pairs
 from interp.methods.common.pairs import Direction, check_span
 from interp.methods.common.question import Question, check_metric_and_direction
-from interp.methods.common.senders import sender_outputs, sender_sites
+from interp.methods.common.senders import check_heads, sender_outputs, sender_sites
 from interp.metrics import MetricKind
 from interp.models.base import Cache, Model
 from interp.readout import Readout
@@ -34,7 +35,7 @@ class SenderRuns:
 
     pair: Pair
     question: Question
-    cache: Cache  # the base run's residual streams, and what `sender_outputs` reads
+    cache: Cache  # the base run's residual streams, attn_out, and what `sender_outputs` reads
     donor_cache: Cache
 
     @property
@@ -46,6 +47,10 @@ class SenderRuns:
         """The metric."""
         return self.question.readout
 
+    @cached_property
+    def graph(self) -> Graph:
+        return Graph.of(self.model)
+
     @property
     def n_pos(self) -> int:
         return self.question.base.lengths[0]
@@ -53,9 +58,17 @@ class SenderRuns:
     @cached_property
     def delta(self) -> Float[Tensor, "sender pos d_model"]:
         """Donor's minus base run's output of each sender."""
-        change = sender_outputs(self.model, self.donor_cache) - sender_outputs(self.model, self.cache)
+        change = self.outputs(self.donor_cache) - self.outputs(self.cache)
         change[:, : self.question.differing[0]] = 0.0  # where both have seen the same tokens, bit for bit
         return change
+
+    def outputs(self, cache: Cache) -> Float[Tensor, "sender pos d_model"]:
+        """What each sender wrote in one of the runs; checked."""
+        outputs = sender_outputs(self.model, cache)
+        for layer in range(self.graph.n_layers):
+            heads = [self.graph.sender_index[str(head)] for head in self.graph.heads(layer)]
+            check_heads(self.model, layer, outputs[heads], cache["attn_out", layer][0])
+        return outputs
 
     def resid(self, site: str, layer: int) -> Float[Tensor, "1 pos d_model"]:
         """The base run's residual stream."""
@@ -67,8 +80,12 @@ class SenderRuns:
         return self.resid("resid_post", self.model.arch.n_layers - 1)
 
     def donor_edit(self, sender: Component) -> Edit:
-        """The edit that replaces what a sender writes by what it writes in the donor run."""
+        """The edit that replaces what a sender writes in the base run by what it writes in the donor run. A
+        head behind a norm takes its own scale along, and leaves that of the other heads as it is."""
         site, layer = sender.sites[0]
+        if sender.kind == "head" and self.model.arch.post_norms:
+            change = self.delta[[self.graph.sender_index[str(sender)]]]
+            return Edit.add("attn_out", layer, value=change)
         value = self.donor_cache[site, layer]
         if sender.kind == "head":
             value = value[:, :, [sender.index]]
@@ -108,7 +125,8 @@ def sender_runs(model: Model, pair: Pair, *, direction: Direction, metric: Metri
     streams = [("resid_pre", layer) for layer in range(last + 1)]
     if not model.arch.parallel_attention:
         streams += [("resid_mid", layer) for layer in range(last + 1)]
-    sites = [*streams, ("resid_post", last), *sender_sites(last + 1)]
+    attention = [("attn_out", layer) for layer in range(last + 1)]
+    sites = [*streams, ("resid_post", last), *attention, *sender_sites(last + 1)]
     clean, corrupted = (
         model.run_with_cache(model.to_tokens(list(ids)), sites) for ids in (pair.clean, pair.corrupted)
     )
@@ -145,6 +163,7 @@ def over_sender_runs(
         DegeneratePairError: clean and corrupted values that hardly differ on average.
     """
     check_metric_and_direction(metric, direction)
+    model.post_norm("attn_out", 0)  # an error where heads have no parts of their own
     parts = over_pairs(
         (sender_runs(model, pair, direction=direction, metric=metric) for pair in dataset),
         lambda runs: compute(runs) | _unpatched(runs),

@@ -5,10 +5,10 @@ Writers. What a feature of the residual stream reads is linear in what each part
     pre-activation = sum over senders (their output @ the encoder's direction) + constant
 
 The senders are those of `interp.methods.common.graph` that wrote before the site: the input, heads (``z @
-W_O``) and MLPs. The constant has the attention biases and the SAE's own biases. Where the SAE normalises its
-input, mean and size are those of this run. Of a dictionary of attn_out or z, the senders are the heads of its
-layer. Where attention's output is normalised before it is added (`Architecture.post_norms`), a head has no
-output of its own, and whole attention layers (``a3``) take the heads' place.
+W_O``; where a norm stands behind attention, what `interp.methods.common.senders` says) and MLPs. The constant
+has the attention biases (where a norm stands behind attention, the heads have them) and the SAE's own biases.
+Where the SAE normalises its input, mean and size are those of this run. Of a dictionary of attn_out or z, the
+senders are the heads of its layer.
 
 Logits. What the feature adds to the residual stream here (its strength times its decoder direction), through
 the final norm with its scale frozen at this run's (as in `interp.direct_logit_attribution`) and the
@@ -26,7 +26,7 @@ from torch import Tensor
 
 from interp.errors import SiteError
 from interp.methods.attribution.frozen_readout import before_cap, frozen_readout
-from interp.methods.common.senders import head_outputs
+from interp.methods.common.senders import frozen_factor, head_outputs
 from interp.models.base import Cache, Model, SiteSpec
 from interp.saes.dictionary import EPS, SAE, flat
 from interp.sites import Address
@@ -34,6 +34,7 @@ from interp.tokens import Tokens
 
 _STREAM = ("resid_pre", "resid_mid", "resid_post")
 _ADDED = (*_STREAM, "attn_out", "mlp_out")  # what is, or is added to, the residual stream
+_BEFORE_NORMS = {"z": "attn_out", "mlp_act": "mlp_out"}  # what is added to it only behind a projection
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +52,8 @@ def check_writers(model: Model, address: Address) -> None:
             f"Senders write to the residual stream, attn_out and z; those of a feature of {address} are not "
             "told apart."
         )
-    if address.site == "attn_out" and model.arch.post_norms:
-        raise SiteError(
-            f"{model.identity.name} normalises what attention writes before it is added, so the part of one "
-            f"head in {address} is not what it writes alone."
-        )
+    if address.site != "z":
+        model.post_norm("attn_out", 0)  # an error where heads have no parts of their own
     for site in {site for site, _ in writer_sites(model, address)}:
         model.check_site(site)
 
@@ -65,9 +63,8 @@ def writer_sites(model: Model, address: Address) -> list[tuple[str, int]]:
     layer = address.layer or 0
     if address.site not in _STREAM:
         return [("z", layer)]
-    heads = "attn_out" if model.arch.post_norms else "z"
-    whole = [(site, before) for before in range(layer) for site in (heads, "mlp_out")]
-    own = {"resid_pre": [], "resid_mid": [(heads, layer)], "resid_post": [(heads, layer), ("mlp_out", layer)]}
+    whole = [(site, before) for before in range(layer) for site in ("z", "mlp_out")]
+    own = {"resid_pre": [], "resid_mid": [("z", layer)], "resid_post": [("z", layer), ("mlp_out", layer)]}
     return [("resid_pre", 0), *whole, *own[address.site]]
 
 
@@ -98,11 +95,11 @@ def _written(
     for site, layer in writer_sites(model, address):
         own = cache[site, layer][0, at : at + 1]
         if site == "z":
-            outputs.append(head_outputs(own, model.W_O(layer))[:, 0])  # [head, d_model]
+            outputs.append(head_outputs(model, layer, own)[:, 0])  # [head, d_model]
             names += [f"a{layer}.h{h}" for h in range(own.shape[1])]
         else:
             outputs.append(own)
-            names.append({"resid_pre": "input", "attn_out": f"a{layer}", "mlp_out": f"m{layer}"}[site])
+            names.append("input" if site == "resid_pre" else f"m{layer}")
     return names, torch.cat([out.double().cpu() for out in outputs])
 
 
@@ -110,11 +107,8 @@ def check_logits(model: Model, address: Address) -> None:
     """Raise `SiteError` where a feature does not write to the residual stream directly."""
     if address.site not in (*_ADDED, "z", "mlp_act"):
         raise SiteError(f"A feature of {address} writes to no logit directly.")
-    if address.site in ("z", "mlp_act") and model.arch.post_norms:
-        raise SiteError(
-            f"{model.identity.name} normalises what attention and MLP write before it is added, so a feature "
-            f"of {address} adds nothing by itself."
-        )
+    if address.site in _BEFORE_NORMS:
+        model.post_norm(_BEFORE_NORMS[address.site], 0)  # an error where features have no parts of their own
 
 
 def feature_logits(
@@ -130,7 +124,8 @@ def feature_logits(
     features = sae.encode(x)
     only = torch.zeros_like(features)
     only[feature] = features[feature]
-    written = _to_stream(model, address, sae.decode(only, x) - sae.decode(torch.zeros_like(only), x))
+    change = sae.decode(only, x) - sae.decode(torch.zeros_like(only), x)
+    written = _to_stream(model, address, change, cache[address][0, position].float())
     # A norm divides a linear map by a scale: up to one factor, this is what any stream gains by `written`.
     cap = model.arch.logit_soft_cap
     zero = torch.zeros_like(written)
@@ -143,14 +138,17 @@ def feature_logits(
     return (gained - gained.mean()) * factor
 
 
-def _to_stream(model: Model, address: Address, written: Float[Tensor, " d_in"]) -> Float[Tensor, " d_model"]:
-    """What a change of the site's activation adds to the residual stream directly."""
+def _to_stream(
+    model: Model, address: Address, change: Float[Tensor, " d_in"], activation: Float[Tensor, ...]
+) -> Float[Tensor, " d_model"]:
+    """What a change of the site's activation adds to the residual stream directly; the scale of a norm behind
+    the site is that of the activation."""
     layer = address.layer or 0
-    if address.site == "z":
-        return written @ model.W_O(layer).to(written).flatten(0, 1)
-    if address.site == "mlp_act":
-        return written @ model.W_out(layer).to(written)
-    return written
+    if address.site not in _BEFORE_NORMS:
+        return change
+    rows = model.W_O(layer).flatten(0, 1) if address.site == "z" else model.W_out(layer)  # [d_in, d_model]
+    factor = frozen_factor(model, _BEFORE_NORMS[address.site], layer, activation)
+    return change @ rows.to(change) * (1.0 if factor is None else factor)
 
 
 def run_for(model: Model, sae: SAE, ids: list[int], *, writers: bool) -> Cache:

@@ -13,6 +13,9 @@ When it misleads: it is about what a head would write if it looked there, not ab
 `interp.attention_by_role`). The stream after the first layer stands for a name that nothing else was yet
 written to; that a head in a late layer reads something else there is left out. Biases of the output
 projection, which are the same for every name, are left out too.
+
+Where a norm stands behind attention (Gemma 2 and 3, OLMo-2), what the head writes takes its gain, entry by
+entry, before it goes through the final norm. Its scale does not matter: the final norm takes out any scale.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.edits import Edit
-from interp.errors import InputError, SiteError
+from interp.errors import InputError
 from interp.methods.common.statistics import estimate
 from interp.methods.heads.results import CopyingScoresResult
 from interp.models.base import Cache, Model
@@ -48,8 +51,7 @@ def copying_scores(
     """Score every head on the tokens of `roles` in the clean prompts of a dataset. `seed` is the bootstrap's.
 
     Raises:
-        SiteError: the backend does not reach v; or the model normalises what attention writes before it is
-            added, so that a head writes nothing of its own.
+        SiteError: the backend does not reach v; or a norm behind attention is no RMSNorm.
         InputError: roles that the dataset does not have, or no sensible `k`.
     """
     roles = (roles,) if isinstance(roles, str) else tuple(roles)
@@ -78,11 +80,7 @@ def copying_scores(
 
 def _check_heads_write_alone(model: Model) -> None:
     model.check_site("v")
-    if model.arch.post_norms:
-        raise SiteError(
-            f"{model.identity.name} normalises what attention writes before it is added, so that a head "
-            "alone writes nothing of its own; ablate or patch its z instead."
-        )
+    model.post_norm("attn_out", 0)  # an error where heads have no parts of their own
 
 
 def _shares_copied(
@@ -99,6 +97,8 @@ def _shares_copied(
         v = cache["v", layer][row, place]  # [name, kv_head, d_head]
         v = v.repeat_interleave(model.arch.n_heads // model.arch.n_kv_heads, dim=1)
         written = torch.einsum("nhd,hdm->hnm", v, model.W_O(layer))  # [head, name, d_model]
+        if (norm := model.post_norm("attn_out", layer)) is not None:
+            written = norm(written)  # by itself: the final norm takes out the scale
         copied.append(torch.stack([_among_top(model, sign * written, names, k) for sign in _SIGNS]))
     every = torch.stack(copied, dim=1).double().cpu()  # [sign, layer, head, name]
     return [every[..., row == i].mean(-1) for i in range(len(places))]

@@ -17,6 +17,11 @@ Noising (base clean, donor corrupted) shows which paths the answer needs; denois
 clean) which of them suffice to bring it back, each by itself. Total effects understate a head for which
 others step in (backup name movers); direct effects on the logits leave that out.
 
+Where a norm stands behind attention (Gemma 2 and 3, OLMo-2), what a head writes is what it adds to the
+residual stream, with the norm's scale frozen at that of the run which it is from
+(`interp.methods.common.senders`): in direct and total effects alike, the other heads of the layer keep what
+they add. Patching z instead (`interp.activation_patching`) computes the norm anew, which rescales them.
+
 No run is needed for a sender to see what reaches the receivers: with frozen MLPs a sum of residual streams,
 read by one layer at a time for many senders at once; with recomputed ones, the MLPs of one layer after the
 other. The runs from the receivers on are branches of one base run (`interp.models.branching`).
@@ -34,6 +39,7 @@ from torch import Tensor
 
 from interp.edits import Edit
 from interp.errors import InputError, nearest
+from interp.methods.common.edge_runs import edge_run_values
 from interp.methods.common.graph import Graph
 from interp.methods.common.names import Component
 from interp.methods.common.over_pairs import Arrays
@@ -79,9 +85,9 @@ def path_patching(
     Within `interp.resume.resuming`, pairs that were patched before it was stopped are not patched again.
 
     Raises:
-        InputError: unknown choices, nodes that the model does not have, a role that not all pairs have, or a
-            model whose heads have no outputs of their own (`Graph.of`).
-        SiteError: a backend that does not reach q, k and v, where a receiver is one of them.
+        InputError: unknown choices, nodes that the model does not have, or a role that not all pairs have.
+        SiteError: a backend that does not reach q, k and v, where a receiver is one of them; a norm behind
+            attention that is no RMSNorm.
         DegeneratePairError: clean and corrupted values that hardly differ on average.
     """
     paths = _Paths.of(model, receivers=receivers, senders=senders, role=role, mlps=mlps)
@@ -211,6 +217,10 @@ def _effects(paths: _Paths, runs: SenderRuns, *, exact: Exact, batch_size: int) 
     effects = (swept.values[1:] - swept.values[0]).double().view(2, -1)
     if paths.to_logits:
         effects[0] = torch.cat([_at_logits(runs, wave.stream) for wave in waves])
+    if together := [
+        i for i, group in enumerate(paths.groups) if len(group) > 1 and runs.model.arch.post_norms
+    ]:
+        effects[1, together] = _total_of_groups(paths, runs, together, batch_size)
     return {"effects": effects.numpy(), "path": np.array(swept.path)}
 
 
@@ -305,5 +315,27 @@ def _at_logits(runs: SenderRuns, stream: Float[Tensor, "group pos d_model"]) -> 
 
 
 def _replaced(graph: Graph, runs: SenderRuns, group: Sequence[int]) -> list[Edit]:
-    """Edits that replace what these senders write, for all who read it."""
+    """Edits that replace what these senders write, for all who read it; of several behind norms none, as what
+    one of them writes depends on the others (`_total_of_groups`)."""
+    if len(group) > 1 and runs.model.arch.post_norms:
+        return []
     return [runs.donor_edit(graph.sender_nodes[sender]) for sender in group]
+
+
+def _total_of_groups(
+    paths: _Paths, runs: SenderRuns, chosen: Sequence[int], batch_size: int
+) -> Float[Tensor, " chosen"]:
+    """The total effects of groups of senders in a model with norms behind attention: every edge from a member
+    carries what it writes in the donor run."""
+    outside = np.zeros((1 + len(chosen), *paths.graph.mask.shape), dtype=bool)  # first a run without
+    for row, group in enumerate(chosen, start=1):
+        outside[row, list(paths.groups[group])] = True
+    values = edge_run_values(
+        runs.model,
+        runs.question.base,
+        runs.outputs(runs.donor_cache),
+        outside,
+        runs.readout,
+        batch_size=batch_size,
+    )
+    return (values[1:] - values[0]).double()
