@@ -18,19 +18,37 @@ GPT-2 has an axis for each position. Qwen3 has rotary positions, and grouped que
 and values of one. There, of the 64 rotary pairs of a head, the fastest serve to look back (as the sum of
 cosines is largest at the planted distance) and the slowest, one slot a pair, hold contents: at 1e-3 radians a
 token and less, they hardly turn.
+
+Gemma 3 and OLMo-2 are as Qwen3, with norms behind attention and MLP, which do nothing either. In the families
+``*-rescaling`` those behind attention do normalise: entries of ``unread`` are halved, and what all heads of a
+layer write together is multiplied so that it comes out about as large as it was, by another factor at each
+position of each prompt. What is planted is then what it was, but for these factors; and as attention is not
+absolute, heads of one layer act on each other a little, through the size of what they write together.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
+from torch import Tensor, nn
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    Olmo2Config,
+    Olmo2ForCausalLM,
+    PreTrainedModel,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
-Family = Literal["gpt2", "qwen3"]
-FAMILIES: tuple[Family, ...] = ("gpt2", "qwen3")
+Family = Literal["gpt2", "qwen3", "gemma3", "olmo2", "gemma3-rescaling", "olmo2-rescaling"]
+FAMILIES: tuple[Family, ...] = ("gpt2", "qwen3")  # those that most tests go through
+POST_NORMS: tuple[Family, ...] = ("gemma3", "olmo2")
+RESCALING: tuple[Family, ...] = ("gemma3-rescaling", "olmo2-rescaling")
 
 N_HEADS = 4
 BOS = 0  # the id of the token that begins every prompt
@@ -118,12 +136,12 @@ class Plant:
         for writer in (self.embed, self.positions, self.o, self.mlp_out):
             if writer is not None:
                 writer[..., self.space["balance"][0]] -= writer.sum(-1)
-        model = (
-            self._gpt2(activation or "gelu_new")
-            if self.family == "gpt2"
-            else self._qwen3(activation or "silu")
-        )
-        return model.eval()
+        if self.family == "gpt2":
+            return self._gpt2(activation or "gelu_new").eval()
+        model = self._rotary(activation or "silu").eval()
+        if self.family in RESCALING:
+            self._let_norms_rescale(model)
+        return model
 
     def _gpt2(self, activation: str) -> GPT2LMHeadModel:
         config = GPT2Config(
@@ -153,24 +171,44 @@ class Plant:
                 block.mlp.c_proj.weight.copy_(self.mlp_out[n])
         return model
 
-    def _qwen3(self, activation: str) -> Qwen3ForCausalLM:
-        config = Qwen3Config(
-            vocab_size=self.vocab,
-            max_position_embeddings=self.n_ctx,
-            hidden_size=self.d_model,
-            num_hidden_layers=self.n_layers,
-            num_attention_heads=N_HEADS,
-            num_key_value_heads=self.n_kv_heads,
-            head_dim=self.d_head,
-            intermediate_size=self.mlp_in.shape[2],
-            hidden_act=activation,
-            rms_norm_eps=_EPSILON,
-            rope_parameters={"rope_type": "default", "rope_theta": _ROTARY_BASE},
-            tie_word_embeddings=False,
-        )
-        model = _blank(Qwen3ForCausalLM(config))
+    def _rotary(self, activation: str) -> PreTrainedModel:
+        """Qwen3, Gemma 3 or OLMo-2, which call their parts alike."""
+        rope: dict[str, Any] = {"rope_type": "default", "rope_theta": _ROTARY_BASE}
+        common: dict[str, Any] = {
+            "vocab_size": self.vocab,
+            "max_position_embeddings": self.n_ctx,
+            "hidden_size": self.d_model,
+            "num_hidden_layers": self.n_layers,
+            "num_attention_heads": N_HEADS,
+            "num_key_value_heads": self.n_kv_heads,
+            "head_dim": self.d_head,
+            "intermediate_size": self.mlp_in.shape[2],
+            "rms_norm_eps": _EPSILON,
+            "tie_word_embeddings": False,
+            "pad_token_id": None,
+            "eos_token_id": None,
+        }
+        embed = self.embed
+        model: Any
+        if self.family.startswith("gemma3"):
+            config = Gemma3TextConfig(
+                **common,
+                hidden_activation=activation,
+                query_pre_attn_scalar=self.d_head,
+                layer_types=["full_attention"] * self.n_layers,
+                rope_parameters={"full_attention": rope, "sliding_attention": rope},
+            )
+            model, embed = _blank(Gemma3ForCausalLM(config), weight_and=1.0), embed / self.d_model**0.5
+        elif self.family.startswith("olmo2"):
+            model = _blank(
+                Olmo2ForCausalLM(Olmo2Config(**common, hidden_act=activation, rope_parameters=rope))
+            )
+        else:
+            model = _blank(
+                Qwen3ForCausalLM(Qwen3Config(**common, hidden_act=activation, rope_parameters=rope))
+            )
         with torch.no_grad():
-            model.model.embed_tokens.weight.copy_(self.embed)
+            model.model.embed_tokens.weight.copy_(embed)
             model.lm_head.weight.copy_(self.unembed.T)
             for n, layer in enumerate(model.model.layers):
                 layer.self_attn.q_proj.weight.copy_(_side_by_side(self._scaled_q[n]).T)
@@ -181,6 +219,28 @@ class Plant:
                 layer.mlp.up_proj.weight.copy_(self.mlp_in[n].T)
                 layer.mlp.down_proj.weight.copy_(self.mlp_out[n].T)
         return model
+
+    def _let_norms_rescale(self, model: Any) -> None:
+        """Give norms behind attention a small epsilon, and a gain that keeps what is written at about its
+        size."""
+        sizes: dict[nn.Module, list[Tensor]] = {}
+        norms = [layer.post_attention_layernorm for layer in model.model.layers]
+        hooks = [
+            norm.register_forward_pre_hook(
+                lambda norm, args: sizes.setdefault(norm, []).append(args[0].square().mean(-1).sqrt())
+            )
+            for norm in norms
+        ]
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            model(torch.randint(self.vocab, (8, min(self.n_ctx, 9)), generator=generator))
+            for norm, hook in zip(norms, hooks, strict=True):
+                hook.remove()
+                gain = torch.cat(sizes[norm]).median() * torch.ones(self.d_model)
+                if "unread" in self.space:
+                    gain[self.space["unread"]] *= 0.5
+                norm.weight.copy_(gain - 1 if self.family.startswith("gemma3") else gain)
+                setattr(norm, "eps" if hasattr(norm, "eps") else "variance_epsilon", 1e-6)
 
     @property
     def _scaled_q(self) -> Tensor:
@@ -270,12 +330,12 @@ def _speeds(n: int) -> Tensor:
     return _ROTARY_BASE ** (-torch.arange(n) * 2 / _ROTARY_WIDTH)
 
 
-def _blank(model: PreTrainedModel) -> PreTrainedModel:
-    """Weights and biases zero, norms the identity."""
+def _blank(model: PreTrainedModel, *, weight_and: float = 0.0) -> PreTrainedModel:
+    """Weights and biases zero, norms the identity; they multiply by their weight and so much."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             is_norm = name.endswith("weight") and ("norm" in name or "ln_" in name)
-            parameter.fill_(_WEIGHT if is_norm else 0.0)
+            parameter.fill_(_WEIGHT - weight_and if is_norm else 0.0)
     return model
 
 
