@@ -107,7 +107,7 @@ def write_lines(figure: Figure, x: float, y: float, lines: Sequence[str], size: 
 
 
 def axes(figure: Figure, *, left: float, top: float, width: float, height: float) -> Axes:
-    """Empty axes at that place in inches, without ticks; labels are put on with `label_x` and `label_y`."""
+    """Empty axes at that place in inches, without ticks; labels are put on with `label_x` and `write_at`."""
     w, h = figure.get_size_inches()
     ax = figure.add_axes((left / w, 1 - (top + height) / h, width / w, height / h), facecolor=PAPER)
     ax.grid(False)
@@ -157,17 +157,6 @@ def write_at(
         parse_math=False,
         annotation_clip=False,
     )
-
-
-def label_y(
-    ax: Axes, values: Sequence[float], labels: Sequence[str], size: float, *, title: str = ""
-) -> None:
-    """Labels left of the axes, and what they are, turned by a quarter, left of them."""
-    for value, label in zip(values, labels, strict=True):
-        write_at(ax, 0, value, label, size, at="y", dx=-0.05, ha="right", va="center_baseline", colour=QUIET)
-    if title:
-        widest = max((text_width(label, size) for label in labels), default=0)
-        write_at(ax, 0, 0.5, title, size, at="axes", dx=-0.12 - widest, rotation=90, va="bottom")
 
 
 def label_x(

@@ -5,7 +5,7 @@
 // is set as text, so that no token is ever read as HTML. A colour is a class, whose rules the page has.
 //
 // data: {label, caption?, corner, columns: [{index, text, full, other?, strong?}], names: [of the details],
-//        rows: [{index, text, full, marked?, cells: [{text, shade?, details?, bar?}]}],
+//        rows: [{index, text, full, cells: [{text, shade?, details?, bar?}]}],
 //        framed: [[row, column]], selected: [row, column] | null, key?, legend?: [[shade, number]],
 //        look?: "strip" (one row that wraps, without headings) | "list" (rows of text)}
 
@@ -162,7 +162,6 @@ function paintTable(grid) {
     });
     data.rows.forEach((row, line) => {
       put(names[line], row.text, ...marked(row.text));
-      names[line].parentNode.className = row.marked ? "here" : "";
       row.cells.forEach((cell, place) => {
         const drawn = cells[line][place];
         const look = [cell.shade, grid.isFramed(line, place) && "framed"].filter(Boolean).join(" ");

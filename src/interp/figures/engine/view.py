@@ -1,4 +1,4 @@
-"""What a result shows, said once: a `View` of words, tables, grids and charts, shown in three ways.
+"""A `View`: all that is shown of a result, as words, tables, grids and charts, written once for all media.
 
 An experiment is presented by one function from its result to a `View`; `presentation` makes of it the three
 that `interp.runs` asks for:
@@ -23,7 +23,7 @@ that `interp.runs` asks for:
                     limit=1.5,                            # where the colour is strongest; None: the largest
                     above="towards the clean answer",     # what the two colours mean
                     below="away from it",
-                    hover=(("interval", intervals),),     # more to tell of each cell: numbers or texts
+                    hover=(("interval", intervals),),     # more of each cell: numbers or texts
                     framed=(result.peak,),
                 ),
             ),
@@ -32,11 +32,15 @@ that `interp.runs` asks for:
 
     figure, table, report = presentation(view)
 
-The module's `figure`, `table` and `report` then draw with matplotlib, in a terminal and as HTML. Texts are
-plain: they are escaped where they are drawn, and what prints nothing is made visible when the `View` is
-built. Write tokens with `notation.show_token`, but give raw ones to `Axis.tokens` and `Attention`. Values are
-drawn as they are, never clipped; in a grid, NaN is a cell without a value. An array must have the shape that
-the labels say. The model's own line is put at the end by `presentation`.
+The module's `figure`, `table` and `report` then draw with matplotlib, in a terminal and as HTML. The other
+blocks are `Table` (whose cells may be a `Cell` with a bar or a colour), `Bars`, `Lines`, `Panels` (small
+lines with one x axis), `Scatter`, `Attention` and `Graph`. A block with `media` is shown in those media
+alone; one with `beside` stands, in a figure, to the right of the block before it.
+
+Texts are plain: they are escaped where they are drawn, and what prints nothing is made visible when the
+`View` is built. Write tokens with `notation.show_token`, but give raw ones to `Axis.tokens` and `Attention`.
+Values are drawn as they are, never clipped; in a grid, NaN is a cell without a value. An array must have the
+shape that the labels say. The model's own line is put at the end by `presentation`.
 """
 
 from __future__ import annotations
@@ -110,7 +114,7 @@ class View:
         names = [block.name for block in self.blocks if block.name]
         check_shown(len(set(names)) == len(names), f"two blocks of one name among {', '.join(names)}")
         for f in dataclasses.fields(self):
-            object.__setattr__(self, f.name, _legible(getattr(self, f.name)))
+            object.__setattr__(self, f.name, _made_visible(getattr(self, f.name)))
 
     def shown_in(self, medium: Medium) -> list[Block]:
         """The blocks that a figure, a terminal or a page shows, as they are drawn."""
@@ -130,17 +134,20 @@ class View:
         return found
 
 
-def _legible(value: Any) -> Any:
-    """The same with every text made visible (line ends, control characters), but for tokens on an axis."""
+def _made_visible(value: Any) -> Any:
+    """The value with every text in it made visible (line ends, control characters), but for the tokens of an
+    axis, which `Heading` shows."""
     if isinstance(value, str):
         return show_text(value)
     if isinstance(value, tuple):
-        return tuple(_legible(item) for item in value)
+        return tuple(_made_visible(item) for item in value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "UO":
         return np.array([show_text(str(text)) for text in value.ravel()]).reshape(value.shape)
     if isinstance(value, Attention):
-        return dataclasses.replace(value, title=show_text(value.title), patterns=_legible(value.patterns))
+        return dataclasses.replace(
+            value, title=show_text(value.title), patterns=_made_visible(value.patterns)
+        )
     if dataclasses.is_dataclass(value) and not isinstance(value, type | Heading):
-        changed = {f.name: _legible(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        changed = {f.name: _made_visible(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return dataclasses.replace(value, **changed)
     return value
