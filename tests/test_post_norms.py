@@ -206,7 +206,7 @@ def test_copying_scores_by_the_formula(name: str) -> None:
         for position in (1, 2):
             written = 3.7 * gain * (v[position, 1] @ model.W_O(layer)[head])  # whatever its scale
             copied += pair.clean[position] in model.unembed(written).topk(k).indices.tolist()
-    assert result.copying[layer, head] == pytest.approx(copied / 6)
+    assert result.copying.mean[layer, head] == pytest.approx(copied / 6)
     assert 0 < copied < 6  # else this would show little
 
 

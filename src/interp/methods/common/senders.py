@@ -103,8 +103,8 @@ def outputs_of_scaled(
 
 
 def projected(
-    model: Model, site: str, layer: int, activation: Float[Tensor, "*row pos ..."]
-) -> Float[Tensor, "*row pos d_model"]:
+    model: Model, site: str, layer: int, activation: Float[Tensor, "*of_site"]
+) -> Float[Tensor, "*row d_model"]:
     """What the norm behind attention (`site` "attn_out"; the activation is z) or the MLP ("mlp_out"; mlp_act)
     reads: what the output projection makes of it."""
     if site == "attn_out":
@@ -114,8 +114,8 @@ def projected(
 
 
 def frozen_factor(
-    model: Model, site: str, layer: int, activation: Float[Tensor, "*row pos ..."]
-) -> Float[Tensor, "*row pos d_model"] | None:
+    model: Model, site: str, layer: int, activation: Float[Tensor, "*of_site"]
+) -> Float[Tensor, "*row d_model"] | None:
     """What each entry that a head (`site` "attn_out"; the activation is z) or a neuron ("mlp_out"; mlp_act)
     writes is multiplied by in this run, gain / rms of the norm behind it; None where there is none."""
     norm = model.post_norm(site, layer)
