@@ -21,7 +21,7 @@ from families import family_model
 from interp.edits import Edit
 from interp.errors import DecompositionError, SiteError
 from interp.methods.ablation.ablation import ablation
-from interp.methods.attribution.edge_attribution import METHODS, edge_attribution, node_attribution
+from interp.methods.attribution.edge_attribution import edge_attribution, node_attribution
 from interp.methods.attribution.edge_attribution_patching import (
     edge_scores_by_gradients,
     node_scores_by_gradients,
@@ -30,10 +30,12 @@ from interp.methods.attribution.edge_attribution_patching import (
 from interp.methods.attribution.exact_edge_patching import exact_edge_scores, exact_node_scores
 from interp.methods.attribution.frozen_readout import frozen_readout
 from interp.methods.attribution.patching_vs_attribution import patching_vs_attribution
+from interp.methods.attribution.results import EDGE_METHODS
 from interp.methods.circuits.circuit_discovery import circuit_discovery
 from interp.methods.circuits.completeness import completeness
 from interp.methods.circuits.faithfulness import faithfulness
-from interp.methods.circuits.runs import ABLATIONS, circuit_values
+from interp.methods.circuits.results import ABLATIONS
+from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph
 from interp.methods.common.sender_runs import sender_runs
@@ -480,7 +482,7 @@ def circuit(request: pytest.FixtureRequest) -> tuple[Planted, Model, PairDataset
     return planted(*request.param.split(":"))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EDGE_METHODS)
 def test_planted_edges_are_found_and_no_others(circuit: Any, method: Any) -> None:
     made, model, pairs = circuit
     scores = edge_attribution(model, pairs[:1], method=method, steps=2)
