@@ -19,10 +19,10 @@ app: $(VENV)/.app  ## the same in a browser, at http://127.0.0.1:8501
 	@$(BIN)/interp app
 
 test: $(VENV)/.test  ## everything, with both optional backends, on WORKERS cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-quick: $(VENV)/.test  ## without the slow ones
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 test-wheel: $(VENV)/.demo  ## the demo from a wheel, in an environment of its own, outside the checkout
 	rm -rf $(WHEEL) && mkdir -p $(WHEEL)
