@@ -105,8 +105,8 @@ class FeatureRecord:
     sae: SAE
     counted: Bool[np.ndarray, " token"]  # not the first of a sequence
     #: Where each sequence begins among the tokens; at last, their number.
-    starts: Int[np.ndarray, " sequence+1"]
-    bounds: Int[np.ndarray, " feature+1"]
+    starts: Int[np.ndarray, " sequence_edge"]
+    bounds: Int[np.ndarray, " feature_edge"]
     tokens: Int[np.ndarray, " entry"]
     values: Float[np.ndarray, " entry"]
 

@@ -129,7 +129,7 @@ def _swept(
         exact=options.exact,
     )
     values = swept.values.double().numpy()
-    return values[0], values[1:], swept.path
+    return np.asarray(values[0]), values[1:], swept.path
 
 
 def _estimates(
