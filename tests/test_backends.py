@@ -46,6 +46,17 @@ def assert_agree(a: Tensor, b: Tensor, lengths: Sequence[int], site: str = "", a
             torch.testing.assert_close(a[row, :n], b[row, :n], rtol=0, atol=atol)
 
 
+def assert_runs_agree(model: Model, reference: Model, edits: Sequence[Edit] = (), atol: float = ATOL) -> None:
+    """The same activation at every site that `model` reaches, and the same logits."""
+    cache = model.run_with_cache(PROMPTS, model.sites, edits)
+    expected = reference.run_with_cache(PROMPTS, model.sites, edits)
+    assert list(cache) == list(expected)
+    for hook in cache:
+        site = interp.Address.parse(str(hook)).site
+        assert_agree(cache[hook], expected[hook], cache.tokens.lengths, site, atol)
+    assert_agree(cache.logits, expected.logits, cache.tokens.lengths, atol=atol)
+
+
 def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
@@ -83,14 +94,7 @@ def an_edit(model: Model, op: str, site: str, layer: int, **selection: Any) -> E
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("backend", OTHERS)
 def test_every_site_and_the_logits_agree(load: Load, name: str, backend: str) -> None:
-    model, reference = load(name, backend), load(name)
-    cache = model.run_with_cache(PROMPTS, model.sites)
-    expected = reference.run_with_cache(PROMPTS, model.sites)
-    assert list(cache) == list(expected)
-    for hook in cache:
-        site = interp.Address.parse(str(hook)).site
-        assert_agree(cache[hook], expected[hook], cache.tokens.lengths, site)
-    assert_agree(cache.logits, expected.logits, cache.tokens.lengths)
+    assert_runs_agree(load(name, backend), load(name))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -143,13 +147,7 @@ def test_many_edits_in_one_pass_agree(load: Load, name: str, backend: str) -> No
         if layer == 0 or SITES[site].per_layer
     ]
     edits += [Edit.add("z", 1, value=1.0), Edit.scale("z", 1, value=2.0, heads=0)]  # both at one site
-    cache = model.run_with_cache(PROMPTS, model.sites, edits)
-    expected = reference.run_with_cache(PROMPTS, model.sites, edits)
-    for hook in cache:
-        assert_agree(
-            cache[hook], expected[hook], cache.tokens.lengths, interp.Address.parse(str(hook)).site, 2 * ATOL
-        )
-    assert_agree(cache.logits, expected.logits, cache.tokens.lengths, atol=2 * ATOL)
+    assert_runs_agree(model, reference, edits, 2 * ATOL)
 
 
 @pytest.mark.parametrize("name", ["tiny-llama", "tiny-neox"])
@@ -158,12 +156,7 @@ def test_other_architectures_agree_where_they_are_reached(load: Load, name: str,
     model, reference = load(name, backend), load(name)
     edits = [an_edit(reference, "add", site, 1, positions=-1) for site in model.sites]
     for these in ([], edits):
-        cache = model.run_with_cache(PROMPTS, model.sites, these)
-        expected = reference.run_with_cache(PROMPTS, model.sites, these)
-        for hook in cache:
-            site = interp.Address.parse(str(hook)).site
-            assert_agree(cache[hook], expected[hook], cache.tokens.lengths, site)
-        assert_agree(cache.logits, expected.logits, cache.tokens.lengths)
+        assert_runs_agree(model, reference, these)
 
 
 @pytest.mark.parametrize("name", MODELS)

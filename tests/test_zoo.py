@@ -242,12 +242,13 @@ def test_the_prompts_that_must_work(name):
 def test_a_stopped_training_is_not_taken_up_by_another_recipe(tokenizer):
     from rich.console import Console
 
-    from interp.zoo.making.train import RECIPES, _Trainer
+    from interp.zoo.making.recipes import RECIPES
+    from interp.zoo.making.training import Trainer
 
     recipe = RECIPES["demo-qwen3"]
     files = {
-        _Trainer(r, tokenizer, Console()).file
+        Trainer(r, tokenizer, Console()).file
         for r in (recipe, replace(recipe, lr=0.5), replace(recipe, seed=1))
     }
     assert len(files) == 3
-    assert _Trainer(recipe, tokenizer, Console()).file in files
+    assert Trainer(recipe, tokenizer, Console()).file in files

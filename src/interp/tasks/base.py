@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from interp.errors import InputError, nearest
 from interp.models.base import Model
 from interp.results import Dropped, Pairs
 from interp.tokens import Prompt, differing_positions
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +202,16 @@ def single_tokens(model: Model, words: Iterable[str]) -> dict[str, int]:
 def made_for(model: Model, **options: Any) -> dict[str, Any]:
     """How a dataset was made: its options, and the model and the BOS that its ids are for."""
     return {**options, "model": model.identity.name, "bos": model.identity.bos}
+
+
+def in_turn(queues: Iterable[list[T]], n: int) -> Iterator[T]:
+    """`n` items, one from the end of each queue in turn, as long as it has some; they are taken out."""
+    left = [queue for queue in queues if queue]
+    while n > 0 and left:
+        for queue in left[:n]:
+            yield queue.pop()
+        n -= len(left)
+        left = [queue for queue in left if queue]
 
 
 def check_count(n: Any, *, of: str = "n", least: int = 1) -> None:

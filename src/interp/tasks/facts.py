@@ -20,6 +20,7 @@ from interp.tasks.base import (
     PairDataset,
     check_count,
     encode_pair,
+    in_turn,
     made_for,
     single_tokens,
 )
@@ -65,34 +66,13 @@ def facts(
     """
     check_count(n)
     check_choice("choice of prompts", prompts, PROMPTS)
-    known = list(dict.fromkeys(prompt.fact.relation for prompt in fact_prompts()))
-    wanted = known if relations is None else [relations] if isinstance(relations, str) else list(relations)
-    for relation in wanted:
-        check_choice("relation", relation, known)
-
-    answers = single_tokens(model, (p.fact.answer for p in fact_prompts() if p.fact.relation in wanted))
-    if not answers:
-        raise InputError(f"None of the answers is one token of {model.identity.name} with a leading space.")
+    wanted = _relations(relations)
     dropped: list[Dropped] = []
-    partners: dict[tuple[object, ...], list[_Placed]] = defaultdict(list)
-    for relation in wanted:
-        of_relation = [prompt for prompt in fact_prompts() if prompt.fact.relation == relation]
-        usable = [prompt for prompt in of_relation if prompt.fact.answer in answers]
-        _note(dropped, len(of_relation) - len(usable), relation, "the answer is not one token")
-        for placed in (_place(model, prompt) for prompt in usable):
-            partners[placed.frame].append(placed)
-
+    by_frame = _by_frame(model, wanted, dropped)
     rng = random.Random(f"facts {seed}")
-    queues: list[list[tuple[_Placed, list[_Placed]]]] = []
+    queues = []
     for relation in wanted:
-        candidates = [
-            (one, [other for other in group if other.prompt.fact.answer != one.prompt.fact.answer])
-            for frame, group in partners.items()
-            for one in group
-            if frame[0] == relation and (prompts == "any" or one.prompt.held_out == (prompts == "held_out"))
-        ]
-        queue = [(one, others) for one, others in candidates if others]
-        _note(dropped, len(candidates) - len(queue), relation, "no subject of as many tokens to swap with")
+        queue = _with_partners(by_frame, relation, prompts, dropped)
         rng.shuffle(queue)
         queues.append(queue)
     if n > sum(map(len, queues)):
@@ -100,29 +80,66 @@ def facts(
             f"There are {sum(map(len, queues))} pairs of facts for {model.identity.name}, not n={n}; ask for "
             "fewer, or for more relations."
         )
-    pairs: list[Pair] = []
-    while len(pairs) < n:
-        for queue in queues:
-            if queue and len(pairs) < n:
-                clean, others = queue.pop()
-                corrupted = rng.choice(others).prompt
-                pairs.append(
-                    encode_pair(
-                        model,
-                        clean=clean.prompt.text,
-                        corrupted=corrupted.text,
-                        answer=clean.prompt.answer,
-                        foil=corrupted.answer,
-                        positions={
-                            "subject": clean.subject,
-                            "subject_last": clean.subject[-1:],
-                            "END": (clean.length - 1,),
-                        },
-                        template=clean.prompt.template,
-                    )
-                )
+    pairs = [_pair(model, clean, rng.choice(partners).prompt) for clean, partners in in_turn(queues, n)]
     made = made_for(model, n=n, relations=wanted, prompts=prompts, seed=seed)
     return PairDataset(name="facts", pairs=tuple(pairs), dropped=tuple(dropped), made=made)
+
+
+def _relations(given: str | Sequence[str] | None) -> list[str]:
+    """The relations that are asked for, in their order; all of them for None."""
+    known = list(dict.fromkeys(prompt.fact.relation for prompt in fact_prompts()))
+    wanted = known if given is None else [given] if isinstance(given, str) else list(given)
+    for relation in wanted:
+        check_choice("relation", relation, known)
+    return wanted
+
+
+def _by_frame(
+    model: Model, relations: Sequence[str], dropped: list[Dropped]
+) -> dict[tuple[object, ...], list[_Placed]]:
+    """The prompts whose answer is one token, together with those that they could make a pair with."""
+    answers = single_tokens(model, (p.fact.answer for p in fact_prompts() if p.fact.relation in relations))
+    if not answers:
+        raise InputError(f"None of the answers is one token of {model.identity.name} with a leading space.")
+    found: dict[tuple[object, ...], list[_Placed]] = defaultdict(list)
+    for relation in relations:
+        of_relation = [prompt for prompt in fact_prompts() if prompt.fact.relation == relation]
+        usable = [prompt for prompt in of_relation if prompt.fact.answer in answers]
+        _note(dropped, len(of_relation) - len(usable), relation, "the answer is not one token")
+        for placed in (_place(model, prompt) for prompt in usable):
+            found[placed.frame].append(placed)
+    return found
+
+
+def _with_partners(
+    by_frame: dict[tuple[object, ...], list[_Placed]], relation: str, prompts: str, dropped: list[Dropped]
+) -> list[tuple[_Placed, list[_Placed]]]:
+    """The clean prompts of a relation, each with those that can be its corrupted prompt."""
+    candidates = [
+        (one, [other for other in group if other.prompt.fact.answer != one.prompt.fact.answer])
+        for frame, group in by_frame.items()
+        for one in group
+        if frame[0] == relation and (prompts == "any" or one.prompt.held_out == (prompts == "held_out"))
+    ]
+    found = [(one, partners) for one, partners in candidates if partners]
+    _note(dropped, len(candidates) - len(found), relation, "no subject of as many tokens to swap with")
+    return found
+
+
+def _pair(model: Model, clean: _Placed, corrupted: FactPrompt) -> Pair:
+    return encode_pair(
+        model,
+        clean=clean.prompt.text,
+        corrupted=corrupted.text,
+        answer=clean.prompt.answer,
+        foil=corrupted.answer,
+        positions={
+            "subject": clean.subject,
+            "subject_last": clean.subject[-1:],
+            "END": (clean.length - 1,),
+        },
+        template=clean.prompt.template,
+    )
 
 
 def _place(model: Model, prompt: FactPrompt) -> _Placed:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from interp.errors import InputError, check_choice
 from interp.models.base import Model
-from interp.tasks.base import PairDataset, check_count, encode_pair, made_for, single_tokens
+from interp.tasks.base import PairDataset, check_count, encode_pair, in_turn, made_for, single_tokens
 from interp.tasks.facts import PROMPTS
 from interp.zoo.years import FIRST, LAST, NOUNS, TEMPLATES, year_prompts
 
@@ -49,8 +49,7 @@ def greater_than(model: Model, *, n: int = 50, prompts: str = "held_out", seed: 
     if n > most:
         raise InputError(f"There are {most} prompts with years to take evenly from the templates, not n={n}.")
     pairs = []
-    for i in range(n):
-        template, noun, start = queues[i % len(queues)].pop()
+    for template, noun, start in in_turn(queues, n):
         foil = rng.randint(FIRST + 1, start)
         clean = _text(template, noun, start)
         at = clean.index(f"{start}")

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from interp.errors import InputError, check_choice
 from interp.models.base import Model
@@ -96,54 +97,40 @@ def indirect_objects(
     """
     check_count(n)
     check_choice("corruption", corruption, CORRUPTIONS)
-    check_choice("order", order, ("both", *ORDERS))
-    if isinstance(templates, str):
-        check_choice("set of templates", templates, TEMPLATES)
-    texts = list(TEMPLATES[templates] if isinstance(templates, str) else templates)
-    orders = ORDERS if order == "both" else (order,)
+    texts, orders = _texts(templates), _orders(order)
     dropped: list[Dropped] = []
-    people = _usable(model, "name", names, 5 if corruption == "abc" else 4, dropped)
-    where = _usable(model, "place", places, 1 if any("[PLACE]" in t for t in texts) else 0, dropped)
-    what = _usable(model, "object", objects, 1 if any("[OBJECT]" in t for t in texts) else 0, dropped)
-
+    words = _Words(
+        people=_usable(model, "name", names, 5 if corruption == "abc" else 4, dropped),
+        places=_usable(model, "place", places, 1 if any("[PLACE]" in t for t in texts) else 0, dropped),
+        objects=_usable(model, "object", objects, 1 if any("[OBJECT]" in t for t in texts) else 0, dropped),
+    )
     rng = random.Random(f"indirect objects {seed}")
     rng.shuffle(texts)
     forms = [_by_role(text, one) for text in texts for one in orders]
-    if not forms:
-        raise InputError("There is no template; give at least one, or 'paper'.")
     pairs: dict[str, Pair] = {}  # by the clean prompt
     while len(pairs) < n:
         form = forms[len(pairs) % len(forms)]
-        for _ in range(_ATTEMPTS):
-            io, s = rng.sample(people, 2)
-            things = {"[PLACE]": rng.choice(where or [""]), "[OBJECT]": rng.choice(what or [""])}
-            clean = _fill(form, (io, s, s), things)
-            if clean not in pairs:
-                break
-        else:
-            raise InputError(
-                f"There are only {len(pairs)} different prompts, not n={n}; give more names, places or "
-                "objects."
-            )
+        io, s, things = _new_words(rng, words, form, pairs, n)
+        clean = _fill(form, (io, s, s), things)
         # Drawn in any case, so that the clean prompts are the same whatever the corruption.
-        others = rng.sample([name for name in people if name not in (io, s)], min(3, len(people) - 2))
+        others = rng.sample(
+            [name for name in words.people if name not in (io, s)], min(3, len(words.people) - 2)
+        )
         corrupted = _fill(form, _corrupted(corruption, io, s, others), things)
         pairs[clean] = _pair(model, form, clean, corrupted, io, s)
+    made = made_for(
+        model,
+        n=n,
+        corruption=corruption,
+        templates=templates if isinstance(templates, str) else list(templates),
+        order=order,
+        names=words.people,
+        places=words.places,
+        objects=words.objects,
+        seed=seed,
+    )
     return PairDataset(
-        name="indirect_objects",
-        pairs=tuple(pairs.values()),
-        dropped=tuple(dropped),
-        made=made_for(
-            model,
-            n=n,
-            corruption=corruption,
-            templates=templates if isinstance(templates, str) else list(templates),
-            order=order,
-            names=people,
-            places=where,
-            objects=what,
-            seed=seed,
-        ),
+        name="indirect_objects", pairs=tuple(pairs.values()), dropped=tuple(dropped), made=made
     )
 
 
@@ -176,6 +163,45 @@ def role_swaps(
 
 
 # ---- from words to a pair ----
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What prompts are made of: words that are one token of the model."""
+
+    people: list[str]
+    places: list[str]
+    objects: list[str]
+
+
+def _texts(templates: str | Sequence[str]) -> list[str]:
+    """The templates that are meant, by the name of their set or as they are."""
+    if isinstance(templates, str):
+        check_choice("set of templates", templates, TEMPLATES)
+        return list(TEMPLATES[templates])
+    if not templates:
+        raise InputError("There is no template; give at least one, or 'paper'.")
+    return list(templates)
+
+
+def _orders(order: str) -> tuple[str, ...]:
+    check_choice("order", order, ("both", *ORDERS))
+    return ORDERS if order == "both" else (order,)
+
+
+def _new_words(
+    rng: random.Random, words: _Words, form: str, taken: Collection[str], n: int
+) -> tuple[str, str, dict[str, str]]:
+    """IO, subject, and place and object of a prompt that is not `taken`. `InputError` where none is found, so
+    that there are no `n` prompts."""
+    for _ in range(_ATTEMPTS):
+        io, s = rng.sample(words.people, 2)
+        things = {"[PLACE]": rng.choice(words.places or [""]), "[OBJECT]": rng.choice(words.objects or [""])}
+        if _fill(form, (io, s, s), things) not in taken:
+            return io, s, things
+    raise InputError(
+        f"There are only {len(taken)} different prompts, not n={n}; give more names, places or objects."
+    )
 
 
 def _usable(model: Model, kind: str, given: Sequence[str], least: int, dropped: list[Dropped]) -> list[str]:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from hashlib import sha256
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from interp.models.base import Model
@@ -21,6 +21,7 @@ CALIBRATION = 4, 64  # prompts and tokens of the run by which a model's speed is
 TOO_LITTLE = 2048  # tokens: the time of so little work is not worth measuring
 
 
+@runtime_checkable
 class Question(Hashable, Protocol[Answer]):
     """What can be asked of a model: a frozen dataclass that is called with the model and gives the answer.
 
