@@ -87,6 +87,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-docs", action="store_true", help="write the tables in docs/ that tests measure")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # not in pyproject.toml: pytest would import interp for it, before its types are checked
+    config.addinivalue_line("filterwarnings", "error::interp.errors.InterpDeprecation")
+
+
 @pytest.fixture(scope="session")
 def real(pytestconfig: pytest.Config) -> tuple[str, str] | None:
     """The name of the real model that was asked for, and where its weights are; None where none was."""

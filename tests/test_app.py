@@ -116,7 +116,7 @@ def test_an_example_fills_the_inputs_and_forgets_the_cell(app):
 
 
 def test_text_from_a_prompt_is_no_markdown():
-    from interp.app.ui.markdown import escape_markdown
+    from interp.app.markdown import escape_markdown
 
     assert escape_markdown("![x](http://a)\n# b") == "\\!\\[x\\]\\(http\\:\\/\\/a\\) \\# b"
 

@@ -15,6 +15,7 @@ from conftest import run
 from interp.app.views import comparison, runs
 from interp.errors import InterpError, RunError
 from interp.runs import read_run
+from type_checks import unchecked
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,7 @@ def damaged(record: dict) -> list[dict]:
     ]
 
 
+@unchecked()
 @pytest.mark.parametrize("case", range(8))
 def test_a_damaged_run_is_a_sentence(out, case):
     file = out / "logit_lens" / "a" / "result.json"
@@ -132,6 +134,7 @@ def test_a_run_is_the_same_as_itself(finished):
     assert comparison.verdict(table) == "The two results are the same, to the last digit."
 
 
+@unchecked()
 def test_differences_are_named_with_their_size_and_place(finished):
     one = read_run(finished / "logit_lens" / "a")
     changed = one.result.answer_prob.copy()

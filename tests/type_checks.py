@@ -13,14 +13,15 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
 
-#: ``CHECK_TYPES=1 pytest`` checks, ``CHECK_TYPES=0`` leaves the checks out, which is quicker.
-CHECK_TYPES = os.environ.get("CHECK_TYPES", "0") != "0"
+#: ``CHECK_TYPES=0 pytest`` leaves the checks out, which is quicker.
+CHECK_TYPES = os.environ.get("CHECK_TYPES", "1") != "0"
 _CONFIGURATION = BeartypeConf(is_pep484_tower=True)  # a whole number will do for a float, as for mypy
 _RETURNED = re.compile(r"ret\d+")  # jaxtyping's name of the argument that is what the function has returned
 
@@ -39,3 +40,14 @@ def checked(function: Callable[..., Any]) -> Callable[..., Any]:
         if hint is Self:  # beartype knows it in classes that it decorates as a whole, and nowhere else
             function.__annotations__[name] = Any
     return beartype(conf=_CONFIGURATION)(function)
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """For a test that makes values of wrong types on purpose, as a context or a decorator of the test."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", before)

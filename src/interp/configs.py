@@ -19,7 +19,7 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML that refuses a key given twice instead of keeping the last, and aliases, with which a short
     file can stand for an endless one."""
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise ConfigError("Aliases (*name) are not used in configurations; write the value out.")
         return super().compose_node(parent, index)

@@ -105,8 +105,8 @@ class FeatureRecord:
     sae: SAE
     counted: Bool[np.ndarray, " token"]  # not the first of a sequence
     #: Where each sequence begins among the tokens; at last, their number.
-    starts: Int[np.ndarray, " sequence_edge"]
-    bounds: Int[np.ndarray, " feature_edge"]
+    starts: Int[np.ndarray, " start"]
+    bounds: Int[np.ndarray, " bound"]
     tokens: Int[np.ndarray, " entry"]
     values: Float[np.ndarray, " entry"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from interp.app.markdown import escape_markdown
 from interp.app.server.session import ask
 from interp.app.ui import address, inputs, show
 from interp.app.ui.copies import copy_or_download
 from interp.app.ui.errors import show_errors
-from interp.app.ui.markdown import escape_markdown
 from interp.app.ui.model_choice import choose_model
 from interp.app.views import contrast
 from interp.figures.engine.view import Lines, Words

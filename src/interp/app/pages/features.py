@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from interp.app.markdown import escape_markdown
 from interp.app.server.model_server import shared_server
 from interp.app.server.session import ask
 from interp.app.ui import address, inputs, show
 from interp.app.ui.copies import copy_menu
 from interp.app.ui.errors import show_errors
 from interp.app.ui.files import read_file
-from interp.app.ui.markdown import escape_markdown
 from interp.app.ui.model_choice import choose_model
 from interp.app.views import features
 from interp.app.views.downloads import Download, downloads

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from interp.app.markdown import escape_markdown
 from interp.app.server.settings import runs_folder
 from interp.app.ui import inputs, show
 from interp.app.ui.errors import show_errors
-from interp.app.ui.markdown import escape_markdown
 from interp.app.views import comparison, runs
 from interp.runs import Run
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from interp.app.server import settings
-from interp.app.ui.theme import THEME
+from interp.app.theme import THEME
 from interp.errors import ConfigError, how_to_install
 
 

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import streamlit as st
 
+from interp.app.markdown import escape_markdown
 from interp.app.server.jobs import Answer, Job, Question, question_id
 from interp.app.server.model_server import shared_server
 from interp.app.server.progress import progress_in_words
-from interp.app.ui.markdown import escape_markdown
 
 PATIENCE = 1.0  # seconds until it is shown that an answer takes time
 POLL = 0.1  # seconds between two looks at a job

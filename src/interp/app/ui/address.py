@@ -6,7 +6,7 @@ import re
 
 import streamlit as st
 
-from interp.app.ui.markdown import escape_markdown
+from interp.app.markdown import escape_markdown
 
 _PAIR = re.compile(r"(\d{1,6})\.(\d{1,6})")
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from interp.app.markdown import escape_markdown
 from interp.app.server.session import NotAnswered
-from interp.app.ui.markdown import escape_markdown
 from interp.errors import InterpError
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from interp.app.markdown import escape_markdown
 from interp.app.ui.address import forget_clicks
 from interp.app.ui.files import read_file
-from interp.app.ui.markdown import escape_markdown
 from interp.figures.engine import html
 from interp.figures.engine.page_parts import CHARTS, GRID_SCRIPT, GRID_STYLE
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from interp.app.markdown import escape_markdown
 from interp.app.ui.address import forget_clicks
-from interp.app.ui.markdown import escape_markdown
 
 Option = TypeVar("Option", bound=str)
 Number = TypeVar("Number", int, float)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from interp.app.markdown import escape_markdown
 from interp.app.server.models import ModelIdentity, offered_models
 from interp.app.server.session import ask
 from interp.app.server.settings import first_model
 from interp.app.ui.errors import show_errors
-from interp.app.ui.markdown import escape_markdown
 from interp.errors import InterpError
 
 _REFUSED = "refused models"  # key of the session's state: why each was refused

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+from interp.app.markdown import escape_markdown
 from interp.app.ui.files import read_file
-from interp.app.ui.markdown import escape_markdown
 from interp.app.views.grid_data import MOST_TOKENS, grid_data
 from interp.figures.engine import html
 from interp.figures.engine.picture_svg import svg
