@@ -51,6 +51,7 @@ from interp.methods.attribution.results import EDGE_METHODS, EdgeMethod, ScoresR
 from interp.methods.common.graph import Graph, Level
 from interp.methods.common.over_pairs import Arrays
 from interp.methods.common.pairs import Direction
+from interp.methods.common.question import check_metric_and_direction
 from interp.methods.common.sender_runs import SenderRuns, over_sender_runs
 from interp.methods.common.statistics import bootstrap_interval
 from interp.metrics import MetricKind
@@ -76,7 +77,7 @@ class ScoringOptions(TypedDict, total=False):
 class _Scoring:
     """How to score; `edge_attribution` says what each field means.
 
-    Raises `InputError` for an unknown method and for less than one step.
+    Raises `InputError` for an unknown method, metric or direction, and for less than one step.
     """
 
     method: EdgeMethod = "exact"
@@ -89,6 +90,7 @@ class _Scoring:
 
     def __post_init__(self) -> None:
         check_choice("method", self.method, EDGE_METHODS)
+        check_metric_and_direction(self.metric, self.direction)
         if self.steps < 1:
             raise InputError(f"steps must be at least 1; got {self.steps}.")
 
