@@ -25,7 +25,7 @@ test-quick: $(VENV)/.test  ## without the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 test-wheel: $(VENV)/.demo  ## the demo from a wheel, in an environment of its own, outside the checkout
-	rm -rf $(WHEEL) && mkdir -p $(WHEEL)
+	rm -rf $(WHEEL) build && mkdir -p $(WHEEL)
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(WHEEL) .
 	$(PYTHON) -m venv $(WHEEL)/env
 	$(WHEEL)/env/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
