@@ -37,8 +37,8 @@ def some_pairs(model: interp.Model, n: int = 2, length: int = 7, template: str =
     top = min(model.arch.d_vocab, 250)
     pairs = []
     for _ in range(n):
-        clean, other = [rng.sample(range(top), length) for _ in range(2)]
-        corrupted = [b if i % 2 else a for i, (a, b) in enumerate(zip(clean, other, strict=True))]
+        clean, other = [tuple(rng.sample(range(top), length)) for _ in range(2)]
+        corrupted = tuple(b if i % 2 else a for i, (a, b) in enumerate(zip(clean, other, strict=True)))
         answer, foil = rng.sample(range(top), 2)
         pairs.append(Pair(clean=clean, corrupted=corrupted, answer=answer, foil=foil, template=template))
     return PairDataset(name="random ids", pairs=tuple(pairs))
