@@ -93,7 +93,7 @@ def activation_patching(
     """
     metric = metric or default_metric(foil)
     sweep = _Sweep(Cells(site, by), method, steps, exact, batch_size)
-    sweep.check(model)
+    sweep.cells.check(model)
     check_metric_and_direction(metric, direction)
     questions = _questions(model, clean, corrupted, answer, foil, metric, direction)
     if by == "position":
@@ -112,9 +112,7 @@ class _Sweep:
     exact: Exact
     batch_size: int
 
-    def check(self, model: Model) -> None:
-        """Raise `InputError` or `SiteError` for what cannot be done with this model."""
-        self.cells.check(model)
+    def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS)
         if self.steps < 1:
             raise InputError(f"steps must be at least 1; got {self.steps}.")

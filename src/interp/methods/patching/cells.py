@@ -28,9 +28,11 @@ class Cells:
     site: str
     by: By
 
+    def __post_init__(self) -> None:
+        check_choice("grouping", self.by, BY)
+
     def check(self, model: Model) -> None:
         """`InputError` for a site that cannot be divided so, `SiteError` for one the model does not have."""
-        check_choice("grouping", self.by, BY)
         model.check_site(self.site)
         if not find_site(self.site).per_layer:
             raise InputError(f"Site {self.site!r} belongs to no layer; sweep 'resid_pre' instead.")
