@@ -206,9 +206,9 @@ def superposition(n: int, d: int, *, active: float, batch: int):
     [
         ("topk", {"k": 3, "learning_rate": 3e-3}, 0.95),
         ("standard", {"penalty": 0.5, "learning_rate": 1e-2}, 0.95),
-        # 61 of 64 here; the bar leaves room for another machine's rounding
+        # 61 and 63 of 64 here; the bar leaves room for another machine's rounding
         ("batchtopk", {"k": 2, "learning_rate": 1e-2, "auxiliary": 0.5, "silent_after": 20}, 0.9),
-        ("jumprelu", {"penalty": 0.05, "learning_rate": 1e-2, "auxiliary": 0.5, "silent_after": 20}, 0.9),
+        ("jumprelu", {"penalty": 0.03, "learning_rate": 1.5e-2, "auxiliary": 0.5, "silent_after": 20}, 0.9),
     ],
 )
 def test_known_features_are_recovered(kind, options, share):
