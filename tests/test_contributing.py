@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 import interp
-from conftest import byte_tokenizer
-from families import family_model
+from test_robust import own_architecture
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -107,15 +106,9 @@ def test_the_task(copy):
     assert follow(copy, program).strip() == "2"
 
 
-def test_the_architecture(monkeypatch, tmp_path):
-    from interp.models import layouts
-
-    folder = tmp_path / "model"
-    family_model("starcoder2").save_pretrained(folder)
-    byte_tokenizer().save_pretrained(folder)
-    monkeypatch.delitem(layouts.LAYOUTS, "starcoder2")
-    (line,) = [code for before, code in blocks() if code.startswith("model = interp.load_model(folder")]
-    found: dict[str, object] = {"interp": interp, "folder": folder}
+def test_the_architecture():
+    (line,) = [code for _, code in blocks() if code.startswith("model = interp.load_model(folder")]
+    found: dict[str, object] = {"interp": interp, "folder": own_architecture()}
     exec(line, found)
     assert isinstance(found["model"], interp.Model)
 

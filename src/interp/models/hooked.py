@@ -152,7 +152,7 @@ def _own_attention(model: PreTrainedModel) -> Iterator[None]:
 
 def _attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor | None]:
     """The attention that transformers calls meanwhile: that of this thread's pass."""
     this = _current.get()
     eager = sys.modules[type(module).__module__].eager_attention_forward
