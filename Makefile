@@ -92,7 +92,7 @@ $(VENV)/.app: $(VENV)/.demo
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(INSTALL) -c constraints.txt -e '.[tl,nnsight,app,dev]'
+	$(INSTALL) -c constraints.txt -e '.[tl,nnsight,app,gguf,dev]'
 	@touch $@
 
 $(TL4)/.test: pyproject.toml constraints.txt
