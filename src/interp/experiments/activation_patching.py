@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from interp.experiments.base import experiment
@@ -45,11 +46,14 @@ def run(
 ) -> ActivationPatchingResult | ComparedActivationPatchingResult:
     """Which positions, heads, neurons or layers carry the answer? Patch each, over a pair or many."""
     from interp.methods.patching.activation_patching import activation_patching
-    from interp.methods.patching.comparison import compared_activation_patching
+    from interp.methods.patching.comparison import check_approximate, compare
 
-    arguments = config.model_dump(exclude={*PromptsOrTaskConfig.model_fields, "compare_exact"})
+    arguments = config.model_dump(exclude={*PromptsOrTaskConfig.model_fields, "compare_exact", "method"})
     if (dataset := config.dataset(model)) is not None:
         arguments |= {"clean": dataset.clean, "corrupted": dataset.corrupted}
         arguments |= {"answer": dataset.answers, "foil": dataset.foils}
-    patch = compared_activation_patching if config.compare_exact else activation_patching
-    return patch(model, **arguments, seed=config.seed)
+    patch = partial(activation_patching, model, **arguments, seed=config.seed)
+    if not config.compare_exact:
+        return patch(method=config.method)
+    check_approximate(config.method)
+    return compare(patch(method=config.method), patch(method="exact"))

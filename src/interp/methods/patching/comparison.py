@@ -1,39 +1,27 @@
 """Activation patching by gradients beside the exact one of the same question.
 
-`compared_activation_patching` runs both and keeps both, with Spearman's rank correlation over all cells and
-the cell that is farthest off. A high correlation can hide a single cell that is far off, and where nearly all
-cells are 0 it says more about noise than about the cells that matter: look at both.
+`compare` keeps both, with Spearman's rank correlation over all cells and the cell that is farthest off. A
+high correlation can hide a single cell that is far off, and where nearly all cells are 0 it says more about
+noise than about the cells that matter: look at both.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from interp.errors import InputError
 from interp.methods.common.statistics import spearman
-from interp.methods.patching.activation_patching import activation_patching
+from interp.methods.patching.activation_patching import Method
 from interp.methods.patching.results import ActivationPatchingResult, ComparedActivationPatchingResult
-from interp.models.base import Model
 
 
-def compared_activation_patching(model: Model, **arguments: Any) -> ComparedActivationPatchingResult:
-    """`interp.activation_patching` by gradients, with the exact one of the same question beside it.
-
-    Args:
-        arguments: those of `interp.activation_patching`, with a `method` that is not ``exact``.
-
-    Raises:
-        InputError: the method is exact already; and whatever `interp.activation_patching` raises.
-    """
-    if arguments.get("method", "exact") == "exact":
+def check_approximate(method: Method) -> None:
+    """`InputError` where the method that is to be set beside the exact one is exact itself."""
+    if method == "exact":
         raise InputError(
             "compare_exact sets an approximation beside the exact sweep, and this sweep is exact; "
             "set method to 'attribution' or 'integrated'."
         )
-    exact = activation_patching(model, **arguments | {"method": "exact"})
-    return compare(activation_patching(model, **arguments), exact)
 
 
 def compare(
