@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import torch
 from tokenizers import Tokenizer
@@ -88,6 +89,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.register_profile("interp", deadline=None)  # how long a test takes is not tested
+    hypothesis.settings.load_profile("interp")
     # not in pyproject.toml: pytest would import interp for it, before its types are checked
     config.addinivalue_line("filterwarnings", "error::interp.errors.InterpDeprecation")
 

@@ -59,7 +59,7 @@ def edits(draw: Any) -> Edit:
     return Edit(op, address, value)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(edits(), max_size=6))
 def test_any_edits_in_any_order_leave_the_model_as_it_was(model: Model, these: list[Edit]) -> None:
     before, weights = model.forward(IDS), [p.clone() for p in model.hf_model.parameters()]
