@@ -41,6 +41,7 @@ class Identity:
     processing: str  # none | folded
     self_check: str = "skipped"  # passed | skipped
     quantisation: str | None = None  # what the weights were dequantised from, such as Q4_K_M
+    weights: str | None = None  # SHA-256 of the weights of a model in memory, as they were when it was loaded
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

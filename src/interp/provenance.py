@@ -33,6 +33,7 @@ class Provenance:
     code_revision: str | None  # the commit of a source checkout; None for an installed package
     code_dirty: bool | None
     quantisation: str | None = None  # what the weights were dequantised from, such as Q4_K_M
+    weights: str | None = None  # SHA-256 of the weights of a model in memory, as they were when it was loaded
 
     @classmethod
     def of(cls, model: HasArchitecture, *, seed: int) -> Provenance:

@@ -76,6 +76,7 @@ def _check_writable(folder: Path) -> None:
 
 def perform(experiment: Experiment, config: ExperimentConfig, folder: Path) -> Run:
     """Load the model, run the experiment, and write the run to `folder` (replacing one that is there)."""
+    from interp.models.layouts import Layout
     from interp.models.registry import load_model
 
     started = time.time()
@@ -89,6 +90,8 @@ def perform(experiment: Experiment, config: ExperimentConfig, folder: Path) -> R
         processing=config.processing,
         self_check=config.self_check,
         memory=config.memory,
+        layout=None if config.layout is None else Layout.of(config.layout),
+        trust_remote_code=config.trust_remote_code,
     )
     with resuming(parts_folder(folder)):
         result = experiment.run(config, model)

@@ -25,9 +25,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from interp.errors import ConfigError, InterpDeprecation, nearest
+from interp.errors import ConfigError, InterpDeprecation, InterpError, nearest
 
 if TYPE_CHECKING:
     from interp.models.base import Model
@@ -48,7 +48,21 @@ class ExperimentConfig(BaseModel):
     processing: Literal["none", "folded"] = "none"
     self_check: bool = True
     memory: float | None = None
+    layout: dict[str, Any] | None = None
+    trust_remote_code: bool = False
     seed: int = 0
+
+    @field_validator("layout")
+    @classmethod
+    def _is_a_layout(cls, values: dict[str, Any] | None) -> dict[str, Any] | None:
+        if values is not None:
+            from interp.models.layouts import Layout
+
+            try:
+                Layout.of(values)
+            except InterpError as error:
+                raise ValueError(str(error).rstrip(".")) from None
+        return values
 
 
 @dataclass(frozen=True)

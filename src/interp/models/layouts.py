@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any
 
@@ -41,6 +41,26 @@ class Layout:
     mlp_norm: str = "post_attention_layernorm"  # what reads resid_mid
     parallel: bool | tuple[str, ...] = False
     only: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Layout:
+        """A layout from the keys of a configuration. `ModelLoadError` for one that it does not have, or a
+        value of another kind."""
+        known = {one.name: one for one in fields(cls)}
+        for key, value in values.items():
+            if key not in known:
+                raise ModelLoadError(f"A layout has no {key!r}; {nearest(key, known)}")
+            fits = (
+                isinstance(value, Mapping)
+                if key == "only"
+                else isinstance(value, bool | list | tuple)
+                if key == "parallel"
+                else isinstance(value, str)
+            )
+            if not fits:
+                raise ModelLoadError(f"A layout's {key!r} is not {value!r}; see interp.Layout.")
+        parallel = values.get("parallel", False)
+        return cls(**{**values, "parallel": parallel if isinstance(parallel, bool) else tuple(parallel)})
 
 
 _GPT2: dict[str, Any] = {

@@ -43,6 +43,7 @@ def load_model(
     device: str = "auto",
     dtype: str = "float32",
     bos: Literal["auto", True, False] = "auto",
+    name: str | None = None,
     revision: str | None = None,
     processing: Literal["none", "folded"] = "none",
     layout: Layout | None = None,
@@ -65,6 +66,8 @@ def load_model(
             model has; nothing is converted behind its owner's back.
         bos: ``auto`` puts the tokenizer's beginning-of-sequence token in front of text where it has
             one. The same on every backend, and recorded in every result.
+        name: what results call a model in memory; they keep the hash of its weights beside it, so after
+            training it further, load it anew.
         revision: a branch, tag or commit of a Hugging Face id.
         processing: ``folded`` lets TransformerLens fold the norms and centre the weights; other
             backends refuse it.
@@ -85,6 +88,8 @@ def load_model(
     torch_dtype = find_dtype(dtype, torch_device)
     report("loading", 0, 2)
     if isinstance(model, str | Path):
+        if name is not None:
+            raise ModelLoadError(f"name={name!r} is for a model in memory; {str(model)!r} goes by its own.")
         source = from_name(
             str(model),
             tokenizer,
@@ -94,7 +99,7 @@ def load_model(
             allow_pickle=allow_pickle,
         )
     else:
-        source = from_memory(model, tokenizer, revision=revision, dtype=dtype)
+        source = from_memory(model, tokenizer, name=name, revision=revision, dtype=dtype)
     hf_model = _made_ready(source.hf_model, torch_device, torch_dtype)
     loaded = backend_class(
         hf_model,
@@ -107,7 +112,7 @@ def load_model(
         bos_id=bos_id(source.tokenizer, bos),
         processing=processing,
     )
-    loaded.identity = replace(loaded.identity, quantisation=source.quantisation)
+    loaded.identity = replace(loaded.identity, quantisation=source.quantisation, weights=source.weights)
     loaded.memory = None if memory is None else int(memory * 1e9)
     report("loading", 1, 2)
     if self_check:

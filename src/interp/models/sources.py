@@ -21,6 +21,7 @@ from interp.models.gguf.copies import Copy, copies_folder, copy_of
 from interp.models.gguf.files import gguf_file
 from interp.models.gguf.packages import GEMMA, assembled, is_installed
 from interp.models.names import KNOWN, in_cache
+from interp.models.weights_hash import weights_hash
 
 #: Transformers loads under switches of the whole process: of two models that load at once, neither is whole.
 _loading = Lock()
@@ -35,10 +36,16 @@ class Source:
     name: str
     revision: str | None
     quantisation: str | None = None  # what its weights were dequantised from, such as Q4_K_M
+    weights: str | None = None  # their hash, where no name and revision says which they are
 
 
 def from_memory(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, *, revision: str | None, dtype: str
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase | None,
+    *,
+    name: str | None,
+    revision: str | None,
+    dtype: str,
 ) -> Source:
     """A model that its owner has loaded; `ModelLoadError` where it is none, or of another precision."""
     if not hasattr(model, "get_output_embeddings") or not hasattr(model, "config"):
@@ -51,8 +58,14 @@ def from_memory(
         raise ModelLoadError(
             f"The model in memory is torch.{has}, not {dtype}; pass dtype={has!r}, or convert it first."
         )
-    name = getattr(model.config, "name_or_path", "") or f"{model.config.model_type} in memory"
-    return Source(hf_model=model, tokenizer=tokenizer, name=name, revision=revision)
+    own = getattr(model.config, "name_or_path", "") or f"{model.config.model_type} in memory"
+    return Source(
+        hf_model=model,
+        tokenizer=tokenizer,
+        name=name or own,
+        revision=revision,
+        weights=weights_hash(model),
+    )
 
 
 def from_name(

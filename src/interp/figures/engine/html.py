@@ -209,6 +209,7 @@ def provenance_table(provenance: Provenance) -> str:
     rows = [
         ("model", provenance.model),
         ("model revision", provenance.revision or "none recorded"),
+        *([("weights", f"SHA-256 {provenance.weights}")] if provenance.weights else []),
         ("backend", provenance.backend),
         ("dtype", provenance.dtype),
         ("device", provenance.device),

@@ -109,9 +109,12 @@ def model_line(provenance: Provenance) -> str:
     weights = "raw" if provenance.processing == "none" else provenance.processing
     if provenance.quantisation:
         weights += f", dequantised ({provenance.quantisation}),"
+    weights += " weights"
+    if provenance.weights:
+        weights += f" (SHA-256 {provenance.weights[:12]})"
     unchecked = "; SELF-CHECK SKIPPED" if provenance.self_check == "skipped" else ""
     return (
         f"Model {show_text(provenance.model + revision)}; {provenance.backend}, {provenance.dtype}, "
-        f"{provenance.device}; BOS {show_token(provenance.bos)}; {weights} weights; "
+        f"{provenance.device}; BOS {show_token(provenance.bos)}; {weights}; "
         f"seed {provenance.seed}{unchecked}."
     )
