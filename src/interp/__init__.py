@@ -44,6 +44,7 @@ _HOME = {
     "make_dataset": "interp.tasks.datasets",
     "inspect_dataset": "interp.tasks.inspection",
     "load_model": "interp.models.registry",
+    "from_nanogpt": "interp.models.nanogpt",
     "logit_lens": "interp.methods.lens.logit_lens",
     "causal_tracing": "interp.methods.patching.causal_tracing",
     "activation_patching": "interp.methods.patching.activation_patching",
@@ -109,6 +110,7 @@ __all__ = [
     "feature_edit",
     "feature_effects",
     "feature_profiles",
+    "from_nanogpt",
     "head_ablation",
     "head_scores",
     "inspect_dataset",
@@ -178,6 +180,7 @@ if TYPE_CHECKING:
     from interp.methods.studies.ioi import ioi
     from interp.models.base import Model
     from interp.models.layouts import Layout
+    from interp.models.nanogpt import from_nanogpt
     from interp.models.registry import load_model
     from interp.readout import Readout
     from interp.resume import resuming
