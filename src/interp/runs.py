@@ -92,6 +92,7 @@ def perform(experiment: Experiment, config: ExperimentConfig, folder: Path) -> R
         memory=config.memory,
         layout=None if config.layout is None else Layout.of(config.layout),
         trust_remote_code=config.trust_remote_code,
+        token_names=config.token_names,
     )
     with resuming(parts_folder(folder)):
         result = experiment.run(config, model)

@@ -9,6 +9,7 @@ a batch gives the same numbers as its prompts one at a time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -209,8 +210,10 @@ class Encoder:
 
     def prompt(self, prompt: Prompt) -> list[int]:
         """One prompt as a list of ids: text gets the BOS (once), ids are checked and taken as they are."""
+        if isinstance(prompt, str) and self.tokenizer is None:
+            prompt = _written_ids(prompt) or prompt
         if isinstance(prompt, str):
-            tokenizer = self._tokenizer("prompts must be token ids; or load it with one")
+            tokenizer = self._tokenizer("prompts must be token ids, as in '5 9 33'; or name its tokens")
             if not prompt.strip():
                 raise InputError("The prompt is empty; type some text.")
             ids = encode(tokenizer, prompt)
@@ -232,13 +235,15 @@ class Encoder:
         """
         if isinstance(answer, bool) or not isinstance(answer, str | int):
             raise InputError(f"An answer is text or a token id, not {type(answer).__name__}.")
+        if isinstance(answer, str) and self.tokenizer is None and len(ids := _written_ids(answer)) == 1:
+            answer = ids[0]
         if isinstance(answer, int):
             if not 0 <= answer < self.d_vocab:
                 raise InputError(
                     f"Token ids must lie between 0 and {self.d_vocab - 1}; got the answer {answer}."
                 )
             return answer
-        tokenizer = self._tokenizer("answers must be token ids; or load it with one")
+        tokenizer = self._tokenizer("answers must be token ids, as in '5'; or name its tokens")
         ids = encode(tokenizer, answer)
         if len(ids) == 1:
             return ids[0]
@@ -275,6 +280,15 @@ class Encoder:
         if self.tokenizer is None:
             raise InputError(f"This model has no tokenizer, so {otherwise}.")
         return self.tokenizer
+
+
+def _written_ids(text: str) -> list[int]:
+    """The ids that a text spells out, as in "5 9 33", "[5, 9, 33]" or "<5> <9> <33>"; none where it does not.
+    (Only a model without a tokenizer reads text so: elsewhere, "5" is the token of that name.)"""
+    inner = text.strip().removeprefix("[").removesuffix("]")
+    words = re.split(r"[\s,]+", inner.strip())
+    found = [re.fullmatch(r"<(\d{1,9})>|(\d{1,9})", word) for word in words]
+    return [int(one[1] or one[2]) for one in found if one] if all(found) else []
 
 
 def _checked_ids(prompt: Any, d_vocab: int) -> list[int]:

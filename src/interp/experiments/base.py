@@ -50,6 +50,7 @@ class ExperimentConfig(BaseModel):
     memory: float | None = None
     layout: dict[str, Any] | None = None
     trust_remote_code: bool = False
+    token_names: str | list[str] | dict[str, int] | dict[str, str] | None = None
     seed: int = 0
 
     @field_validator("layout")

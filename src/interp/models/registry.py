@@ -21,6 +21,7 @@ from interp.models.layouts import Layout, find_layout
 from interp.models.self_check import require
 from interp.models.self_check import self_check as run_self_check
 from interp.models.sources import from_memory, from_name
+from interp.models.token_names import NamedTokens, TokenNames, tokenizer_of
 from interp.progress import report
 from interp.tokens import bos_id
 
@@ -39,6 +40,7 @@ def load_model(
     model: str | Path | PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase | None = None,
     *,
+    token_names: TokenNames | None = None,
     backend: Backend = "transformers",
     device: str = "auto",
     dtype: str = "float32",
@@ -58,7 +60,10 @@ def load_model(
         model: a short name (``interp models`` lists them), any Hugging Face id, a local folder, a GGUF
             file (or ``ollama:NAME``, a model that Ollama keeps on this disk), or a causal language model
             that is already in memory.
-        tokenizer: for a model in memory; without one, prompts and answers are token ids.
+        tokenizer: for a model in memory. Without one, and without names, prompts and answers are token ids.
+        token_names: what its tokens are called, for a model without a tokenizer: a list in the order of their
+            ids, a mapping, or the path of either (`interp.models.token_names`). A folder may hold them as
+            ``token_names.json``.
         backend: ``transformers`` (default), ``transformer_lens`` or ``nnsight``.
         device: ``auto`` is CUDA or Apple's MPS where there is one, else the CPU. A device that is
             named and absent is an error.
@@ -84,6 +89,10 @@ def load_model(
     """
     _check_choices(backend, dtype, processing, memory)
     backend_class = _backend_class(backend)
+    if token_names is not None:
+        if tokenizer is not None:
+            raise ModelLoadError("A model has a tokenizer or names of its tokens; give one of them.")
+        tokenizer = tokenizer_of(token_names)
     torch_device = find_device(device)
     torch_dtype = find_dtype(dtype, torch_device)
     report("loading", 0, 2)
@@ -113,6 +122,7 @@ def load_model(
         processing=processing,
     )
     loaded.identity = replace(loaded.identity, quantisation=source.quantisation, weights=source.weights)
+    _check_vocabulary(loaded)
     loaded.memory = None if memory is None else int(memory * 1e9)
     report("loading", 1, 2)
     if self_check:
@@ -138,6 +148,16 @@ def _check_choices(backend: str, dtype: str, processing: str, memory: float | No
         )
     if memory is not None and not memory > 0:
         raise ModelLoadError(f"memory is a number of GB above 0, not {memory!r}.")
+
+
+def _check_vocabulary(model: Model) -> None:
+    """Refuse names of tokens that the model has no room for."""
+    tokenizer, rows = model.tokenizer, model.arch.d_vocab
+    if isinstance(tokenizer, NamedTokens) and (last := max(tokenizer.vocab.values())) >= rows:
+        raise ModelLoadError(
+            f"A token {tokenizer.decode([last])!r} of id {last} is named, but the model has {rows} tokens; "
+            "are these the names of another model?"
+        )
 
 
 def _made_ready(hf_model: PreTrainedModel, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:

@@ -21,10 +21,17 @@ from interp.models.gguf.copies import Copy, copies_folder, copy_of
 from interp.models.gguf.files import gguf_file
 from interp.models.gguf.packages import GEMMA, assembled, is_installed
 from interp.models.names import KNOWN, in_cache
+from interp.models.token_names import FILES as NAME_FILES
+from interp.models.token_names import tokenizer_of
 from interp.models.weights_hash import weights_hash
 
 #: Transformers loads under switches of the whole process: of two models that load at once, neither is whole.
 _loading = Lock()
+#: A folder with any of these has a tokenizer.
+_TOKENIZER_FILES = (
+    *("tokenizer*", "special_tokens*", "added_tokens*", "vocab*"),
+    *("merges.txt", "*.model", "*.tiktoken", "tekken.json"),
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -146,15 +153,21 @@ def _weights(source: str, *, quiet: bool, **options: Any) -> tuple[PreTrainedMod
                 logging.enable_progress_bar()
 
 
-def _tokenizer(name: str, source: str, options: dict[str, Any]) -> PreTrainedTokenizerBase:
+def _tokenizer(name: str, source: str, options: dict[str, Any]) -> PreTrainedTokenizerBase | None:
+    """The tokenizer beside the weights. In a folder that has none, that of the names of tokens where they are
+    there, else None: then prompts are ids."""
+    folder = Path(source)
+    if folder.is_dir() and not any(next(folder.glob(pattern), None) for pattern in _TOKENIZER_FILES):
+        named = next((folder / file for file in NAME_FILES if (folder / file).is_file()), None)
+        return None if named is None else tokenizer_of(named)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         if not tokenizer("a")["input_ids"]:  # what transformers makes up where there are no files
             raise ValueError("its vocabulary is empty")
     except Exception as error:  # of many kinds, as above
         raise ModelLoadError(
-            f"{name!r} has weights but no tokenizer that can be loaded ({first_line(error)}); put its "
-            "tokenizer files beside them, or pass tokenizer=... in Python."
+            f"{name!r} has weights but no tokenizer that can be loaded ({first_line(error)}); mend its "
+            "tokenizer files, or remove them and give prompts as ids."
         ) from error
     return tokenizer
 
