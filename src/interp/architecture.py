@@ -19,8 +19,9 @@ class Architecture:
     n_kv_heads: int
     d_model: int
     d_head: int
-    d_mlp: int | None  # None: a mixture of experts, which has no single mlp_act
-    d_vocab: int
+    d_mlp: int | None  # None: no one mlp_act, as in a mixture of experts, or no MLP at all
+    d_vocab: int  # tokens that it predicts: columns of the unembedding
+    d_vocab_in: int  # tokens that it reads: rows of the embedding
     n_ctx: int | None  # None: no limit known
     parallel_attention: bool  # attention and MLP read the same residual stream, so there is no resid_mid
     post_norms: bool = False  # what attention and MLP write is normalised before it is added

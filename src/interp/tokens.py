@@ -187,6 +187,7 @@ class Encoder:
     bos: int | None  # put in front of text
     d_vocab: int
     n_ctx: int | None  # the longest prompt in tokens; None: no limit known
+    d_vocab_in: int  # rows of the embedding, which need not be as many as the tokens that are predicted
 
     def batch(self, prompts: Prompts) -> Tokens:
         """Prompts as one batch, as `interp.Model.to_tokens` says."""
@@ -220,7 +221,7 @@ class Encoder:
             if self.bos is not None and ids[:1] != [self.bos]:
                 ids = [self.bos, *ids]
         else:
-            ids = _checked_ids(prompt, self.d_vocab)
+            ids = _checked_ids(prompt, self.d_vocab_in)
         if self.n_ctx is not None and len(ids) > self.n_ctx:
             raise InputError(
                 f"The prompt has {len(ids)} tokens, but this model reads at most {self.n_ctx}; shorten it."

@@ -72,7 +72,9 @@ class Model(ABC):
         self.device = device
         self.dtype = dtype
         self.bos_id = bos_id
-        self.encoder = Encoder(tokenizer, bos_id, architecture.d_vocab, architecture.n_ctx)
+        self.encoder = Encoder(
+            tokenizer, bos_id, architecture.d_vocab, architecture.n_ctx, d_vocab_in=architecture.d_vocab_in
+        )
         self.identity = Identity(
             name=name,
             revision=revision,
@@ -127,6 +129,10 @@ class Model(ABC):
     @abstractmethod
     def W_E(self) -> Float[Tensor, "d_vocab d_model"]:
         """The token embedding."""
+
+    def plain_logits(self, ids: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab"]:
+        """Those of the model by itself, which a backend's own runs are held to."""
+        return self.hf_model(input_ids=ids, use_cache=False).logits
 
     # ---- what a user calls ----
 

@@ -251,6 +251,7 @@ def architecture(model: PreTrainedModel, layout: Layout) -> Architecture:
         if has_one_mlp(model, layout)
         else None,
         d_vocab=model.get_output_embeddings().weight.shape[0],
+        d_vocab_in=model.get_input_embeddings().weight.shape[0],
         n_ctx=getattr(config, "max_position_embeddings", None),
         parallel_attention=is_parallel(model, layout),
         post_norms=norm_behind(layout, "attn_out") is not None,

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from interp.errors import ModelLoadError, how_to_install, nearest
 from interp.models.base import Model
 from interp.models.devices import DTYPES, find_device, find_dtype
+from interp.models.hooked_transformer import is_hooked_transformer, load_hooked_transformer
 from interp.models.layouts import Layout, find_layout
 from interp.models.self_check import require
 from interp.models.self_check import self_check as run_self_check
@@ -37,7 +39,7 @@ BACKENDS: dict[str, tuple[str, str, str | None]] = {
 
 
 def load_model(
-    model: str | Path | PreTrainedModel,
+    model: str | Path | nn.Module,
     tokenizer: PreTrainedTokenizerBase | None = None,
     *,
     token_names: TokenNames | None = None,
@@ -59,12 +61,13 @@ def load_model(
     Args:
         model: a short name (``interp models`` lists them), any Hugging Face id, a local folder, a GGUF
             file (or ``ollama:NAME``, a model that Ollama keeps on this disk), or a causal language model
-            that is already in memory.
+            that is already in memory: of transformers, or a HookedTransformer of TransformerLens.
         tokenizer: for a model in memory. Without one, and without names, prompts and answers are token ids.
         token_names: what its tokens are called, for a model without a tokenizer: a list in the order of their
             ids, a mapping, or the path of either (`interp.models.token_names`). A folder may hold them as
             ``token_names.json``.
-        backend: ``transformers`` (default), ``transformer_lens`` or ``nnsight``.
+        backend: ``transformers`` (default), ``transformer_lens`` or ``nnsight``. A HookedTransformer is read
+            through its own hook points, with the weights that it has, and counts as ``transformer_lens``.
         device: ``auto`` is CUDA or Apple's MPS where there is one, else the CPU. A device that is
             named and absent is an error.
         dtype: float32, float64, bfloat16 or float16. For a model in memory it must be the one that the
@@ -93,6 +96,12 @@ def load_model(
         if tokenizer is not None:
             raise ModelLoadError("A model has a tokenizer or names of its tokens; give one of them.")
         tokenizer = tokenizer_of(token_names)
+    if is_hooked_transformer(model):
+        hooked = load_hooked_transformer(
+            model, tokenizer, name=name, device=device, dtype=dtype, bos=bos,
+            given={"backend": backend == "nnsight", "processing": processing != "none", "layout": layout},
+        )  # fmt: skip
+        return _checked(hooked, memory=memory, self_check=self_check)
     torch_device = find_device(device)
     torch_dtype = find_dtype(dtype, torch_device)
     report("loading", 0, 2)
@@ -122,6 +131,11 @@ def load_model(
         processing=processing,
     )
     loaded.identity = replace(loaded.identity, quantisation=source.quantisation, weights=source.weights)
+    return _checked(loaded, memory=memory, self_check=self_check)
+
+
+def _checked(loaded: Model, *, memory: float | None, self_check: bool) -> Model:
+    """The model, held to what must be true of it."""
     _check_vocabulary(loaded)
     loaded.memory = None if memory is None else int(memory * 1e9)
     report("loading", 1, 2)
@@ -152,7 +166,7 @@ def _check_choices(backend: str, dtype: str, processing: str, memory: float | No
 
 def _check_vocabulary(model: Model) -> None:
     """Refuse names of tokens that the model has no room for."""
-    tokenizer, rows = model.tokenizer, model.arch.d_vocab
+    tokenizer, rows = model.tokenizer, max(model.arch.d_vocab, model.arch.d_vocab_in)
     if isinstance(tokenizer, NamedTokens) and (last := max(tokenizer.vocab.values())) >= rows:
         raise ModelLoadError(
             f"A token {tokenizer.decode([last])!r} of id {last} is named, but the model has {rows} tokens; "

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
-from transformers import PreTrainedModel
+from torch import Tensor, nn
 
 from interp.edits import Edit
 from interp.errors import ModelLoadError, SiteError
@@ -55,7 +54,7 @@ def self_check(model: Model) -> tuple[Check, ...]:
     hf_model, ids = model.hf_model, probe(model)
     hooks = _hooks(hf_model)
     with torch.no_grad():
-        plain = hf_model(input_ids=ids.to(model.device), use_cache=False).logits
+        plain = model.plain_logits(ids.to(model.device))
     bad_weights = [
         name for name, p in hf_model.named_parameters() if not p.sum(dtype=torch.float32).isfinite()
     ]
@@ -127,7 +126,7 @@ def agreeing_sites(model: Model, reference: Model) -> frozenset[str]:
 def probe(model: Model) -> Tensor:
     """The ids [1, pos] that the checks run on: a few from all over the vocabulary."""
     n = min(6, model.arch.n_ctx or 6)
-    return torch.linspace(1, model.arch.d_vocab - 1, n).long()[None]
+    return torch.linspace(1, model.arch.d_vocab_in - 1, n).long()[None]
 
 
 # ---- the checks ----
@@ -298,5 +297,5 @@ def _off(a: Tensor, b: Tensor) -> float:
     return off.item() if off.isfinite() else torch.inf
 
 
-def _hooks(hf_model: PreTrainedModel) -> int:
+def _hooks(hf_model: nn.Module) -> int:
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in hf_model.modules())

@@ -47,7 +47,7 @@ class Source:
 
 
 def from_memory(
-    model: PreTrainedModel,
+    model: Any,
     tokenizer: PreTrainedTokenizerBase | None,
     *,
     name: str | None,
@@ -59,6 +59,11 @@ def from_memory(
         raise ModelLoadError(
             f"A model is a name, a folder or a causal language model of transformers, not a "
             f"{type(model).__name__}."
+        )
+    if type(model).__name__ == "TransformerBridge":
+        raise ModelLoadError(
+            "A TransformerBridge has changed the model that it wraps; load that anew with "
+            "backend='transformer_lens', which makes a bridge of its own."
         )
     has = str(model.dtype).removeprefix("torch.")
     if has != dtype:

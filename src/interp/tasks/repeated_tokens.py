@@ -123,8 +123,8 @@ def _drawn_from(
         excluded.add(model.bos_id)
     if model.tokenizer is not None:
         excluded.update(model.tokenizer.all_special_ids, model.tokenizer.get_added_vocab().values())
-        excluded.update(range(len(model.tokenizer), model.arch.d_vocab))  # rows that pad the embedding
-    usable = [one for one in range(model.arch.d_vocab) if one not in excluded]
+        excluded.update(range(len(model.tokenizer), model.arch.d_vocab_in))  # rows that pad the embedding
+    usable = [one for one in range(model.arch.d_vocab_in) if one not in excluded]
     if (needed or length) > len(usable):
         raise InputError(
             f"length={length} needs {needed or length} different tokens, but {len(usable)} can be drawn; "
@@ -137,4 +137,4 @@ def _drawn_from(
             f"Two copies of length={length} are {longest} tokens, but this model reads at most "
             f"{model.arch.n_ctx}; take a smaller length."
         )
-    return usable, tuple(sorted(one for one in excluded if one < model.arch.d_vocab)), bos
+    return usable, tuple(sorted(one for one in excluded if one < model.arch.d_vocab_in)), bos
