@@ -13,6 +13,7 @@ from transformers import AutoTokenizer
 import interp
 from conftest import byte_tokenizer, n_hooks
 from edges_by_hand import exact_effects
+from hooked_toys import SIZES, toy
 from interp.edits import Edit
 from interp.errors import InputError, ModelLoadError, SiteError
 from interp.readout import Readout
@@ -23,10 +24,6 @@ if not hasattr(pytest.importorskip("transformer_lens"), "HookedTransformer"):
     pytest.skip("this TransformerLens has no HookedTransformer", allow_module_level=True)
 
 IDS = [3, 17, 5, 17, 5, 11]
-SIZES: dict[str, Any] = {
-    "n_layers": 2, "n_heads": 4, "d_model": 32, "d_head": 8, "d_mlp": 64, "n_ctx": 24, "d_vocab": 23,
-    "act_fn": "relu", "device": "cpu", "seed": 0,
-}  # fmt: skip
 KINDS: dict[str, dict[str, Any]] = {
     "usual": {},
     "attention only": {"attn_only": True},
@@ -49,18 +46,6 @@ KINDS: dict[str, dict[str, Any]] = {
         "window_size": 3, "use_attn_scale": False,
     },
 }  # fmt: skip
-
-
-def toy(**changes: Any) -> Any:
-    """A HookedTransformer with random weights, biases too; always the same."""
-    from transformer_lens import HookedTransformer, HookedTransformerConfig
-
-    model = HookedTransformer(HookedTransformerConfig(**SIZES | changes))
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.15 * torch.randn(parameter.shape, generator=generator)
-    return model
 
 
 @pytest.mark.parametrize("kind", KINDS)

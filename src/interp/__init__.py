@@ -59,6 +59,8 @@ _HOME = {
     "attention_patterns": "interp.methods.heads.attention_patterns",
     "copying_scores": "interp.methods.heads.copying_scores",
     "head_scores": "interp.methods.heads.head_scores",
+    "head_scores_of_patterns": "interp.methods.heads.scores_on_prompts",
+    "head_scores_on_prompts": "interp.methods.heads.scores_on_prompts",
     "head_ablation": "interp.methods.ablation.head_ablation",
     "Circuit": "interp.methods.common.circuit",
     "read_circuit": "interp.methods.circuits.files",
@@ -113,6 +115,8 @@ __all__ = [
     "from_nanogpt",
     "head_ablation",
     "head_scores",
+    "head_scores_of_patterns",
+    "head_scores_on_prompts",
     "inspect_dataset",
     "ioi",
     "label_features",
@@ -168,6 +172,7 @@ if TYPE_CHECKING:
     from interp.methods.heads.attention_patterns import attention_patterns
     from interp.methods.heads.copying_scores import copying_scores
     from interp.methods.heads.head_scores import head_scores
+    from interp.methods.heads.scores_on_prompts import head_scores_of_patterns, head_scores_on_prompts
     from interp.methods.lens.contrast import contrast
     from interp.methods.lens.logit_lens import logit_lens
     from interp.methods.lens.measure_lens import measure_lens

@@ -50,6 +50,26 @@ class Provenance:
             code_dirty=dirty,
         )
 
+    @classmethod
+    def without_model(cls, name: str, *, seed: int) -> Provenance:
+        """The provenance of a result that is made of arrays, which this library has not computed."""
+        commit, dirty = _code_state()
+        return cls(
+            model=name,
+            revision=None,
+            backend="none",
+            dtype="unknown",
+            device="none",
+            bos="none",
+            processing="none",
+            self_check="skipped",
+            seed=seed,
+            python=platform.python_version(),
+            versions=_versions(),
+            code_revision=commit,
+            code_dirty=dirty,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -113,18 +113,17 @@ def repeated_tokens(
     return PairDataset(name="repeated_tokens", pairs=tuple(pairs), made=made)
 
 
+def n_usable(model: Model) -> int:
+    """How many tokens can be drawn."""
+    return len(_usable(model, ())[0])
+
+
 def _drawn_from(
     model: Model, length: int, exclude: Sequence[int], *, needed: int | None = None
 ) -> tuple[list[int], tuple[int, ...], tuple[int, ...]]:
     """The ids to draw from, those that are excluded, and the BOS or nothing."""
     check_count(length, of="length", least=2)
-    excluded = {model.to_single_token(one) for one in exclude}
-    if model.bos_id is not None:
-        excluded.add(model.bos_id)
-    if model.tokenizer is not None:
-        excluded.update(model.tokenizer.all_special_ids, model.tokenizer.get_added_vocab().values())
-        excluded.update(range(len(model.tokenizer), model.arch.d_vocab_in))  # rows that pad the embedding
-    usable = [one for one in range(model.arch.d_vocab_in) if one not in excluded]
+    usable, excluded = _usable(model, exclude)
     if (needed or length) > len(usable):
         raise InputError(
             f"length={length} needs {needed or length} different tokens, but {len(usable)} can be drawn; "
@@ -138,3 +137,14 @@ def _drawn_from(
             f"{model.arch.n_ctx}; take a smaller length."
         )
     return usable, tuple(sorted(one for one in excluded if one < model.arch.d_vocab_in)), bos
+
+
+def _usable(model: Model, exclude: Sequence[int]) -> tuple[list[int], set[int]]:
+    """The ids that can be drawn, and those that cannot."""
+    excluded = {model.to_single_token(one) for one in exclude}
+    if model.bos_id is not None:
+        excluded.add(model.bos_id)
+    if model.tokenizer is not None:
+        excluded.update(model.tokenizer.all_special_ids, model.tokenizer.get_added_vocab().values())
+        excluded.update(range(len(model.tokenizer), model.arch.d_vocab_in))  # rows that pad the embedding
+    return [one for one in range(model.arch.d_vocab_in) if one not in excluded], excluded

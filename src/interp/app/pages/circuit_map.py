@@ -67,7 +67,7 @@ def _scores(model: str, heads: tuple[str, ...]) -> None:
     with show.title("Where the heads look on random tokens said twice", key="scores"):
         copy_or_download(model, question, scores)
     grids = circuit_map.score_grids(scores, picked)
-    for place, name, grid in zip(st.columns(len(grids)), circuit_map.SCORES, grids, strict=True):
+    for place, name, grid in zip(st.columns(len(grids)), circuit_map.SCORES, grids, strict=False):
         with place:
             show.grid(grid, key=f"score-{name}", on_click=toggle)
     st.caption(

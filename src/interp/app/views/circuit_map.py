@@ -84,7 +84,7 @@ class HeadScores(LibraryQuestion):
 
     method: ClassVar[str] = "head_scores"
     n: int = 10
-    length: int = 25
+    length: int | None = None
     seed: int = 0
 
 
@@ -171,7 +171,8 @@ def score_grids(result: HeadScoresResult, picked: tuple[tuple[int, int], ...]) -
     from interp.figures.views.head_scores import view
 
     drawn = view(result)
-    return tuple(replace(drawn.block(name, Grid), framed=picked, framed_means="picked") for name in SCORES)
+    shown = [name for name in SCORES if name in result.scores]
+    return tuple(replace(drawn.block(name, Grid), framed=picked, framed_means="picked") for name in shown)
 
 
 def faithfulness_command(model: str) -> str:

@@ -1,4 +1,4 @@
-"""The presentation of head scores on repeated random tokens."""
+"""The presentation of head scores, on repeated random tokens or on prompts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Grid, Lines, Series, Table, View, Words
 from interp.figures.views.head_maps import head_map, strongest_heads
 from interp.methods.common.names import head_name
-from interp.methods.heads.results import HeadScoresResult
+from interp.methods.heads.results import HeadScoresResult, PromptHeadScoresResult
 
 _MEANING = {
     "previous_token": "to the token before",
@@ -21,32 +21,63 @@ _CLEAR = 0.25  # attention to one shift that is worth a line of the table
 _SEEN = 0.1  # scores below are not named, nor framed
 
 
-def view(result: HeadScoresResult) -> View:
+def view(result: HeadScoresResult | PromptHeadScoresResult) -> View:
+    """What was found on random tokens, or on prompts."""
+    return _on_prompts(result) if isinstance(result, PromptHeadScoresResult) else _on_random_tokens(result)
+
+
+def _on_prompts(result: PromptHeadScoresResult) -> View:
+    """A map of heads for each score."""
+    few, many = min(result.lengths), max(result.lengths)
+    length = str(few) if few == many else f"{few} to {many}"
+    left_out = "; ".join(f"{one.what.replace('_', ' ')} ({one.why})" for one in result.left_out)
+    return View(
+        title="Which heads look at the token before, at duplicates, and at what came after them?",
+        above=(
+            f"{count(result.sequences, 'prompt')} of {length} tokens; 95 % bootstrap intervals over prompts.",
+            *([f"Left out: {left_out}."] if left_out else []),
+        ),
+        blocks=(_verdict(result), *(score_map(result, name) for name in result.scores)),
+        below=(
+            "A score says where a head looks, not what it writes. A head that looks at everything alike has "
+            "the score in brackets.",
+        ),
+    )
+
+
+def _on_random_tokens(result: HeadScoresResult) -> View:
     """A map of heads for each score, the heads that look near the earlier occurrence, the loss by token."""
     maps = [score_map(result, name) for name in result.scores]
-    highest = [f"{name.replace('_', ' ')}: {_highest(result.score(name))}" for name in result.scores]
     return View(
         title="Which heads look at the token before, at duplicates, and at what came after them?",
         above=(
             f"{count(result.sequences, 'sequence')} of {result.copy_length} random tokens said twice"
             f"{', after a BOS' if result.bos else ''}; attention of the second copy, with 95 % bootstrap "
             "intervals over sequences.",
-            f"Loss: {decimal(result.first_copy_loss)} nats a token in the first copy, "
-            f"{decimal(result.second_copy_loss)} in the second (without its first token).",
+            *_losses_in_words(result),
         ),
-        blocks=(
-            Words(f"Highest: {'; '.join(highest)}.", strong=True, name="verdict"),
-            *maps,
-            _shifts(result),
-            _losses(result),
-        ),
+        blocks=(_verdict(result), *maps, _shifts(result), *_losses(result)),
         below=(
             "A score says where a head looks on random tokens, not what it writes, nor what it does on text.",
         ),
     )
 
 
-def score_map(result: HeadScoresResult, name: str) -> Grid:
+def _verdict(result: HeadScoresResult | PromptHeadScoresResult) -> Words:
+    highest = [f"{name.replace('_', ' ')}: {_highest(result.score(name))}" for name in result.scores]
+    return Words(f"Highest: {'; '.join(highest)}.", strong=True, name="verdict")
+
+
+def _losses_in_words(result: HeadScoresResult) -> list[str]:
+    if result.loss is None:
+        return ["No loss: what the model predicts are other tokens than those that it reads."]
+    return [
+        f"Loss: {decimal(result.first_copy_loss)} nats a token in the first copy, "
+        f"{decimal(result.second_copy_loss)} in the second (without its first token)."
+    ]
+
+
+def score_map(result: HeadScoresResult | PromptHeadScoresResult, name: str) -> Grid:
     """One of the scores of all heads, [layer, head]."""
     chance = result.chance[result.scores.index(name)]
     return head_map(
@@ -90,26 +121,24 @@ def _place(shift: int) -> str:
     return f"{away} (induction)" if shift == 1 else away
 
 
-def _losses(result: HeadScoresResult) -> Lines:
-    first = 2 * result.copy_length + result.bos - len(result.loss.mean)  # position of the first predicted
-    x = tuple(float(first + i) for i in range(len(result.loss.mean)))
-    return Lines(
+def _losses(result: HeadScoresResult) -> list[Lines]:
+    """The loss by token, where there is one."""
+    loss = result.loss
+    if loss is None:
+        return []
+    first = 2 * result.copy_length + result.bos - len(loss.mean)  # position of the first predicted
+    x = tuple(float(first + i) for i in range(len(loss.mean)))
+    low, high = tuple(loss.low.tolist()), tuple(loss.high.tolist())
+    line = Lines(
         name="loss",
-        series=(
-            Series(
-                "loss",
-                x,
-                tuple(result.loss.mean.tolist()),
-                low=tuple(result.loss.low.tolist()),
-                high=tuple(result.loss.high.tolist()),
-            ),
-        ),
+        series=(Series("loss", x, tuple(loss.mean.tolist()), low=low, high=high),),
         x_title="position of the token predicted",
         y_title="nats",
         title="Loss by token",
         note=f"The second copy begins at position {result.copy_length + result.bos}. Band: 95 % bootstrap "
         "interval.",
     )
+    return [line]
 
 
 figure, table, report = presentation(view)

@@ -21,10 +21,14 @@ the earlier occurrence, what a previous-token head has put there, has an inducti
 When it misleads: a score says where a head looks on random tokens. What it writes, and what it does on text,
 are other questions. With a sequence of L tokens, a head that looks evenly at everything has the scores in
 `HeadScoresResult.chance`.
+
+Scores on prompts of one's own, and of patterns that were computed elsewhere, are in
+`interp.methods.heads.scores_on_prompts`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,10 +41,12 @@ from interp.methods.heads.results import HeadScoresResult
 from interp.models.base import Cache, Model
 from interp.progress import report
 from interp.provenance import Provenance
-from interp.tasks.repeated_tokens import RepeatedSequences, repeated_sequences
+from interp.tasks.repeated_tokens import RepeatedSequences, n_usable, repeated_sequences
 
 SCORES: tuple[str, ...] = ("previous_token", "duplicate_token", "induction", "prefix_matching")
 PREFIX_COPIES = 4  # of the sequence, for prefix matching
+LENGTH = 25  # of a copy, where the model has room for it
+SHORTEST = 3
 SHIFTS = range(-2, 5)
 
 Pattern = Float[Tensor, "layer sequence head query key"]
@@ -48,41 +54,70 @@ ByHead = Float[Tensor, "layer sequence head"]
 
 
 def head_scores(
-    model: Model, *, n: int = 10, length: int = 25, batch_size: int = 8, seed: int = 0
+    model: Model,
+    *,
+    n: int = 10,
+    length: int | None = None,
+    batch_size: int = 8,
+    seed: int = 0,
 ) -> HeadScoresResult:
     """Score every head on `n` sequences of `length` random tokens, said twice (and four times).
 
     Special tokens are not drawn; a BOS stands in front where the model's policy has one. The loss is that of
     the sequences said twice.
 
+    Args:
+        length: of a copy, in tokens. By default 25, or what the model has room and different tokens for; with
+            room for less than four copies of 3, prefix matching is left out.
+
     Raises `SiteError` where the backend does not reach the pattern, and `InputError` where the model does not
-    read four copies.
+    read so many tokens, or does not have them.
     """
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; got {batch_size}.")
     if length == 2:
         raise InputError("In copies of length=2, induction looks one token back; take at least 3.")
-    text = repeated_sequences(model, n=n, length=length, seed=seed)
-    n_pos = text.start + PREFIX_COPIES * length
-    _check_length(model, n_pos, length)
+    fitting, copies = _fitting(model) if length is None else (length, PREFIX_COPIES)
+    text = repeated_sequences(model, n=n, length=fitting, seed=seed)
+    if copies == PREFIX_COPIES:
+        _check_length(model, text.start + PREFIX_COPIES * fitting, fitting)
+    scores = SCORES if copies == PREFIX_COPIES else SCORES[:-1]
     batches = []
     for first in range(0, n, batch_size):
         report("sequences", first, n)
-        batches.append(_measure(model, text, slice(first, first + batch_size)))
+        batches.append(_measure(model, text, slice(first, first + batch_size), scores))
     report("sequences", n, n)
-    even = _even_attention(n_pos)
+    losses = [one.losses for one in batches if one.losses is not None]
+    even = _even_attention(text.start + PREFIX_COPIES * fitting)
     return HeadScoresResult(
         provenance=Provenance.of(model, seed=seed),
         sequences=n,
-        copy_length=length,
+        copy_length=fitting,
         bos=text.start > 0,
-        scores=SCORES,
+        scores=scores,
         attention=estimate(torch.cat([one.scores for one in batches]).numpy(), seed),
-        shifts=tuple(_shifts(length)),
+        shifts=tuple(_shifts(fitting)),
         by_shift=torch.cat([one.by_shift for one in batches]).mean(0).numpy(),
-        chance=_scores(even, even, text)[0, :, 0, 0].numpy(),
-        loss=estimate(torch.cat([one.losses for one in batches]).numpy(), seed),
+        chance=_scores(even, even, text, scores)[0, :, 0, 0].numpy(),
+        loss=estimate(torch.cat(losses).numpy(), seed) if losses else None,
     )
+
+
+def _fitting(model: Model) -> tuple[int, int]:
+    """The length of a copy, and how many copies of it the model reads: four where that leaves 3 tokens."""
+    most = min(LENGTH, n_usable(model))
+    room = model.arch.n_ctx
+    if room is None:
+        return most, PREFIX_COPIES
+    room -= model.bos_id is not None
+    four, two = min(most, room // PREFIX_COPIES), min(most, room // 2)
+    length, copies = (four, PREFIX_COPIES) if four >= SHORTEST else (two, 2)
+    if length < SHORTEST:
+        raise InputError(
+            f"{model.identity.name} reads at most {model.arch.n_ctx} tokens, and {n_usable(model)} can be "
+            f"drawn, too few for {SHORTEST} said twice; take prompts of your own (head_scores_on_prompts)."
+        )
+    return length, copies
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,20 +126,22 @@ class _Batch:
 
     scores: Float[Tensor, "sequence score layer head"]
     by_shift: Float[Tensor, "sequence shift layer head"]
-    losses: Float[Tensor, "sequence token"]
+    losses: Float[Tensor, "sequence token"] | None
 
 
-def _measure(model: Model, text: RepeatedSequences, rows: slice) -> _Batch:
+def _measure(model: Model, text: RepeatedSequences, rows: slice, scores: Sequence[str]) -> _Batch:
     said_twice = text.ids[rows]
     said_four_times = [(*ids, *ids[text.start :]) for ids in said_twice]
     run = model.run_with_cache(said_twice, ["pattern"])
     twice = run.stack("pattern")
-    four_times = model.run_with_cache(said_four_times, ["pattern"]).stack("pattern")
+    four_times = twice
+    if "prefix_matching" in scores:
+        four_times = model.run_with_cache(said_four_times, ["pattern"]).stack("pattern")
     around = [_around_earlier(twice, text, shift) for shift in _shifts(text.copy_length)]
     return _Batch(
-        scores=_scores(twice, four_times, text),
+        scores=_scores(twice, four_times, text, scores),
         by_shift=torch.stack(around).permute(2, 0, 1, 3),
-        losses=_losses(run),
+        losses=_losses(run) if model.arch.d_vocab == model.arch.d_vocab_in else None,
     )
 
 
@@ -112,16 +149,18 @@ def _scores(
     twice: Pattern,
     four_times: Float[Tensor, "layer sequence head longer longer"],
     text: RepeatedSequences,
+    scores: Sequence[str],
 ) -> Float[Tensor, "sequence score layer head"]:
-    """All `SCORES`, of patterns on sequences said twice and four times."""
+    """These of the `SCORES`, of patterns on sequences said twice and four times."""
     queries = list(text.second_copy)
-    scores = (
+    found = [
         _attention_back(twice, queries, 1),
         _attention_back(twice, queries, text.duplicate_offset),
         _attention_back(twice, queries, text.induction_offset),
-        _prefix_matching(four_times, text),
-    )
-    return torch.stack(scores).permute(2, 0, 1, 3)
+    ]
+    if "prefix_matching" in scores:
+        found.append(_prefix_matching(four_times, text))
+    return torch.stack(found).permute(2, 0, 1, 3)
 
 
 def _attention_back(pattern: Pattern, queries: list[int], back: int) -> ByHead:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from interp.errors import InputError, check_choice
 from interp.methods.common.names import Head, head_name
-from interp.results import Estimate, Pairs, Result
+from interp.results import Dropped, Estimate, Pairs, Result
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -71,24 +71,11 @@ class CopyingScoresResult(Result):
     negative: Estimate  # [layer, head], 0 to 1
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class HeadScoresResult(Result):
-    """The scores of every head on repeated random tokens, and the loss on each token of both copies.
+class _Scores(Result):
+    """What results with scores of every head have in common."""
 
-    Estimates are over sequences. A run of the first format did not keep the loss on single sequences;
-    `loss.each` is empty there.
-    """
-
-    kind: ClassVar[str] = "head_scores"
-    sequences: int
-    copy_length: int  # in tokens
-    bos: bool  # whether each sequence begins with one
-    scores: tuple[str, ...]  # previous_token, duplicate_token, induction, prefix_matching
+    scores: tuple[str, ...]
     attention: Estimate  # [score, layer, head], 0 to 1
-    shifts: tuple[int, ...]  # places from the earlier occurrence of the query's token
-    by_shift: Float[np.ndarray, "shift layer head"]  # attention, 0 to 1; means over sequences
-    chance: Float[np.ndarray, " score"]  # attention of a head that looks evenly at every position
-    loss: Estimate  # [token], nats, of each token but the first position's
 
     def estimate(self, score: str) -> Estimate:
         """One of the scores by name, [layer, head]. `InputError` for one that is not there."""
@@ -106,13 +93,53 @@ class HeadScoresResult(Result):
         found = [(int(layer), int(head)) for layer, head in np.argwhere(score >= at_least)]
         return sorted(found, key=lambda head: -score[head])
 
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PromptHeadScoresResult(_Scores):
+    """The scores of every head on sequences of one's own. Estimates are over sequences."""
+
+    kind: ClassVar[str] = "prompt_head_scores"
+    sequences: int
+    lengths: tuple[int, ...]  # of each, in tokens
+    scores: tuple[str, ...]  # of previous_token, duplicate_token and induction, those that are here
+    attention: Estimate  # [score, layer, head], 0 to 1
+    chance: Float[np.ndarray, " score"]  # attention of a head that looks evenly at every position
+    left_out: tuple[Dropped, ...]  # scores that a sequence has no query for
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HeadScoresResult(_Scores):
+    """The scores of every head on repeated random tokens, and the loss on each token of both copies.
+
+    Estimates are over sequences. There is no prefix_matching where the model does not read four copies, and
+    no loss where what it predicts are other tokens than those that it reads. A run of the first format
+    did not keep the loss on single sequences; `loss.each` is empty there.
+    """
+
+    kind: ClassVar[str] = "head_scores"
+    sequences: int
+    copy_length: int  # in tokens
+    bos: bool  # whether each sequence begins with one
+    scores: tuple[str, ...]  # previous_token, duplicate_token, induction, prefix_matching
+    attention: Estimate  # [score, layer, head], 0 to 1
+    shifts: tuple[int, ...]  # places from the earlier occurrence of the query's token
+    by_shift: Float[np.ndarray, "shift layer head"]  # attention, 0 to 1; means over sequences
+    chance: Float[np.ndarray, " score"]  # attention of a head that looks evenly at every position
+    loss: Estimate | None  # [token], nats, of each token but the first position's
+
     @property
     def first_copy_loss(self) -> float:
         """Nats a token of the first copy; without BOS, of all but the first token, which nothing predicts."""
-        return float(self.loss.mean[: -self.copy_length].mean())
+        return float(self._loss.mean[: -self.copy_length].mean())
 
     @property
     def second_copy_loss(self) -> float:
         """Nats a token of the second copy but its first: that copying begins there is not said by the text,
         though a model may know it from the lengths that it was trained on."""
-        return float(self.loss.mean[-self.copy_length :][1:].mean())
+        return float(self._loss.mean[-self.copy_length :][1:].mean())
+
+    @property
+    def _loss(self) -> Estimate:
+        if self.loss is None:
+            raise InputError("This model predicts other tokens than it reads, so there is no loss.")
+        return self.loss
