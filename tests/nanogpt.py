@@ -19,6 +19,8 @@ class GPTConfig:
     n_embd: int = 32
     dropout: float = 0.1
     bias: bool = True
+    mlps: bool = True  # not nanoGPT's: models of one's own may have none
+    norms: bool = True  # likewise
 
 
 class LayerNorm(nn.Module):
@@ -64,14 +66,15 @@ class MLP(nn.Module):
 class Block(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.ln_1 = LayerNorm(config.n_embd, config.bias)
+        self.ln_1 = LayerNorm(config.n_embd, config.bias) if config.norms else nn.Identity()
         self.attn = CausalSelfAttention(config)
-        self.ln_2 = LayerNorm(config.n_embd, config.bias)
-        self.mlp = MLP(config)
+        if config.mlps:
+            self.ln_2 = LayerNorm(config.n_embd, config.bias) if config.norms else nn.Identity()
+            self.mlp = MLP(config)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attn(self.ln_1(x))
-        return x + self.mlp(self.ln_2(x))
+        return x + self.mlp(self.ln_2(x)) if hasattr(self, "mlp") else x
 
 
 class GPT(nn.Module):
@@ -84,7 +87,7 @@ class GPT(nn.Module):
                 "wpe": nn.Embedding(config.block_size, config.n_embd),
                 "drop": nn.Dropout(config.dropout),
                 "h": nn.ModuleList([Block(config) for _ in range(config.n_layer)]),
-                "ln_f": LayerNorm(config.n_embd, config.bias),
+                "ln_f": LayerNorm(config.n_embd, config.bias) if config.norms else nn.Identity(),
             }
         )
         self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
@@ -102,9 +105,10 @@ class GPT(nn.Module):
 
 def nano_gpt(**changes: object) -> GPT:
     """One with random weights, norms and biases too, in training mode; always the same."""
+    scale = 0.3 if changes.get("norms", True) else 0.1  # without norms the stream would grow
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
         model = GPT(GPTConfig(**changes))  # type: ignore[arg-type]
         for parameter in model.parameters():
-            parameter += 0.3 * torch.randn_like(parameter)
+            parameter += scale * torch.randn_like(parameter)
     return model

@@ -10,7 +10,11 @@ import torch
 from torch import nn
 
 import interp
+from edges_by_hand import exact_effects
+from interp.edits import Edit
 from interp.errors import ModelLoadError
+from interp.readout import Readout
+from interp.tasks.base import Pair, PairDataset
 from nanogpt import GPT, nano_gpt
 
 IDS = torch.tensor([[3, 9, 22, 0, 9, 14, 1]])
@@ -64,6 +68,48 @@ def test_an_untied_head_and_another_width_are_kept() -> None:
     model = interp.load_model(converted, device="cpu")
     assert model.arch.d_mlp == 48
     assert (model.forward(IDS) - logits_of(module)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(("mlps", "norms"), [(False, True), (True, False), (False, False)])
+def test_models_without_mlps_or_norms(mlps: bool, norms: bool) -> None:
+    module = nano_gpt(mlps=mlps, norms=norms)
+    converted = interp.from_nanogpt(module, norms=norms)
+    from_state = interp.from_nanogpt(module.state_dict(), n_head=4, norms=norms)
+    model = interp.load_model(converted, device="cpu")
+    assert model.identity.self_check == "passed"
+    assert (model.forward(IDS) - logits_of(module)).abs().max() < 1e-5
+    assert torch.equal(interp.load_model(from_state, device="cpu").forward(IDS), model.forward(IDS))
+    assert ("mlp_act" in model.sites) == mlps
+    assert bool(model.run_with_cache(IDS, ["mlp_out"]).stack("mlp_out").any()) == mlps
+    found = interp.direct_logit_attribution(model, IDS[0], 3, foil=5)
+    last = logits_of(module)[0, -1]
+    assert found.by_component.mean.sum() == pytest.approx(float(last[3] - last[5]), abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", [{"mlps": False}, {"norms": False}, {"mlps": False, "norms": False}])
+def test_sweeps_and_edges_of_models_without_mlps_or_norms(kind: dict[str, bool]) -> None:
+    """Branches of one run give what plain passes give, and every edge what it has by brute force."""
+    converted = interp.from_nanogpt(nano_gpt(**kind), norms=kind.get("norms", True))
+    model = interp.load_model(converted, device="cpu")
+    clean, corrupted = IDS[0].tolist(), [3, 9, 5, 0, 9, 14, 1]
+    branches = [[Edit.zero(site, layer, positions=2)] for site in ("z", "mlp_out") for layer in (0, 1)]
+    readout = Readout.logit_diff(3, 5)
+    fast = model.sweep(clean, branches, readout)
+    assert fast.path == "branching"
+    plain = model.sweep(clean, branches, readout, exact=True).values
+    torch.testing.assert_close(fast.values, plain, atol=1e-5, rtol=1e-5)
+    pair = Pair(clean=tuple(clean), corrupted=tuple(corrupted), answer=3, foil=5)
+    found = interp.edge_attribution(model, PairDataset(name="one", pairs=(pair,))).by_name()
+    wanted = exact_effects(model, pair.clean, pair.corrupted, readout)
+    assert found == pytest.approx({f"{s}->{r}": effect for (s, r), effect in wanted.items()}, abs=2e-4)
+
+
+def test_norms_that_are_missing_are_not_taken_for_none() -> None:
+    module = nano_gpt(norms=False)
+    with pytest.raises(ModelLoadError, match=r"ln_1.weight' is missing .* pass norms=False"):
+        interp.from_nanogpt(module)
+    with pytest.raises(ModelLoadError, match="no place"):
+        interp.from_nanogpt(nano_gpt(), norms=False)
 
 
 def test_the_modules_weights_are_not_shared() -> None:

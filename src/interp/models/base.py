@@ -356,7 +356,7 @@ class Model(ABC):
         if self.arch.parallel_attention:
             absent["resid_mid"] = "runs attention and MLP in parallel"
         if self.arch.d_mlp is None:
-            absent["mlp_act"] = "is a mixture of experts"
+            absent["mlp_act"] = "has no one MLP (a mixture of experts, or none at all)"
         return absent
 
     # ---- checks ----

@@ -205,7 +205,8 @@ def is_parallel(model: PreTrainedModel, layout: Layout) -> bool:
 
 
 def has_one_mlp(model: PreTrainedModel, layout: Layout) -> bool:
-    """Whether every layer has one MLP: a mixture of experts has many, and so no one ``mlp_act``."""
+    """Whether every layer has one MLP: a mixture of experts has many, and so no one ``mlp_act``; or there may
+    be none."""
     return all(_leads_somewhere(layer, layout.mlp_proj) for layer in part(model, layout.layers))
 
 

@@ -4,8 +4,9 @@ computation under other names.
 1. Take the state dict out of a module, a checkpoint or a file, and off it what compiling and training in
    parallel put in front of its names.
 2. Read the sizes off the shapes; the number of heads, which no shape shows, off the configuration.
-3. Turn the weights of linear layers round (GPT-2 keeps [in, out]), and put zeros where a model without
-   biases has none.
+3. Take out of GPT-2 what the model lacks: its MLPs, where there are none, and its norms, where it was said
+   that there are none. Turn the weights of linear layers round (GPT-2 keeps [in, out]), and put zeros where
+   a model without biases has none.
 4. Where a module was given, hold the logits of both to each other: a module whose names are nanoGPT's and
    whose forward pass is another (another activation, another norm) is refused.
 """
@@ -35,6 +36,7 @@ def from_nanogpt(
     *,
     n_head: int | None = None,
     activation: str = "gelu",
+    norms: bool = True,
 ) -> GPT2LMHeadModel:
     """A model in nanoGPT's shape as the GPT-2 of transformers that gives the same logits.
 
@@ -47,9 +49,11 @@ def from_nanogpt(
             says it.
         activation: transformers' name of the MLP's: "gelu" (nanoGPT's nn.GELU), "gelu_new" (nanoGPT's of
             before April 2023 and GPT-2's), "relu", "silu".
+        norms: False for a model without any LayerNorm. (Its weights alone do not tell that from norms that
+            have no weights of their own.)
 
-    Raises `ModelLoadError` where a tensor is missing or one is there that this shape has no place for, and,
-    where a module is given, if its logits are others.
+    A model without MLPs is recognised by its tensors. Raises `ModelLoadError` where a tensor is missing or one
+    is there that this shape has no place for, and, where a module is given, if its logits are others.
     """
     state, said = _state(source)
     state = {_PREFIXES.sub("", name): tensor for name, tensor in state.items()}
@@ -60,6 +64,7 @@ def from_nanogpt(
     config = _config(state, heads, activation)
     with torch.device("meta"):
         model = GPT2LMHeadModel(config)
+    _take_out(model, mlps=_has_mlps(state), norms=norms)
     _fill(model, state)
     if isinstance(source, nn.Module):
         _check_logits(source, model)
@@ -115,7 +120,7 @@ def _config(state: Mapping[str, Tensor], n_head: int, activation: str) -> GPT2Co
         n_embd=d_model,
         n_layer=len(layers),
         n_head=n_head,
-        n_inner=rows("transformer.h.0.mlp.c_fc.weight"),
+        n_inner=rows("transformer.h.0.mlp.c_fc.weight") if _has_mlps(state) else 1,
         activation_function=activation,
         tie_word_embeddings=head is None or torch.equal(head, embedding),
         dtype=embedding.dtype,
@@ -125,6 +130,30 @@ def _config(state: Mapping[str, Tensor], n_head: int, activation: str) -> GPT2Co
         bos_token_id=None,
         eos_token_id=None,
     )
+
+
+class NoMLP(nn.Module):
+    """In the place of an MLP, nothing: it adds zero to the residual stream."""
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        return torch.zeros_like(hidden_states)
+
+
+def _has_mlps(state: Mapping[str, Tensor]) -> bool:
+    return any(".mlp." in name for name in state)
+
+
+def _take_out(model: GPT2LMHeadModel, *, mlps: bool, norms: bool) -> None:
+    """Leave out what the model does not have."""
+    for block in model.transformer.h:
+        if not mlps:
+            block.mlp = NoMLP()
+        if not norms or not mlps:
+            block.ln_2 = nn.Identity()
+        if not norms:
+            block.ln_1 = nn.Identity()
+    if not norms:
+        model.transformer.ln_f = nn.Identity()
 
 
 def _fill(model: GPT2LMHeadModel, state: Mapping[str, Tensor]) -> None:
@@ -138,7 +167,8 @@ def _fill(model: GPT2LMHeadModel, state: Mapping[str, Tensor]) -> None:
         if tensor is None and name.endswith(".bias"):
             tensor = torch.zeros(wanted.shape)
         elif tensor is None:
-            raise ModelLoadError(f"The tensor {name!r} is missing; is the state dict whole?")
+            hint = "if there are no norms, pass norms=False." if ".ln_" in name else "is it whole?"
+            raise ModelLoadError(f"The tensor {name!r} is missing in the state dict; {hint}")
         elif name.removesuffix(".weight").endswith(_LINEAR):
             tensor = tensor.T
         if tensor.shape != wanted.shape:
