@@ -91,7 +91,7 @@ def test_sweeps_and_edges_of_models_without_mlps_or_norms(kind: dict[str, bool])
     """Branches of one run give what plain passes give, and every edge what it has by brute force."""
     converted = interp.from_nanogpt(nano_gpt(**kind), norms=kind.get("norms", True))
     model = interp.load_model(converted, device="cpu")
-    clean, corrupted = IDS[0].tolist(), [3, 9, 5, 0, 9, 14, 1]
+    clean, corrupted = IDS[0].tolist(), [20, 2, 5, 8, 11, 7, 19]
     branches = [[Edit.zero(site, layer, positions=2)] for site in ("z", "mlp_out") for layer in (0, 1)]
     readout = Readout.logit_diff(3, 5)
     fast = model.sweep(clean, branches, readout)

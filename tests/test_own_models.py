@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from transformers import dynamic_module_utils
 
 import interp
+from app_pages import error_of, run_without_errors, texts
 from conftest import byte_tokenizer, run, tiny_model
 from interp.errors import InputError, ModelLoadError
 from interp.figures.engine.html import provenance_table
@@ -235,3 +237,20 @@ def test_a_pickle_with_names_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "meta.pkl").write_bytes(pickle.dumps({"stoi": {"a": 0}}))
     with pytest.raises(ModelLoadError, match=r"json\.dump"):
         tokenizer_of(tmp_path / "meta.pkl")
+
+
+def test_in_the_app_ids_and_names(bare: Path, open_page: Any) -> None:
+    """A folder without a tokenizer on every page that takes prompts, by ids and then by names."""
+    page = open_page("Explore", model=str(bare), prompt="5 9 33 9", target="<4>")
+    run_without_errors(page)
+    assert "5 9 33 9" in texts(page)
+    prompts = {"clean": "5 9 33 9", "corrupted": "5 8 33 9"}
+    run_without_errors(open_page("Trace", model=str(bare), **prompts, answer="4", foil="6"))
+    page = open_page("Explore", model=str(bare), prompt="The Eiffel Tower", target="")
+    assert "prompts must be token ids, as in '5 9 33'" in error_of(page)
+    named = bare.parent / "named"
+    shutil.copytree(bare, named)
+    (named / "token_names.json").write_text(json.dumps([f"w{i}" for i in range(257)]))
+    page = open_page("Explore", model=str(named), prompt="w5 w9 w33 w9", target="w4")
+    run_without_errors(page)
+    assert "w5 w9 w33 w9" in texts(page)

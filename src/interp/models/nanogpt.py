@@ -52,8 +52,8 @@ def from_nanogpt(
         norms: False for a model without any LayerNorm. (Its weights alone do not tell that from norms that
             have no weights of their own.)
 
-    A model without MLPs is recognised by its tensors. Raises `ModelLoadError` where a tensor is missing or one
-    is there that this shape has no place for, and, where a module is given, if its logits are others.
+    A model without MLPs is recognised by its tensors. Raises `ModelLoadError` where a tensor is missing or
+    one is there that this shape has no place for, and, where a module is given, if its logits are others.
     """
     state, said = _state(source)
     state = {_PREFIXES.sub("", name): tensor for name, tensor in state.items()}
