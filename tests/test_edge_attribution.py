@@ -478,7 +478,7 @@ def test_senders_that_write_the_same_have_no_score():
     _, model, pairs = planted("induction", "gpt2")
     runs = sender_runs(model, pairs[0], direction="noising", metric="logit_diff")
     graph = Graph.of(model)
-    silent = runs.delta.flatten(1).any(1).logical_not()
+    silent = runs.each[0].delta.flatten(1).any(1).logical_not()
     assert silent.sum() > 2
     scores = edge_attribution(model, pairs[:1])
     assert (scores.matrix()[silent.numpy()] == 0).all()

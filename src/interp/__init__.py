@@ -37,6 +37,7 @@ _HOME = {
     "Tokens": "interp.tokens",
     "Model": "interp.models.base",
     "Layout": "interp.models.layouts",
+    "Answer": "interp.answers",
     "Readout": "interp.readout",
     "resuming": "interp.resume",
     "Pair": "interp.tasks.base",
@@ -81,6 +82,7 @@ __all__ = [
     "SAE",
     "SITES",
     "Address",
+    "Answer",
     "Circuit",
     "Edit",
     "Graph",
@@ -146,6 +148,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from interp.answers import Answer
     from interp.edits import Edit
     from interp.errors import InterpError
     from interp.figures.dashboard.feature_dashboard import feature_dashboard

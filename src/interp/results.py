@@ -132,6 +132,8 @@ class Pairs(Stored):
     answers: tuple[str, ...]
     foils: tuple[str, ...] | None
     dropped: tuple[Dropped, ...] = ()  # of the dataset
+    #: Whether an answer or foil has several tokens, so that their log-probabilities stand for their logits.
+    several_tokens: bool = False
 
     def __len__(self) -> int:
         return len(self.prompts)

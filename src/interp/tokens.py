@@ -19,6 +19,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from interp.answers import Answer, AnswerLike, nested
 from interp.errors import InputError
 
 Prompt = str | Sequence[int] | Int[Tensor, " pos"]
@@ -119,6 +120,19 @@ def labels(tokenizer: PreTrainedTokenizerBase | None, ids: Sequence[int]) -> lis
         return [f"<{i}>" for i in ids]
     texts = [tokenizer.decode([i], clean_up_tokenization_spaces=False) for i in ids]
     return [str(text) if text and "�" not in text else f"<{i}>" for text, i in zip(texts, ids, strict=True)]
+
+
+def answer_text(tokenizer: PreTrainedTokenizerBase | None, answer: Answer) -> str:
+    """An answer as text: its forms with bars between them, the tokens of a form decoded together."""
+    return "|".join(_form_text(tokenizer, form) for form in answer)
+
+
+def _form_text(tokenizer: PreTrainedTokenizerBase | None, form: tuple[int, ...]) -> str:
+    if tokenizer is not None and len(form) > 1:
+        text = str(tokenizer.decode(list(form), clean_up_tokenization_spaces=False))
+        if text and "�" not in text:
+            return text
+    return "".join(labels(tokenizer, form))
 
 
 def differing_positions(
@@ -258,6 +272,54 @@ class Encoder:
             else "choose an answer that is one token"
         )
         raise InputError(f"The answer {answer!r} is {len(ids)} tokens ({pieces}); {hint}.")
+
+    def answer(self, given: AnswerLike) -> Answer:
+        """An answer as `interp.answers` says how it is written. `InputError` for what is none."""
+        if isinstance(given, Answer):
+            for token in (token for form in given for token in form):
+                self.single_token(token)
+            return given
+        forms = tuple(dict.fromkeys(self._form(form) for form in self._forms(given)))
+        if (found := nested(forms)) is not None:
+            longer, shorter = (repr(_form_text(self.tokenizer, forms[i])) for i in found)
+            raise InputError(
+                f"The form {longer} begins with the form {shorter}, which counts it already; leave it out."
+            )
+        return Answer(forms)
+
+    def _forms(self, given: Any) -> list[Any]:
+        """The forms of an answer, as they are given."""
+        if isinstance(given, Mapping):
+            forms = given.get("any")
+            if given.keys() != {"any"} or not isinstance(forms, list | tuple) or not forms:
+                raise InputError(
+                    "An answer of several forms is text with bars, ' Paris|Paris', or {'any': [' Paris', "
+                    f"'Paris']}}; got {dict(given)!r}."
+                )
+            return list(forms)
+        if not isinstance(given, str) or "|" not in given or self.tokenizer is None:
+            return [given]
+        pieces = given.split("|")
+        if len(encode(self.tokenizer, given)) == 1 or not all(map(str.strip, pieces)):
+            return [given]  # a token, or an operator, that has bars in it
+        return [piece.rstrip(" ") for piece in pieces]
+
+    def _form(self, given: Any) -> tuple[int, ...]:
+        """The ids of one form: of text, of an id or of a list of ids."""
+        if isinstance(given, list | tuple) and given:
+            if not all(isinstance(token, int) for token in given):
+                raise InputError(f"A form given as a list holds token ids alone; got {list(given)!r}.")
+            return tuple(self.single_token(token) for token in given)
+        if not isinstance(given, str):
+            return (self.single_token(given),)
+        ids = encode(self._tokenizer("answers must be token ids; or load it with one"), given)
+        if len(ids) < 2 or self._is_token(f" {given}"):
+            return (self.single_token(given),)  # which says what to do where it is none
+        return tuple(ids)
+
+    def _is_token(self, text: str) -> bool:
+        """Whether a text with a leading space is one token; not of text that has two of them."""
+        return self.tokenizer is not None and text[1:2] != " " and len(encode(self.tokenizer, text)) == 1
 
     def positions_of(
         self, prompt: str, substring: str | None, *, span: tuple[int, int] | None, token: str | int | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from interp.experiments.base import experiment
+from interp.experiments.base import AnswerText, experiment
 from interp.experiments.on_pairs import PromptsOrTaskConfig
 from interp.metrics import MetricKind
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Prompts: TypeAlias = (
     str | list[str] | list[int] | list[list[int]]
 )  # text or token ids, of one pair or of several
-Answers: TypeAlias = str | int | list[str] | list[int]
+Answers: TypeAlias = AnswerText | list[AnswerText]
 
 
 class ActivationPatchingConfig(PromptsOrTaskConfig):

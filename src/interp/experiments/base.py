@@ -26,12 +26,25 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from typing_extensions import TypedDict
 
 from interp.errors import ConfigError, InterpDeprecation, InterpError, nearest
 
 if TYPE_CHECKING:
     from interp.models.base import Model
     from interp.results import Result
+
+
+class AnyOf(TypedDict):
+    """An answer of several forms that count as the same, each text, a token id or a list of ids."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+
+    any: list[str | int | list[int]]
+
+
+#: An answer in a configuration, as `interp.answers` says how it is written.
+AnswerText = str | int | AnyOf
 
 
 class ExperimentConfig(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from interp.experiments.base import ExperimentConfig, experiment
+from interp.experiments.base import AnswerText, ExperimentConfig, experiment
 from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ class CausalTracingConfig(ExperimentConfig):
 
     clean: str | list[int] = "The capital of France is"
     corrupted: str | list[int] | None = "The capital of Japan is"
-    answer: str | int = " Paris"
-    foil: str | int | None = " Tokyo"
+    answer: AnswerText = " Paris"
+    foil: AnswerText | None = " Tokyo"
     site: Literal["resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out"] = "resid_pre"
     window: int = 1
     direction: Literal["denoising", "noising"] = "denoising"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from interp.experiments.base import ExperimentConfig, experiment
+from interp.experiments.base import AnswerText, ExperimentConfig, experiment
 
 if TYPE_CHECKING:
     from interp.methods.attribution.results import DirectLogitAttributionResult
@@ -15,8 +15,8 @@ class DirectLogitAttributionConfig(ExperimentConfig):
     """See `interp.direct_logit_attribution` for what each key means."""
 
     prompt: str | list[int] | list[str] = "When John and Mary went to the store, John gave a drink to"
-    answer: str | int | list[str] | list[int] = " Mary"
-    foil: str | int | list[str] | list[int] | None = " John"
+    answer: AnswerText | list[AnswerText] = " Mary"
+    foil: AnswerText | list[AnswerText] | None = " John"
     position: int = -1
     views: Literal["all"] | list[Literal["head", "source", "neuron"]] = "all"
     k: int = 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interp.experiments.base import ExperimentConfig, experiment
+from interp.experiments.base import AnswerText, ExperimentConfig, experiment
 
 if TYPE_CHECKING:
     from interp.methods.ablation.results import HeadAblationResult
@@ -16,8 +16,8 @@ class HeadAblationConfig(ExperimentConfig):
 
     prompt: str | list[int] = "When Mary and John went to the store, John gave a drink to"
     heads: list[str | list[int]] = ["0.5"]  # noqa: RUF012  # pydantic copies it
-    answer: str | int = " Mary"
-    foil: str | int | None = " John"
+    answer: AnswerText = " Mary"
+    foil: AnswerText | None = " John"
     kinds: list[str] = ["zero", "mean", "resample"]  # noqa: RUF012  # pydantic copies it
     n_random: int = 3
     n_reference: int = 12

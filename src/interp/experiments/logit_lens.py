@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from interp.experiments.base import ExperimentConfig, experiment
+from interp.experiments.base import AnswerText, ExperimentConfig, experiment
 
 if TYPE_CHECKING:
     from interp.methods.lens.results import LogitLensResult
@@ -15,7 +15,7 @@ class LogitLensConfig(ExperimentConfig):
     """See `interp.logit_lens` for what each key means."""
 
     prompt: str | list[int] = "The Eiffel Tower is in the city of"
-    answer: str | int | None = " Paris"
+    answer: AnswerText | None = " Paris"
     position: int | Literal["all"] = -1
     site: Literal["resid", "attn_out", "mlp_out"] = "resid"
     k: int = 5

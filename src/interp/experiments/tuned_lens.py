@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interp.experiments.base import experiment
+from interp.experiments.base import AnswerText, experiment
 from interp.experiments.train_tuned_lens import LensTrainingConfig, trained
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ class TunedLensConfig(LensTrainingConfig):
     """See `interp.tuned_lens`. `lens` is a folder with a lens; without one, it is trained first."""
 
     prompt: str | list[int] = "The Eiffel Tower is in the city of"
-    answer: str | int | None = " Paris"
+    answer: AnswerText | None = " Paris"
     position: int = -1
     k: int = 5
     lens: str | None = None

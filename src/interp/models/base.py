@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -17,27 +16,21 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from interp.answers import Answer, AnswerLike
 from interp.architecture import Architecture, Identity
 from interp.edits import Change, Edit
 from interp.errors import EditError, InputError, SiteError
 from interp.models.cache import Cache, SiteSpec
 from interp.models.checks import check_ranges, check_readout, check_residual_streams
+from interp.models.continued import placed, runs_of, sweep_runs
 from interp.models.editing import GradientTaps, Taps, check_value
-from interp.models.plain_sweep import plain_sweep
+from interp.models.plain_sweep import Sweep, plain_sweep
 from interp.models.post_norm import PostNorm
-from interp.readout import Readout
+from interp.readout import AnyReadout, Readout
 from interp.sites import SITES, Address, find_site, parse_sites
-from interp.tokens import Encoder, Prompt, Prompts, Tokens, labels
+from interp.tokens import Encoder, Prompt, Prompts, Tokens, answer_text, labels
 
 Exact = bool | Literal["auto"]
-
-
-@dataclass(frozen=True, eq=False)
-class Sweep:
-    """What a sweep read out, [branch, ...], and how: as branches of one run, or in plain forward passes."""
-
-    values: Tensor
-    path: Literal["branching", "plain"]
 
 
 class Model(ABC):
@@ -167,14 +160,15 @@ class Model(ABC):
         self,
         prompt: Tokens | Prompt,
         branches: Sequence[Sequence[Edit]],
-        readout: Readout,
+        readout: AnyReadout,
         *,
         batch_size: int = 64,
         exact: Exact = "auto",
     ) -> Sweep:
-        """Run one prompt once for each branch, a list of edits, and read out what `readout` says.
+        """Run one prompt once for each branch, a list of edits, and read out what `readout` says of its runs.
 
-        The values [branch, ...] of all branches are returned in their order, on the CPU. A backend that can
+        The values [branch, ...] of all branches are returned in their order, on the CPU. Where an answer
+        follows the prompt in the runs, `interp.models.continued` says where edits act. A backend that can
         compute them as branches of one run does so (`interp.models.branching`), within `memory`; elsewhere
         they share forward passes, `batch_size` of them at a time.
 
@@ -191,12 +185,16 @@ class Model(ABC):
             if edit.address.rows is not None:
                 raise EditError(f"An edit of a branch concerns one prompt; leave rows out of {edit.address}.")
             self._check((), [edit], tokens)
-        if exact is not True:
-            with self._lock, torch.no_grad():
-                found = self._branched(tokens, branches, readout, compare=exact == "auto")
-            if found is not None:
-                return Sweep(found.cpu(), "branching")
-        return Sweep(plain_sweep(self.forward, tokens, branches, readout, batch_size=batch_size), "plain")
+
+        def sweep_run(run: Tokens, branches: Sequence[Sequence[Edit]], part: Readout) -> Sweep:
+            if exact is not True:
+                with self._lock, torch.no_grad():
+                    found = self._branched(run, branches, part, compare=exact == "auto")
+                if found is not None:
+                    return Sweep(found.cpu(), "branching")
+            return Sweep(plain_sweep(self.forward, run, branches, part, batch_size=batch_size), "plain")
+
+        return sweep_runs(sweep_run, tokens, branches, readout, self.arch.n_ctx)
 
     def _branched(
         self, tokens: Tokens, branches: Sequence[Sequence[Edit]], readout: Readout, *, compare: bool
@@ -209,21 +207,23 @@ class Model(ABC):
         self,
         prompt: Tokens | Prompt,
         sites: Sequence[SiteSpec],
-        readout: Readout,
+        readout: AnyReadout,
         edits: Sequence[Edit] = (),
     ) -> list[Tensor]:
         """The gradient of the sum of what `readout` reads with respect to each activation at `sites`.
 
-        The gradients have the shapes of the activations, in the order of `sites`; one is zero where the
-        activation does not act on the logits. One forward and one backward pass.
+        The gradients have the shapes of the activations, in the order of `sites`, with a row for each run
+        that `readout` reads; one is zero where the activation does not act on the logits. One forward and one
+        backward pass.
         """
         tokens = self.to_tokens(prompt).repeat(1)
         check_readout(readout, n_pos=tokens.lengths[0], d_vocab=self.arch.d_vocab)
         addresses = parse_sites(sites, self.arch.n_layers)
         self._check(addresses, edits, tokens)
-        taps = GradientTaps(addresses, edits, tokens.lengths)
+        runs = runs_of(tokens, readout, self.arch.n_ctx)
+        taps = GradientTaps(addresses, placed(edits, tokens, runs), runs.lengths)
         with self._lock, torch.enable_grad():
-            logits = self._run(tokens.ids.to(self.device), taps)
+            logits = self._run(runs.ids.to(self.device), taps)
             taps.check_all_visited()
             wanted = [taps.values[address.site, address.layer] for address in addresses]
             found = torch.autograd.grad(readout(logits).sum(), wanted, allow_unused=True)
@@ -323,6 +323,14 @@ class Model(ABC):
     def to_single_token(self, answer: str | int) -> int:
         """The id of an answer that is exactly one token; `InputError` otherwise."""
         return self.encoder.single_token(answer)
+
+    def to_answer(self, answer: AnswerLike) -> Answer:
+        """An answer of one token or several, in one form or several, written as `interp.answers` says."""
+        return self.encoder.answer(answer)
+
+    def answer_label(self, answer: int | Answer) -> str:
+        """An answer as text, its forms with bars between them."""
+        return answer_text(self.tokenizer, Answer.of(answer))
 
     def labels(self, ids: Sequence[int] | Int[Tensor, " pos"]) -> list[str]:
         """The text of each token by itself."""

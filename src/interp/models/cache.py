@@ -10,7 +10,7 @@ from torch import Tensor
 
 from interp.errors import SiteError
 from interp.models.editing import Key
-from interp.sites import Address
+from interp.sites import SITES, Address
 from interp.tokens import Tokens
 
 #: A site of which one or all layers are meant, a site in a layer, an address, or a hook name.
@@ -51,6 +51,18 @@ class Cache(Mapping[SiteSpec, Tensor]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def row(self, row: int) -> Cache:
+        """One prompt of the batch by itself, without padding."""
+        tokens = Tokens.pad([self.tokens.row(row)])
+        n = tokens.lengths[0]
+        values = {}
+        for key, value in self._values.items():
+            own = value[row : row + 1]
+            for axis, name in enumerate(SITES[key[0]].axes):
+                own = own.narrow(axis, 0, n) if name in ("pos", "query", "key") else own
+            values[key] = own
+        return Cache(values, logits=self.logits[row : row + 1, :n], tokens=tokens)
 
     def stack(self, site: str) -> Tensor:
         """All layers of a site that are held, as [layer, ...]."""

@@ -8,23 +8,25 @@ from torch import Tensor
 
 from interp.architecture import Architecture
 from interp.errors import InputError, SiteError
-from interp.readout import Readout
+from interp.readout import AnyReadout
 from interp.sites import SITES, Address
 
 
-def check_readout(readout: Readout, *, n_pos: int, d_vocab: int) -> None:
+def check_readout(readout: AnyReadout, *, n_pos: int, d_vocab: int) -> None:
     """`InputError` for a readout that looks where a prompt of so many tokens has nothing."""
-    if not isinstance(readout, Readout):
+    if not isinstance(readout, AnyReadout):
         raise InputError(
             f"A readout is an interp.Readout, not {type(readout).__name__}; "
             "make one with Readout.logit_diff, Readout.log_prob, Readout.logits or Readout.kl."
         )
-    for position in readout.positions:
-        if not -n_pos <= position < n_pos:
-            raise InputError(f"The readout's position {position} is not in the prompt's {n_pos} tokens.")
-    for column in readout.columns or ():
-        if not 0 <= column < d_vocab:
-            raise InputError(f"The readout's token {column} is none of the model's {d_vocab} tokens.")
+    for part in readout.parts:
+        n = n_pos + len(part.continuation)
+        for position in part.positions:
+            if not -n <= position < n:
+                raise InputError(f"The readout's position {position} is not in the prompt's {n} tokens.")
+        for column in part.columns or ():
+            if not 0 <= column < d_vocab:
+                raise InputError(f"The readout's token {column} is none of the model's {d_vocab} tokens.")
 
 
 def check_ranges(address: Address, arch: Architecture, lengths: Sequence[int]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +14,14 @@ from interp.progress import report
 from interp.readout import Readout
 from interp.sites import Address
 from interp.tokens import Tokens
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """What a sweep read out, [branch, ...], and how: as branches of one run, or in plain forward passes."""
+
+    values: Tensor
+    path: Literal["branching", "plain"]
 
 
 def plain_sweep(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, overload
 
+from interp.answers import Answer, AnswerLike, check_apart
 from interp.errors import InputError, nearest
 from interp.models.base import Model
 from interp.results import Dropped, Pairs
@@ -21,7 +22,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """A clean and a corrupted prompt of one length, the clean prompt's answer, and a foil.
+    """A clean and a corrupted prompt of one length, the clean prompt's answer, and a foil: the id of a token
+    each, or an `Answer` of several tokens or forms.
 
     `positions` says where each role stands (S1, subject, END, ...), counted from the first id; a role stands
     at the same positions in both prompts. `template` is what the prompts of a group have in common. `text` is
@@ -33,16 +35,15 @@ class Pair:
 
     clean: tuple[int, ...]
     corrupted: tuple[int, ...]
-    answer: int
-    foil: int
+    answer: int | Answer
+    foil: int | Answer
     positions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     template: str = ""
     text: str = ""
 
     def __post_init__(self) -> None:
         differing_positions(self.clean, self.corrupted)
-        if self.answer == self.foil:
-            raise InputError("The answer and the foil are the same token; take a foil that is wrong.")
+        check_apart(Answer.of(self.answer), Answer.of(self.foil))
         for role, positions in self.positions.items():
             if not positions or not all(0 <= position < len(self) for position in positions):
                 raise InputError(
@@ -83,11 +84,11 @@ class PairDataset:
         return [pair.corrupted for pair in self.pairs]
 
     @property
-    def answers(self) -> list[int]:
+    def answers(self) -> list[int | Answer]:
         return [pair.answer for pair in self.pairs]
 
     @property
-    def foils(self) -> list[int]:
+    def foils(self) -> list[int | Answer]:
         return [pair.foil for pair in self.pairs]
 
     @property
@@ -164,13 +165,12 @@ def encode_pair(
     *,
     clean: Prompt,
     corrupted: Prompt,
-    answer: str | int,
-    foil: str | int,
+    answer: AnswerLike,
+    foil: AnswerLike,
     positions: Mapping[str, Sequence[int]] | None = None,
     template: str = "",
 ) -> Pair:
-    """A pair in the ids of `model`. `InputError` for all that `Pair` refuses, and for an answer or a foil
-    that is not exactly one token."""
+    """A pair in the ids of `model`. `InputError` for all that `Pair` refuses, and for what is no answer."""
     ids, corrupted_ids = (tuple(model.to_tokens(prompt).repeat(1).row(0)) for prompt in (clean, corrupted))
     # Here rather than in Pair alone, so that the message can show the tokens.
     differing_positions(
@@ -179,8 +179,8 @@ def encode_pair(
     return Pair(
         clean=ids,
         corrupted=corrupted_ids,
-        answer=model.to_single_token(answer),
-        foil=model.to_single_token(foil),
+        answer=model.to_answer(answer).plain,
+        foil=model.to_answer(foil).plain,
         positions={role: tuple(where) for role, where in (positions or {}).items()},
         template=template,
         text="".join(model.labels(ids)),
@@ -234,7 +234,8 @@ def pairs_in_words(model: Model, dataset: PairDataset) -> Pairs:
         task=dataset.name,
         prompts=texts(dataset.clean),
         corrupted=texts(dataset.corrupted),
-        answers=tuple(model.labels(dataset.answers)),
-        foils=tuple(model.labels(dataset.foils)),
+        answers=tuple(map(model.answer_label, dataset.answers)),
+        foils=tuple(map(model.answer_label, dataset.foils)),
         dropped=dataset.dropped,
+        several_tokens=not all(Answer.of(one).at_once for one in (*dataset.answers, *dataset.foils)),
     )

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from interp.answers import Answer, apart
 from interp.errors import InputError, check_choice
 from interp.models.base import Model
 from interp.tasks.base import (
@@ -49,6 +50,7 @@ def facts(
     n: int = 50,
     relations: str | Sequence[str] | None = None,
     prompts: str = "held_out",
+    several_tokens: bool = False,
     seed: int = 0,
 ) -> PairDataset:
     """`n` pairs with different clean prompts, taken from the relations in turn (some have fewer than others).
@@ -57,10 +59,13 @@ def facts(
         relations: names such as ``country_capital``; all by default.
         prompts: whether the clean prompt is one that the demo models' training never saw (``held_out``), one
             of those that it did (``taught``), or ``any``. The corrupted prompt may be either.
+        several_tokens: take answers of several tokens, too (`interp.answers`), of which log-probabilities are
+            compared; by default they are left out. On a vocabulary that was made for other text, half of them
+            are.
 
     Roles: subject (all its tokens), subject_last, END. A pair's `template` has {s} or {S} for the subject and
-    {x} for what the sentence gives besides. Prompts whose answer is not one token, or that have no partner,
-    are left out, and `PairDataset.dropped` counts them.
+    {x} for what the sentence gives besides. Prompts whose answer is not one token (unless
+    `several_tokens`), or that have no partner, are left out, and `PairDataset.dropped` counts them.
 
     Raises `InputError` for an unknown relation or choice, and where there are fewer than `n` pairs.
     """
@@ -68,11 +73,12 @@ def facts(
     check_choice("choice of prompts", prompts, PROMPTS)
     wanted = _relations(relations)
     dropped: list[Dropped] = []
-    by_frame = _by_frame(model, wanted, dropped)
+    answers = _answers(model, wanted, several_tokens)
+    by_frame = _by_frame(model, wanted, answers, dropped)
     rng = random.Random(f"facts {seed}")
     queues = []
     for relation in wanted:
-        queue = _with_partners(by_frame, relation, prompts, dropped)
+        queue = _with_partners(by_frame, answers, relation, prompts, dropped)
         rng.shuffle(queue)
         queues.append(queue)
     if n > sum(map(len, queues)):
@@ -81,7 +87,8 @@ def facts(
             "fewer, or for more relations."
         )
     pairs = [_pair(model, clean, rng.choice(partners).prompt) for clean, partners in in_turn(queues, n)]
-    made = made_for(model, n=n, relations=wanted, prompts=prompts, seed=seed)
+    also = {"several_tokens": True} if several_tokens else {}
+    made = made_for(model, n=n, relations=wanted, prompts=prompts, **also, seed=seed)
     return PairDataset(name="facts", pairs=tuple(pairs), dropped=tuple(dropped), made=made)
 
 
@@ -94,13 +101,24 @@ def _relations(given: str | Sequence[str] | None) -> list[str]:
     return wanted
 
 
+def _answers(model: Model, relations: Sequence[str], several_tokens: bool) -> dict[str, Answer]:
+    """Each answer of the relations that can be used."""
+    words = dict.fromkeys(p.fact.answer for p in fact_prompts() if p.fact.relation in relations)
+    if several_tokens:
+        return {word: model.to_answer({"any": [f" {word}"]}) for word in words}
+    found = {word: Answer.of(token) for word, token in single_tokens(model, words).items()}
+    if not found:
+        raise InputError(
+            f"None of the answers is one token of {model.identity.name} with a leading space; ask for "
+            "several_tokens."
+        )
+    return found
+
+
 def _by_frame(
-    model: Model, relations: Sequence[str], dropped: list[Dropped]
+    model: Model, relations: Sequence[str], answers: Mapping[str, Answer], dropped: list[Dropped]
 ) -> dict[tuple[object, ...], list[_Placed]]:
-    """The prompts whose answer is one token, together with those that they could make a pair with."""
-    answers = single_tokens(model, (p.fact.answer for p in fact_prompts() if p.fact.relation in relations))
-    if not answers:
-        raise InputError(f"None of the answers is one token of {model.identity.name} with a leading space.")
+    """The prompts whose answer can be used, together with those that they could make a pair with."""
     found: dict[tuple[object, ...], list[_Placed]] = defaultdict(list)
     for relation in relations:
         of_relation = [prompt for prompt in fact_prompts() if prompt.fact.relation == relation]
@@ -112,11 +130,24 @@ def _by_frame(
 
 
 def _with_partners(
-    by_frame: dict[tuple[object, ...], list[_Placed]], relation: str, prompts: str, dropped: list[Dropped]
+    by_frame: dict[tuple[object, ...], list[_Placed]],
+    answers: Mapping[str, Answer],
+    relation: str,
+    prompts: str,
+    dropped: list[Dropped],
 ) -> list[tuple[_Placed, list[_Placed]]]:
-    """The clean prompts of a relation, each with those that can be its corrupted prompt."""
+    """The clean prompts of a relation, each with those that can be its corrupted prompt: whose answer is
+    another, and neither begins with the other, as 6 and 63 do where digits are tokens."""
+
     candidates = [
-        (one, [other for other in group if other.prompt.fact.answer != one.prompt.fact.answer])
+        (
+            one,
+            [
+                other
+                for other in group
+                if apart(answers[one.prompt.fact.answer], answers[other.prompt.fact.answer])
+            ],
+        )
         for frame, group in by_frame.items()
         for one in group
         if frame[0] == relation and (prompts == "any" or one.prompt.held_out == (prompts == "held_out"))
@@ -131,8 +162,8 @@ def _pair(model: Model, clean: _Placed, corrupted: FactPrompt) -> Pair:
         model,
         clean=clean.prompt.text,
         corrupted=corrupted.text,
-        answer=clean.prompt.answer,
-        foil=corrupted.answer,
+        answer={"any": [clean.prompt.answer]},
+        foil={"any": [corrupted.answer]},
         positions={
             "subject": clean.subject,
             "subject_last": clean.subject[-1:],

@@ -6,6 +6,7 @@ first put to the model, clean and corrupted, and pairs that fail may be dropped,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,31 +17,29 @@ from interp.errors import InputError
 from interp.metrics import METRICS
 from interp.models.base import Model
 from interp.provenance import Provenance
-from interp.tasks.base import PairDataset, pairs_in_words
+from interp.readout import AnyReadout, Readout
+from interp.tasks.base import Pair, PairDataset, pairs_in_words
 from interp.tasks.results import Inspection
+from interp.tokens import Tokens
 
 
 def inspect_dataset(model: Model, dataset: PairDataset, *, batch_size: int = 32) -> Inspection:
     """Put every clean and corrupted prompt of `dataset` to `model`, two forward passes a pair in batches.
 
-    That answers are single tokens and that lengths align holds of every `Pair`; here it is checked that the
-    ids are those of this model. Raises `InputError` where the dataset was made for another vocabulary or BOS
-    policy, or a prompt is too long for the model.
+    That lengths align holds of every `Pair`; here it is checked that the ids are those of this model. Answers
+    of several tokens are read behind the prompts, in passes of their own. Raises `InputError` where the
+    dataset was made for another vocabulary or BOS policy, or a prompt is too long for the model.
     """
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; got {batch_size}.")
     _check_made_for(model, dataset)
-    answers, foils = torch.tensor(dataset.answers), torch.tensor(dataset.foils)
     values = []
     for prompts in (dataset.clean, dataset.corrupted):
-        diffs, probs = [], []
-        for start in range(0, len(dataset), batch_size):
-            part = slice(start, start + batch_size)
-            logits = _last_logits(model, prompts[part])
-            rows = torch.arange(len(logits))
-            diffs.append(logits[rows, answers[part]] - logits[rows, foils[part]])
-            probs.append(logits.softmax(-1)[rows, answers[part]])
-        values += [torch.cat(diffs).numpy(), torch.cat(probs).numpy()]
+        parts = [
+            _values(model, dataset.pairs[start : start + batch_size], prompts[start : start + batch_size])
+            for start in range(0, len(dataset), batch_size)
+        ]
+        values += list(torch.cat(parts, 1).numpy())
     return Inspection(
         provenance=Provenance.of(model, seed=int(dataset.made.get("seed", 0))),
         pairs=pairs_in_words(model, dataset),
@@ -86,9 +85,18 @@ def _check_made_for(model: Model, dataset: PairDataset) -> None:
         )
 
 
-def _last_logits(model: Model, prompts: list[tuple[int, ...]]) -> Float[Tensor, "pair d_vocab"]:
-    """The logits after each prompt, in float64 on the CPU."""
-    tokens = model.to_tokens(prompts)
-    last = torch.tensor(tokens.lengths) - 1
-    logits = model.forward(tokens).cpu()  # [pair, pos, d_vocab]
-    return logits[torch.arange(len(tokens)), last].double()
+def _values(
+    model: Model, pairs: Sequence[Pair], prompts: Sequence[tuple[int, ...]]
+) -> Float[Tensor, "two pair"]:
+    """The logit difference and the answer's probability after the prompt of each pair, in one pass of all the
+    runs in which they are read."""
+    rows: dict[tuple[int, tuple[int, ...]], int] = {}  # of the batch, by pair and ids
+    asked: list[tuple[AnyReadout, list[int], int]] = []
+    for number, (pair, prompt) in enumerate(zip(pairs, prompts, strict=True)):
+        for readout in (Readout.logit_diff(pair.answer, pair.foil), Readout.prob(pair.answer)):
+            runs = readout.runs(Tokens.pad([prompt]))
+            own = [rows.setdefault((number, tuple(runs.row(run))), len(rows)) for run in range(len(runs))]
+            asked.append((readout, own, max(runs.lengths)))
+    logits = model.forward(model.to_tokens([ids for _, ids in rows])).cpu()  # [row, pos, d_vocab]
+    values = torch.stack([readout(logits[own, :longest])[0] for readout, own, longest in asked])
+    return values.view(-1, 2).T

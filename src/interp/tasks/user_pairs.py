@@ -6,9 +6,10 @@
     {"prompt": "The capital of France is", "corrupted": "The capital of Japan is", "answer": " Paris",
      "foil": " Tokyo", "positions": {"subject": " France", "END": -1}}            (on one line)
 
-Answers are taken literally, leading space included. `positions` and `template` may be left out; positions map
+Answers are text, leading space included, of one token or several, or several forms with bars between them
+(`interp.answers`). `positions` and `template` may be left out; positions map
 a role to a position (negative from the end), a list of positions, or a part of the clean prompt that occurs
-once. In JSON lines, prompts may be lists of token ids, and answers ids.
+once. In JSON lines, prompts may be lists of token ids, and answers ids or lists of forms, {"any": [...]}.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def user_pairs(
 
     Args:
         n: a seeded sample of this many pairs, in the order of the file; all of them without.
-        drop: leave out the pairs that cannot be used (an answer of several tokens, prompts that do not align)
+        drop: leave out the pairs that cannot be used (prompts that do not align, an answer that is its foil)
             and say so in `PairDataset.dropped`; by default the first one is an error. Lines that cannot be
             read are an error in any case.
 

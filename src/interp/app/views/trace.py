@@ -155,7 +155,7 @@ def metric_table(
     recovery = float(result.recovery.mean[cell])
     patched = corrupted + recovery * (clean - corrupted)
     answer, foil = result.pairs.answers[0], result.pairs.foils[0] if result.pairs.foils else None
-    metric = metric_with_tokens(result.metric, answer, foil)
+    metric = metric_with_tokens(result.metric, answer, foil, several_tokens=result.pairs.several_tokens)
     rows: list[tuple[str | float, ...]] = [
         (f"{metric}, the metric", *map(decimal, (clean, corrupted, patched))),
         ("recovery", "1", "0", decimal(recovery)),

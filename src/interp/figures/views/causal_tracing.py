@@ -52,7 +52,7 @@ def _setting(result: CausalTracingResult) -> str:
 
 
 def _metric(result: CausalTracingResult) -> str:
-    return metric_with_tokens(result.metric, result.answer, result.foil)
+    return metric_with_tokens(result.metric, result.answer, result.foil, several_tokens=result.several_tokens)
 
 
 # ---- the two runs ----

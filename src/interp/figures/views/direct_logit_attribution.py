@@ -51,10 +51,11 @@ def _what(result: DirectLogitAttributionResult) -> str:
 
 def _quantity(pairs: Pairs) -> str:
     """What is decomposed, by its tokens where they are the same in all prompts."""
+    of = "log p" if pairs.several_tokens else "logit"
     if len(set(pairs.answers)) > 1 or len(set(pairs.foils or ())) > 1:
-        return "logit(answer)" if pairs.foils is None else "logit(answer) - logit(foil)"
-    answer = f"logit({brief(pairs.answers[0])})"
-    return answer if pairs.foils is None else f"{answer} - logit({brief(pairs.foils[0])})"
+        return f"{of}(answer)" if pairs.foils is None else f"{of}(answer) - {of}(foil)"
+    answer = f"{of}({brief(pairs.answers[0])})"
+    return answer if pairs.foils is None else f"{answer} - {of}({brief(pairs.foils[0])})"
 
 
 def _asked(result: DirectLogitAttributionResult) -> list[str]:
@@ -167,7 +168,7 @@ def _sources(result: DirectLogitAttributionResult, by_source: np.ndarray) -> Gri
         name="by_source",
         values=values,
         rows=Axis.names("head", [f"{a}.{b}" for a, b in heads]),
-        columns=Axis.tokens(result.tokens),
+        columns=Axis.tokens((*result.tokens, *result.behind)),
         unit="logits",
         title=f"Parts of the {len(heads)} largest heads, by the position that they read",
         above=towards,

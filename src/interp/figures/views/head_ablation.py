@@ -112,7 +112,7 @@ def _name(result: HeadAblationResult, m: int) -> str:
     if measure in _LOSSES:
         return _LOSSES[measure]
     the = "the " if measure == "prob" else ""
-    return the + metric_with_tokens(measure, result.answer, result.foil)
+    return the + metric_with_tokens(measure, result.answer, result.foil, several_tokens=result.several_tokens)
 
 
 def _heads(result: HeadAblationResult) -> str:

@@ -9,6 +9,11 @@ from interp.figures.engine.notation import brief, count, measured, show_text
 from interp.metrics import METRICS
 from interp.results import Pairs
 
+#: What the metric is, where answers have several tokens.
+SEVERAL_TOKENS = (
+    "Answers of several tokens, each read behind those before it: their log-probabilities stand for logits."
+)
+
 
 def pairs_sentences(pairs: Pairs) -> tuple[str, ...]:
     """How many pairs of which task, the first of them, and how many were left out of the dataset."""
@@ -18,7 +23,8 @@ def pairs_sentences(pairs: Pairs) -> tuple[str, ...]:
         f"{count(len(pairs), 'pair')}{of_task}, the first of them: {show_text(pairs.prompts[0])} "
         f"(answer {brief(pairs.answers[0])}{foil})."
     )
-    return first, *dropped_sentences(pairs)
+    of_several = (SEVERAL_TOKENS,) if pairs.several_tokens else ()
+    return first, *of_several, *dropped_sentences(pairs)
 
 
 def dropped_sentences(pairs: Pairs) -> tuple[str, ...]:
@@ -29,10 +35,13 @@ def dropped_sentences(pairs: Pairs) -> tuple[str, ...]:
     return (f"Left out of the dataset: {len(pairs.dropped)} ({show_text(why)}).",)
 
 
-def metric_with_tokens(metric: str, answer: str, foil: str | None) -> str:
+def metric_with_tokens(metric: str, answer: str, foil: str | None, *, several_tokens: bool = False) -> str:
     """The metric of one pair, with its tokens, as in ``logit(␣Paris) - logit(␣Tokyo)``."""
+    if metric == "log_prob":
+        return f"log p({brief(answer)})"
     if metric == "logit_diff" and foil is not None:
-        return f"logit({brief(answer)}) - logit({brief(foil)})"
+        of = "log p" if several_tokens else "logit"
+        return f"{of}({brief(answer)}) - {of}({brief(foil)})"
     return f"probability of {brief(answer)}" if metric == "prob" else METRICS[metric].description
 
 

@@ -25,6 +25,7 @@ from interp.errors import InputError, check_choice
 from interp.methods.ablation.reference_activations import REFERENCES, Reference, ReferenceActivations
 from interp.methods.ablation.replacement import check_kinds, replace_component
 from interp.methods.ablation.results import AblationResult
+from interp.methods.common.answers import Measure
 from interp.methods.common.components import Set, find_sets
 from interp.methods.common.names import Component, set_name
 from interp.methods.common.over_pairs import over_pairs
@@ -33,6 +34,7 @@ from interp.methods.common.statistics import estimate
 from interp.metrics import METRICS, MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
+from interp.readout import AnyReadout
 from interp.tasks.base import Pair, PairDataset, pairs_in_words
 
 
@@ -58,7 +60,9 @@ def ablation(
             and ``noise``; see `interp.methods.ablation.replacement`.
         reference: where means, deviations and resampled activations come from. With ``corrupted``, a prompt
             is resampled from its own corrupted one; with ``clean``, from another prompt of as many tokens.
-        metric: ``logit_diff``, ``prob`` or ``kl`` (from the prediction before), at the last position.
+        metric: ``logit_diff``, ``prob``, ``log_prob`` or ``kl`` (from the prediction before), where the
+        prompt
+            ends. Where the answer or foil has several tokens, components are knocked out at these, too.
         exact, batch_size: see `interp.Model.sweep`; ``path`` in the result says how it was computed.
         seed: of the noise, of which prompt is resampled from which, and of the bootstrap.
 
@@ -77,8 +81,9 @@ def ablation(
     references = ReferenceActivations.of(model, dataset, keys, kinds, reference=reference, seed=seed)
 
     def measured(number: int) -> dict[str, np.ndarray]:
-        pair, branches = dataset[number], _branches(references, number, kinds, sets)
-        readout = prompt_readout(model, pair.clean, answer=pair.answer, foil=pair.foil, metric=metric)
+        pair = dataset[number]
+        readout = prompt_readout(model, pair.clean, Measure.of_pair(pair, metric))
+        branches = _branches(references, number, readout, kinds, sets)
         swept = model.sweep(pair.clean, branches, readout, exact=exact, batch_size=batch_size)
         return {"values": swept.values.numpy(), "path": np.array(swept.path)}
 
@@ -108,11 +113,15 @@ def _check_roles(dataset: PairDataset, sets: Sequence[Set]) -> None:
 
 
 def _branches(
-    references: ReferenceActivations, number: int, kinds: Sequence[str], sets: Sequence[Set]
+    references: ReferenceActivations,
+    number: int,
+    readout: AnyReadout,
+    kinds: Sequence[str],
+    sets: Sequence[Set],
 ) -> list[list[Edit]]:
     """The edits of each run of a prompt: none at all, then those of every kind and set."""
     model, pair = references.model, references.dataset[number]
-    replacement = references.for_prompt(number)
+    replacement = references.for_prompt(number, readout)
     branches: list[list[Edit]] = [[]]
     for kind in kinds:
         activation = partial(replacement, kind)

@@ -22,7 +22,7 @@ this prompt.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -32,18 +32,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.answers import AnswerLike
 from interp.edits import Edit
 from interp.errors import InputError
 from interp.methods.ablation.replacement import Key, check_kinds, replace_component
 from interp.methods.ablation.results import HeadAblationResult, TextSizes
-from interp.methods.common.answers import answer_ids
+from interp.methods.common.answers import Measure
 from interp.methods.common.heads import find_heads
 from interp.methods.common.names import Component, Head
 from interp.methods.common.over_pairs import Parts, over_pairs
-from interp.methods.common.question import default_metric
 from interp.models.base import Cache, Model
 from interp.provenance import Provenance
-from interp.readout import Readout, widened
+from interp.readout import AnyReadout, JointReadout, Readout, of_log_probs
 from interp.tasks.base import check_count
 from interp.tasks.plain_text import plain_text
 from interp.tasks.repeated_tokens import repeated_sequences
@@ -59,8 +59,8 @@ def head_ablation(
     prompt: Prompt,
     heads: Sequence[str | Sequence[int]],
     *,
-    answer: str | int,
-    foil: str | int | None = None,
+    answer: AnswerLike,
+    foil: AnswerLike | None = None,
     kinds: Sequence[str] = KINDS,
     n_random: int = 3,
     n_reference: int = 12,
@@ -74,20 +74,21 @@ def head_ablation(
 
     Args:
         heads: such as ``["5.1", "2.4"]`` or ``[(5, 1)]``.
-        answer, foil: one token each; without a foil, the answer's probability is measured.
+        answer, foil: of one token or several, in one form or several (`interp.answers`); without a foil, the
+            answer's probability is measured, of several tokens its logarithm.
         kinds: some of ``zero``, ``mean`` and ``resample``.
         n_random: draws of as many random heads.
         n_reference, n_donors: sequences of text that means are over, and how many of them are resampled from.
         n_texts, text_length, copy_length: how many sequences the losses are measured on, and their lengths.
         seed: of all that is drawn: texts, random tokens, random heads and donors.
 
-    Raises `InputError` for heads and kinds that are not there, an answer or a foil that is not one token or
-    the same, a prompt of one token, lengths that the model does not read, and a model without a tokenizer.
-    `SiteError` where the backend does not reach z.
+    Raises `InputError` for heads and kinds that are not there, what is no answer or foil or the same, a
+    prompt of one token, lengths that the model does not read, and a model without a tokenizer. `SiteError`
+    where the backend does not reach z.
     """
     chosen = find_heads(model.arch, heads)
     tokens = model.to_tokens(prompt).repeat(1)
-    metric = answer_ids(model, answer, foil, default_metric(foil))
+    measure = Measure.of(model, answer, foil)
     kinds = check_kinds(kinds, KINDS)
     sizes = TextSizes(
         n_reference=n_reference,
@@ -101,14 +102,14 @@ def head_ablation(
     rng = random.Random(f"knock-out {seed}")
     draws = _random_heads(model, len(chosen), n_random, rng)
     sets = (chosen, *draws)
-    texts = [_prompt(tokens, metric), *_texts(model, sizes, seed), *_copies(model, sizes, seed)]
+    texts = [_prompt(tokens, measure), *_texts(model, sizes, seed), *_copies(model, sizes, seed)]
     reference = _Reference.of(
-        model, _reference_texts(model, tokens.lengths[0], sizes, seed), {head for one in sets for head in one}
+        model, _reference_texts(model, texts[0].n_pos, sizes, seed), {head for one in sets for head in one}
     )
 
     def measured(text: _Text) -> dict[str, np.ndarray]:
         donors = rng.sample(range(n_reference), n_donors)
-        branches = _branches(model, reference, sets, kinds, donors, text.tokens.lengths[0])
+        branches = _branches(model, reference, sets, kinds, donors, text.n_pos)
         swept = model.sweep(text.tokens, branches, text.readout)
         return {"values": swept.values.numpy(), "path": np.array(swept.path)}
 
@@ -119,16 +120,17 @@ def head_ablation(
         provenance=Provenance.of(model, seed=seed),
         tokens=tuple(model.labels(tokens.row(0))),
         heads=chosen,
-        answer=model.labels([metric[0]])[0],
-        foil=None if metric[1] is None else model.labels([metric[1]])[0],
+        answer=model.answer_label(measure.answer),
+        foil=None if measure.foil is None else model.answer_label(measure.foil),
         kinds=kinds,
-        measures=(default_metric(foil), *LOSSES),
+        measures=(measure.metric, *LOSSES),
         before=values[0],
         after=after[0],
         random_heads=draws,
         random=after[1:].transpose(1, 0, 2),
         text_sizes=sizes,
         path=parts.path,
+        several_tokens=not measure.at_once,
     )
 
 
@@ -156,21 +158,41 @@ class _Text:
     """A sequence, and what is measured on it."""
 
     tokens: Tokens
-    readout: Readout
+    readout: AnyReadout
+
+    @property
+    def n_pos(self) -> int:
+        """Of the longest run that is measured: where an answer follows the text, with this."""
+        return max(self.readout.runs(self.tokens).lengths)
 
 
-def _prompt(tokens: Tokens, metric: tuple[int, int | None]) -> _Text:
-    """The metric at the prompt's last position and the loss of all its tokens but the first, [row, 2]."""
-    (answer, foil), ids = metric, torch.tensor(tokens.row(0))
+#: What each metric is of the log-probabilities of answer and foil.
+_OF_LOG_PROBS: dict[str, Callable[..., Tensor]] = {
+    "logit_diff": lambda answer, foil: answer - foil,
+    "prob": torch.exp,
+    "log_prob": lambda answer: answer,
+}
 
-    def of(logits: Tensor) -> Tensor:
-        log_probs = widened(logits).log_softmax(-1)  # [row, pos, d_vocab]
-        last = log_probs[:, -1]
-        value = last[:, answer].exp() if foil is None else last[:, answer] - last[:, foil]
-        next_ids = ids[1:].to(logits.device)[None, :, None].expand(len(logits), -1, 1)
-        return torch.stack([value, -log_probs[:, :-1].gather(-1, next_ids)[..., 0].mean(-1)], dim=1)
 
-    return _Text(tokens, Readout(of, tuple(range(len(ids)))))
+def _prompt(tokens: Tokens, measure: Measure) -> _Text:
+    """The metric where the prompt ends and the loss of all its tokens but the first, [row, 2]. The loss is
+    read in the first of the runs in which the answer is."""
+    answers = [measure.answer] if measure.foil is None else [measure.answer, measure.foil]
+    metric = of_log_probs(answers, _OF_LOG_PROBS[measure.metric])
+    first, *others = metric.readouts
+    ids = tokens.row(0)
+    loss = Readout.log_prob(ids[1:], range(len(ids) - 1))
+
+    def both(logits: Tensor) -> Tensor:  # [row, pos, d_vocab]
+        of_prompt = -loss.of(logits[:, : len(ids) - 1]).mean(-1, keepdim=True)
+        return torch.cat([of_prompt, first.of(logits[:, len(ids) - 1 :])], 1)
+
+    def of(values: Tensor) -> Tensor:
+        return torch.stack([metric.of(values[:, 1:]), values[:, 0]], dim=1)
+
+    positions = range(len(ids) + len(first.continuation))
+    whole = Readout(both, tuple(positions), None, first.continuation)
+    return _Text(tokens, JointReadout(of, (whole, *others)))
 
 
 def _texts(model: Model, sizes: TextSizes, seed: int) -> list[_Text]:
@@ -228,8 +250,8 @@ class _Reference:
         return cls(cache, means)
 
     def activation(self, donor: int | None, n_pos: int, key: Key) -> Tensor:
-        """What z is in the donor, [pos, head, d_head]; without one, its mean."""
-        return self.means[key] if donor is None else self.cache[key][donor, :n_pos]
+        """What z is in the donor, [1, pos, head, d_head]; without one, its mean."""
+        return (self.means[key] if donor is None else self.cache[key][donor, :n_pos])[None]
 
 
 def _reference_texts(model: Model, n_prompt: int, sizes: TextSizes, seed: int) -> list[tuple[int, ...]]:

@@ -10,12 +10,15 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from interp.errors import InputError
 from interp.methods.ablation.replacement import Key
 from interp.models.base import Cache, Model
+from interp.readout import AnyReadout
 from interp.sites import SITES
 from interp.tasks.base import PairDataset
+from interp.tokens import Tokens
 
 Reference = Literal["corrupted", "clean"]
 REFERENCES: tuple[Reference, ...] = ("corrupted", "clean")
@@ -49,6 +52,7 @@ class ReferenceActivations:
     model: Model
     dataset: PairDataset
     keys: tuple[Key, ...]
+    prompts: tuple[tuple[int, ...], ...]  # the reference prompts, one of each pair
     others: tuple[tuple[int, ...], ...]  # the prompt to resample from, for each; none where none is resampled
     sums: dict[Group, dict[Key, Sums]]
     seed: int
@@ -87,29 +91,61 @@ class ReferenceActivations:
             model=model,
             dataset=dataset,
             keys=ordered,
+            prompts=tuple(prompts),
             others=tuple(others),
             sums=_sums_of_groups(model, dataset, prompts, ordered, taken) if need_sums else {},
             seed=seed,
             taken=taken,
         )
 
-    def for_prompt(self, number: int) -> Callable[[str, Key], Tensor]:
-        """What replaces the activations of one prompt: of a kind and a key, [pos, ...] or [1, ...]."""
+    def for_prompt(self, number: int, readout: AnyReadout) -> Callable[[str, Key], Tensor]:
+        """What replaces the activations of one prompt in the runs that `readout` reads: of a kind and a key,
+        [run or 1, pos or 1, ...].
+
+        Where an answer follows the prompt in these, it follows those of other prompts as well. Means by
+        position are then of reference prompts followed by this answer: as many runs for each prompt.
+        """
         other: Cache | None = None
         if self.others and self.keys:
-            other = self.model.run_with_cache(self.others[number], self.keys)
+            other = self.model.run_with_cache(readout.runs(Tokens.pad([self.others[number]])), self.keys)
+        following = [part.continuation for part in readout.parts]
+        n_pos = len(self.dataset[number]) + max(map(len, following))
+        extended: dict[bool, dict[Key, Tensor]] = {}
 
         def replacement(kind: str, key: Key) -> Tensor:
             if kind == "resample":
                 assert other is not None
-                return self.taken(key, other[key])[0].cpu()
+                return self.taken(key, other[key]).cpu()
             if kind == "mean":
-                return self._over_everything("mean", key)
+                return self._over_everything("mean", key)[None]
             if kind == "noise":
-                return self._noise(number, key) * self._over_everything("std", key)
-            return self._mean_at_positions(number, key, same_template=kind == "mean_by_template")
+                return (self._noise(number, key, n_pos) * self._over_everything("std", key))[None]
+            same_template = kind == "mean_by_template"
+            if not any(following):
+                return self._mean_at_positions(number, key, same_template=same_template)[None]
+            if same_template not in extended:
+                extended[same_template] = self._means_with(number, following, same_template=same_template)
+            return extended[same_template][key]
 
         return replacement
+
+    def _means_with(
+        self, number: int, following: Sequence[tuple[int, ...]], *, same_template: bool
+    ) -> dict[Key, Tensor]:
+        """As `_mean_at_positions`, of reference prompts with each of these behind them, [run, pos, ...]."""
+        pair = self.dataset[number]
+        alike = [
+            prompt
+            for prompt, other in zip(self.prompts, self.dataset, strict=True)
+            if len(other) == len(pair) and (other.template == pair.template or not same_template)
+        ]
+        runs = [_sums(self.model, [(*p, *ids) for p in alike], self.keys, self.taken) for ids in following]
+        return {
+            key: pad_sequence([sums[key].total / len(alike) for sums in runs], batch_first=True).to(
+                self.model.dtype
+            )
+            for key in self.keys
+        }
 
     def _mean_at_positions(self, number: int, key: Key, *, same_template: bool) -> Tensor:
         """The mean at each position, over prompts as long as this one, perhaps of its template only."""
@@ -134,13 +170,13 @@ class ReferenceActivations:
                 self.computed[name, key] = value[None].to(self.model.dtype)
         return self.computed[what, key]
 
-    def _noise(self, number: int, key: Key) -> Tensor:
+    def _noise(self, number: int, key: Key, n_pos: int) -> Tensor:
         """Standard normal noise, the same for a prompt and an activation whatever else is ablated."""
         shape = next(iter(self.sums.values()))[key].total.shape[1:]
         site, layer = key
         seed = random.Random(f"noise {self.seed} {number} {site} {layer}").getrandbits(63)
         generator = torch.Generator().manual_seed(seed)
-        return torch.randn(len(self.dataset[number]), *shape, generator=generator).to(self.model.dtype)
+        return torch.randn(n_pos, *shape, generator=generator).to(self.model.dtype)
 
 
 def _check_means(dataset: PairDataset, kinds: Sequence[str]) -> None:

@@ -32,7 +32,8 @@ from interp.models.base import Model
 Kind = Literal["zero", "mean", "mean_by_position", "mean_by_template", "resample", "noise"]
 KINDS: tuple[Kind, ...] = ("zero", "mean", "mean_by_position", "mean_by_template", "resample", "noise")
 Key = tuple[str, int]  # site, layer
-#: What to put in the place of the activation at a key: [pos, ...], or [1, ...] for all positions. For noise,
+#: What to put in the place of the activation at a key: [run, pos, ...], with a row for each run in which the
+#: prompt is measured (`interp.readout`) or one for all, and one position where all get the same. For noise,
 #: what is added to it.
 Activation = Callable[[Key], Tensor]
 
@@ -64,11 +65,11 @@ def replace_component(
         if kind == "zero":
             edits.append(Edit.zero(site, layer, positions=positions, heads=heads))
             continue
-        value = _at(activation((site, layer)), positions)  # [pos or 1, (head,) width]
+        value = _at(activation((site, layer)), positions)  # [run, pos or 1, (head,) width]
         if heads is not None:
-            value = value[:, list(heads)]  # [pos or 1, 1, d_head]
+            value = value[:, :, list(heads)]  # [run, pos or 1, 1, d_head]
         operation = Edit.add if kind == "noise" else Edit.set
-        edits.append(operation(site, layer, value=value[None], positions=positions, heads=heads))
+        edits.append(operation(site, layer, value=value, positions=positions, heads=heads))
     return edits
 
 
@@ -82,9 +83,9 @@ def _replace_neuron(
     take_out = [] if kind == "noise" else [Edit.project_out(site, layer, value=only, positions=positions)]
     if kind == "zero":
         return take_out
-    new = _at(activation((site, layer)), positions) * only  # [pos or 1, d_mlp]
-    return [*take_out, Edit.add(site, layer, value=new[None], positions=positions)]
+    new = _at(activation((site, layer)), positions) * only  # [run, pos or 1, d_mlp]
+    return [*take_out, Edit.add(site, layer, value=new, positions=positions)]
 
 
 def _at(activation: Tensor, positions: tuple[int, ...] | None) -> Tensor:
-    return activation if positions is None or len(activation) == 1 else activation[list(positions)]
+    return activation if positions is None or activation.shape[1] == 1 else activation[:, list(positions)]

@@ -81,6 +81,7 @@ class HeadAblationResult(Result):
     random: Float[np.ndarray, "kind draw measure"]  # without the random heads
     text_sizes: TextSizes
     path: str  # branching | plain
+    several_tokens: bool = False  # of answer or foil: log-probabilities stand for logits
 
     @property
     def change(self) -> Float[np.ndarray, "kind measure"]:

@@ -14,6 +14,9 @@ Elhage et al. 2021, https://transformer-circuits.pub/2021/framework ; nostalgebr
 Where a norm stands behind attention and MLP (Gemma 2 and 3, OLMo-2), its scale is frozen as the final norm's
 is: a head's part is that of ``gain * (z @ W_O) / rms``, with the rms of this run, and neurons likewise.
 
+Of an answer of several tokens or forms, the log-probability is decomposed
+(`interp.methods.attribution.answer_parts`).
+
 The parts are those of the logit before a final soft cap (Gemma 2), where there is one: a cap is no sum.
 
 When it misleads: these are *direct* effects. A head that acts through later heads has none, and one that is
@@ -28,12 +31,12 @@ from typing import Literal
 
 import numpy as np
 
+from interp.answers import AnswerLike
 from interp.errors import InputError, SiteError, check_choice
-from interp.methods.attribution.logit_parts import LogitQuestion, logit_parts
+from interp.methods.attribution.answer_parts import AnswerQuestion, answer_parts
 from interp.methods.attribution.results import DirectLogitAttributionResult, NeuronParts
-from interp.methods.common.answers import Answer, answer_ids, for_each, one_by_one
+from interp.methods.common.answers import Measure, for_each, one_by_one
 from interp.methods.common.over_pairs import Parts, over_pairs
-from interp.methods.common.question import default_metric
 from interp.methods.common.statistics import estimate
 from interp.models.base import Model
 from interp.provenance import Provenance
@@ -47,8 +50,8 @@ VIEWS: tuple[View, ...] = ("head", "source", "neuron")
 def direct_logit_attribution(
     model: Model,
     prompt: Prompt | Sequence[Prompt],
-    answer: Answer | Sequence[Answer],
-    foil: Answer | Sequence[Answer] | None = None,
+    answer: AnswerLike | Sequence[AnswerLike],
+    foil: AnswerLike | Sequence[AnswerLike] | None = None,
     *,
     position: int = -1,
     views: Sequence[View] | Literal["all"] = "all",
@@ -59,7 +62,8 @@ def direct_logit_attribution(
 
     Args:
         prompt: one, or several of which the mean is shown; text or token ids.
-        answer, foil: exactly one token each; one for all prompts, or as many as there are prompts.
+        answer, foil: of one token or several, in one form or several (`interp.answers`); one for all prompts,
+            or as many as there are prompts.
         position: where the logit is read, counted from the end of each prompt where negative.
         views: finer views than by component: ``head``, ``source`` (a head's part by the position that it
             attended to; of one prompt, or several of one length) and ``neuron``. ``all`` gives those that can
@@ -81,7 +85,7 @@ def direct_logit_attribution(
     given, left_out = _views(model, questions, views)
     parts = over_pairs(
         questions,
-        lambda question: logit_parts(model, question, given),
+        lambda question: answer_parts(model, question, given),
         total=len(questions),
         task="prompts",
     )
@@ -90,6 +94,7 @@ def direct_logit_attribution(
     return DirectLogitAttributionResult(
         provenance=Provenance.of(model, seed=seed),
         tokens=tuple(model.labels(first.row(0))),
+        behind=() if questions[0].at_once else ("(answer)",),
         position=position % first.lengths[0],
         pairs=_in_words(model, questions),
         soft_cap=model.arch.logit_soft_cap,
@@ -112,10 +117,10 @@ def direct_logit_attribution(
 def _questions(
     model: Model,
     prompt: Prompt | Sequence[Prompt],
-    answer: Answer | Sequence[Answer],
-    foil: Answer | Sequence[Answer] | None,
+    answer: AnswerLike | Sequence[AnswerLike],
+    foil: AnswerLike | Sequence[AnswerLike] | None,
     position: int,
-) -> list[LogitQuestion]:
+) -> list[AnswerQuestion]:
     """The logit of each prompt, all checked before the first run."""
     prompts = one_by_one(model.to_tokens(prompt))
     answers = for_each(answer, len(prompts))
@@ -125,13 +130,13 @@ def _questions(
         n = tokens.lengths[0]
         if isinstance(position, bool) or not -n <= position < n:
             raise InputError(f"Position {position} is out of range; a prompt has {n} tokens.")
-        ids = answer_ids(model, right, wrong, default_metric(foil))
-        questions.append(LogitQuestion(tokens=tokens, answer=ids[0], foil=ids[1], position=position))
+        measure = Measure.of(model, right, wrong)
+        questions.append(AnswerQuestion(tokens=tokens, measure=measure, position=position))
     return questions
 
 
 def _views(
-    model: Model, questions: Sequence[LogitQuestion], views: Sequence[View] | Literal["all"]
+    model: Model, questions: Sequence[AnswerQuestion], views: Sequence[View] | Literal["all"]
 ) -> tuple[tuple[View, ...], tuple[Dropped, ...]]:
     """The views to compute, and those left out, each with the reason."""
     if views != "all":
@@ -150,7 +155,7 @@ def _views(
     return tuple(given), tuple(left_out)
 
 
-def _check_view(model: Model, questions: Sequence[LogitQuestion], view: View) -> None:
+def _check_view(model: Model, questions: Sequence[AnswerQuestion], view: View) -> None:
     """Raise where a view cannot be had: `SiteError` of this model or backend, `InputError` of these
     prompts."""
     model.post_norm("mlp_out" if view == "neuron" else "attn_out", 0)
@@ -163,15 +168,16 @@ def _check_view(model: Model, questions: Sequence[LogitQuestion], view: View) ->
         )
 
 
-def _in_words(model: Model, questions: Sequence[LogitQuestion]) -> Pairs:
+def _in_words(model: Model, questions: Sequence[AnswerQuestion]) -> Pairs:
     """The prompts with their answers; nothing is corrupted."""
-    foils = [question.foil for question in questions if question.foil is not None]
+    foils = [question.measure.foil for question in questions if question.measure.foil is not None]
     return Pairs(
         task=None,
         prompts=tuple("".join(model.labels(question.tokens.row(0))) for question in questions),
         corrupted=(),
-        answers=tuple(model.labels([question.answer for question in questions])),
-        foils=tuple(model.labels(foils)) if foils else None,
+        answers=tuple(model.answer_label(question.measure.answer) for question in questions),
+        foils=tuple(map(model.answer_label, foils)) if foils else None,
+        several_tokens=not all(question.at_once for question in questions),
     )
 
 

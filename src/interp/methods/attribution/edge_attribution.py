@@ -52,7 +52,7 @@ from interp.methods.common.graph import Graph, Level
 from interp.methods.common.over_pairs import Arrays
 from interp.methods.common.pairs import Direction
 from interp.methods.common.question import check_metric_and_direction
-from interp.methods.common.sender_runs import SenderRuns, over_sender_runs
+from interp.methods.common.sender_runs import PairRuns, over_sender_runs
 from interp.methods.common.statistics import bootstrap_interval
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
@@ -118,7 +118,7 @@ def edge_attribution(
         method: ``exact``, ``eap``, ``eap-ig-inputs`` or ``eap-ig-activations``; see the module.
         direction: ``noising`` (base clean; what the answer needs) or ``denoising`` (base corrupted; what
             brings it back). One edge by itself seldom brings anything back.
-        metric: ``logit_diff``, ``prob`` or ``kl``.
+        metric: ``logit_diff``, ``prob``, ``log_prob`` or ``kl``.
         steps: of integrated gradients; for activations, of each node in turn.
         exact: see `interp.Model.sweep`; the result records in ``path`` how the exact scores were computed.
         batch_size: rows at once, where layers run by themselves or sweeps take the plain way.
@@ -183,7 +183,7 @@ def _attribution(model: Model, dataset: PairDataset, level: Level, scoring: _Sco
     )
 
 
-def _scores_of_pair(graph: Graph, level: Level, runs: SenderRuns, scoring: _Scoring) -> Arrays:
+def _scores_of_pair(graph: Graph, level: Level, runs: PairRuns, scoring: _Scoring) -> Arrays:
     """The score of every edge or node of one pair, and how it was computed."""
     if scoring.method == "exact":
         exactly = exact_edge_scores if level == "edge" else exact_node_scores

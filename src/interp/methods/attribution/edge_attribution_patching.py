@@ -18,13 +18,13 @@ from torch import Tensor
 from interp.edits import Edit
 from interp.methods.common.graph import Graph
 from interp.methods.common.names import Component
-from interp.methods.common.sender_runs import SenderRuns
-from interp.models.base import Model
-from interp.readout import Readout, widened
+from interp.methods.common.sender_runs import PairRuns
+from interp.models.base import Cache, Model
+from interp.readout import AnyReadout, widened
 from interp.tokens import Tokens
 
 
-def runs_between(runs: SenderRuns, method: str, steps: int) -> list[list[Edit]]:
+def runs_between(runs: PairRuns, method: str, steps: int) -> list[list[Edit]]:
     """The runs over which a method averages gradients, each as edits of the base run."""
     if method == "eap":
         return [[]]
@@ -44,34 +44,51 @@ def runs_between(runs: SenderRuns, method: str, steps: int) -> list[list[Edit]]:
 
 
 def edge_scores_by_gradients(
-    graph: Graph, runs: SenderRuns, between: list[list[Edit]]
+    graph: Graph, runs: PairRuns, between: list[list[Edit]]
 ) -> Float[np.ndarray, " edge"]:
     """The estimated score of every edge of one pair."""
-    total = torch.zeros_like(runs.delta[:1]).repeat(len(graph.receivers), 1, 1)
+    total = [torch.zeros_like(run.delta[:1]).repeat(len(graph.receivers), 1, 1) for run in runs.each]
     for edits in between:
-        gradients = receiver_gradients(runs.model, graph, runs.question.base, runs.readout, edits)
-        for edit in edits:  # an MLP whose output is given reads nothing
-            if edit.address.site == "mlp_out":
-                gradients[graph.receiver_index[f"m{edit.address.layer}"]] = 0.0
-        total += gradients
-    scores = torch.einsum("spd,rpd->sr", widened(runs.delta), widened(total)) / len(between)
+        found = receiver_gradients(runs.model, graph, runs.question.base, runs.question.readout, edits)
+        for of_run, gradients in zip(total, found, strict=True):
+            for edit in edits:  # an MLP whose output is given reads nothing
+                if edit.address.site == "mlp_out":
+                    gradients[graph.receiver_index[f"m{edit.address.layer}"]] = 0.0
+            of_run += gradients
+    each = [
+        torch.einsum("spd,rpd->sr", widened(run.delta), widened(of_run))
+        for run, of_run in zip(runs.each, total, strict=True)
+    ]
+    scores = torch.stack(each).sum(0) / len(between)
     return scores.cpu().numpy().T[graph.mask.T]
 
 
 def receiver_gradients(
-    model: Model, graph: Graph, tokens: Tokens, readout: Readout, edits: Sequence[Edit] = ()
-) -> Float[Tensor, "receiver pos d_model"]:
-    """The gradient of a readout with respect to what each receiver reads of the residual stream, in a run
-    with `edits`: along the paths through this receiver alone.
+    model: Model, graph: Graph, prompt: Tokens, readout: AnyReadout, edits: Sequence[Edit] = ()
+) -> list[Float[Tensor, "receiver pos d_model"]]:
+    """The gradient of a readout with respect to what each receiver reads of the residual stream, in each of
+    the runs that it reads, with `edits`: along the paths through this receiver alone.
 
     One backward pass of the model, and for each layer one of as many rows as it has q, k and v.
     """
-    last, parallel = graph.n_layers - 1, graph.parallel_attention
-    streams = ["resid_pre"] if parallel else ["resid_pre", "resid_mid"]
-    cache = model.run_with_cache(tokens, streams, edits)
+    last = graph.n_layers - 1
+    runs = readout.runs(prompt)
+    streams = ["resid_pre"] if graph.parallel_attention else ["resid_pre", "resid_mid"]
+    cache = model.run_with_cache(runs, streams, edits)
     places = [(site, layer) for layer in range(last + 1) for site in ("q", "k", "v", "mlp_out")]
-    found = model.gradients(tokens, [*places, ("resid_post", last)], readout, edits)
-    gradients = dict(zip(places, found, strict=False))
+    found = model.gradients(prompt, [*places, ("resid_post", last)], readout, edits)
+    gradients: dict[tuple[str, int | None], Tensor] = {}
+    gradients.update(zip([*places, ("resid_post", last)], found, strict=True))
+    batch = Cache(gradients, logits=cache.logits, tokens=runs)
+    return [_gradients_of_run(model, graph, cache.row(run), batch.row(run)) for run in range(len(runs))]
+
+
+def _gradients_of_run(
+    model: Model, graph: Graph, cache: Cache, gradients: Cache
+) -> Float[Tensor, "receiver pos d_model"]:
+    """Those of one run, given its residual streams, and the gradients with respect to q, k, v, mlp_out and
+    the last residual stream."""
+    last, parallel, tokens = graph.n_layers - 1, graph.parallel_attention, cache.tokens
     rows = []
     for layer in range(last + 1):
         before = cache["resid_pre", layer]
@@ -84,7 +101,7 @@ def receiver_gradients(
         else:
             reads = Edit.set("resid_mid", layer, value=cache["resid_mid", layer])
             rows.append(model.layer_gradients(tokens, layer, before, "resid_mid", mlp, [reads]))
-    return torch.cat([*rows, found[-1]])
+    return torch.cat([*rows, gradients["resid_post", last]])
 
 
 def _one_head_a_row(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -103,17 +120,21 @@ def _one_head_a_row(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def node_scores_by_gradients(
-    graph: Graph, runs: SenderRuns, between: list[list[Edit]]
+    graph: Graph, runs: PairRuns, between: list[list[Edit]]
 ) -> Float[np.ndarray, " node"]:
     """The estimated score of every node of one pair."""
     written = [_written_at(node) for node in graph.sender_nodes]
     places = list(dict.fromkeys(written))
-    total = torch.zeros_like(runs.delta[:1]).repeat(len(places), 1, 1)
-    for edits in between:
-        total += torch.cat(runs.model.gradients(runs.question.base, places, runs.readout, edits))
-    of_each = total[[places.index(place) for place in written]]  # [sender, pos, d_model]
-    scores = torch.einsum("spd,spd->s", widened(runs.delta), widened(of_each)) / len(between)
-    return scores.cpu().numpy()
+    prompt, readout = runs.question.base, runs.question.readout
+    found = [torch.stack(runs.model.gradients(prompt, places, readout, edits)) for edits in between]
+    of_each = sum(found[1:], found[0])[
+        [places.index(place) for place in written]
+    ]  # [sender, run, pos, d_model]
+    each = [
+        torch.einsum("spd,spd->s", widened(run.delta), widened(of_each[:, i, : run.n_pos]))
+        for i, run in enumerate(runs.each)
+    ]
+    return (torch.stack(each).sum(0) / len(between)).cpu().numpy()
 
 
 def _written_at(sender: Component) -> tuple[str, int]:

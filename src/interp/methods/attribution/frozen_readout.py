@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -35,7 +36,20 @@ def frozen_readout(
     answer: int,
     foil: int | None = None,
 ) -> FrozenReadout:
-    """The direction whose product with the residual stream, and a constant, is a logit (difference).
+    """The direction whose product with the residual stream, and a constant, is a logit (difference)."""
+    weights = {answer: 1.0} if foil is None else {answer: 1.0, foil: -1.0}
+    return frozen_sum(model, resid, logits, weights)
+
+
+def frozen_sum(
+    model: Model,
+    resid: Float[Tensor, " d_model"],
+    logits: Float[Tensor, " d_vocab"],
+    weights: Mapping[int, float],
+    *,
+    normalised: float = 0.0,
+) -> FrozenReadout:
+    """The direction whose product with the residual stream, and a constant, is a weighted sum of logits.
 
     Without knowing the norm: a norm divides a linear map of its input by a scale and adds a bias, so that
 
@@ -45,21 +59,32 @@ def frozen_readout(
     the gradient at zero times ``scale(0) / scale(resid)``, one number for all tokens: that which carries the
     gradient times `resid` over into ``logits(resid) - logits(0)``.
 
+    What logits are normalised by, ``log sum exp = p . logits + entropy(p)``, is linear in them once the
+    prediction p is frozen at that of this run, too.
+
     Args:
         resid: the last residual stream, at the position whose logit is read; its scale is the one frozen.
         logits: those of the model there.
+        weights: of the tokens whose logits are summed.
+        normalised: how many times the logarithm of what logits are normalised by is taken off: 1 makes a
+            logit a log-probability.
 
     Raises `DecompositionError` where the final norm is of no such kind.
     """
-    ids = [answer] if foil is None else [answer, foil]
+    ids = list(weights)
     checked = torch.cat([torch.tensor(ids), logits.topk(min(_CHECKED, len(logits))).indices.cpu()])
-    zeros = torch.zeros(len(checked), model.arch.d_model, dtype=model.dtype, requires_grad=True)
-    at_zero = model.unembed(zeros, differentiable=True)  # [checked, d_vocab]
-    own = at_zero.gather(1, checked[:, None].to(at_zero.device)).sum()
+    cap, n_rows = model.arch.logit_soft_cap, len(checked) + (normalised != 0)
+    zeros = torch.zeros(n_rows, model.arch.d_model, dtype=model.dtype, requires_grad=True)
+    at_zero = model.unembed(
+        zeros, differentiable=True
+    )  # [checked, d_vocab]; then a row for the whole vocabulary
+    own = at_zero[: len(checked)].gather(1, checked[:, None].to(at_zero.device)).sum()
+    every = _Every.of(logits, at_zero[0].detach(), cap)
+    if normalised:
+        own = own + (at_zero[-1] * every.at_zero.to(at_zero)).sum()
     (slopes,) = torch.autograd.grad(own, zeros)  # [checked, d_model]
-    cap = model.arch.logit_soft_cap
     capped = at_zero[0].detach().double().cpu()[checked]
-    slopes = slopes.double().cpu()
+    slopes, of_every = slopes.double().cpu().split([len(checked), n_rows - len(checked)])
     if cap is not None:  # the slope of the cap at zero
         slopes = slopes / (1 - (capped / cap).square())[:, None]
     constants, values = (before_cap(x, cap) for x in (capped, logits.double().cpu()[checked]))
@@ -72,13 +97,31 @@ def frozen_readout(
             f"to {off.max():.2g}; load the model with dtype='float32' or 'float64' where it is in half "
             "precision, otherwise its final norm is of a kind that cannot be decomposed."
         )
-    signs = torch.tensor([1.0] if foil is None else [1.0, -1.0], dtype=torch.float64)
-    n = len(ids)
-    return FrozenReadout(
-        direction=scale * (signs @ slopes[:n]),
-        constant=float(signs @ constants[:n]),
-        value=float(signs @ values[:n]),
-    )
+    signs, n = torch.tensor(list(weights.values()), dtype=torch.float64), len(ids)
+    direction, constant, value = signs @ slopes[:n], float(signs @ constants[:n]), float(signs @ values[:n])
+    if normalised:
+        direction = direction - normalised * of_every[0]
+        constant -= normalised * every.constant
+        value -= normalised * every.value
+    return FrozenReadout(direction=scale * direction, constant=constant, value=value)
+
+
+@dataclass(frozen=True, eq=False)
+class _Every:
+    """What logits are normalised by, as a sum over the vocabulary with the prediction as weights."""
+
+    at_zero: Float[Tensor, " d_vocab"]  # the weights of the slopes at zero, before a soft cap
+    constant: float
+    value: float
+
+    @classmethod
+    def of(cls, logits: Tensor, at_zero: Tensor, cap: float | None) -> _Every:
+        before, zero = (before_cap(x.double().cpu(), cap) for x in (logits, at_zero))
+        log_p = before.log_softmax(-1)
+        p = log_p.exp()
+        slope_of_cap = 1.0 if cap is None else 1 - (at_zero.double().cpu() / cap).square()
+        entropy = -(p * log_p).sum()
+        return cls(p / slope_of_cap, float(p @ zero + entropy), float(before.logsumexp(-1)))
 
 
 def before_cap(logits: Tensor, cap: float | None) -> Tensor:

@@ -6,8 +6,8 @@ to their whole are a `DecompositionError`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import DecompositionError
-from interp.methods.attribution.frozen_readout import TOLERANCE, FrozenReadout, frozen_readout
+from interp.methods.attribution.frozen_readout import TOLERANCE, FrozenReadout, frozen_sum
 from interp.methods.common.over_pairs import Arrays
 from interp.methods.common.senders import frozen_factor
 from interp.models.base import Cache, Model, SiteSpec
@@ -25,12 +25,13 @@ from interp.tokens import Tokens
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LogitQuestion:
-    """Which logit, or logit difference, is decomposed: of one prompt, read at one position."""
+    """Which sum of logits is decomposed: of one prompt, read at one position."""
 
     tokens: Tokens
-    answer: int
-    foil: int | None
+    weights: Mapping[int, float]  # of the tokens: 1 of the answer, -1 of the foil
     position: int  # counted from the end where negative
+    normalised: float = 0.0  # see `interp.methods.attribution.frozen_readout.frozen_sum`
+    offset: float = 0.0  # what is added to the constant
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +110,10 @@ def _run(model: Model, question: LogitQuestion, views: Sequence[str]) -> _Run:
     cache = model.run_with_cache(question.tokens, sites)
     at = question.position % question.tokens.lengths[0]
     last = cache["resid_post", model.arch.n_layers - 1][0, at]
-    readout = frozen_readout(model, last, cache.logits[0, at], question.answer, question.foil)
+    readout = frozen_sum(model, last, cache.logits[0, at], question.weights, normalised=question.normalised)
+    if question.offset:
+        constant, value = readout.constant + question.offset, readout.value + question.offset
+        readout = replace(readout, constant=constant, value=value)
     return _Run(model, question.tokens, cache, at, readout)
 
 

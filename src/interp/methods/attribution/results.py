@@ -132,6 +132,8 @@ class DirectLogitAttributionResult(Result):
     by_source: Float[np.ndarray, "layer head position"] | None  # a head's part, by what it attended to
     by_neuron: NeuronParts | None
     left_out: tuple[Dropped, ...]  # views that are not here
+    #: What follows the prompt's positions in `by_source`: all tokens of an answer of several, taken together.
+    behind: tuple[str, ...] = ()
 
     def by_layer(self, part: Literal["attn", "mlp"]) -> Float[np.ndarray, " layer"]:
         """The parts of all attention or all MLP layers."""

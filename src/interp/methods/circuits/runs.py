@@ -19,7 +19,7 @@ Circuits of nodes then run as those of the edges that leave their nodes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from interp.errors import DecompositionError, InputError, check_choice
 from interp.methods.ablation.reference_activations import ReferenceActivations
 from interp.methods.ablation.replacement import Key
 from interp.methods.circuits.results import ABLATIONS, Ablation
+from interp.methods.common.answers import Measure
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.edge_runs import edge_run_values
 from interp.methods.common.graph import Graph
@@ -39,7 +40,7 @@ from interp.metrics import MetricKind
 from interp.models.base import Cache, Exact, Model
 from interp.models.self_check import ROUNDING
 from interp.progress import report
-from interp.readout import Readout, metric_readout
+from interp.readout import AnyReadout
 from interp.tasks.base import Pair, PairDataset
 from interp.tokens import Tokens
 
@@ -75,7 +76,8 @@ def circuit_values(
     _check_circuits(model, circuits)
     distinct = {circuit.members: circuit for circuit in circuits}  # those that are the same are run once
     values = []
-    for index, (pair, other) in enumerate(zip(dataset, _others(model, dataset, ablation), strict=True)):
+    others = _others(model, dataset, ablation, metric)
+    for index, (pair, other) in enumerate(zip(dataset, others, strict=True)):
         report("pairs", index, len(dataset))
         prompt = _Prompt.of(model, pair, metric)
         if circuits[0].level == "node" and not model.arch.post_norms:
@@ -94,14 +96,15 @@ class _Prompt:
 
     model: Model
     tokens: Tokens
-    readout: Readout
+    readout: AnyReadout
     value: float  # the metric of the whole model
 
     @classmethod
     def of(cls, model: Model, pair: Pair, metric: MetricKind) -> _Prompt:
         tokens = model.to_tokens([pair.clean])
-        logits = model.forward(tokens)
-        readout = metric_readout(metric, answer=pair.answer, foil=pair.foil, clean_logits=logits)
+        measure = Measure.of_pair(pair, metric)
+        logits = model.forward(measure.runs(tokens))
+        readout = measure.readout(logits)
         return cls(model=model, tokens=tokens, readout=readout, value=float(readout(logits)[0]))
 
 
@@ -122,9 +125,10 @@ def _check_circuits(model: Model, circuits: Sequence[Circuit]) -> None:
 # ---- what takes the place of outputs outside ----
 
 
-def _others(model: Model, dataset: PairDataset, ablation: Ablation) -> Iterator[Cache]:
-    """For each pair, what its senders write instead, as if it were a run: resid_pre 0, mlp_out, and z (as
-    `scaled` has it where a norm stands behind attention: the mean is of what heads add)."""
+def _others(model: Model, dataset: PairDataset, ablation: Ablation, metric: MetricKind) -> Iterator[Cache]:
+    """For each pair, what its senders write instead, as if it were a run (or one for each way in which the
+    answer goes on): resid_pre 0, mlp_out, and z (as `scaled` has it where a norm stands behind attention: the
+    mean is of what heads add)."""
 
     def as_written(key: Key, value: Tensor) -> Tensor:
         site, layer = key
@@ -133,13 +137,14 @@ def _others(model: Model, dataset: PairDataset, ablation: Ablation) -> Iterator[
     sites = sender_sites(model.arch.n_layers)
     references = ReferenceActivations.of(model, dataset, sites, [ablation], taken=as_written)
     for index, pair in enumerate(dataset):
-        run = model.run_with_cache([pair.corrupted], sites)  # [1, pos, ...] each
+        measure = Measure.of_pair(pair, metric)
+        run = model.run_with_cache(measure.runs(model.to_tokens([pair.corrupted])), sites)  # [run, pos, ...]
         values: dict[tuple[str, int | None], Tensor] = {key: as_written(key, run[key]) for key in sites}
         if ablation == "zero":
             values = {key: torch.zeros_like(own) for key, own in values.items()}
         elif ablation != "resample":
-            replace = references.for_prompt(index)
-            values = {key: replace(ablation, key).to(values[key]).expand_as(values[key]) for key in sites}
+            instead = references.for_prompt(index, measure.readout(run.logits))
+            values = {key: instead(ablation, key).to(values[key]).expand_as(values[key]) for key in sites}
         yield Cache(values, logits=run.logits, tokens=run.tokens)
 
 
@@ -176,14 +181,18 @@ def _by_edges(
 ) -> Float[Tensor, " circuit"]:
     """The metric of one prompt, layer by layer; all edges together are run as a check."""
     with_whole = [circuits[0].full, *circuits]
-    found = edge_run_values(
-        prompt.model,
-        prompt.tokens,
-        sender_outputs(prompt.model, other, heads=outputs_of_scaled),
-        ~np.stack([circuit.mask for circuit in with_whole]),  # [circuit, sender, receiver]
-        prompt.readout,
-        batch_size=batch_size,
-    )
+    runs, read = prompt.readout.runs(prompt.tokens), []
+    for run, part in enumerate(prompt.readout.parts):
+        of_run = edge_run_values(
+            prompt.model,
+            Tokens.pad([runs.row(run)]),
+            sender_outputs(prompt.model, other.row(run), heads=outputs_of_scaled),
+            ~np.stack([circuit.mask for circuit in with_whole]),  # [circuit, sender, receiver]
+            replace(part, continuation=()),
+            batch_size=batch_size,
+        )
+        read.append(of_run)
+    found = prompt.readout.joined(read)
     _check_whole(prompt.model, by_parts=float(found[0]), whole=prompt.value)
     return found[1:]
 

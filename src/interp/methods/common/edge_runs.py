@@ -37,8 +37,8 @@ def edge_run_values(
     readout: Readout,
     *,
     batch_size: int,
-) -> Float[Tensor, " run"]:
-    """What `readout` reads in each run of one prompt.
+) -> Float[Tensor, "run ..."]:
+    """What `readout` reads in each run of one prompt (with all that follows it).
 
     Args:
         instead: what the edges carry that lie outside, by sender.

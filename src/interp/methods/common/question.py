@@ -5,8 +5,11 @@
     patched = model.sweep(question.base, branches, question.readout)
     question.recovery(patched.values)
 
-A question is made once and then only read: its prompts are encoded and align, its answers are one token each,
-and both prompts have been run unpatched.
+A question is made once and then only read: its prompts are encoded and align, its answers are read
+(`interp.answers`), and both prompts have been run unpatched.
+
+An answer of several tokens is measured in runs in which it follows the prompt, `base_runs` and `donor_runs`;
+activations of these, one row each, are what `Model.sweep` and `Model.gradients` take and give.
 """
 
 from __future__ import annotations
@@ -16,15 +19,15 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from interp.answers import Answer, AnswerLike
 from interp.errors import check_choice
-from interp.methods.common.answers import answer_ids
+from interp.methods.common.answers import Measure
 from interp.methods.common.pairs import DIRECTIONS, Direction, check_span, differences
 from interp.metrics import METRICS, MetricKind
 from interp.models.base import Cache, Model
-from interp.readout import Readout, metric_readout
+from interp.readout import AnyReadout
 from interp.results import Pairs
 from interp.tokens import Prompt, Tokens
 
@@ -43,11 +46,9 @@ class Question:
     clean: Tokens  # one prompt
     corrupted: Tokens
     differing: tuple[int, ...]  # the positions at which the two runs differ at the input
-    answer: int
-    foil: int | None
-    metric: MetricKind
+    measure: Measure
     direction: Direction
-    readout: Readout  # the metric of any run, [row]
+    readout: AnyReadout  # the metric of any run, [row]
     clean_value: float  # the metric, unpatched
     corrupted_value: float
 
@@ -58,31 +59,29 @@ class Question:
         *,
         clean: Prompt | Tokens,
         corrupted: Prompt | Tokens,
-        answer: str | int,
-        foil: str | int | None = None,
+        answer: AnswerLike,
+        foil: AnswerLike | None = None,
         metric: MetricKind | None = None,
         direction: Direction = "denoising",
     ) -> Question:
         """Check a pair, and run both prompts. The parts of an `interp.tasks.base.Pair` are given by name.
 
         Raises:
-            InputError: prompts that do not align or are the same, an answer that is not one token, an
-                unknown metric or direction.
+            InputError: prompts that do not align or are the same, what is no answer, an unknown metric or
+                direction.
         """
-        metric = metric or default_metric(foil)
         check_metric_and_direction(metric, direction)
         prompts = model.to_tokens(clean).repeat(1), model.to_tokens(corrupted).repeat(1)
         differing = differences(model, *prompts)
-        ids = answer_ids(model, answer, foil, metric)
-        runs = [model.run_with_cache(tokens) for tokens in prompts]
+        measure = Measure.of(model, answer, foil, metric)
+        runs = [model.run_with_cache(measure.runs(tokens)) for tokens in prompts]
         return cls.of_runs(
             model,
+            prompts=prompts,
             clean=runs[0],
             corrupted=runs[1],
             differing=differing,
-            answer=ids[0],
-            foil=ids[1],
-            metric=metric,
+            measure=measure,
             direction=direction,
         )
 
@@ -91,30 +90,39 @@ class Question:
         cls,
         model: Model,
         *,
+        prompts: tuple[Tokens, Tokens],
         clean: Cache,
         corrupted: Cache,
         differing: Sequence[int],
-        answer: int,
-        foil: int | None,
-        metric: MetricKind,
+        measure: Measure,
         direction: Direction,
     ) -> Question:
-        """The question of two runs that were made and checked already. Of a corrupted run with several rows,
-        such as samples of noise, the value is their mean."""
-        readout = metric_readout(metric, answer=answer, foil=foil, clean_logits=clean.logits)
+        """The question of two prompts, clean and corrupted, of which the `Measure.runs` were made and checked
+        already. Of several corrupted runs, such as samples of noise, the value is their mean."""
+        readout = measure.readout(clean.logits)
         return cls(
             model=model,
-            clean=clean.tokens,
-            corrupted=Tokens.pad([corrupted.tokens.row(0)]),
+            clean=prompts[0],
+            corrupted=prompts[1],
             differing=tuple(differing),
-            answer=answer,
-            foil=foil,
-            metric=metric,
+            measure=measure,
             direction=direction,
             readout=readout,
             clean_value=float(readout(clean.logits).mean()),
             corrupted_value=float(readout(corrupted.logits).mean()),
         )
+
+    @property
+    def answer(self) -> Answer:
+        return self.measure.answer
+
+    @property
+    def foil(self) -> Answer | None:
+        return self.measure.foil
+
+    @property
+    def metric(self) -> MetricKind:
+        return self.measure.metric
 
     # ---- the two runs ----
 
@@ -127,6 +135,17 @@ class Question:
     def donor(self) -> Tokens:
         """The prompt of the run that activations are taken from."""
         return self.clean if self.direction == "denoising" else self.corrupted
+
+    @property
+    def base_runs(self) -> Tokens:
+        """The runs in which the base prompt is measured: with what each part of the answer wants behind
+        it."""
+        return self.readout.runs(self.base)
+
+    @property
+    def donor_runs(self) -> Tokens:
+        """The same of the donor."""
+        return self.readout.runs(self.donor)
 
     @property
     def base_value(self) -> float:
@@ -166,31 +185,29 @@ class Question:
         (`interp.resume.kept`). The unpatched values stand for the model's weights."""
         return {
             "model": self.model.identity.to_dict(),
-            "pair": [self.clean.row(0), self.corrupted.row(0), self.answer, self.foil],
+            "pair": [
+                self.clean.row(0),
+                self.corrupted.row(0),
+                self.answer.key,
+                None if self.foil is None else self.foil.key,
+            ],
             "metric": self.metric,
             "direction": self.direction,
             "unpatched": [self.clean_value, self.corrupted_value],
         }
 
 
-def check_metric_and_direction(metric: str, direction: str) -> None:
-    """`InputError` for an unknown metric or direction."""
-    check_choice("metric", metric, METRICS)
+def check_metric_and_direction(metric: str | None, direction: str) -> None:
+    """`InputError` for an unknown metric (None: that which fits the answer) or direction."""
+    if metric is not None:
+        check_choice("metric", metric, METRICS)
     check_choice("direction", direction, DIRECTIONS)
 
 
-def default_metric(foil: object) -> MetricKind:
-    """The metric where none is named: the logit difference, or without a foil the answer's probability."""
-    return "prob" if foil is None else "logit_diff"
-
-
-def prompt_readout(
-    model: Model, prompt: Prompt | Tokens, *, answer: int, foil: int | None, metric: MetricKind
-) -> Readout:
+def prompt_readout(model: Model, prompt: Prompt | Tokens, measure: Measure) -> AnyReadout:
     """The readout of a metric for edits of one prompt, where no second prompt is compared. The prompt is run
     for the divergence alone, which needs its prediction."""
-    logits = model.forward(prompt) if metric == "kl" else torch.empty(1, 1, 0)
-    return metric_readout(metric, answer=answer, foil=foil, clean_logits=logits)
+    return measure.readout(model.forward(prompt) if measure.metric == "kl" else None)
 
 
 def pairs_of(questions: Sequence[Question]) -> Pairs:
@@ -200,8 +217,11 @@ def pairs_of(questions: Sequence[Question]) -> Pairs:
     foils = [question.foil for question in questions]
     return Pairs(
         task=None,
+        several_tokens=not all(question.measure.at_once for question in questions),
         prompts=tuple(clean for clean, _ in texts),
         corrupted=tuple(corrupted for _, corrupted in texts),
-        answers=tuple(model.labels([question.answer for question in questions])),
-        foils=None if None in foils else tuple(model.labels([foil for foil in foils if foil is not None])),
+        answers=tuple(model.answer_label(question.answer) for question in questions),
+        foils=None
+        if None in foils
+        else tuple(model.answer_label(foil) for foil in foils if foil is not None),
     )

@@ -1,13 +1,14 @@
 """The two runs of a pair, as senders and receivers see them.
 
 In the *base* run, something is patched from the *donor* run: noising patches corrupted outputs into the clean
-run, denoising clean ones into the corrupted run.
+run, denoising clean ones into the corrupted run. Where an answer of several tokens is measured, there is a
+base and a donor run for each way in which it goes on (`interp.readout`); what is measured of each is joined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.edits import Edit
+from interp.methods.common.answers import Measure
 from interp.methods.common.graph import Graph
 from interp.methods.common.names import Component
 from interp.methods.common.over_pairs import Arrays, Parts, over_pairs
@@ -26,15 +28,16 @@ from interp.metrics import MetricKind
 from interp.models.base import Cache, Model
 from interp.readout import Readout
 from interp.tasks.base import Pair, PairDataset
-from interp.tokens import differing_positions
+from interp.tokens import Tokens, differing_positions
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SenderRuns:
-    """A pair's base and donor runs."""
+    """One of a pair's base runs, with the donor run that goes on in the same way."""
 
     pair: Pair
     question: Question
+    readout: Readout  # what is read of this run, its positions counted from its end
     cache: Cache  # the base run's residual streams, attn_out, and what `sender_outputs` reads
     donor_cache: Cache
 
@@ -43,9 +46,9 @@ class SenderRuns:
         return self.question.model
 
     @property
-    def readout(self) -> Readout:
-        """The metric."""
-        return self.question.readout
+    def tokens(self) -> Tokens:
+        """Those of the base run: the prompt, and what follows it."""
+        return self.cache.tokens
 
     @cached_property
     def graph(self) -> Graph:
@@ -53,7 +56,7 @@ class SenderRuns:
 
     @property
     def n_pos(self) -> int:
-        return self.question.base.lengths[0]
+        return self.tokens.lengths[0]
 
     @cached_property
     def delta(self) -> Float[Tensor, "sender pos d_model"]:
@@ -98,13 +101,13 @@ class SenderRuns:
     ) -> dict[str, Float[Tensor, "row pos head d_head"]]:
         """q, k and v of a layer, where this much arrives on top of the base run's residual stream."""
         stream = self.resid("resid_pre", layer) + arriving
-        return self.model.run_layer(self.question.base, layer, stream, ("q", "k", "v"))
+        return self.model.run_layer(self.tokens, layer, stream, ("q", "k", "v"))
 
     def mlp_writes(
         self, layer: int, arriving: Float[Tensor, "row pos d_model"]
     ) -> Float[Tensor, "row pos d_model"]:
         """mlp_out of a layer, where this much arrives on top of what its MLP reads in the base run."""
-        base, before = self.question.base, self.resid("resid_pre", layer)
+        base, before = self.tokens, self.resid("resid_pre", layer)
         if self.model.arch.parallel_attention:
             return self.model.run_layer(base, layer, before + arriving, ("mlp_out",))["mlp_out"]
         reads = Edit.set("resid_mid", layer, value=self.resid("resid_mid", layer) + arriving)
@@ -119,35 +122,66 @@ class SenderRuns:
         return self.readout.of(logits if columns is None else logits[..., list(columns)])
 
 
-def sender_runs(model: Model, pair: Pair, *, direction: Direction, metric: MetricKind) -> SenderRuns:
-    """Both runs of a pair."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PairRuns:
+    """All base and donor runs of a pair."""
+
+    pair: Pair
+    question: Question
+    cache: Cache  # of the base runs, a row each
+    donor_cache: Cache
+
+    @property
+    def model(self) -> Model:
+        return self.question.model
+
+    @cached_property
+    def each(self) -> tuple[SenderRuns, ...]:
+        """The base runs one by one."""
+        return tuple(
+            SenderRuns(
+                pair=self.pair,
+                question=self.question,
+                readout=replace(part, continuation=()),
+                cache=self.cache.row(run),
+                donor_cache=self.donor_cache.row(run),
+            )
+            for run, part in enumerate(self.question.readout.parts)
+        )
+
+    def joined(self, values: Sequence[Tensor]) -> Tensor:
+        """The metric [row] of what was read of each run, [row, ...]."""
+        return self.question.readout.joined(values)
+
+
+def sender_runs(model: Model, pair: Pair, *, direction: Direction, metric: MetricKind) -> PairRuns:
+    """Both runs of a pair, or of each way in which its answers go on."""
     last = model.arch.n_layers - 1
     streams = [("resid_pre", layer) for layer in range(last + 1)]
     if not model.arch.parallel_attention:
         streams += [("resid_mid", layer) for layer in range(last + 1)]
     attention = [("attn_out", layer) for layer in range(last + 1)]
     sites = [*streams, ("resid_post", last), *attention, *sender_sites(last + 1)]
-    clean, corrupted = (
-        model.run_with_cache(model.to_tokens(list(ids)), sites) for ids in (pair.clean, pair.corrupted)
-    )
+    measure = Measure.of_pair(pair, metric)
+    prompts = model.to_tokens(list(pair.clean)), model.to_tokens(list(pair.corrupted))
+    clean, corrupted = (model.run_with_cache(measure.runs(tokens), sites) for tokens in prompts)
     question = Question.of_runs(
         model,
+        prompts=prompts,
         clean=clean,
         corrupted=corrupted,
         differing=differing_positions(pair.clean, pair.corrupted),
-        answer=pair.answer,
-        foil=pair.foil,
-        metric=metric,
+        measure=measure,
         direction=direction,
     )
     base, donor = (clean, corrupted) if direction == "noising" else (corrupted, clean)
-    return SenderRuns(pair=pair, question=question, cache=base, donor_cache=donor)
+    return PairRuns(pair=pair, question=question, cache=base, donor_cache=donor)
 
 
 def over_sender_runs(
     model: Model,
     dataset: PairDataset,
-    compute: Callable[[SenderRuns], Arrays],
+    compute: Callable[[PairRuns], Arrays],
     *,
     direction: Direction,
     metric: MetricKind,
@@ -175,6 +209,6 @@ def over_sender_runs(
     return parts
 
 
-def _unpatched(runs: SenderRuns) -> Arrays:
+def _unpatched(runs: PairRuns) -> Arrays:
     values = {"clean_value": runs.question.clean_value, "corrupted_value": runs.question.corrupted_value}
     return {name: np.array(value) for name, value in values.items()}

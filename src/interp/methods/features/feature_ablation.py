@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 
+from interp.answers import Answer, check_at_once
 from interp.edits import Edit
 from interp.errors import InputError
 from interp.methods.common.over_pairs import Arrays, over_pairs
@@ -173,6 +174,9 @@ def _without_in_task(
     model: Model, sae: SAE, dataset: PairDataset, sets: Sets, exact: Exact, seed: int
 ) -> TaskAblation:
     """The logit differences and accuracies of a task without each set."""
+
+    for pair in dataset:
+        check_at_once(Answer.of(pair.answer), Answer.of(pair.foil), what="Ablations of features")
 
     def logit_diffs(pair: Pair) -> Arrays:
         branches = [_knocked_out(sae, features, len(pair)) for draw in sets for features in draw]

@@ -38,6 +38,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
+from interp.answers import AnswerLike
 from interp.errors import InputError
 from interp.methods.common.over_pairs import Parts, over_pairs
 from interp.methods.common.statistics import mean_interval, pearson, spearman
@@ -65,8 +66,8 @@ def feature_effects(
     sae: SAE,
     data: PairDataset | Prompt,
     *,
-    answer: str | int | None = None,
-    foil: str | int | None = None,
+    answer: AnswerLike | None = None,
+    foil: AnswerLike | None = None,
     corrupted: Prompt | None = None,
     change: FeatureChangeKind = "ablate",
     roles: Sequence[str] | None = None,

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from interp.answers import AnswerLike, check_at_once
 from interp.errors import InputError, check_choice
-from interp.methods.common.answers import answer_ids
+from interp.methods.common.answers import Measure
 from interp.methods.common.pairs import differences
-from interp.methods.common.question import default_metric, prompt_readout
+from interp.methods.common.question import prompt_readout
 from interp.metrics import METRICS, MetricKind
 from interp.models.base import Model
-from interp.readout import Readout
+from interp.readout import AnyReadout
 from interp.results import Pairs
 from interp.tasks.base import PairDataset, pairs_in_words
 from interp.tokens import Prompt, Tokens
@@ -28,10 +29,8 @@ class FeatureQuestion:
     model: Model
     base: Tokens  # the prompt of the run that is edited
     donor: Tokens | None  # of the run whose features are taken; None: features become 0
-    answer: int
-    foil: int | None
-    metric: MetricKind
-    readout: Readout  # the metric of any run, [row]
+    measure: Measure
+    readout: AnyReadout  # the metric of any run, [row]
     places: tuple[tuple[int, ...], ...]  # the positions of each place
 
     @property
@@ -41,7 +40,11 @@ class FeatureQuestion:
             "model": self.model.identity.to_dict(),
             "base": self.base.row(0),
             "donor": None if self.donor is None else self.donor.row(0),
-            "metric": [self.metric, self.answer, self.foil],
+            "metric": [
+                self.measure.metric,
+                self.measure.answer.key,
+                None if self.measure.foil is None else self.measure.foil.key,
+            ],
             "places": [list(where) for where in self.places],
         }
 
@@ -60,8 +63,8 @@ def ask(
     model: Model,
     data: PairDataset | Prompt,
     *,
-    answer: str | int | None,
-    foil: str | int | None,
+    answer: AnswerLike | None,
+    foil: AnswerLike | None,
     corrupted: Prompt | None,
     change: FeatureChangeKind,
     roles: Sequence[str] | None,
@@ -82,8 +85,7 @@ def ask(
     if (corrupted is None) != (change == "ablate"):
         need = "needs a corrupted prompt" if corrupted is None else "takes no corrupted prompt"
         raise InputError(f"The change {change!r} {need}.")
-    metric = metric or default_metric(foil)
-    answer_id, foil_id = answer_ids(model, answer, foil, metric)
+    measure = Measure.of(model, answer, foil, metric)
     clean = model.to_tokens(data).repeat(1)
     other = None if corrupted is None else model.to_tokens(corrupted).repeat(1)
     if other is not None:
@@ -92,17 +94,15 @@ def ask(
         model,
         clean=clean,
         corrupted=other,
-        answer=answer_id,
-        foil=foil_id,
-        metric=metric,
+        measure=measure,
         change=change,
         places=[(position,) for position in range(clean.lengths[0])],
     )
     return FeatureQuestions(
         each=(question,),
-        metric=metric,
+        metric=measure.metric,
         places=tuple(model.labels(question.base.row(0))),
-        pairs=_pair_in_words(model, clean, other, answer_id, foil_id),
+        pairs=_pair_in_words(model, clean, other, measure),
     )
 
 
@@ -122,9 +122,7 @@ def _of_dataset(
             model,
             clean=Tokens.pad([pair.clean]),
             corrupted=Tokens.pad([pair.corrupted]),
-            answer=pair.answer,
-            foil=pair.foil,
-            metric=metric,
+            measure=Measure.of_pair(pair, metric),
             change=change,
             places=where,
         )
@@ -140,12 +138,11 @@ def _question(
     *,
     clean: Tokens,
     corrupted: Tokens | None,
-    answer: int,
-    foil: int | None,
-    metric: MetricKind,
+    measure: Measure,
     change: FeatureChangeKind,
     places: Sequence[tuple[int, ...]],
 ) -> FeatureQuestion:
+    check_at_once(measure.answer, measure.foil, what="Effects of features")
     base, donor = clean, corrupted
     if change == "ablate":
         donor = None
@@ -156,22 +153,18 @@ def _question(
         model=model,
         base=base,
         donor=donor,
-        answer=answer,
-        foil=foil,
-        metric=metric,
-        readout=prompt_readout(model, clean, answer=answer, foil=foil, metric=metric),
+        measure=measure,
+        readout=prompt_readout(model, clean, measure),
         places=tuple(places),
     )
 
 
-def _pair_in_words(
-    model: Model, clean: Tokens, corrupted: Tokens | None, answer: int, foil: int | None
-) -> Pairs:
+def _pair_in_words(model: Model, clean: Tokens, corrupted: Tokens | None, measure: Measure) -> Pairs:
     texts = ["".join(model.labels(one.row(0))) for one in (clean, corrupted) if one is not None]
     return Pairs(
         task=None,
         prompts=(texts[0],),
         corrupted=tuple(texts[1:]),
-        answers=tuple(model.labels([answer])),
-        foils=None if foil is None else tuple(model.labels([foil])),
+        answers=(model.answer_label(measure.answer),),
+        foils=None if measure.foil is None else (model.answer_label(measure.foil),),
     )

@@ -19,7 +19,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.answers import Answer, AnswerLike
 from interp.errors import InputError, check_choice
+from interp.methods.lens.answer_reading import read_answer
 from interp.methods.lens.lens import (
     STREAMS,
     Lens,
@@ -43,7 +45,7 @@ AT_ONCE = 2**22  # logits that are looked at together
 def logit_lens(
     model: Model,
     prompt: Prompt,
-    answer: str | int | None = None,
+    answer: AnswerLike | None = None,
     *,
     position: int | Literal["all"] = -1,
     site: LensSite = "resid",
@@ -55,8 +57,9 @@ def logit_lens(
 
     Args:
         prompt: text, or token ids that are taken as they are.
-        answer: the token to follow, as text (exactly one token) or id; by default what the model
-            itself says at the last position read.
+        answer: what is to follow, of one token or several, in one form or several (`interp.answers`); by
+            default the token that the model itself says at the last position read. One of several tokens is
+            read in a run of its own behind each position (`interp.methods.lens.answer_reading`).
         position: which position to read, counted from the end where negative, or ``all``.
         site: ``resid`` reads the residual stream (the embedding, then after each layer);
             ``attn_out`` and ``mlp_out`` what a layer's attention or MLP alone would say.
@@ -65,8 +68,8 @@ def logit_lens(
         seed: recorded only; the lens draws nothing.
 
     Raises:
-        InputError: an unusable prompt, an answer of several tokens, a position out of range, a lens
-            of another model or one that does not read this site.
+        InputError: an unusable prompt, what is no answer, a position out of range, a lens of another model
+            or one that does not read this site.
     """
     check_choice("site", site, SITES)
     if not 1 <= k <= model.arch.d_vocab:
@@ -74,10 +77,12 @@ def logit_lens(
     lens = lens or PlainLens()
     ids = model.to_tokens(prompt).repeat(1).row(0)
     positions = _positions(position, len(ids))
+    asked = None if answer is None else model.to_answer(answer)
     states = _read_states(model, prompt, positions, site, lens)
     last = states.final[-1]
-    answer_id = int(last.argmax()) if answer is None else model.to_single_token(answer)
-    found = _measure(model, states, answer_id, k)
+    asked = asked or Answer.of(int(last.argmax()))
+    found = _measure(model, states, k, asked) | _read_sequences(model, ids, positions, site, lens, asked)
+    token_log_probs = found.pop("token_log_probs", None)
     if position != "all":
         found = {name: array[:, 0] for name, array in found.items()}
     return LogitLensResult(
@@ -85,8 +90,10 @@ def logit_lens(
         tokens=tuple(model.labels(ids)),
         positions=tuple(positions),
         one_position=position != "all",
-        answer=model.labels([answer_id])[0],
-        answer_id=answer_id,
+        answer=model.answer_label(asked),
+        answer_id=asked.first,
+        answer_tokens=() if asked.at_once else tuple(tuple(model.labels(form)) for form in asked),
+        answer_token_log_probs=token_log_probs if position != "all" else None,
         site=site,
         layers=states.layers,
         **found,
@@ -141,10 +148,37 @@ def _read_states(model: Model, prompt: Prompt, positions: list[int], site: str, 
     )
 
 
-def _measure(model: Model, states: _States, answer_id: int, k: int) -> dict[str, np.ndarray]:
+def _read_sequences(
+    model: Model, ids: list[int], positions: list[int], site: str, lens: Lens, answer: Answer
+) -> dict[str, np.ndarray]:
+    """What the result holds of an answer of several tokens, [layer, pos]; nothing of another. Of one form,
+    its tokens at the last position as well, [layer, token]."""
+    if answer.at_once:
+        return {}
+
+    def read(run: Sequence[int], places: Sequence[int]) -> Float[Tensor, "layer place d_vocab"]:
+        states = _read_states(model, list(run), list(places), site, lens)
+        return model.unembed(states.translated).cpu().double()
+
+    found = []
+    for done, position in enumerate(positions):
+        report("positions", done, len(positions))
+        found.append(read_answer(read, ids[: position + 1], answer))
+    report("positions", len(positions), len(positions))
+    arrays = {
+        "answer_prob": torch.stack([one.log_prob.exp() for one in found], 1).numpy(),
+        "answer_rank": torch.stack([one.rank for one in found], 1).numpy(),
+    }
+    if len(answer.forms) == 1:
+        arrays["token_log_probs"] = found[-1].tokens[0][0].numpy()
+    return arrays
+
+
+def _measure(model: Model, states: _States, k: int, answer: Answer) -> dict[str, np.ndarray]:
     """What the result holds of each state, [layer, pos] and [layer, pos, k]; some positions at a time, as the
     logits of a long prompt would fill the memory."""
     n, d_vocab = states.final.shape
+    tokens = [form[0] for form in answer]  # those that the answer begins with
     step = max(1, AT_ONCE // (len(states.layers) * d_vocab))
     parts = []
     for start in range(0, n, step):
@@ -155,8 +189,8 @@ def _measure(model: Model, states: _States, answer_id: int, k: int) -> dict[str,
         probs = log_probs.exp()
         top = probs.topk(k, dim=-1)  # [layer, pos, k]
         part = {
-            "answer_prob": probs[..., answer_id].clone(),  # a view would keep all of them
-            "answer_rank": (read > read[..., answer_id, None]).sum(-1) + 1,
+            "answer_prob": probs[..., tokens].sum(-1),
+            "answer_rank": (read > read[..., tokens].amax(-1, keepdim=True)).sum(-1) + 1,
             "entropy": -(probs * log_probs).sum(-1),
             "kl_to_final": kl_divergence(states.final[here].double().cpu(), read),
             "top_ids": top.indices,

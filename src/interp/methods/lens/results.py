@@ -27,11 +27,13 @@ class LogitLensResult(Result):
     positions: tuple[int, ...]  # those that were read
     one_position: bool
     answer: str
-    answer_id: int
+    answer_id: int  # of several tokens or forms, the first token of the first form
     site: str  # resid | attn_out | mlp_out
     layers: tuple[str, ...]  # "embed", "0", "1", ...
     answer_prob: Float[np.ndarray, " layer *position"]
-    answer_rank: Int[np.ndarray, " layer *position"]  # 1 is top
+    answer_rank: Int[
+        np.ndarray, " layer *position"
+    ]  # 1 is top; of several tokens, of the one that ranks last
     entropy: Float[np.ndarray, " layer *position"]  # nats
     kl_to_final: Float[np.ndarray, " layer *position"]  # KL(final || layer), nats
     top_ids: Int[np.ndarray, "layer *position k"]
@@ -41,6 +43,9 @@ class LogitLensResult(Result):
     final_top_prob: float
     lens: str = "plain"  # the name of the lens: plain | tuned | ...
     lens_description: str = "the model's own final norm and unembedding"
+    answer_tokens: tuple[tuple[str, ...], ...] = ()  # of each form, where there is one of several tokens
+    #: Of an answer of several tokens in one form, at one position, each token behind those before it; nats.
+    answer_token_log_probs: Float[np.ndarray, "layer token"] | None = None
 
     @property
     def crossover_layer(self) -> int | None:

@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.answers import AnswerLike
 from interp.errors import InputError
 from interp.methods.lens.files import LENS_TYPE, read_lens, write_lens
 from interp.methods.lens.lens import EMBEDDING, Lens
@@ -127,7 +128,7 @@ class TunedLens(Lens):
 def tuned_lens(
     model: Model,
     prompt: Prompt,
-    answer: str | int | None = None,
+    answer: AnswerLike | None = None,
     *,
     lens: TunedLens,
     position: int = -1,
@@ -139,5 +140,6 @@ def tuned_lens(
     Raises `InputError` where the lens is for another model, and what `interp.logit_lens` raises.
     """
     plain = logit_lens(model, prompt, answer, position=position, k=k, seed=seed)
-    tuned = logit_lens(model, prompt, plain.answer_id, position=position, k=k, lens=lens, seed=seed)
+    same = plain.answer_id if answer is None else answer
+    tuned = logit_lens(model, prompt, same, position=position, k=k, lens=lens, seed=seed)
     return TunedLensResult(provenance=Provenance.of(model, seed=seed), plain=plain, tuned=tuned)

@@ -29,15 +29,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.answers import AnswerLike
 from interp.edits import Edit
 from interp.errors import InputError, check_choice
-from interp.methods.common.answers import Answer, for_each, one_by_one
+from interp.methods.common.answers import for_each, one_by_one
 from interp.methods.common.over_pairs import Arrays, Parts, over_pairs
 from interp.methods.common.pairs import Direction
 from interp.methods.common.question import (
     Question,
     check_metric_and_direction,
-    default_metric,
     pairs_of,
 )
 from interp.methods.common.statistics import estimate
@@ -57,8 +57,8 @@ def activation_patching(
     *,
     clean: Prompt | Sequence[Prompt],
     corrupted: Prompt | Sequence[Prompt],
-    answer: str | int | Sequence[str | int],
-    foil: str | int | Sequence[str | int] | None = None,
+    answer: AnswerLike | Sequence[AnswerLike],
+    foil: AnswerLike | Sequence[AnswerLike] | None = None,
     site: str = "resid_pre",
     by: By = "position",
     direction: Direction = "denoising",
@@ -74,13 +74,15 @@ def activation_patching(
     Args:
         clean, corrupted: a prompt each (text or token ids), or as many of both; the two of a pair have the
             same number of tokens.
-        answer, foil: of each pair, or one for all; exactly one token each. Without a foil the metric is
-            the answer's probability.
+        answer, foil: of each pair, or one for all; of one token or several, in one form or several
+            (`interp.answers`). Without a foil the metric is the answer's probability, of several tokens its
+            logarithm. The tokens of an answer follow the prompt in the runs that are measured; cells are of
+            the prompt, and those of all positions (`by`) take what follows along.
         site: any site in every layer; ``by="head"`` needs one with heads.
         by: ``position`` (a cell is a layer and position; pairs must then be of one length), ``head`` or
             ``neuron`` (an entry of the last axis), at all positions; or ``layer``, all of it.
         direction: ``denoising`` or ``noising``; see `interp.causal_tracing` for what each shows.
-        metric: ``logit_diff``, ``prob`` or ``kl``.
+        metric: ``logit_diff``, ``prob``, ``log_prob`` or ``kl``.
         method: ``exact``, ``attribution`` or ``integrated`` (with `steps`).
         exact: see `interp.Model.sweep`; the result records in ``path`` how it was computed.
         seed: of the bootstrap.
@@ -91,7 +93,6 @@ def activation_patching(
         InputError: prompts that do not align, lists of different lengths, an unknown choice.
         DegeneratePairError: a pair whose clean and corrupted values hardly differ.
     """
-    metric = metric or default_metric(foil)
     sweep = _Sweep(Cells(site, by), method, steps, exact, batch_size)
     sweep.cells.check(model)
     check_metric_and_direction(metric, direction)
@@ -169,9 +170,9 @@ def _questions(
     model: Model,
     clean: Prompt | Sequence[Prompt],
     corrupted: Prompt | Sequence[Prompt],
-    answer: Answer | Sequence[Answer],
-    foil: Answer | Sequence[Answer] | None,
-    metric: MetricKind,
+    answer: AnswerLike | Sequence[AnswerLike],
+    foil: AnswerLike | Sequence[AnswerLike] | None,
+    metric: MetricKind | None,
     direction: Direction,
 ) -> list[Question]:
     """The question of each pair, all checked before the first is patched."""
@@ -204,11 +205,11 @@ def _check_one_length(questions: Sequence[Question]) -> None:
 def _exact(question: Question, sweep: _Sweep) -> tuple[Float[Tensor, "layer column"], str]:
     """The metric after each patch, and how the runs were computed."""
     model, cells = question.model, sweep.cells
-    donor = model.run_with_cache(question.donor, [cells.site])
-    base = model.run_with_cache(question.base, [cells.site]) if cells.by == "neuron" else None
+    donor = model.run_with_cache(question.donor_runs, [cells.site])
+    base = model.run_with_cache(question.base_runs, [cells.site]) if cells.by == "neuron" else None
     found = model.sweep(
         question.base,
-        [[edit] for edit in cells.patches(donor, base)],
+        [[edit] for edit in cells.patches(donor, base, n_pos=question.base.lengths[0])],
         question.readout,
         batch_size=sweep.batch_size,
         exact=sweep.exact,
@@ -220,23 +221,23 @@ def _by_gradients(question: Question, cells: Cells, steps: int) -> Float[Tensor,
     """The first-order estimate of the metric after each patch."""
     model, site = question.model, cells.site
     base, donor = (
-        model.run_with_cache(tokens, [site, "embed"]) for tokens in (question.base, question.donor)
+        model.run_with_cache(tokens, [site, "embed"]) for tokens in (question.base_runs, question.donor_runs)
     )
     gradients = _mean_gradients(question, site, base["embed"], donor["embed"], steps)
     estimates = []
     for layer, gradient in enumerate(gradients):
         change = (donor[site, layer] - base[site, layer]).double().cpu() * gradient
-        estimates.append(question.base_value + cells.summed(change))
+        estimates.append(question.base_value + cells.summed(change, n_pos=question.base.lengths[0]))
     return torch.stack(estimates)
 
 
 def _mean_gradients(
     question: Question,
     site: str,
-    base: Float[Tensor, "1 pos d_model"],
-    donor: Float[Tensor, "1 pos d_model"],
+    base: Float[Tensor, "run pos d_model"],
+    donor: Float[Tensor, "run pos d_model"],
     steps: int,
-) -> list[Float[Tensor, "1 ..."]]:
+) -> list[Float[Tensor, "run ..."]]:
     """The gradient of the metric at a site of each layer, as the mean over runs whose token embeddings go
     from the base's to the donor's; a single step stands at the base."""
     total: list[Tensor] = []

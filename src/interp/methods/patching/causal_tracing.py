@@ -27,11 +27,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.answers import AnswerLike
 from interp.edits import Edit
 from interp.errors import InputError, check_choice
-from interp.methods.common.answers import answer_ids
+from interp.methods.common.answers import Measure
 from interp.methods.common.pairs import Direction, differences
-from interp.methods.common.question import Question, check_metric_and_direction, default_metric
+from interp.methods.common.question import Question, check_metric_and_direction
 from interp.methods.patching.cells import Cells
 from interp.methods.patching.results import CausalTracingResult
 from interp.metrics import MetricKind
@@ -51,8 +52,8 @@ def causal_tracing(
     *,
     clean: Prompt,
     corrupted: Prompt | None = None,
-    answer: str | int,
-    foil: str | int | None = None,
+    answer: AnswerLike,
+    foil: AnswerLike | None = None,
     site: str = "resid_pre",
     window: int = 1,
     direction: Direction = "denoising",
@@ -70,7 +71,7 @@ def causal_tracing(
     Args:
         clean: the prompt that the model answers, as text or token ids.
         corrupted: for ``interchange``, a prompt of as many tokens whose answer is another.
-        answer: the clean answer, text of exactly one token, or its id.
+        answer: the clean answer, of one token or several, in one form or several (`interp.answers`).
         foil: the answer to the corrupted prompt; needed for the metric ``logit_diff``.
         site: ``resid_pre``, ``resid_mid``, ``resid_post``, ``attn_out`` or ``mlp_out``.
         window: layers patched together, centred on each; ROME uses 10 for attention and MLP.
@@ -81,24 +82,23 @@ def causal_tracing(
         sigma: the noise's standard deviation, in standard deviations of the entries of the token
             embedding matrix.
         samples: how many draws of noise to average over.
-        metric: ``logit_diff``, ``prob`` or ``kl``; by default ``logit_diff`` with a foil and ``prob``
-            without one.
+        metric: ``logit_diff``, ``prob``, ``log_prob`` or ``kl``; by default ``logit_diff`` with a foil and
+            ``prob`` without one, of an answer of several tokens ``log_prob``.
         seed: of the noise. The same noise on every backend and device.
         batch_size: patched runs per forward pass, where they are not branches of one run.
         exact: ``auto`` computes the patched runs as branches of one run where the backend can; True takes
             plain forward passes; see `interp.Model.sweep`. The result records which it was.
 
     Raises:
-        InputError: prompts that do not align or are the same, an answer of several tokens, a subject
-            that does not occur once.
+        InputError: prompts that do not align or are the same, what is no answer, a subject that does not
+            occur once.
         DegeneratePairError: clean and corrupted run differ too little in the metric to measure between.
     """
-    metric = metric or default_metric(foil)
     check_metric_and_direction(metric, direction)
     _check_cells(model, site, window)
     _check_corruption(corruption, corrupted, subject, sigma, samples)
     tokens = model.to_tokens(clean).repeat(1)
-    answer_id, foil_id = answer_ids(model, answer, foil, metric)
+    measure = Measure.of(model, answer, foil, metric)
     if corrupted is not None:
         other = model.to_tokens(corrupted).repeat(1)
         corrupting = _Corrupting(other, differences(model, tokens, other))
@@ -107,15 +107,14 @@ def causal_tracing(
         noise = draw_noise(model, n_positions=len(where), sigma=sigma, samples=samples, seed=seed)
         corrupting = _Corrupting(tokens, where, noise, _noise_std(model, sigma))
 
-    runs = model.run_with_cache(tokens, [site]), corrupting.run(model, site)
+    runs = model.run_with_cache(measure.runs(tokens), [site]), corrupting.run(model, site, measure)
     question = Question.of_runs(
         model,
+        prompts=(tokens, corrupting.tokens),
         clean=runs[0],
         corrupted=runs[1],
         differing=corrupting.positions,
-        answer=answer_id,
-        foil=foil_id,
-        metric=metric,
+        measure=measure,
         direction=direction,
     )
     question.check_span()
@@ -131,14 +130,16 @@ def _branches(
     """The edits of each patched run, by layer, position and sample: the corruption of the base run, and the
     donor's activations at `window` layers."""
     cells, n_layers = Cells(site, "position"), question.model.arch.n_layers
+    n_runs = len(question.base_runs)
     branches = []
     for layer in range(n_layers):
         patched = range(max(0, layer - window // 2), min(n_layers, layer + (window + 1) // 2))
         for position in range(question.clean.lengths[0]):
             for sample in range(corrupting.samples):
-                row = min(sample, len(donor.tokens) - 1)  # the clean run has one row for all samples
+                row = min(sample * n_runs, len(donor.tokens) - n_runs)  # the clean run is one for all samples
                 noise = corrupting.edits(sample) if question.direction == "denoising" else []
-                patches = [cells.patch(one, position, donor[site, one][row : row + 1]) for one in patched]
+                rows = slice(row, row + n_runs)
+                patches = [cells.patch(one, position, donor[site, one][rows]) for one in patched]
                 branches.append(noise + patches)
     return branches
 
@@ -156,15 +157,16 @@ def _result(
     model, (clean, corrupted) = question.model, runs
     shape = model.arch.n_layers, question.clean.lengths[0], corrupting.samples
     values = swept.values.view(shape).mean(-1).numpy()  # [layer, position]
+    probs = _answer_probs(question, corrupting, runs)
     return CausalTracingResult(
         provenance=Provenance.of(model, seed=seed),
         clean_tokens=tuple(model.labels(question.clean.row(0))),
         corrupted_tokens=tuple(model.labels(question.corrupted.row(0))),
         corrupted_positions=question.differing,
-        answer=model.labels([question.answer])[0],
-        answer_id=question.answer,
-        foil=None if question.foil is None else model.labels([question.foil])[0],
-        foil_id=question.foil,
+        answer=model.answer_label(question.answer),
+        answer_id=question.answer.first,
+        foil=None if question.foil is None else model.answer_label(question.foil),
+        foil_id=None if question.foil is None else question.foil.first,
         site=site,
         window=window,
         direction=question.direction,
@@ -174,24 +176,33 @@ def _result(
         metric=question.metric,
         clean_value=question.clean_value,
         corrupted_value=question.corrupted_value,
-        clean_answer_prob=_prob(clean, question.answer),
-        corrupted_answer_prob=_prob(corrupted, question.answer),
-        clean_top=_likeliest(model, clean),
-        corrupted_top=_likeliest(model, corrupted),
+        clean_answer_prob=probs[0],
+        corrupted_answer_prob=probs[1],
+        clean_top=_likeliest(model, clean, question.clean),
+        corrupted_top=_likeliest(model, corrupted, question.corrupted),
         path=swept.path,
         values=values,
         recovery=question.recovery(values),
+        several_tokens=not question.measure.at_once,
     )
 
 
-def _prob(run: Cache, token: int) -> float:
-    """The probability of a token at the last position, as the mean over rows."""
-    return float(run.logits[:, -1].double().softmax(-1)[:, token].mean())
+def _answer_probs(
+    question: Question, corrupting: _Corrupting, runs: tuple[Cache, Cache]
+) -> tuple[float, float]:
+    """The probability of the answer in the clean and the corrupted run, of this as the mean over samples."""
+    prob = Measure(metric="prob", answer=question.answer, foil=None)
+    if not question.answer.at_once or question.base_runs is not question.base:  # other runs than the metric's
+        model = question.model
+        clean = model.run_with_cache(prob.runs(question.clean))
+        runs = clean, corrupting.run(model, None, prob)
+    first, second = (float(prob.readout()(run.logits).mean()) for run in runs)
+    return first, second
 
 
-def _likeliest(model: Model, run: Cache) -> str:
-    """The likeliest next token of the first row."""
-    return model.labels([int(run.logits[0, -1].argmax())])[0]
+def _likeliest(model: Model, run: Cache, prompt: Tokens) -> str:
+    """The likeliest next token of the first row, where the prompt ends."""
+    return model.labels([int(run.logits[0, prompt.lengths[0] - 1].argmax())])[0]
 
 
 # ---- the corrupted runs ----
@@ -216,12 +227,15 @@ class _Corrupting:
             return []
         return [Edit.add("embed", value=self.noise[sample], positions=tuple(self.positions))]
 
-    def run(self, model: Model, site: str) -> Cache:
-        """All samples, a row each."""
+    def run(self, model: Model, site: str | None, measure: Measure) -> Cache:
+        """All samples, each with the runs of a measure, a row each."""
+        sites = [] if site is None else [site]
+        tokens = measure.runs(self.tokens.repeat(self.samples))
         if self.noise is None:
-            return model.run_with_cache(self.tokens, [site])
-        noise = Edit.add("embed", value=self.noise, positions=tuple(self.positions))
-        return model.run_with_cache(self.tokens.repeat(self.samples), [site], [noise])
+            return model.run_with_cache(tokens, sites)
+        noise = self.noise.repeat_interleave(len(tokens) // self.samples, 0)
+        edit = Edit.add("embed", value=noise, positions=tuple(self.positions))
+        return model.run_with_cache(tokens, sites, [edit])
 
 
 def draw_noise(

@@ -59,9 +59,9 @@ class Cells:
         self,
         layer: int,
         column: int,
-        donor: Float[Tensor, "1 ..."],
+        donor: Float[Tensor, "run ..."],
         *,
-        base: Float[Tensor, "1 ..."] | None = None,
+        base: Float[Tensor, "run ..."] | None = None,
     ) -> Edit:
         """The edit that gives one cell the donor's activation. Both runs' activations are those of the whole
         layer; the base's is needed for neurons alone."""
@@ -77,17 +77,20 @@ class Cells:
             return Edit.set(self.site, layer, value=value, heads=column)
         return Edit.set(self.site, layer, value=value, positions=column)
 
-    def patches(self, donor: Cache, base: Cache | None = None) -> list[Edit]:
-        """The edits of all cells, by layer and then by column. The caches hold this site alone."""
+    def patches(self, donor: Cache, base: Cache | None = None, *, n_pos: int) -> list[Edit]:
+        """The edits of all cells, by layer and then by column, in a prompt of `n_pos` tokens. The caches hold
+        this site alone, of the runs of the prompt (`interp.readout`): with what follows it."""
         edits = []
         for layer in range(len(donor)):
             value, own = donor[self.site, layer], None if base is None else base[self.site, layer]
             n_columns = 1 if self.axis is None else value.shape[self.axis]
+            n_columns = n_pos if self.by == "position" else n_columns
             edits += [self.patch(layer, column, value, base=own) for column in range(n_columns)]
         return edits
 
-    def summed(self, change: Float[Tensor, "1 ..."]) -> Float[Tensor, " column"]:
+    def summed(self, change: Float[Tensor, "run ..."], *, n_pos: int) -> Float[Tensor, " column"]:
         """Of a number for each entry of a layer's activation, the sum over each cell."""
         if self.axis is None:
             return change.sum()[None]
-        return change.sum([i for i in range(change.ndim) if i != self.axis])
+        columns = change.sum([i for i in range(change.ndim) if i != self.axis])
+        return columns[:n_pos] if self.by == "position" else columns

@@ -44,7 +44,7 @@ from interp.methods.common.graph import Graph
 from interp.methods.common.names import Component
 from interp.methods.common.over_pairs import Arrays
 from interp.methods.common.pairs import Direction
-from interp.methods.common.sender_runs import SenderRuns, over_sender_runs
+from interp.methods.common.sender_runs import PairRuns, SenderRuns, over_sender_runs
 from interp.methods.common.statistics import estimate
 from interp.methods.patching.results import MLPS, Mlps, PathPatchingResult
 from interp.metrics import MetricKind
@@ -77,7 +77,7 @@ def path_patching(
         direction: ``noising`` or ``denoising``.
         mlps: those between sender and receivers ``frozen`` or ``recomputed``; see the module.
         role: patch the receivers at the positions of this role alone (``END``, ``S2``); None: everywhere.
-        metric: ``logit_diff``, ``prob`` or ``kl``.
+        metric: ``logit_diff``, ``prob``, ``log_prob`` or ``kl``.
         exact: see `interp.Model.sweep`; the result records in ``path`` how runs were computed.
         batch_size: rows at once, where layers run by themselves or sweeps take the plain way.
         seed: of the bootstrap.
@@ -205,23 +205,25 @@ def _find_senders(graph: Graph, names: Sequence[str | Sequence[str]] | None) -> 
 # ---- the effects of one pair ----
 
 
-def _effects(paths: _Paths, runs: SenderRuns, *, exact: Exact, batch_size: int) -> Arrays:
+def _effects(paths: _Paths, runs: PairRuns, *, exact: Exact, batch_size: int) -> Arrays:
     """The direct and the total effect of each group of senders, [direct or total, group]."""
     batches = [paths.groups[start : start + batch_size] for start in range(0, len(paths.groups), batch_size)]
-    waves = [_carried(paths, runs, groups) for groups in batches]
-    direct = [edits for wave in waves for edits in wave.edits]
-    total = [_replaced(paths.graph, runs, group) for group in paths.groups]
-    swept = runs.model.sweep(
-        runs.question.base, [[], *direct, *total], runs.readout, batch_size=batch_size, exact=exact
-    )
-    effects = (swept.values[1:] - swept.values[0]).double().view(2, -1)
+    waves = [[_carried(paths, run, groups) for groups in batches] for run in runs.each]
+    swept = []
+    for run, of_run in zip(runs.each, waves, strict=True):
+        direct = [edits for wave in of_run for edits in wave.edits]
+        total = [_replaced(paths.graph, run, group) for group in paths.groups]
+        branches = [[], *direct, *total]
+        swept.append(run.model.sweep(run.tokens, branches, run.readout, batch_size=batch_size, exact=exact))
+    values = runs.joined([one.values for one in swept])
+    effects = (values[1:] - values[0]).double().view(2, -1)
     if paths.to_logits:
-        effects[0] = torch.cat([_at_logits(runs, wave.stream) for wave in waves])
+        effects[0] = torch.cat([_at_logits(runs, of_batch) for of_batch in zip(*waves, strict=True)])
     if together := [
         i for i, group in enumerate(paths.groups) if len(group) > 1 and runs.model.arch.post_norms
     ]:
         effects[1, together] = _total_of_groups(paths, runs, together, batch_size)
-    return {"effects": effects.numpy(), "path": np.array(swept.path)}
+    return {"effects": effects.numpy(), "path": np.array(" and ".join(sorted({one.path for one in swept})))}
 
 
 def _carried(paths: _Paths, runs: SenderRuns, groups: Sequence[tuple[int, ...]]) -> _Wave:
@@ -308,9 +310,13 @@ class _Wave:
             self.edits[row].append(edit)
 
 
-def _at_logits(runs: SenderRuns, stream: Float[Tensor, "group pos d_model"]) -> Float[Tensor, " group"]:
-    """The direct effect of each group on the metric through the logits: no run is needed."""
-    values = runs.logits_read(torch.cat([torch.zeros_like(stream[:1]), stream]))
+def _at_logits(runs: PairRuns, waves: Sequence[_Wave]) -> Float[Tensor, " group"]:
+    """The direct effect of each group on the metric through the logits, given what arrives in each run: no
+    run is needed."""
+    read = [
+        wave.runs.logits_read(torch.cat([torch.zeros_like(wave.stream[:1]), wave.stream])) for wave in waves
+    ]
+    values = runs.joined(read)
     return (values[1:] - values[0]).double().cpu()
 
 
@@ -323,19 +329,23 @@ def _replaced(graph: Graph, runs: SenderRuns, group: Sequence[int]) -> list[Edit
 
 
 def _total_of_groups(
-    paths: _Paths, runs: SenderRuns, chosen: Sequence[int], batch_size: int
+    paths: _Paths, runs: PairRuns, chosen: Sequence[int], batch_size: int
 ) -> Float[Tensor, " chosen"]:
     """The total effects of groups of senders in a model with norms behind attention: every edge from a member
     carries what it writes in the donor run."""
     outside = np.zeros((1 + len(chosen), *paths.graph.mask.shape), dtype=bool)  # first a run without
     for row, group in enumerate(chosen, start=1):
         outside[row, list(paths.groups[group])] = True
-    values = edge_run_values(
-        runs.model,
-        runs.question.base,
-        runs.outputs(runs.donor_cache),
-        outside,
-        runs.readout,
-        batch_size=batch_size,
-    )
+    read = [
+        edge_run_values(
+            run.model,
+            run.tokens,
+            run.outputs(run.donor_cache),
+            outside,
+            run.readout,
+            batch_size=batch_size,
+        )
+        for run in runs.each
+    ]
+    values = runs.joined(read)
     return (values[1:] - values[0]).double()

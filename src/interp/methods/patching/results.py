@@ -67,7 +67,7 @@ class CausalTracingResult(Result):
     corrupted_tokens: tuple[str, ...]  # the clean ones again where the corruption is noise
     corrupted_positions: tuple[int, ...]  # where the two runs differ at the input
     answer: str
-    answer_id: int
+    answer_id: int  # of several tokens or forms, the first token of the first form
     foil: str | None
     foil_id: int | None
     site: str
@@ -86,6 +86,7 @@ class CausalTracingResult(Result):
     path: str  # how the patched runs were computed: branching | plain
     values: Float[np.ndarray, "layer position"]  # the metric after each patch, mean over samples
     recovery: Float[np.ndarray, "layer position"]  # no unit
+    several_tokens: bool = False  # of answer or foil: log-probabilities stand for logits
 
     @property
     def meaning(self) -> str:
