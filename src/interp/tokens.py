@@ -297,11 +297,11 @@ class Encoder:
                     f"'Paris']}}; got {dict(given)!r}."
                 )
             return list(forms)
-        if not isinstance(given, str) or "|" not in given or self.tokenizer is None:
+        if not isinstance(given, str) or "|" not in given:
             return [given]
         pieces = given.split("|")
-        if len(encode(self.tokenizer, given)) == 1 or not all(map(str.strip, pieces)):
-            return [given]  # a token, or an operator, that has bars in it
+        if not all(map(str.strip, pieces)) or self._is_token(given):
+            return [given]  # an operator or a token that has bars in it
         return [piece.rstrip(" ") for piece in pieces]
 
     def _form(self, given: Any) -> tuple[int, ...]:
@@ -310,16 +310,19 @@ class Encoder:
             if not all(isinstance(token, int) for token in given):
                 raise InputError(f"A form given as a list holds token ids alone; got {list(given)!r}.")
             return tuple(self.single_token(token) for token in given)
-        if not isinstance(given, str):
+        if isinstance(given, str) and self.tokenizer is None and len(ids := _written_ids(given)) > 1:
+            return self._form(ids)
+        if not isinstance(given, str) or self.tokenizer is None:
             return (self.single_token(given),)
-        ids = encode(self._tokenizer("answers must be token ids; or load it with one"), given)
-        if len(ids) < 2 or self._is_token(f" {given}"):
+        ids = encode(self.tokenizer, given)
+        forgotten = not given.startswith(" ") and self._is_token(f" {given}")  # a leading space
+        if len(ids) < 2 or forgotten:
             return (self.single_token(given),)  # which says what to do where it is none
         return tuple(ids)
 
     def _is_token(self, text: str) -> bool:
-        """Whether a text with a leading space is one token; not of text that has two of them."""
-        return self.tokenizer is not None and text[1:2] != " " and len(encode(self.tokenizer, text)) == 1
+        """Whether a text is one token."""
+        return self.tokenizer is not None and len(encode(self.tokenizer, text)) == 1
 
     def positions_of(
         self, prompt: str, substring: str | None, *, span: tuple[int, int] | None, token: str | int | None

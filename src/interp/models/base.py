@@ -19,9 +19,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from interp.answers import Answer, AnswerLike
 from interp.architecture import Architecture, Identity
 from interp.edits import Change, Edit
-from interp.errors import EditError, InputError, SiteError
+from interp.errors import EditError, InputError
 from interp.models.cache import Cache, SiteSpec
-from interp.models.checks import check_ranges, check_readout, check_residual_streams
+from interp.models.checks import check_ranges, check_readout, check_residual_streams, refuse_site
 from interp.models.continued import placed, runs_of, sweep_runs
 from interp.models.editing import GradientTaps, Taps, check_value
 from interp.models.plain_sweep import Sweep, plain_sweep
@@ -386,18 +386,8 @@ class Model(ABC):
     def check_site(self, site: str) -> None:
         """Raise `SiteError` where this model on this backend does not have `site`."""
         find_site(site)
-        if site in self.sites:
-            return
-        if site in self._absent:
-            raise SiteError(
-                f"{self.identity.name} {self._absent[site]}, so it has no {site!r}; "
-                f"choose one of {', '.join(self.sites)}."
-            )
-        elsewhere = "" if self.backend == "transformers" else "load the model with backend='transformers' or "
-        raise SiteError(
-            f"The {self.backend} backend does not reach {site!r} in {self.arch.family} models; "
-            f"{elsewhere}choose one of {', '.join(self.sites)}."
-        )
+        if site not in self.sites:
+            refuse_site(site, self.identity, self.arch, why=self._absent.get(site), sites=self.sites)
 
     def __repr__(self) -> str:
         i, a = self.identity, self.arch

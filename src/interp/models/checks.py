@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 from torch import Tensor
 
-from interp.architecture import Architecture
+from interp.architecture import Architecture, Identity
 from interp.errors import InputError, SiteError
 from interp.readout import AnyReadout
 from interp.sites import SITES, Address
@@ -41,6 +42,20 @@ def check_ranges(address: Address, arch: Architecture, lengths: Sequence[int]) -
     if address.positions is not None:
         rows = address.rows if address.rows is not None else range(len(lengths))
         _check_range("position", address.positions, min(lengths[row] for row in rows), address)
+
+
+def refuse_site(
+    site: str, identity: Identity, arch: Architecture, *, why: str | None, sites: Sequence[str]
+) -> NoReturn:
+    """Raise `SiteError` for a site that the architecture does not have (`why` not), or the backend not
+    reach."""
+    choose = f"choose one of {', '.join(sites)}."
+    if why is not None:
+        raise SiteError(f"{identity.name} {why}, so it has no {site!r}; {choose}")
+    elsewhere = "" if identity.backend == "transformers" else "load the model with backend='transformers' or "
+    raise SiteError(
+        f"The {identity.backend} backend does not reach {site!r} in {arch.family} models; {elsewhere}{choose}"
+    )
 
 
 def check_residual_streams(resid: Tensor, *, n_pos: int, d_model: int) -> None:
