@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from torch import nn
@@ -77,6 +77,7 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     vocab = {char: i for i, char in enumerate(sorted(ByteLevel.alphabet()))} | {"<bos>": 256}
     tokenizer = Tokenizer(BPE(vocab=vocab, merges=[]))
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<bos>", eos_token="<bos>")
 
 

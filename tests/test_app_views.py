@@ -14,7 +14,7 @@ from interp.app.views.alignment import Alignment
 from interp.app.views.attention import AttentionPatterns, attention_grid, heads_grid
 from interp.app.views.downloads import chart_downloads, downloads
 from interp.app.views.grid_data import MOST_TOKENS, grid_data, token_ranking, token_strip
-from interp.app.views.tokens import SingleToken, Vocabulary, completions, read_token
+from interp.app.views.tokens import SingleToken, TypedTokens, Vocabulary, completions, read_token
 from interp.errors import InputError
 from interp.figures.engine import html
 from interp.figures.engine.notation import decimal, show_token
@@ -109,7 +109,7 @@ def test_attribution_and_attention(load):
 
 def test_tracked_tokens_can_be_taken_along(load, tmp_path):
     model = load("demo-gpt2")
-    question = explore.TrackedTokens(PROMPT, 3, (" Paris", 148))
+    question = explore.TrackedTokens(PROMPT, 3, (" Paris", "<148>"))
     shown = question(model)
     names: dict = {}
     exec(explore.tracked_as_python("demo-gpt2", question), names)
@@ -136,7 +136,8 @@ def test_a_target_is_completed_from_the_vocabulary(load):
     assert completions(("a", "b"), "zzz") == []
     assert read_token("␣Paris↵") == " Paris\n"
     nameless = next(token for i, token in enumerate(vocabulary) if token == f"<{i}>")
-    assert SingleToken(nameless)(load("demo-gpt2")) == vocabulary.index(nameless)
+    assert SingleToken(nameless)(load("demo-gpt2")) == nameless
+    assert load("demo-gpt2").to_single_token(nameless) == vocabulary.index(nameless)
     assert SingleToken(" Paris")(load("demo-gpt2")) == " Paris"
     with pytest.raises(InputError, match="Par"):
         SingleToken(" Parisx")(load("demo-gpt2"))
@@ -144,10 +145,11 @@ def test_a_target_is_completed_from_the_vocabulary(load):
 
 def test_tracked_tokens_begin_with_the_target_and_the_likeliest(load):
     result = lens.LogitLens(PROMPT, " Tokyo")(load("demo-gpt2"))
-    tokens = explore.tokens_to_track(result, 5, ())
-    assert tokens[:2] == (" Tokyo", " Paris")
-    assert len(set(tokens)) == 4
-    assert explore.tokens_to_track(result, 5, ["␣Rome", "x"]) == (" Rome", "x")
+    ids = explore.likeliest_tokens(result, 5)
+    tokens = TypedTokens(ids)(load("demo-gpt2"))
+    assert tokens[:2] == ("␣Tokyo", "␣Paris")
+    assert len(set(ids)) == 4
+    assert [load("demo-gpt2").to_single_token(read_token(token)) for token in tokens] == list(ids)
 
 
 @pytest.mark.parametrize("name", DEMOS)

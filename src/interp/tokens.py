@@ -21,6 +21,7 @@ from transformers import PreTrainedTokenizerBase
 
 from interp.answers import Answer, AnswerLike, nested
 from interp.errors import InputError
+from interp.vocabulary import encode, encode_continuation, labels, named_id, text_of
 
 Prompt = str | Sequence[int] | Int[Tensor, " pos"]
 Bos = Literal["auto", True, False]
@@ -102,37 +103,12 @@ def bos_id(tokenizer: PreTrainedTokenizerBase | None, bos: Bos = "auto") -> int 
     return own if bos else None
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Text as ids, without any special token added. `InputError` for what is no valid text."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            "The text holds half a character (a lone surrogate); it was decoded wrongly somewhere, so "
-            "read it again as UTF-8."
-        ) from None
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
-
-
-def labels(tokenizer: PreTrainedTokenizerBase | None, ids: Sequence[int]) -> list[str]:
-    """The text of each id by itself; the id in angle brackets where there is no text for it."""
-    if tokenizer is None:
-        return [f"<{i}>" for i in ids]
-    texts = [tokenizer.decode([i], clean_up_tokenization_spaces=False) for i in ids]
-    return [str(text) if text and "�" not in text else f"<{i}>" for text, i in zip(texts, ids, strict=True)]
-
-
 def answer_text(tokenizer: PreTrainedTokenizerBase | None, answer: Answer) -> str:
     """An answer as text: its forms with bars between them, the tokens of a form decoded together."""
-    return "|".join(_form_text(tokenizer, form) for form in answer)
-
-
-def _form_text(tokenizer: PreTrainedTokenizerBase | None, form: tuple[int, ...]) -> str:
-    if tokenizer is not None and len(form) > 1:
-        text = str(tokenizer.decode(list(form), clean_up_tokenization_spaces=False))
-        if text and "�" not in text:
-            return text
-    return "".join(labels(tokenizer, form))
+    return "|".join(
+        labels(tokenizer, form)[0] if len(form) == 1 else text_of(tokenizer, form, goes_on=True)
+        for form in answer
+    )
 
 
 def differing_positions(
@@ -245,8 +221,9 @@ class Encoder:
     def single_token(self, answer: str | int) -> int:
         """The id of an answer that is exactly one token.
 
-        The text is taken literally, with its leading space or without one. Raises `InputError` where it
-        is no token or several, and names the form with a leading space where that would be one.
+        The text is taken literally, with its leading space or without one, as it goes on from a prompt; an
+        id may be written in angle brackets, as in ``<148>``. Raises `InputError` where it is no token or
+        several, and names the form with a leading space where that would be one.
         """
         if isinstance(answer, bool) or not isinstance(answer, str | int):
             raise InputError(f"An answer is text or a token id, not {type(answer).__name__}.")
@@ -258,8 +235,10 @@ class Encoder:
                     f"Token ids must lie between 0 and {self.d_vocab - 1}; got the answer {answer}."
                 )
             return answer
+        if (named := named_id(self.tokenizer, answer)) is not None:
+            return self.single_token(named)
         tokenizer = self._tokenizer("answers must be token ids, as in '5'; or name its tokens")
-        ids = encode(tokenizer, answer)
+        ids = encode_continuation(tokenizer, answer)
         if len(ids) == 1:
             return ids[0]
         if not ids:
@@ -268,7 +247,7 @@ class Encoder:
         spaced = " " + answer
         hint = (
             f"write it with a leading space, as {spaced!r}"
-            if not answer.startswith(" ") and len(encode(tokenizer, spaced)) == 1
+            if not answer.startswith(" ") and len(encode_continuation(tokenizer, spaced)) == 1
             else "choose an answer that is one token"
         )
         raise InputError(f"The answer {answer!r} is {len(ids)} tokens ({pieces}); {hint}.")
@@ -281,7 +260,7 @@ class Encoder:
             return given
         forms = tuple(dict.fromkeys(self._form(form) for form in self._forms(given)))
         if (found := nested(forms)) is not None:
-            longer, shorter = (repr(_form_text(self.tokenizer, forms[i])) for i in found)
+            longer, shorter = (repr(answer_text(self.tokenizer, Answer((forms[i],)))) for i in found)
             raise InputError(
                 f"The form {longer} begins with the form {shorter}, which counts it already; leave it out."
             )
@@ -312,9 +291,9 @@ class Encoder:
             return tuple(self.single_token(token) for token in given)
         if isinstance(given, str) and self.tokenizer is None and len(ids := _written_ids(given)) > 1:
             return self._form(ids)
-        if not isinstance(given, str) or self.tokenizer is None:
+        if not isinstance(given, str) or self.tokenizer is None or named_id(self.tokenizer, given) is not None:
             return (self.single_token(given),)
-        ids = encode(self.tokenizer, given)
+        ids = encode_continuation(self.tokenizer, given)
         forgotten = not given.startswith(" ") and self._is_token(f" {given}")  # a leading space
         if len(ids) < 2 or forgotten:
             return (self.single_token(given),)  # which says what to do where it is none
@@ -322,7 +301,10 @@ class Encoder:
 
     def _is_token(self, text: str) -> bool:
         """Whether a text is one token."""
-        return self.tokenizer is not None and len(encode(self.tokenizer, text)) == 1
+        try:
+            return self.tokenizer is not None and len(encode_continuation(self.tokenizer, text)) == 1
+        except InputError:  # it has characters that the tokenizer does not know
+            return False
 
     def positions_of(
         self, prompt: str, substring: str | None, *, span: tuple[int, int] | None, token: str | int | None

@@ -28,7 +28,8 @@ from interp.models.plain_sweep import Sweep, plain_sweep
 from interp.models.post_norm import PostNorm
 from interp.readout import AnyReadout, Readout
 from interp.sites import SITES, Address, find_site, parse_sites
-from interp.tokens import Encoder, Prompt, Prompts, Tokens, answer_text, labels
+from interp.tokens import Encoder, Prompt, Prompts, Tokens, answer_text
+from interp.vocabulary import labels, text_of
 
 Exact = bool | Literal["auto"]
 
@@ -321,7 +322,8 @@ class Model(ABC):
         return self.encoder.batch(prompts)
 
     def to_single_token(self, answer: str | int) -> int:
-        """The id of an answer that is exactly one token; `InputError` otherwise."""
+        """The id of an answer that is exactly one token, as it goes on from a prompt: text, an id, or an id
+        in angle brackets (``<148>``). `InputError` otherwise."""
         return self.encoder.single_token(answer)
 
     def to_answer(self, answer: AnswerLike) -> Answer:
@@ -333,8 +335,12 @@ class Model(ABC):
         return answer_text(self.tokenizer, Answer.of(answer))
 
     def labels(self, ids: Sequence[int] | Int[Tensor, " pos"]) -> list[str]:
-        """The text of each token by itself."""
+        """What each token adds to a text; its id in angle brackets where that is no text of its own."""
         return labels(self.tokenizer, [int(i) for i in ids])
+
+    def to_text(self, ids: Sequence[int] | Int[Tensor, " pos"], *, goes_on: bool = False) -> str:
+        """The running text of ids, decoded as a whole: what begins a text, or with `goes_on` follows one."""
+        return text_of(self.tokenizer, [int(i) for i in ids], goes_on=goes_on)
 
     def positions_of(
         self,

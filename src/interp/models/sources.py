@@ -21,6 +21,7 @@ from interp.models.gguf.copies import Copy, copies_folder, copy_of
 from interp.models.gguf.files import gguf_file
 from interp.models.gguf.packages import GEMMA, assembled, is_installed
 from interp.models.names import KNOWN, in_cache
+from interp.models.sentencepiece_files import check_sentencepiece
 from interp.models.token_names import FILES as NAME_FILES
 from interp.models.token_names import tokenizer_of
 from interp.models.weights_hash import weights_hash
@@ -174,6 +175,7 @@ def _tokenizer(name: str, source: str, options: dict[str, Any]) -> PreTrainedTok
             f"{name!r} has weights but no tokenizer that can be loaded ({first_line(error)}); mend its "
             "tokenizer files, or remove them and give prompts as ids."
         ) from error
+    check_sentencepiece(tokenizer, name)
     return tokenizer
 
 

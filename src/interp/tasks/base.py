@@ -183,7 +183,7 @@ def encode_pair(
         foil=model.to_answer(foil).plain,
         positions={role: tuple(where) for role, where in (positions or {}).items()},
         template=template,
-        text="".join(model.labels(ids)),
+        text=model.to_text(ids),
     )
 
 
@@ -228,7 +228,7 @@ def pairs_in_words(model: Model, dataset: PairDataset) -> Pairs:
     """The pairs of a dataset as text, for a result."""
 
     def texts(prompts: Sequence[Sequence[int]]) -> tuple[str, ...]:
-        return tuple("".join(model.labels(ids)) for ids in prompts)
+        return tuple(model.to_text(ids) for ids in prompts)
 
     return Pairs(
         task=dataset.name,

@@ -77,7 +77,7 @@ def _in_tuples(value: Any) -> Any:
 
 def _check_made_for(model: Model, dataset: PairDataset) -> None:
     made_with = dataset.made.get("bos", model.identity.bos)
-    other_text = any(pair.text and pair.text != "".join(model.labels(pair.clean)) for pair in dataset)
+    other_text = any(pair.text and pair.text != model.to_text(pair.clean) for pair in dataset)
     if made_with != model.identity.bos or other_text:
         raise InputError(
             f"This dataset was made for {dataset.made.get('model', 'another model')}, whose tokens or BOS "

@@ -9,7 +9,7 @@ from __future__ import annotations
 from interp.errors import InputError
 from interp.models.base import Model
 from interp.tasks.base import check_count
-from interp.tokens import encode
+from interp.vocabulary import encode, encode_continuation
 
 KINDS: tuple[str, ...] = ("facts", "stories", "years", "prose")
 _SEEDS = 1_000_000  # away from those of the training text
@@ -33,7 +33,7 @@ def plain_text(model: Model, *, n: int, length: int, seed: int = 0) -> list[tupl
             f"The model reads at most {model.arch.n_ctx} tokens; take a shorter length than {length}."
         )
     end = model.tokenizer.eos_token_id
-    between = encode(model.tokenizer, "\n") if end is None else [end]
+    between = encode_continuation(model.tokenizer, "\n") if end is None else [end]
     drawn = documents(seed=_SEEDS + seed, kinds=KINDS)
     sequences = []
     for _ in range(n):

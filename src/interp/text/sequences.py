@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from interp.errors import InputError
+from interp.errors import InputError, InterpWarning
 from interp.models.base import Model
 from interp.text.sources import documents
-from interp.tokens import encode
+from interp.vocabulary import encode_document, lost
 
 DEMO = "demo"  # the text that the demo models learned from
 
@@ -30,7 +31,8 @@ def load_text(
     `source` is "demo", text from the generator that the demo models learned from (the two parts are drawn
     from different seeds, so that a fact of one may occur in the other), or anything that
     `interp.text.sources` reads: what follows on the text to train on is held out. Documents are
-    joined by the tokenizer's end-of-text token, where it has one, and cut into sequences. Raises `InputError`
+    joined by the tokenizer's end-of-text token, where it has one, and cut into sequences; the first of which
+    the tokenizer loses a part is told in a warning. Raises `InputError`
     for "demo" with a model that has another tokenizer, for a source that cannot be read, and where there is
     too little text.
     """
@@ -85,9 +87,14 @@ def _cut(model: Model, texts: Iterable[str], length: int) -> Iterator[list[int]]
     step = length - len(bos)
     end: int | None = getattr(model.tokenizer, "eos_token_id", None)
     held: list[int] = []
+    whole_so_far = True
     for number, text in enumerate(texts):
         between = [end] if number and end is not None else []
-        held += between + encode(model.tokenizer, text)
+        ids = encode_document(model.tokenizer, text)
+        if whole_so_far and (loss := lost(model.tokenizer, text, ids)):
+            whole_so_far = False
+            warnings.warn(f"Document {number + 1}: {loss}", InterpWarning, stacklevel=2)
+        held += between + ids
         whole = len(held) // step * step
         for start in range(0, whole, step):
             yield bos + held[start : start + step]

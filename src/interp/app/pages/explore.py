@@ -14,7 +14,7 @@ from interp.app.views import explore, lens
 from interp.app.views.attention import AttentionPatterns, HeadsPerLayer, attention_grid, heads_grid
 from interp.app.views.downloads import chart_downloads
 from interp.app.views.grid_data import token_ranking, token_strip
-from interp.app.views.tokens import SingleToken, Vocabulary, completions, read_token
+from interp.app.views.tokens import SingleToken, TypedTokens, Vocabulary, completions, read_token
 from interp.errors import InputError
 from interp.figures.engine.notation import brief, show_token
 from interp.methods.lens.results import LogitLensResult
@@ -36,7 +36,7 @@ def page() -> None:
         _explore(model, prompt, _target(model, typed))
 
 
-def _target(model: str, typed: str) -> str | int | None:
+def _target(model: str, typed: str) -> str | None:
     """The target as it was typed, with buttons for tokens that go on from it. None, for the model's own next
     token, where nothing was typed; or no single token, which is said."""
     if not typed:
@@ -52,7 +52,7 @@ def _target(model: str, typed: str) -> str | int | None:
         inputs.suggestions("target", [show_token(token) for token in completions(vocabulary, target)])
 
 
-def _explore(model: str, prompt: str, target: str | int | None) -> None:
+def _explore(model: str, prompt: str, target: str | None) -> None:
     question = lens.LogitLens(prompt, target)
     result = ask(model, question)
     n_rows, n_columns = len(result.layers), len(result.tokens)
@@ -66,13 +66,13 @@ def _explore(model: str, prompt: str, target: str | int | None) -> None:
     with left:
         _lens(model, question, result, (row, column))
     with right:
-        _cell(result, row, column)
+        _cell(model, result, row, column)
     head = address.clicked_head()
     left, right = st.columns(2, gap="medium")
     with left, show_errors():
         _tracked_tokens(model, prompt, result, column)
     with right, show_errors():
-        answer = result.answer_id if target is None else target
+        answer = target or read_token(*ask(model, TypedTokens((result.answer_id,))))
         attribution = explore.DirectLogitAttribution(prompt=prompt, answer=answer, position=column)
         _attribution(model, attribution, head)
     with show_errors():
@@ -93,16 +93,16 @@ def _lens(model: str, question: lens.LogitLens, result: LogitLensResult, cell: t
     )
 
 
-def _cell(result: LogitLensResult, row: int, column: int) -> None:
+def _cell(model: str, result: LogitLensResult, row: int, column: int) -> None:
     """The top tokens of one cell of the lens; one that is clicked is tracked."""
     ranked = lens.cell_tokens(result, row, column)
+    typed = ask(model, TypedTokens(lens.cell_ids(result, row, column)))
     with show.title(lens.cell_title(result, row, column), key="cell"):
         pass
 
     def track(place: int, _: int) -> None:
-        token = show_token(ranked[place][1])
         tracked = st.session_state.get("tracked", ())
-        st.session_state["tracked"] = list(dict.fromkeys((*tracked, token)))
+        st.session_state["tracked"] = list(dict.fromkeys((*tracked, typed[place])))
 
     rank = int(result.grid["answer_rank"][row, column])
     show.grid_component(
@@ -115,14 +115,14 @@ def _tracked_tokens(model: str, prompt: str, result: LogitLensResult, position: 
     title = f"Probability over the layers, at {brief(result.tokens[position])}"
     with show.title(title, key="tracked"):
         beside_title = st.container()
+    likeliest = ask(model, TypedTokens(explore.likeliest_tokens(result, position)))
     given = inputs.multiselect(
-        "Tracked tokens", "tracked", [show_token(result.answer)],
+        "Tracked tokens", "tracked", likeliest[:1],
         placeholder="Follow other tokens: type any",
     )  # fmt: skip
-    texts = explore.tokens_to_track(result, position, given)
-    tokens = tuple(ask(model, SingleToken(text)) for text in texts)
+    tokens = tuple(ask(model, SingleToken(read_token(text))) for text in given or likeliest)
     question = explore.TrackedTokens(prompt, position, tokens)
-    lines = explore.tracked_lines(ask(model, question), result.layers, texts)
+    lines = explore.tracked_lines(ask(model, question), result.layers, tokens)
     show.chart(lines, key="tracked-lines")
     with beside_title:
         copy_menu(

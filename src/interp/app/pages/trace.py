@@ -43,7 +43,7 @@ def _prompt(model: str, label: str, key: str) -> tuple[str, tuple[str, ...]]:
     return prompt, ()
 
 
-def _token(model: str, label: str, key: str, *, placeholder: str = "") -> str | int | None:
+def _token(model: str, label: str, key: str, *, placeholder: str = "") -> str | None:
     """The token that was typed, with buttons for tokens that go on from it. Empty where nothing was typed and
     a placeholder stands for that; None where it is no single token, which is said."""
     typed = inputs.text(label, key, placeholder=placeholder)
@@ -72,7 +72,7 @@ def _aligned(clean: tuple[str, ...], corrupted: tuple[str, ...]) -> bool:
     return not alignment.problem
 
 
-def _map(model: str, clean: str, corrupted: str, answer: str | int, foil: str | int | None) -> None:
+def _map(model: str, clean: str, corrupted: str, answer: str, foil: str | None) -> None:
     left, right = st.columns([5, 4], gap="medium")
     with left, show.title("Patched", key="map"):
         part = inputs.switch(

@@ -13,7 +13,6 @@ import numpy as np
 
 from interp.app.views.lens import LogitLens
 from interp.app.views.questions import LibraryQuestion, as_command
-from interp.app.views.tokens import read_token
 from interp.figures.engine.notation import show_token
 from interp.figures.engine.view import Axis, Grid, Lines, Series
 
@@ -51,14 +50,10 @@ class TrackedTokens:
         return logits[:, 0].log_softmax(-1).exp()[:, ids].numpy()
 
 
-def tokens_to_track(
-    result: LogitLensResult, column: int, given: Sequence[str], most: int = 4
-) -> tuple[str, ...]:
-    """The tokens that were given; where there are none, the target and the model's likeliest next tokens."""
-    if given:
-        return tuple(map(read_token, given))
-    likeliest = map(str, result.grid["top_tokens"][-1, column])
-    return tuple(dict.fromkeys((result.answer, *likeliest)))[:most]
+def likeliest_tokens(result: LogitLensResult, column: int, most: int = 4) -> tuple[int, ...]:
+    """The ids to track where none were given: the target's, and the model's likeliest next tokens'."""
+    likeliest = map(int, result.grid["top_ids"][-1, column])
+    return tuple(dict.fromkeys((result.answer_id, *likeliest)))[:most]
 
 
 def tracked_lines(probabilities: np.ndarray, layers: Sequence[str], tokens: Sequence[str]) -> Lines:

@@ -77,6 +77,12 @@ def cell_tokens(result: LogitLensResult, row: int, column: int) -> list[tuple[in
     return ranked
 
 
+def cell_ids(result: LogitLensResult, row: int, column: int) -> tuple[int, ...]:
+    """The ids of these tokens, in their order."""
+    ids = result.grid["top_ids"][_checked_cell(result, row, column)].tolist()
+    return tuple(ids if result.answer_id in ids else [*ids, result.answer_id])
+
+
 def cell_table(result: LogitLensResult, row: int, column: int) -> Table:
     """The same tokens as a table, in which the target is strong."""
     ranked = cell_tokens(result, row, column)

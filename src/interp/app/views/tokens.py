@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from interp.figures.engine.notation import NEWLINE, SPACE, TAB
+from interp.errors import InputError
+from interp.figures.engine.notation import NEWLINE, SPACE, TAB, show_token
 
 if TYPE_CHECKING:
     from interp.models.base import Model
@@ -46,19 +46,36 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class SingleToken:
-    """A text that is one token; or the id of a token without a text, which is written as in ``<148>``.
+    """A text that is one token, or names one by its id, as ``<148>`` does.
 
     `InputError`, which says how the text is divided, where it is neither.
     """
 
     text: str
 
-    def __call__(self, model: Model) -> str | int:
-        found = re.fullmatch(r"<(\d{1,9})>", self.text)
-        if found and (i := int(found[1])) < model.arch.d_vocab and model.labels([i]) == [self.text]:
-            return i
+    def __call__(self, model: Model) -> str:
         model.to_single_token(self.text)
         return self.text
+
+
+@dataclass(frozen=True)
+class TypedTokens:
+    """What to type for each of some tokens: its text as shown, or its id where that is read as another."""
+
+    ids: tuple[int, ...]
+
+    def __call__(self, model: Model) -> tuple[str, ...]:
+        return tuple(
+            self._typed(model, i, show_token(text))
+            for i, text in zip(self.ids, model.labels(self.ids), strict=True)
+        )
+
+    @staticmethod
+    def _typed(model: Model, i: int, shown: str) -> str:
+        try:
+            return shown if model.to_single_token(read_token(shown)) == i else f"<{i}>"
+        except InputError:
+            return f"<{i}>"
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,13 @@ def show_text(text: str, *, max_chars: int | None = None) -> str:
     return shorten("".join(c if c == " " else _MARKS.get(c) or visible(c) for c in text), max_chars)
 
 
-def show_prompt(tokens: Sequence[str], *, bos: str, max_chars: int | None = None) -> str:
-    """The tokens of a prompt as running text, without the BOS that the library put in front."""
-    return show_text("".join(tokens[1:] if tokens[:1] == (bos,) else tokens), max_chars=max_chars)
+def show_prompt(
+    tokens: Sequence[str], text: str | None = None, *, bos: str, max_chars: int | None = None
+) -> str:
+    """A prompt as running text, without the BOS that the library put in front: its `text`, or where a result
+    has none, its tokens one after the other."""
+    shown = "".join(tokens) if text is None else text
+    return show_text(shown.removeprefix(bos) if tokens[:1] == (bos,) else shown, max_chars=max_chars)
 
 
 def visible(character: str) -> str:

@@ -24,7 +24,7 @@ def view(result: AttentionPatternsResult) -> View:
     )
     return View(
         title="Where do the heads look?",
-        above=(f"Prompt: {show_prompt(result.tokens, bos=result.provenance.bos)}",),
+        above=(f"Prompt: {show_prompt(result.tokens, result.prompt, bos=result.provenance.bos)}",),
         blocks=(
             *([which] if len(chosen) < len(names) else []),
             Attention(

@@ -5,6 +5,8 @@ The number in a cell is always the recovery, never clipped.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, measured, probability, show_prompt
@@ -65,7 +67,7 @@ def _runs(result: CausalTracingResult) -> Table:
         (
             (
                 "clean",
-                _quoted(result, result.clean_tokens),
+                _quoted(result, "clean"),
                 measured(result.clean_value),
                 probability(result.clean_answer_prob),
                 brief(result.clean_top),
@@ -83,14 +85,19 @@ def _runs(result: CausalTracingResult) -> Table:
     )
 
 
-def _quoted(result: CausalTracingResult, tokens: tuple[str, ...]) -> str:
-    return f"“{show_prompt(tokens, bos=result.provenance.bos)}”"
+def _quoted(result: CausalTracingResult, run: Literal["clean", "corrupted"]) -> str:
+    tokens, text = (
+        (result.clean_tokens, result.clean_prompt)
+        if run == "clean"
+        else (result.corrupted_tokens, result.corrupted_prompt)
+    )
+    return f"“{show_prompt(tokens, text, bos=result.provenance.bos)}”"
 
 
 def _corrupted_prompt(result: CausalTracingResult) -> str:
     """The corrupted prompt, or what noise was put where."""
     if result.corruption == "interchange":
-        return _quoted(result, result.corrupted_tokens)
+        return _quoted(result, "corrupted")
     noised = " ".join(brief(result.clean_tokens[i]) for i in result.corrupted_positions)
     std = "" if result.noise_std is None else f" of standard deviation {result.noise_std:.3g}"
     return f"Gaussian noise{std} on the embeddings of {noised}, mean of {count(result.samples, 'sample')}"

@@ -16,7 +16,10 @@ _NAMES = ("first", "second")
 def view(result: ContrastResult) -> View:
     """Who is ahead at each layer, the two traces, and all numbers."""
     target, competitor = brief(result.target), brief(result.competitor)
-    prompts = (show_prompt(tokens, bos=result.provenance.bos) for tokens in result.tokens)
+    prompts = (
+        show_prompt(tokens, text, bos=result.provenance.bos)
+        for tokens, text in zip(result.tokens, result.prompts or (None, None), strict=True)
+    )
     differ = (
         " | ".join(show_token(token) for token in tokens[start:stop]) or "nothing"
         for tokens, (start, stop) in zip(result.tokens, result.differing, strict=True)

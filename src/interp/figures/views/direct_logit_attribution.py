@@ -67,7 +67,7 @@ def _asked(result: DirectLogitAttributionResult) -> list[str]:
     else:
         where = f"position {result.position} ({brief(result.tokens[result.position])})"
         intervals = []
-    prompt = show_prompt(result.tokens, bos=result.provenance.bos)
+    prompt = show_prompt(result.tokens, result.pairs.prompts[0], bos=result.provenance.bos)
     first = "Prompt" if len(result.pairs) == 1 else "First prompt"
     return [
         f"{first}: {prompt}",

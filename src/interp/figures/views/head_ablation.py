@@ -25,7 +25,7 @@ def view(result: HeadAblationResult) -> View:
     return View(
         title=f"What does the model lose without {_heads(result)}?",
         above=(
-            f"Prompt: {show_prompt(result.tokens, bos=result.provenance.bos)}",
+            f"Prompt: {show_prompt(result.tokens, result.prompt, bos=result.provenance.bos)}",
             f"The heads are taken out together, at all positions. Means are over {sizes.n_reference} "
             "sequences of simple English, and the outputs resampled are those of "
             f"{count(sizes.n_donors, 'sequence')} of it. Losses: nats a token; on {sizes.n_texts} other "

@@ -53,7 +53,7 @@ def _question(result: LogitLensResult) -> list[str]:
     where = _last_position(result)
     read = f"at {where}" if result.one_position else f"at all {len(result.positions)} positions"
     lines = [
-        f"Prompt: “{show_prompt(result.tokens, bos=result.provenance.bos, max_chars=160)}”",
+        f"Prompt: “{show_prompt(result.tokens, result.prompt, bos=result.provenance.bos, max_chars=160)}”",
         f"Answer: {brief(result.answer)}, read {read}. The model's own answer at {where}: "
         f"{brief(result.final_top_token)} ({probability(result.final_top_prob)}).",
     ]

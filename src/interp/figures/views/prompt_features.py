@@ -32,7 +32,7 @@ def view(result: PromptFeaturesResult) -> View:
     return View(
         title="Which features does the prompt have, and what are they about?",
         above=(
-            f"Prompt: {show_prompt(prompt.tokens, bos=prompt.provenance.bos)}",
+            f"Prompt: {show_prompt(prompt.tokens, prompt.prompt, bos=prompt.provenance.bos)}",
             f"SAE of {show_text(prompt.sae.model)} at {prompt.sae.site}: {prompt.sae.n_features} features, "
             f"{prompt.sae.activation}. Read on {show_text(profiles.text)}, {profiles.n_tokens} tokens.",
         ),

@@ -25,7 +25,7 @@ def view(result: TunedLensResult) -> View:
     return View(
         title=f"When does {answer} form, by the plain and by the tuned lens?",
         above=(
-            f"Prompt: {show_prompt(plain.tokens, bos=result.provenance.bos)}",
+            f"Prompt: {show_prompt(plain.tokens, plain.prompt, bos=result.provenance.bos)}",
             f"Read at position {position} ({brief(plain.tokens[position])}); the model says "
             f"{brief(plain.final_top_token)} with probability {probability(plain.final_top_prob)}.",
             f"The tuned lens: {show_text(result.tuned.lens_description)}.",

@@ -119,6 +119,7 @@ def head_ablation(
     return HeadAblationResult(
         provenance=Provenance.of(model, seed=seed),
         tokens=tuple(model.labels(tokens.row(0))),
+        prompt=model.to_text(tokens.row(0)),
         heads=chosen,
         answer=model.answer_label(measure.answer),
         foil=None if measure.foil is None else model.answer_label(measure.foil),

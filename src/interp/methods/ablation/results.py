@@ -82,6 +82,7 @@ class HeadAblationResult(Result):
     text_sizes: TextSizes
     path: str  # branching | plain
     several_tokens: bool = False  # of answer or foil: log-probabilities stand for logits
+    prompt: str | None = None  # as running text; None in runs of earlier versions
 
     @property
     def change(self) -> Float[np.ndarray, "kind measure"]:

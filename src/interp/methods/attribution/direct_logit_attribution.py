@@ -173,7 +173,7 @@ def _in_words(model: Model, questions: Sequence[AnswerQuestion]) -> Pairs:
     foils = [question.measure.foil for question in questions if question.measure.foil is not None]
     return Pairs(
         task=None,
-        prompts=tuple("".join(model.labels(question.tokens.row(0))) for question in questions),
+        prompts=tuple(model.to_text(question.tokens.row(0)) for question in questions),
         corrupted=(),
         answers=tuple(model.answer_label(question.measure.answer) for question in questions),
         foils=tuple(map(model.answer_label, foils)) if foils else None,

@@ -176,7 +176,7 @@ class Question:
     @property
     def texts(self) -> tuple[str, str]:
         """The clean and the corrupted prompt, as text of their tokens."""
-        clean, corrupted = ("".join(self.model.labels(one.row(0))) for one in (self.clean, self.corrupted))
+        clean, corrupted = (self.model.to_text(one.row(0)) for one in (self.clean, self.corrupted))
         return clean, corrupted
 
     @property

@@ -160,7 +160,7 @@ def _question(
 
 
 def _pair_in_words(model: Model, clean: Tokens, corrupted: Tokens | None, measure: Measure) -> Pairs:
-    texts = ["".join(model.labels(one.row(0))) for one in (clean, corrupted) if one is not None]
+    texts = [model.to_text(one.row(0)) for one in (clean, corrupted) if one is not None]
     return Pairs(
         task=None,
         prompts=(texts[0],),

@@ -33,6 +33,7 @@ class SAEFeaturesResult(Result):
     values: Float[np.ndarray, "pos rank"]  # 0 where there are fewer
     explained: Float[np.ndarray, " pos"]  # 1 - |x - y|^2 / |x - y0|^2; y0: no feature active
     cosine: Float[np.ndarray, " pos"]  # of activation x and reconstruction y
+    prompt: str | None = None  # as running text; None in runs of earlier versions
 
     @property
     def counted(self) -> list[int]:

@@ -44,6 +44,7 @@ def sae_features(
     return SAEFeaturesResult(
         provenance=Provenance.of(model, seed=seed),
         tokens=tuple(model.labels(tokens.row(0))),
+        prompt=model.to_text(tokens.row(0)),
         excluded=tuple((~keep).nonzero().flatten().tolist()),
         sae=sae.identity,
         n_active=((features > 0).sum(-1) * keep).cpu().numpy(),

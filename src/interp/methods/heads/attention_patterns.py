@@ -33,6 +33,7 @@ def attention_patterns(
     return AttentionPatternsResult(
         provenance=Provenance.of(model, seed=seed),
         tokens=tuple(model.labels(tokens.row(0))),
+        prompt=model.to_text(tokens.row(0)),
         heads=chosen,
         sinks=model.arch.attention_sinks,
         patterns=torch.stack(patterns).float().cpu().numpy(),

@@ -25,6 +25,7 @@ class AttentionPatternsResult(Result):
     heads: tuple[Head, ...]
     sinks: bool
     patterns: Float[np.ndarray, "head query key"]  # 0 to 1
+    prompt: str | None = None  # as running text; None in runs of earlier versions
 
     def pattern(self, head: Head) -> Float[np.ndarray, "query key"]:
         """That of one (layer, head). `InputError` where the result does not hold it."""

@@ -73,6 +73,7 @@ def contrast(
     return ContrastResult(
         provenance=Provenance.of(model, seed=seed),
         tokens=tuple(tuple(model.labels(row)) for row in rows),
+        prompts=tuple(map(model.to_text, rows)),
         differing=differing,
         target=model.labels([target_id])[0],
         competitor=model.labels([competitor_id])[0],

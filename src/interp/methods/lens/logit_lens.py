@@ -102,6 +102,7 @@ def logit_lens(
         final_top_prob=float(last.double().softmax(-1).max()),
         lens=lens.name,
         lens_description=lens.description,
+        prompt=model.to_text(ids),
     )
 
 

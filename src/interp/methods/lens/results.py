@@ -46,6 +46,7 @@ class LogitLensResult(Result):
     answer_tokens: tuple[tuple[str, ...], ...] = ()  # of each form, where there is one of several tokens
     #: Of an answer of several tokens in one form, at one position, each token behind those before it; nats.
     answer_token_log_probs: Float[np.ndarray, "layer token"] | None = None
+    prompt: str | None = None  # as running text; None in runs of earlier versions
 
     @property
     def crossover_layer(self) -> int | None:
@@ -140,6 +141,7 @@ class ContrastResult(Result):
     marks: Int[np.ndarray, "prompt layer"]  # 1: target ahead, 0: neither, -1: competitor ahead
     top_tokens: tuple[tuple[str, ...], ...]  # what the lens would say, [prompt, layer]
     top_probs: Float[np.ndarray, "prompt layer"]
+    prompts: tuple[str, ...] = ()  # as running text; empty in runs of earlier versions
 
     @property
     def parting(self) -> int | None:

@@ -162,6 +162,8 @@ def _result(
         provenance=Provenance.of(model, seed=seed),
         clean_tokens=tuple(model.labels(question.clean.row(0))),
         corrupted_tokens=tuple(model.labels(question.corrupted.row(0))),
+        clean_prompt=question.texts[0],
+        corrupted_prompt=question.texts[1],
         corrupted_positions=question.differing,
         answer=model.answer_label(question.answer),
         answer_id=question.answer.first,

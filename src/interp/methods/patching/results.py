@@ -87,6 +87,8 @@ class CausalTracingResult(Result):
     values: Float[np.ndarray, "layer position"]  # the metric after each patch, mean over samples
     recovery: Float[np.ndarray, "layer position"]  # no unit
     several_tokens: bool = False  # of answer or foil: log-probabilities stand for logits
+    clean_prompt: str | None = None  # as running text; None in runs of earlier versions
+    corrupted_prompt: str | None = None
 
     @property
     def meaning(self) -> str:

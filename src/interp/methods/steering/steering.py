@@ -91,7 +91,7 @@ def steering(
         site=by.address.hook,
         op=op,
         where=_positions_in_words(positions),
-        prompts=tuple("".join(model.labels(tokens.row(row))) for row in range(len(tokens))),
+        prompts=tuple(model.to_text(tokens.row(row)) for row in range(len(tokens))),
         strengths=strengths,
         activation=by.activations(model, tokens),
         tracked=tuple(model.labels(tracked)),
@@ -251,7 +251,7 @@ def _in_words(
     logits = torch.stack([run.logits for run in runs])  # [prompt, run, d_vocab]
     probabilities = logits.softmax(-1)
     best = probabilities[:, 1:].topk(k, dim=-1)
-    texts = [["".join(model.labels(ids)) for ids in run.continuations] for run in runs]
+    texts = [[model.to_text(ids, goes_on=True) for ids in run.continuations] for run in runs]
     unsteered = Unsteered(
         probabilities=probabilities[:, 0, tracked].numpy(),
         likeliest=tuple(model.labels(probabilities[:, 0].argmax(-1))),
