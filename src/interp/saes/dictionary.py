@@ -38,7 +38,8 @@ class SAE:
 
     `normalise` is what is done to each activation before it is encoded, and undone after: ``layer_norm``
     takes off its mean and divides by its standard deviation (unbiased), ``constant_norm_rescale`` makes its
-    length sqrt(d_in). Raises `InputError` where the weights do not fit together.
+    length sqrt(d_in). With `centred`, the mean is taken off in any case. Raises `InputError` where the
+    weights do not fit together.
     """
 
     W_enc: Float[Tensor, "d_in feature"]
@@ -53,6 +54,7 @@ class SAE:
     unembed_sha256: str | None = None  # of the unembedding of that model; None: not recorded
     normalise: Normalisation = "none"
     apply_b_dec_to_input: bool = True  # False: b_dec is added behind, but not taken off before
+    centred: bool = False  # it was trained on activations less their mean: see `interp.saes.processing`
 
     def __post_init__(self) -> None:
         shapes = [tuple(w.shape) for w in (self.W_enc, self.b_enc, self.W_dec, self.b_dec)]
@@ -113,11 +115,11 @@ class SAE:
     ) -> Float[Tensor, "*any d_in"]:
         """The activations that `features` stand for.
 
-        Where this SAE normalises, `x`, the activations that were encoded, must be given: their mean and size
-        are not in the features. Raises `InputError` without.
+        Where this SAE normalises or centres, `x`, the activations that were encoded, must be given: their
+        mean and size are not in the features. Raises `InputError` without.
         """
         out = features @ self.W_dec.to(features) + self.b_dec.to(features)
-        if self.normalise == "none":
+        if self.normalise == "none" and not self.centred:
             return out
         if x is None:
             raise InputError(
@@ -136,12 +138,17 @@ class SAE:
             raise InputError(
                 f"This SAE encodes activations of width {self.d_in}, not of shape {list(x.shape)}."
             )
+        middle = x.mean(-1, keepdim=True) if self.takes_off_mean else torch.zeros_like(x[..., :1])
         if self.normalise == "layer_norm":
-            return x.mean(-1, keepdim=True), x.std(-1, keepdim=True)
-        zero = torch.zeros_like(x[..., :1])
+            return middle, x.std(-1, keepdim=True)
         if self.normalise == "constant_norm_rescale":
-            return zero, x.norm(dim=-1, keepdim=True) / self.d_in**0.5
-        return zero, torch.ones_like(zero)
+            return middle, (x - middle).norm(dim=-1, keepdim=True) / self.d_in**0.5
+        return middle, torch.ones_like(middle)
+
+    @property
+    def takes_off_mean(self) -> bool:
+        """Whether each activation is encoded less its mean."""
+        return self.centred or self.normalise == "layer_norm"
 
     def check_fits(self, model: Editable) -> None:
         """Raise `InputError` where this SAE is for another model or width, `SiteError` where the model has no

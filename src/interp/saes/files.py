@@ -33,10 +33,14 @@ from interp.errors import InputError, SiteError, first_line
 from interp.models.base import Model
 from interp.saes.activations import Activation, BatchTopK, JumpReLU, Standard, TopK
 from interp.saes.dictionary import SAE
+from interp.saes.processing import is_centred
 from interp.sites import SITES, Address
 
 CONFIG, WEIGHTS, SPARSITY = "cfg.json", "sae_weights.safetensors", "sparsity.safetensors"
 _LEAST = 1e-10  # added to a density before its logarithm is taken, as in SAELens
+KINDS = ("standard", "topk", "jumprelu")
+#: Where a transcoder, of this layout or an older one, says to which site it leads.
+_OUTPUT_HOOKS = ("hook_name_out", "hook_point_out", "out_hook_point", "d_out")
 #: Names under which SAELens and TransformerLens know models whose own name is another.
 _ALIASES = {"gpt2-small": "gpt2"}
 
@@ -80,6 +84,7 @@ def write_sae(
             "hook_head_index": None,
             "revision": sae.revision,
             "processing": sae.processing,
+            "model_from_pretrained_kwargs": {"center_writing_weights": True} if sae.centred else {},
             "unembed_sha256": sae.unembed_sha256,
             "training": None if training is None else dict(training),
         },
@@ -105,16 +110,26 @@ def write_sae(
         raise InputError(f"The SAE cannot be written to {str(folder)!r} ({first_line(error)}).") from None
 
 
-def read_sae(folder: str | Path, model: Model, *, scale: float | None = None, check_name: bool = True) -> SAE:
+def read_sae(
+    folder: str | Path,
+    model: Model,
+    *,
+    scale: float | None = None,
+    check_name: bool = True,
+    centred: bool | None = None,
+) -> SAE:
     """The dictionary in a folder, for use with `model`.
 
     `scale` is the factor by which activations were multiplied in training, needed where the configuration
     says ``expected_average_only_in`` (it is not in the folder), and folded into the weights. With
     `check_name` False the model's name is not compared, as for a model loaded from a folder; site and width
-    always are.
+    always are. `centred` says whether it was trained on activations less their mean, as with TransformerLens'
+    center_writing_weights on a model of LayerNorms; by default what the folder records
+    (`interp.saes.processing`).
 
     Raises:
-        InputError: no SAE in the folder, one of a kind that is not known, or of another model or width.
+        InputError: no SAE in the folder, one of a kind that is not known, or of another model or width, or
+            one that was trained on weights that were processed otherwise.
         SiteError: the model has no such hook point.
     """
     folder = Path(folder)
@@ -123,6 +138,7 @@ def read_sae(folder: str | Path, model: Model, *, scale: float | None = None, ch
     try:
         config = _flat(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
         weights = {name: w.float() for name, w in load_file(folder / WEIGHTS).items()}
+        _check_kind(config, weights)
         sae = _sae(config, weights, scale)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise InputError(
@@ -135,7 +151,8 @@ def read_sae(folder: str | Path, model: Model, *, scale: float | None = None, ch
             "with check_name=False."
         )
     sae.check_fits(model)
-    return sae
+    recorded = is_centred(model, config, sae.address.site)
+    return replace(sae, centred=recorded if centred is None else centred)
 
 
 def read_density(folder: str | Path) -> Float[np.ndarray, " feature"] | None:
@@ -166,13 +183,30 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _sae(config: dict[str, Any], weights: dict[str, torch.Tensor], scale: float | None) -> SAE:
+def _check_kind(config: dict[str, Any], weights: dict[str, torch.Tensor]) -> None:
+    """`InputError` for what is kept in such a folder and is no SAE, or none of the kinds that are known."""
+    kind = config.get("architecture", "standard")
+    to = next((config[key] for key in _OUTPUT_HOOKS if config.get(key)), None)
+    if "transcoder" in kind or to or config.get("is_transcoder") or "W_skip" in weights:
+        raise InputError(
+            f"This is a transcoder, from {config.get('hook_name')!r} to {to or 'another site'!r}, and no SAE;"
+            " transcoders are not supported."
+        )
+    if kind == "gated" or "r_mag" in weights:
+        raise InputError("This is a gated SAE, which is not supported; standard, topk and jumprelu ones are.")
+    if kind not in KINDS:
+        raise InputError(
+            f"This SAE's architecture {kind!r} is not supported; {', '.join(KINDS[:-1])} and {KINDS[-1]} are."
+        )
     if config.get("hook_head_index") is not None:
         raise InputError("This SAE is for a single head, which is not supported; use one for all heads.")
     if config.get("finetuning_scaling_factor"):
         raise InputError("This SAE has a scaling factor from fine-tuning, which is not supported.")
     if config.get("activation_fn", "relu") not in ("relu", "topk"):
         raise InputError(f"This SAE's activation {config['activation_fn']!r} is not supported.")
+
+
+def _sae(config: dict[str, Any], weights: dict[str, torch.Tensor], scale: float | None) -> SAE:
     try:
         address = Address.parse(config["hook_name"])
     except SiteError:
@@ -205,6 +239,8 @@ def _sae(config: dict[str, Any], weights: dict[str, torch.Tensor], scale: float 
             else f"This SAE has the normalisation {normalise!r}, which takes no scale; leave it out."
         )
     if scale is not None:
+        if not scale > 0:
+            raise InputError(f"scale is a factor above 0, not {scale!r}.")
         sae = replace(sae, W_enc=sae.W_enc * scale, W_dec=sae.W_dec / scale, b_dec=sae.b_dec / scale)
     return sae
 
@@ -213,17 +249,15 @@ def _activation(config: dict[str, Any], weights: dict[str, torch.Tensor]) -> Act
     kind = config.get("architecture", "standard")
     if kind == "standard":
         return Standard()
-    if kind == "topk":
-        return TopK(config["k"])
-    if kind == "jumprelu":
-        return JumpReLU(weights["threshold"])
-    raise InputError(f"This SAE's architecture {kind!r} is not supported; standard, topk and jumprelu are.")
+    return TopK(config["k"]) if kind == "topk" else JumpReLU(weights["threshold"])
 
 
 def _unit_decoder(sae: SAE) -> SAE:
-    """The same SAE, whose features count in units of decoder length, with directions of length 1."""
+    """The same SAE, whose features count in units of decoder length, with directions of length 1. A feature
+    whose direction is 0 is dead: it is 0 everywhere."""
     norm = sae.W_dec.norm(dim=-1)
-    return replace(sae, W_enc=sae.W_enc * norm, b_enc=sae.b_enc * norm, W_dec=sae.W_dec / norm[:, None])
+    length = torch.where(norm > 0, norm, 1.0)[:, None]
+    return replace(sae, W_enc=sae.W_enc * norm, b_enc=sae.b_enc * norm, W_dec=sae.W_dec / length)
 
 
 def _same_name(recorded: str, own: str) -> bool:

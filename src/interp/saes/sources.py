@@ -14,7 +14,19 @@ from interp.saes.files import read_sae
 _ON_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?(:(?P<folder>[\w./-]+))?")
 
 
-def load_sae(source: str | Path, model: Model, *, scale: float | None = None, check_name: bool = True) -> SAE:
+#: Repositories of dictionaries of GPT-2 with centred weights, which their folders do not record; after the
+#: list of SAELens, https://github.com/decoderesearch/SAELens, sae_lens/pretrained_saes.yaml.
+CENTRED = frozenset({"jbloom/GPT2-Small-SAEs-Reformatted"})
+
+
+def load_sae(
+    source: str | Path,
+    model: Model,
+    *,
+    scale: float | None = None,
+    check_name: bool = True,
+    centred: bool | None = None,
+) -> SAE:
     """A dictionary for use with `model`, from wherever it is kept.
 
     `source` is one of
@@ -25,10 +37,13 @@ def load_sae(source: str | Path, model: Model, *, scale: float | None = None, ch
       as "jbloom/GPT2-Small-SAEs-Reformatted:blocks.8.hook_resid_pre". It is fetched once, and found in the
       local cache from then on.
 
-    `scale` and `check_name` are as in `read_sae`, which also says what is refused. Raises `InputError` where
-    there is nothing of that name.
+    `scale`, `check_name` and `centred` are as in `read_sae`, which also says what is refused. Raises
+    `InputError` where there is nothing of that name.
     """
-    return read_sae(sae_folder(source), model, scale=scale, check_name=check_name)
+    place = _ON_HUB.fullmatch(str(source))
+    if centred is None and place is not None and place["repo"] in CENTRED:
+        centred = True
+    return read_sae(sae_folder(source), model, scale=scale, check_name=check_name, centred=centred)
 
 
 def sae_folder(source: str | Path) -> Path:

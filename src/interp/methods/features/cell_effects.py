@@ -87,7 +87,7 @@ def cell_effects(run: BaseRun, options: Options) -> Arrays:
 def sae_digest(sae: SAE) -> str:
     """Which dictionary it is, by its weights."""
     digest = hashlib.sha256(
-        f"{sae.address} {sae.activation} {sae.normalise} {sae.apply_b_dec_to_input}".encode()
+        f"{sae.address} {sae.activation} {sae.normalise} {sae.apply_b_dec_to_input} {sae.centred}".encode()
     )
     weights = [sae.W_enc, sae.b_enc, sae.W_dec, sae.b_dec]
     if isinstance(sae.activation, JumpReLU):

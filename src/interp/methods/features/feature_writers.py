@@ -75,8 +75,10 @@ def feature_writers(model: Model, sae: SAE, feature: int, cache: Cache, position
     x = flat(address.site, cache[address])[0, position].double().cpu()
     direction = sae.W_enc[:, feature].double().cpu()
     middle, size = sae.coordinates(x)
-    if sae.normalise == "layer_norm":  # the mean that is taken off is a sum over senders, too
-        outputs, size = outputs - outputs.mean(-1, keepdim=True), size + EPS
+    if sae.takes_off_mean:  # the mean is a sum over senders, too
+        outputs = outputs - outputs.mean(-1, keepdim=True)
+    if sae.normalise == "layer_norm":
+        size = size + EPS
     parts = outputs @ direction / size
     b_dec = sae.b_dec.double().cpu() if sae.apply_b_dec_to_input else torch.zeros_like(x)
     whole = ((x - middle) / size - b_dec) @ direction + sae.b_enc[feature].double().cpu()
