@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from itertools import combinations
 
 import numpy as np
@@ -679,3 +680,55 @@ def test_a_run_is_shown_in_a_fresh_process(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "Patching" in done.stdout
+
+
+@pytest.mark.parametrize("width", [200, 80, 60, 40, 24])
+def test_numbers_in_a_table_are_whole_at_any_width(width):
+    """Each number stands in one piece on its row's line; texts are continued on further lines, not cut."""
+    names = (
+        "layer",
+        "the plain lens would say",
+        "prob",
+        "rank",
+        "KL",
+        "the tuned lens would say",
+        "interval",
+    )
+    rows = tuple(
+        (
+            f"L{i} attention and its bias",
+            Cell("internationalisation of everything", shade=0.3),
+            Cell("0.000123", bar=0.4),
+            125443 + i,
+            f"704.{i}23",
+            "another long text of several words",
+            f"+0.7{i} (0.61 to 12.8{i})",
+        )
+        for i in range(3)
+    )
+    table = Table(names, rows, strong=(1,))
+    lines = terminal(view_of(table), width).splitlines()
+    for row in rows:
+        words = [w for cell in row for w in (cell.text if isinstance(cell, Cell) else str(cell)).split()]
+        for number in (w for w in words if any(c.isdigit() for c in w)):
+            assert any(number in line for line in lines), (number, width)
+    assert not any("…" in line for line in lines)
+    assert max(map(len, lines)) <= width
+    written = Counter(
+        "".join(cell.text if isinstance(cell, Cell) else str(cell) for row in rows for cell in row)
+    )
+    assert written <= Counter("".join(lines)) + Counter({" ": written[" "]}), "nothing of the texts is cut"
+
+
+def test_numbers_in_a_drawn_table_are_on_one_line():
+    from interp.figures.engine.table_drawing import TablePlan
+
+    long = "a text of many words that gives way to the numbers, as much as is needed " * 3
+    rows = tuple(
+        (long, Cell("0.000123", bar=1.0), 125443, "704.123", long, "(0.61 to 12.8)") for _ in range(3)
+    )
+    plan = TablePlan(Table(("a", "probability of the answer", "rank", "KL", "b", "interval"), rows))
+    for line in plan.lines[1:]:
+        assert [line[i] for i in (1, 2, 3)] == [["0.000123"], ["125443"], ["704.123"]]
+        assert {"(0.61", "12.8)"} <= set(" ".join(line[5]).split())
+    assert plan.width <= 8.7

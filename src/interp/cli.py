@@ -163,6 +163,7 @@ def cache(*, remove: str | None = None) -> None:
     copies = all_copies()
     if remove is None:
         table = table_of("Hash", "Of the file", "Architecture", "Weights", "GB")
+        table.columns[0].min_width, table.columns[-1].min_width = 12, 6
         for copy in copies:
             table.add_row(
                 copy.sha256[:12], copy.source, copy.architecture, copy.quantisation, f"{copy.size / 1e9:.2f}"
@@ -270,6 +271,7 @@ def _check_model(name: str, *, backend: str, device: str) -> None:
             model = load_model(name, backend=backend, device=device, dtype=dtype, self_check=False)  # type: ignore[arg-type]
             found[dtype] = model, self_check(model)
     table = table_of("Check", "float32", "float64", "")
+    table.columns[1].min_width = table.columns[2].min_width = 7  # numbers are never broken
     for single, double in zip(*(checks for _, checks in found.values()), strict=False):
         verdict = "ok" if single.passed and double.passed else f"FAILED {single.where or double.where}"
         table.add_row(single.name, f"{single.off:.1e}", f"{double.off:.1e}", verdict)

@@ -58,10 +58,10 @@ def quiet_libraries() -> None:
 
 
 def table_of(*headings: str) -> Table:
-    """An empty table with these headings."""
+    """An empty table with these headings; what does not fit is continued on the next line, not cut."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in headings:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     return table
 
 

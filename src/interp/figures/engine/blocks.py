@@ -14,6 +14,9 @@ import numpy as np
 
 from interp.errors import InputError
 
+#: A number within a text, with what stands against it: a bracket, a sign, a unit.
+_NUMBER = re.compile(r"[^\w\s]*\d[\d.,:e+-]*[^\w\s]*$")
+
 #: Where a view is shown: as a picture, in a terminal, on a page.
 Medium: TypeAlias = Literal["figure", "terminal", "page"]
 MEDIA: tuple[Medium, ...] = ("figure", "terminal", "page")
@@ -129,6 +132,17 @@ class Table(TitledBlock):
     def has_bars(self) -> list[bool]:
         """For each column, whether there is a bar in it."""
         return [any(isinstance(c, Cell) and c.bar is not None for c in column) for column in self._by_column]
+
+    @property
+    def longest_numbers(self) -> list[str]:
+        """For each column the longest number in it, which is never broken or shortened; empty for none."""
+        columns = [[row[i] for row in self.texts] for i in range(len(self.columns))]
+        return [
+            max(
+                (word for text in column for word in text.split() if _NUMBER.match(word)), key=len, default=""
+            )
+            for column in columns
+        ]
 
     @property
     def _by_column(self) -> list[list[str | float | Cell]]:

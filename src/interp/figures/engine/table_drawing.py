@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from matplotlib.figure import Figure
 
 from interp.figures.engine import drawing
@@ -18,16 +20,22 @@ _WIDEST, _NARROWEST = 8.6, 0.9  # of a table, and of a column that gives way
 
 
 class TablePlan:
-    """Where everything goes; the widest column is narrowed, and its texts broken, where there is no room."""
+    """Where everything goes; the widest column is narrowed, and its texts broken, where there is no room.
+    Numbers are never broken."""
 
     def __init__(self, block: Table) -> None:
         self.block = block
         self.texts = [list(block.columns), *block.texts]
         self.bars = block.has_bars
-        self.widths = [self._needed(i) for i in range(len(block.columns))]
-        while sum(self.widths) > _WIDEST and max(self.widths) > _NARROWEST:
-            widest = self.widths.index(max(self.widths))
-            self.widths[widest] = max(self.widths[widest] * 0.92, _NARROWEST)
+        columns = range(len(block.columns))
+        self.widths = [self._needed(i, (row[i] for row in self.texts)) for i in columns]
+        least = [self._needed(i, [number]) for i, number in enumerate(block.longest_numbers)]
+        least = [
+            max(number, min(width, _NARROWEST)) for number, width in zip(least, self.widths, strict=True)
+        ]
+        while sum(self.widths) > _WIDEST and self.widths != least:
+            widest = max(columns, key=lambda i: (self.widths[i] > least[i]) * self.widths[i])
+            self.widths[widest] = max(self.widths[widest] * 0.92, least[widest])
         self.lines = [
             [
                 wrap(text, _SIZE, (width - _GAP - self._bar_room(i)) * 0.88)  # bold is wider
@@ -40,9 +48,9 @@ class TablePlan:
     def _bar_room(self, column: int) -> float:
         return _BAR + 0.1 if self.bars[column] else 0.0
 
-    def _needed(self, column: int) -> float:
-        """Inches that a column takes where nothing is broken."""
-        widest = max(text_width(row[column], _SIZE, bold=True) for row in self.texts)
+    def _needed(self, column: int, texts: Iterable[str]) -> float:
+        """Inches that a column takes where none of these texts is broken."""
+        widest = max(text_width(text, _SIZE, bold=True) for text in texts)
         return widest / 0.87 + _GAP + self._bar_room(column)
 
     def _row_height(self, row: int) -> float:

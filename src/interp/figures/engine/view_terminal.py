@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.style import Style
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -16,6 +19,8 @@ from interp.figures.engine.view import Attention, Bars, Block, Cell, Chart, Grid
 
 _MOST_ROWS = 24  # of the numbers of a chart
 _BAR = 10  # places of a bar in a table
+_LEAST_TEXT = 8  # places of a column of texts, at the least
+_BETWEEN = 3  # places between two columns
 
 
 def renderable(view: View, *, notes: Sequence[str] = ()) -> RenderableType:
@@ -31,7 +36,7 @@ def _block(block: Block) -> list[RenderableType]:
     if isinstance(block, Words):
         return [Text(block.text, style="bold" if block.strong else "")]
     if isinstance(block, Table):
-        return _titled(block.title, [_table(block)])
+        return _titled(block.title, [_FittedTable(block)])
     if isinstance(block, Grid):
         what = "Numbers" if block.texts is None else "Colours"
         key = f"{what}: {block.unit}{block.marks_in_words}. {block.key_with('bold')}".strip()
@@ -45,7 +50,7 @@ def _block(block: Block) -> list[RenderableType]:
         return _titled(numbers.title, [_bars(block), *_note(block.key)])
     shown, total = numbers.rows[:_MOST_ROWS], len(numbers.rows)
     left_out = [] if total == len(shown) else [f"The first {len(shown)} of {total}; the report has them all."]
-    table = _table(Table(numbers.columns, shown))
+    table = _FittedTable(Table(numbers.columns, shown))
     return _titled(numbers.title, [table, *(Text(text) for text in left_out), *_note(block.key)])
 
 
@@ -57,22 +62,63 @@ def _note(text: str) -> list[RenderableType]:
     return [Text(text)] if text else []
 
 
-def _table(block: Table) -> RichTable:
-    """The texts, on their colours, and a column of bars after each that has some."""
-    table = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name, right, bars in zip(block.columns, block.right, block.has_bars, strict=True):
-        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
-        if bars:
-            table.add_column("", min_width=_BAR, no_wrap=True)
-    for i, row in enumerate(block.texts):
-        parts: list[Text] = []
-        for j, text in enumerate(row):
-            cell = block.rows[i][j]
-            parts.append(_cell(text, cell if isinstance(cell, Cell) else Cell(text)))
-            if block.has_bars[j]:
-                parts.append(_bar(cell) if isinstance(cell, Cell) else Text())
-        table.add_row(*parts, style="bold" if i in block.strong else "")
-    return table
+@dataclass(frozen=True)
+class _FittedTable:
+    """A table in a terminal of any width: texts are continued on further lines, numbers never; columns that
+    do not fit are continued below, behind the first one."""
+
+    block: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        least = self._least()
+        start, n = 1, len(least)
+        while start < n or start == 1:
+            room, stop = options.max_width - least[0], start
+            while stop < n and (stop == start or room >= least[stop]):
+                room -= least[stop]
+                stop += 1
+            yield self._columns((0, *range(start, stop)))
+            start = max(stop, 2)
+
+    def _least(self) -> list[int]:
+        """The places that each column needs: for its longest number and its bars, or for a little text."""
+        block = self.block
+        longest = [
+            max((cell_len(row[i]) for row in block.texts), default=0) for i in range(len(block.columns))
+        ]
+        numbers = map(cell_len, block.longest_numbers)
+        shaded = [
+            any(isinstance(row[i], Cell) and row[i].shade is not None for row in block.rows)
+            for i in range(len(block.columns))
+        ]
+        return [
+            max(number, min(most, _LEAST_TEXT)) + 2 * shade + _BETWEEN + bars * (_BAR + _BETWEEN)
+            for number, most, shade, bars in zip(numbers, longest, shaded, block.has_bars, strict=True)
+        ]
+
+    def _columns(self, chosen: Sequence[int]) -> RichTable:
+        """The texts, on their colours, and a column of bars after each that has some."""
+        block, least = self.block, self._least()
+        table = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        for j in chosen:
+            bars = block.has_bars[j]
+            table.add_column(
+                Text(block.columns[j]),
+                justify="right" if block.right[j] else "left",
+                overflow="fold",
+                min_width=least[j] - _BETWEEN - bars * (_BAR + _BETWEEN),
+            )
+            if bars:
+                table.add_column("", min_width=_BAR, no_wrap=True)
+        for i, row in enumerate(block.texts):
+            parts: list[Text] = []
+            for j in chosen:
+                cell = block.rows[i][j]
+                parts.append(_cell(row[j], cell if isinstance(cell, Cell) else Cell(row[j])))
+                if block.has_bars[j]:
+                    parts.append(_bar(cell) if isinstance(cell, Cell) else Text())
+            table.add_row(*parts, style="bold" if i in block.strong else "")
+        return table
 
 
 def _cell(text: str, cell: Cell) -> Text:
@@ -119,8 +165,9 @@ def _bars(block: Bars) -> RichTable:
     numbers, half = block.table, 12
     largest = max(abs(value) for value in block.values) or 1.0
     table = RichTable(box=None, padding=(0, 1), pad_edge=False)
-    for name, right in zip(numbers.columns, numbers.right, strict=True):
-        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+    for name, right, number in zip(numbers.columns, numbers.right, numbers.longest_numbers, strict=True):
+        justify: Literal["left", "right"] = "right" if right else "left"
+        table.add_column(Text(name), justify=justify, overflow="fold", min_width=cell_len(number) or None)
     table.add_column("", no_wrap=True)
     for i in block.largest:
         length = round(abs(block.values[i]) / largest * half)
