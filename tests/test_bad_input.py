@@ -62,7 +62,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     # keys and values
     "unknown key": ((*LENS, "--set", "promt=x"), "did you mean 'prompt'"),
     "wrong type": ((*LENS, "--set", "k=many"), "valid integer"),
-    "an answer of yes or no": ((*LENS, "--set", "answer=true"), "'answer'"),
+    "an answer of yes or no": ((*LENS, "--set", "answer=true"), "'true'"),
     "a prompt that is a mapping": ((*LENS, "--set", 'prompt={"a": 1}'), "'prompt'"),
     "not key=value": ((*LENS, "--set", "k"), "key=value"),
     "no key": ((*LENS, "--set", "=3"), "key=value"),
@@ -92,7 +92,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     "answer of another key": ((*LENS, "--set", 'answer={"all": [" Paris"]}'), "'answer'"),
     "answer without its space": ((*LENS, "--set", "answer=Paris"), "' Paris'"),
     "no answer": ((*LENS, "--set", 'answer=""'), "answer is empty"),
-    "answer id too large": ((*LENS, "--set", "answer=999999"), "999999"),
+    "answer id too large": ((*LENS, "--set", "answer=<999999>"), "999999"),
     "negative answer id": ((*LENS, "--set", "answer=-1"), "-1"),
     "position out of range": ((*LENS, "--set", "position=99"), "out of range"),
     "position out of range from the end": ((*LENS, "--set", "position=-99"), "out of range"),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
+import interp
 from conftest import run
 from interp.configs import parse_override, read_config, write_config
 from interp.errors import ConfigError
@@ -218,6 +219,29 @@ def test_override_values():
     assert parse_override("k=3") == ("k", 3)
     assert parse_override("answer=no") == ("answer", "no")
     assert parse_override("foil=null") == ("foil", None)
+
+
+def test_numbers_are_text_where_text_is_asked_for(tmp_path):
+    """`answer= 7` is the token " 7"; an id is asked for as one, and a bare number in YAML is refused."""
+    lens = find_experiment("logit_lens")
+    assert {"answer", "prompt", "model", "revision"} <= lens.text_keys
+    assert not {"position", "k", "bos", "seed"} & lens.text_keys
+    for text in (" 7", "7", "1e3", "true", "1234567"):
+        assert parse_override(f"answer={text}", texts=lens.text_keys) == ("answer", text)
+    assert parse_override("answer=null", texts=lens.text_keys) == ("answer", None)
+    assert parse_override('answer=" 7"', texts=lens.text_keys) == ("answer", " 7")
+    assert parse_override("prompt=[1, 2]", texts=lens.text_keys) == ("prompt", [1, 2])
+    assert parse_override("position=3", texts=lens.text_keys) == ("position", 3)
+
+    model = interp.load_model("demo-gpt2")
+    token = model.labels([99])[0]
+    for i, answer in enumerate((token, "<99>")):
+        assert run("run", "logit_lens", "--set", f"answer={answer}", "--out", tmp_path, "--tag", f"t{i}") == 0
+        assert read_run(tmp_path / "logit_lens" / f"t{i}").result.answer_id == 99
+    with pytest.raises(ConfigError, match="as '7', or its id in angle brackets, as <7>"):
+        lens.make_config({"answer": 7})
+    with pytest.raises(ConfigError, match="<8>"):
+        find_experiment("activation_patching").make_config({"answer": [8, 9]})
 
 
 def test_config_text_round_trip(tmp_path):

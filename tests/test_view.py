@@ -714,9 +714,8 @@ def test_numbers_in_a_table_are_whole_at_any_width(width):
             assert any(number in line for line in lines), (number, width)
     assert not any("…" in line for line in lines)
     assert max(map(len, lines)) <= width
-    written = Counter(
-        "".join(cell.text if isinstance(cell, Cell) else str(cell) for row in rows for cell in row)
-    )
+    texts = [cell.text if isinstance(cell, Cell) else str(cell) for row in rows for cell in row]
+    written = Counter("".join(texts))
     assert written <= Counter("".join(lines)) + Counter({" ": written[" "]}), "nothing of the texts is cut"
 
 

@@ -5,7 +5,8 @@ As people write it, on every floor (`interp.Model.to_answer` reads it):
 - ``" Paris"``: text, with its leading space or without one, of one token or of several (a *sequence*);
 - ``" Paris|Paris| París"``: several *forms*, any of which counts; a space before a bar does not;
 - ``{"any": [" Paris", "A|B", [12, 34]]}``: the same as a list: text taken literally, ids, lists of ids;
-- ``7``: a token id (text that reads as a number is given as text, ``" 7"``).
+- ``"<7>"``: the token of that id, also as the number 7 in Python (not in a configuration, where that could
+  as well be the text "7").
 
 What is measured of an answer is its probability: of a sequence, the product over its tokens, each where it is
 predicted after those before it (teacher forcing); of several forms, the sum over them. When it misleads: a

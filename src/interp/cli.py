@@ -77,17 +77,20 @@ def run(
     tag
         The run's name; by default the model and the time.
     set_
-        Any key of the configuration, as key=value (JSON, or text as it stands); may be repeated.
+        Any key of the configuration, as key=value (JSON, or text as it stands); may be repeated. A token is
+        its text ("answer= Paris", "answer= 7"), or its id in angle brackets ("answer=<148>").
     out
         Where runs are kept; this one goes to OUT/EXPERIMENT/TAG.
     force
         Replace a run that has the same tag.
     """
     from interp.configs import parse_override
+    from interp.experiments.base import find_experiment
 
     flags = {"model": model, "backend": backend, "device": device, "dtype": dtype, "seed": seed}
     overrides = {key: value for key, value in flags.items() if value is not None}
-    overrides |= dict(parse_override(text) for text in set_ or [])
+    texts = find_experiment(experiment).text_keys
+    overrides |= dict(parse_override(text, texts=texts) for text in set_ or [])
     _run_and_show(experiment, config=config, overrides=overrides, tag=tag, out=out, force=force)
 
 

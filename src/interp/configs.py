@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
+from collections.abc import Container, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,12 @@ def write_config(values: dict[str, Any]) -> str:
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
 
 
-def parse_override(text: str) -> tuple[str, Any]:
+def parse_override(text: str, *, texts: Container[str] = ()) -> tuple[str, Any]:
     """``key=value`` from the command line.
 
     The value is JSON where it is valid JSON (numbers, true, null, lists, quoted text) and otherwise
-    the text as it stands, leading spaces included, so that ``answer= Paris`` keeps its space.
+    the text as it stands, leading spaces included, so that ``answer= Paris`` keeps its space. For a key of
+    `texts`, which may hold any text, numbers, true and false are text, too: ``answer= 7`` is the token " 7".
     """
     key, equals, raw = text.partition("=")
     if not equals or not key.strip():
@@ -74,5 +75,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     try:
         value = json.loads(raw)
     except json.JSONDecodeError:
+        value = raw
+    if key.strip() in texts and isinstance(value, int | float):  # true and false are integers
         value = raw
     return key.strip(), value

@@ -129,7 +129,10 @@ def encode_continuation(tokenizer: PreTrainedTokenizerBase, text: str) -> list[i
     if text_of(tokenizer, ids, goes_on=True) == text:
         return ids
     for before in _BEFORE:
-        start, both = (encode_document(tokenizer, one) for one in (before, before + text))
+        try:
+            start, both = (encode_document(tokenizer, one) for one in (before, before + text))
+        except InputError:  # a tokenizer that refuses what it has no token for
+            continue
         rest = both[len(start) :]
         if both[: len(start)] == start and text_of(tokenizer, rest, goes_on=True) == text:
             return rest

@@ -23,9 +23,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from typing_extensions import TypedDict
 
 from interp.errors import ConfigError, InterpDeprecation, InterpError, nearest
@@ -78,6 +79,27 @@ class ExperimentConfig(BaseModel):
                 raise ValueError(str(error).rstrip(".")) from None
         return values
 
+    @model_validator(mode="before")
+    @classmethod
+    def _tokens_are_text(cls, values: Any) -> Any:
+        """A token is given as text, or by its id in angle brackets: a bare number could be either."""
+        for key, field in cls.model_fields.items():
+            given = values.get(key) if isinstance(values, dict) else None
+            if not {str, int} <= set(_alternatives(field.annotation)):
+                continue  # no token: those may be text or an id
+            for one in given if isinstance(given, list | tuple) else [given]:
+                if isinstance(one, int) and not isinstance(one, bool):
+                    raise ValueError(
+                        f"has the number {one} for {key!r}; write the text of a token in quotes, as '{one}', "
+                        f"or its id in angle brackets, as <{one}>"
+                    )
+        return values
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    """The types that a union is of; of any other type, itself."""
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -93,6 +115,12 @@ class Experiment:
     def presentation(self) -> Any:
         """The module that draws its results, or None."""
         return import_module(self.shown_by) if self.shown_by else None
+
+    @property
+    def text_keys(self) -> frozenset[str]:
+        """The keys that may hold any text."""
+        fields = self.config.model_fields.items()
+        return frozenset(key for key, field in fields if str in _alternatives(field.annotation))
 
     def make_config(self, values: dict[str, Any]) -> ExperimentConfig:
         """A validated configuration; `ConfigError` in one sentence where a key or value is wrong."""

@@ -214,7 +214,10 @@ def _sae(config: dict[str, Any], weights: dict[str, torch.Tensor], scale: float 
         raise SiteError(f"This SAE is for {config['hook_name']!r}, which is no site here: {names}.") from None
     normalise = config["normalize_activations"]
     sae = SAE(
-        **{name: weights[name] for name in ("W_enc", "b_enc", "W_dec", "b_dec")},
+        W_enc=weights["W_enc"],
+        b_enc=weights["b_enc"],
+        W_dec=weights["W_dec"],
+        b_dec=weights["b_dec"],
         activation=_activation(config, weights),
         address=address,
         model=config.get("model_name") or "a model that is not named",

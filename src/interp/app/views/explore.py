@@ -40,7 +40,7 @@ class TrackedTokens:
 
     prompt: str
     position: int
-    tokens: tuple[str | int, ...]
+    tokens: tuple[str, ...]
 
     def __call__(self, model: Model) -> np.ndarray:
         from interp.methods.lens.logit_lens import lens_logits
@@ -92,8 +92,8 @@ class DirectLogitAttribution(LibraryQuestion):
 
     method: ClassVar[str] = "direct_logit_attribution"
     prompt: str
-    answer: str | int
-    foil: str | int | None = None
+    answer: str
+    foil: str | None = None
     position: int
     views: tuple[str, ...] = ("head",)
 

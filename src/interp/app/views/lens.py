@@ -27,7 +27,7 @@ class LogitLens(LibraryQuestion):
 
     method: ClassVar[str] = "logit_lens"
     prompt: str
-    answer: str | int | None = None
+    answer: str | None = None
     position: int | Literal["all"] = "all"
     k: int = TOP
 

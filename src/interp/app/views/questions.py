@@ -17,7 +17,7 @@ class LibraryQuestion:
     """A question that a function of the library answers, and an experiment of the same name.
 
     A subclass is a frozen dataclass. Its fields are the function's keywords and the experiment's keys, unless
-    its `arguments` say otherwise.
+    its `arguments` say otherwise; a token is its text, or its id in angle brackets.
     """
 
     method: ClassVar[str]  # the name of the function and of the experiment

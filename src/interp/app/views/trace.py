@@ -59,8 +59,8 @@ class ActivationPatching(LibraryQuestion):
     method: ClassVar[str] = "activation_patching"
     clean: str
     corrupted: str
-    answer: str | int
-    foil: str | int | None = None
+    answer: str
+    foil: str | None = None
     part: Part = "resid"
     direction: Direction = "denoising"
 

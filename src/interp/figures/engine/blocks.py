@@ -134,6 +134,13 @@ class Table(TitledBlock):
         return [any(isinstance(c, Cell) and c.bar is not None for c in column) for column in self._by_column]
 
     @property
+    def has_shades(self) -> list[bool]:
+        """For each column, whether there is a colour in it."""
+        return [
+            any(isinstance(c, Cell) and c.shade is not None for c in column) for column in self._by_column
+        ]
+
+    @property
     def longest_numbers(self) -> list[str]:
         """For each column the longest number in it, which is never broken or shortened; empty for none."""
         columns = [[row[i] for row in self.texts] for i in range(len(self.columns))]

@@ -87,13 +87,10 @@ class _FittedTable:
             max((cell_len(row[i]) for row in block.texts), default=0) for i in range(len(block.columns))
         ]
         numbers = map(cell_len, block.longest_numbers)
-        shaded = [
-            any(isinstance(row[i], Cell) and row[i].shade is not None for row in block.rows)
-            for i in range(len(block.columns))
-        ]
+        columns = zip(numbers, longest, block.has_shades, block.has_bars, strict=True)
         return [
             max(number, min(most, _LEAST_TEXT)) + 2 * shade + _BETWEEN + bars * (_BAR + _BETWEEN)
-            for number, most, shade, bars in zip(numbers, longest, shaded, block.has_bars, strict=True)
+            for number, most, shade, bars in columns
         ]
 
     def _columns(self, chosen: Sequence[int]) -> RichTable:
