@@ -80,7 +80,7 @@ def test_a_configuration_may_hold_a_layout_and_trust_code(
     monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
     folder = own_code(tmp_path / "model")
     lens = ["run", "logit_lens", "--model", folder, "--out", tmp_path, "--tag", "own"]
-    lens += ["--set", "prompt=[5,9,33,9]", "--set", "answer=4"]
+    lens += ["--set", "prompt=[5,9,33,9]", "--set", "answer=<4>"]
     assert run(*lens) == 2
     assert "trust_remote_code" in capsys.readouterr().err
     assert run(*lens, "--set", "trust_remote_code=true") == 2

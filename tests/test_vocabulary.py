@@ -36,7 +36,7 @@ EVERY = {**SPACE_STRIPPING, "bytes": byte_tokenizer, "lossy": lossy_tokenizer, "
 
 def encoder(kind: str) -> Encoder:
     tokenizer = EVERY[kind]()
-    return Encoder(tokenizer, tokenizer.bos_token_id, len(tokenizer), None)
+    return Encoder(tokenizer, tokenizer.bos_token_id, len(tokenizer), None, len(tokenizer))
 
 
 def model_with(tokenizer: PreTrainedTokenizerBase) -> interp.Model:
@@ -143,7 +143,7 @@ def test_an_id_is_asked_for_in_angle_brackets():
     e = encoder("llama")
     paris = e.single_token(" Paris")
     assert e.single_token(f"<{paris}>") == paris
-    bare = Encoder(None, None, 20, None)
+    bare = Encoder(None, None, 20, None, 20)
     assert bare.single_token("<7>") == 7
     with pytest.raises(InputError, match="between 0 and 19"):
         bare.single_token("<20>")

@@ -64,7 +64,7 @@ def text_of(tokenizer: PreTrainedTokenizerBase | None, ids: Sequence[int], *, go
     ids = list(ids)
     if not _has_decoder(tokenizer):  # decoding would put a space between any two tokens
         joined = "".join(labels(tokenizer, ids))
-        if encode_document(tokenizer, joined) == ids:
+        if _encode_or_none(tokenizer, joined) == ids:
             return joined
     parts = _split(ids, _special(tokenizer))
     texts = [_decode(tokenizer, part) for part in parts]
@@ -129,9 +129,8 @@ def encode_continuation(tokenizer: PreTrainedTokenizerBase, text: str) -> list[i
     if text_of(tokenizer, ids, goes_on=True) == text:
         return ids
     for before in _BEFORE:
-        try:
-            start, both = (encode_document(tokenizer, one) for one in (before, before + text))
-        except InputError:  # a tokenizer that refuses what it has no token for
+        start, both = (_encode_or_none(tokenizer, one) for one in (before, before + text))
+        if start is None or both is None:
             continue
         rest = both[len(start) :]
         if both[: len(start)] == start and text_of(tokenizer, rest, goes_on=True) == text:
@@ -149,6 +148,14 @@ def encode_document(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
             "read it again as UTF-8."
         ) from None
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _encode_or_none(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int] | None:
+    """The ids of a text; None where the tokenizer refuses it, as some do what they have no token for."""
+    try:
+        return encode_document(tokenizer, text)
+    except InputError:
+        return None
 
 
 def lost(tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int]) -> str | None:
