@@ -291,7 +291,11 @@ class Encoder:
             return tuple(self.single_token(token) for token in given)
         if isinstance(given, str) and self.tokenizer is None and len(ids := _written_ids(given)) > 1:
             return self._form(ids)
-        if not isinstance(given, str) or self.tokenizer is None or named_id(self.tokenizer, given) is not None:
+        if (
+            not isinstance(given, str)
+            or self.tokenizer is None
+            or named_id(self.tokenizer, given) is not None
+        ):
             return (self.single_token(given),)
         ids = encode_continuation(self.tokenizer, given)
         forgotten = not given.startswith(" ") and self._is_token(f" {given}")  # a leading space

@@ -322,8 +322,7 @@ class Model(ABC):
         return self.encoder.batch(prompts)
 
     def to_single_token(self, answer: str | int) -> int:
-        """The id of an answer that is exactly one token, as it goes on from a prompt: text, an id, or an id
-        in angle brackets (``<148>``). `InputError` otherwise."""
+        """The id of an answer that is one token: text, an id, or ``<148>``; `InputError` otherwise."""
         return self.encoder.single_token(answer)
 
     def to_answer(self, answer: AnswerLike) -> Answer:
