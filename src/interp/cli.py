@@ -277,6 +277,7 @@ def _check_model(name: str, *, backend: str, device: str) -> None:
     table.columns[1].min_width = table.columns[2].min_width = 7  # numbers are never broken
     for single, double in zip(*(checks for _, checks in found.values()), strict=False):
         verdict = "ok" if single.passed and double.passed else f"FAILED {single.where or double.where}"
+        verdict += f" ({single.note})" if single.note else ""
         table.add_row(single.name, f"{single.off:.1e}", f"{double.off:.1e}", verdict)
     model, _ = found["float32"]
     console.print(repr(model), soft_wrap=True, highlight=False)

@@ -9,11 +9,11 @@ a batch gives the same numbers as its prompts one at a time.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -21,9 +21,10 @@ from transformers import PreTrainedTokenizerBase
 
 from interp.answers import Answer, AnswerLike, nested
 from interp.errors import InputError
+from interp.ids import checked_ids, is_one_prompt, is_ragged, of_numpy, written_ids
 from interp.vocabulary import encode, encode_continuation, labels, named_id, text_of
 
-Prompt = str | Sequence[int] | Int[Tensor, " pos"]
+Prompt = str | Sequence[int] | Sequence[np.integer] | Int[Tensor, " pos"] | Int[np.ndarray, " pos"]
 Bos = Literal["auto", True, False]
 
 
@@ -59,6 +60,8 @@ class Tokens:
         Padding on the left is taken off and put on the right, so position 0 is each prompt's first token.
         Raises `InputError` where a mask has a gap or no token, or does not have the shape of the ids.
         """
+        if is_ragged(ids):  # not padded at all
+            return cls._of_ragged(ids, mask)
         ids, mask = torch.as_tensor(ids), torch.as_tensor(mask)
         if ids.ndim != 2 or ids.shape != mask.shape:
             raise InputError(
@@ -74,6 +77,14 @@ class Tokens:
         return cls.pad([row[real].tolist() for row, real in zip(ids, mask, strict=True)])
 
     @classmethod
+    def _of_ragged(cls, ids: Any, mask: Any) -> Tokens:
+        """A batch of prompts of several lengths, each with a mask of its own."""
+        if not is_ragged(mask) or [*map(len, ids)] != [*map(len, mask)]:
+            raise InputError("Each prompt of a batch needs a mask of its own length.")
+        rows = [cls.unpad([row], [real]).row(0) for row, real in zip(ids, mask, strict=True)]
+        return cls.pad(rows)
+
+    @classmethod
     def pad(cls, rows: Sequence[Sequence[int]], *, pad_id: int = 0) -> Tokens:
         """Prompts of any lengths as one batch. The padding id is never seen by a real token."""
         lengths = tuple(len(row) for row in rows)
@@ -84,7 +95,14 @@ class Tokens:
 
 
 #: What a model takes as prompts: text or ids, several of either, or a batch that a tokenizer made.
-Prompts = Tokens | Prompt | Sequence[Prompt] | Int[Tensor, "prompt pos"] | Mapping[str, Any]
+Prompts = (
+    Tokens
+    | Prompt
+    | Sequence[Prompt]
+    | Int[Tensor, "prompt pos"]
+    | Int[np.ndarray, "prompt pos"]
+    | Mapping[str, Any]
+)
 
 
 def bos_id(tokenizer: PreTrainedTokenizerBase | None, bos: Bos = "auto") -> int | None:
@@ -161,12 +179,19 @@ def span_positions(
     encoding = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
     offsets: Any = encoding["offset_mapping"]
     shift = len(ids) - len(offsets)  # the BOS, where there is one
-    # A token may begin with the space before the word; that space alone does not make it a part.
-    return [
-        i + shift
-        for i, (a, b) in enumerate(offsets)
-        if a < stop and b > start and prompt[max(a, start) : min(b, stop)].strip()
-    ]
+    overlaps = {
+        i: prompt[max(a, start) : min(b, stop)] for i, (a, b) in enumerate(offsets) if a < stop and b > start
+    }
+    # A token may begin with the space before the word; that space alone does not make it a part, unless it is
+    # what was asked for.
+    words = bool(prompt[start:stop].strip())
+    found = [i + shift for i, overlap in overlaps.items() if overlap.strip() or not words]
+    if not found:
+        raise InputError(
+            f"No token stands for {prompt[start:stop]!r} in the prompt {prompt!r}: the tokenizer leaves it "
+            "out."
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -189,12 +214,12 @@ class Encoder:
             for row in range(len(prompts)):
                 self.prompt(prompts.row(row))  # the ids are checked; they are taken as they are
             return prompts
-        if not isinstance(prompts, str | Sequence | Tensor):
+        if not isinstance(prompts, str | Sequence | Tensor | np.ndarray):
             raise InputError(f"A prompt is text or a list of token ids, not {type(prompts).__name__}.")
         several = cast(
-            Sequence[Prompt], [prompts] if isinstance(prompts, str) or _is_ids(prompts) else prompts
+            Sequence[Prompt], [prompts] if isinstance(prompts, str) or is_one_prompt(prompts) else prompts
         )
-        rows = [self.prompt(prompt) for prompt in several]
+        rows = [self.prompt(of_numpy(prompt)) for prompt in several]
         if not rows:
             raise InputError("There is no prompt; give at least one.")
         return Tokens.pad(rows)
@@ -202,7 +227,7 @@ class Encoder:
     def prompt(self, prompt: Prompt) -> list[int]:
         """One prompt as a list of ids: text gets the BOS (once), ids are checked and taken as they are."""
         if isinstance(prompt, str) and self.tokenizer is None:
-            prompt = _written_ids(prompt) or prompt
+            prompt = written_ids(prompt) or prompt
         if isinstance(prompt, str):
             tokenizer = self._tokenizer("prompts must be token ids, as in '5 9 33'; or name its tokens")
             if not prompt.strip():
@@ -210,8 +235,14 @@ class Encoder:
             ids = encode(tokenizer, prompt)
             if self.bos is not None and ids[:1] != [self.bos]:
                 ids = [self.bos, *ids]
+            if (largest := max(ids, default=0)) >= self.d_vocab_in:
+                raise InputError(
+                    f"The tokenizer makes token {largest} ({labels(tokenizer, [largest])[0]!r}) of the "
+                    f"prompt, but the model's embedding has {self.d_vocab_in} rows; give the tokenizer that "
+                    "belongs to it."
+                )
         else:
-            ids = _checked_ids(prompt, self.d_vocab_in)
+            ids = checked_ids(prompt, self.d_vocab_in)
         if self.n_ctx is not None and len(ids) > self.n_ctx:
             raise InputError(
                 f"The prompt has {len(ids)} tokens, but this model reads at most {self.n_ctx}; shorten it."
@@ -227,7 +258,7 @@ class Encoder:
         """
         if isinstance(answer, bool) or not isinstance(answer, str | int):
             raise InputError(f"An answer is text or a token id, not {type(answer).__name__}.")
-        if isinstance(answer, str) and self.tokenizer is None and len(ids := _written_ids(answer)) == 1:
+        if isinstance(answer, str) and self.tokenizer is None and len(ids := written_ids(answer)) == 1:
             answer = ids[0]
         if isinstance(answer, int):
             if not 0 <= answer < self.d_vocab:
@@ -289,7 +320,7 @@ class Encoder:
             if not all(isinstance(token, int) for token in given):
                 raise InputError(f"A form given as a list holds token ids alone; got {list(given)!r}.")
             return tuple(self.single_token(token) for token in given)
-        if isinstance(given, str) and self.tokenizer is None and len(ids := _written_ids(given)) > 1:
+        if isinstance(given, str) and self.tokenizer is None and len(ids := written_ids(given)) > 1:
             return self._form(ids)
         if (
             not isinstance(given, str)
@@ -318,7 +349,7 @@ class Encoder:
             raise InputError("Say where in one way: a substring, a span of characters, or a token.")
         ids = self.batch(prompt).row(0)
         if token is not None:
-            wanted = self.single_token(token)
+            wanted = token if isinstance(token, int) else self.single_token(token)
             if wanted not in ids:
                 raise InputError(f"The token {token!r} does not occur in the prompt {prompt!r}.")
             return [i for i, one in enumerate(ids) if one == wanted]
@@ -332,35 +363,3 @@ class Encoder:
         if self.tokenizer is None:
             raise InputError(f"This model has no tokenizer, so {otherwise}.")
         return self.tokenizer
-
-
-def _written_ids(text: str) -> list[int]:
-    """The ids that a text spells out, as in "5 9 33", "[5, 9, 33]" or "<5> <9> <33>"; none where it does not.
-    (Only a model without a tokenizer reads text so: elsewhere, "5" is the token of that name.)"""
-    inner = text.strip().removeprefix("[").removesuffix("]")
-    words = re.split(r"[\s,]+", inner.strip())
-    found = [re.fullmatch(r"<(\d{1,9})>|(\d{1,9})", word) for word in words]
-    return [int(one[1] or one[2]) for one in found if one] if all(found) else []
-
-
-def _checked_ids(prompt: Any, d_vocab: int) -> list[int]:
-    try:
-        tensor = torch.as_tensor(prompt)
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"A prompt is text or a list of token ids, not {type(prompt).__name__}.") from None
-    if tensor.ndim == 2 and tensor.shape[0] == 1:
-        tensor = tensor[0]
-    if tensor.ndim != 1 or tensor.is_floating_point() or tensor.dtype == torch.bool or not len(tensor):
-        raise InputError("Token ids must be one non-empty list of integers for each prompt.")
-    if tensor.min() < 0 or tensor.max() >= d_vocab:
-        raise InputError(
-            f"Token ids must lie between 0 and {d_vocab - 1}; got {tensor.min()} to {tensor.max()}."
-        )
-    return tensor.tolist()
-
-
-def _is_ids(prompts: Any) -> bool:
-    """Whether this is one prompt as ids, and not several prompts."""
-    if isinstance(prompts, Tensor):
-        return prompts.ndim == 1
-    return isinstance(prompts, Sequence) and len(prompts) > 0 and isinstance(prompts[0], int)

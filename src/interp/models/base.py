@@ -26,6 +26,7 @@ from interp.models.continued import placed, runs_of, sweep_runs
 from interp.models.editing import GradientTaps, Taps, check_value
 from interp.models.plain_sweep import Sweep, plain_sweep
 from interp.models.post_norm import PostNorm
+from interp.models.rotary import run_by_scale, scales
 from interp.readout import AnyReadout, Readout
 from interp.sites import SITES, Address, find_site, parse_sites
 from interp.tokens import Encoder, Prompt, Prompts, Tokens, answer_text
@@ -147,7 +148,7 @@ class Model(ABC):
         self._check(addresses, edits, tokens)
         taps = Taps(addresses, edits, tokens.lengths)
         with self._lock, torch.no_grad():
-            logits = self._run(tokens.ids.to(self.device), taps)
+            logits = run_by_scale(self._run, tokens.ids.to(self.device), taps, scales(self.hf_model))
         taps.check_all_visited()
         # In the order of the sites, which is the same on every backend, whatever it reached first.
         values = {key: taps.values[key] for key in taps.keys if key in taps.values}

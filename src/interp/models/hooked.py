@@ -25,8 +25,9 @@ from transformers.masking_utils import eager_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from interp.models.editing import Key, Taps
+from interp.models.evaluation import evaluating
 from interp.models.hugging_face import INSIDE_ATTENTION, HuggingFaceModel
-from interp.models.layouts import Layout, part, uses_attention_interface
+from interp.models.layouts import Layout, embedding_module, part, uses_attention_interface
 from interp.sites import SITES
 
 _ATTENTION = "interp"
@@ -81,7 +82,7 @@ class HookedModel(HuggingFaceModel):
             self.reach = frozenset(SITES) - INSIDE_ATTENTION
 
     def _run(self, ids: Tensor, taps: Taps) -> Tensor:
-        with self.borrowed(Pass(taps), taps.keys, len(ids)):
+        with evaluating(self.hf_model), self.borrowed(Pass(taps), taps.keys, len(ids)):
             return self.hf_model(input_ids=ids, use_cache=False).logits
 
     @contextmanager
@@ -105,7 +106,7 @@ class HookedModel(HuggingFaceModel):
             return self.through(this, site, layer, x, n_rows)
 
         if layer is None:
-            return on_output(self.hf_model.get_input_embeddings(), through)
+            return on_output(embedding_module(self.hf_model, self.layout), through)
         path, side = self.place(site)
         module = part(self.layers[layer], path)
         return on_input(module, through) if side == "input" else on_output(module, through)

@@ -26,6 +26,7 @@ from interp.errors import ModelLoadError, SiteError
 from interp.models.base import Model
 from interp.models.devices import find_device
 from interp.models.editing import Taps
+from interp.models.evaluation import evaluating
 from interp.models.post_norm import PostNorm
 from interp.models.weights_hash import weights_hash
 from interp.sites import SITES, Address
@@ -63,12 +64,9 @@ class HookedTransformerModel(Model):
         )
 
     def plain_logits(self, ids: Tensor) -> Tensor:
-        was_training = self.hf_model.training
-        try:
+        with evaluating(self.hf_model):
             # with padding on the left, TransformerLens would look for padding among the ids
-            return self.hf_model.eval()(ids, return_type="logits", padding_side="right")
-        finally:
-            self.hf_model.train(was_training)
+            return self.hf_model(ids, return_type="logits", padding_side="right")
 
     def _run(self, ids: Tensor, taps: Taps) -> Tensor:
         with ExitStack() as borrowed:

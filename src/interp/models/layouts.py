@@ -16,11 +16,13 @@ from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from interp.architecture import Architecture
 from interp.errors import ModelLoadError, nearest
+from interp.models.linear_map import matrix
+from interp.models.rotary import longest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,7 @@ class Layout:
     mlp: str = "mlp"  # what writes mlp_out
     mlp_proj: str = "mlp.down_proj"  # what reads mlp_act
     mlp_norm: str = "post_attention_layernorm"  # what reads resid_mid
+    embed: str = ""  # what writes embed, from the model; "": its input embeddings
     parallel: bool | tuple[str, ...] = False
     only: Mapping[str, Any] = field(default_factory=dict)
 
@@ -109,6 +112,7 @@ LAYOUTS: dict[str, Layout] = {
     # Its attention and MLP add the residual stream themselves; what they add it to comes from these.
     "bloom": Layout(
         **_FALCON,
+        embed="transformer.word_embeddings_layernorm",
         attn="self_attention.dense",
         attn_proj="self_attention.dense",
         mlp="mlp.dense_4h_to_h",
@@ -173,20 +177,30 @@ def check_layout(model: PreTrainedModel, layout: Layout) -> None:
             )
     if not _leads_somewhere(model, layout.layers) or not len(part(model, layout.layers)):
         raise ModelLoadError(f"The layout does not fit this {family} model: no layers at {layout.layers!r}.")
-    first = part(model, layout.layers)[0]
-    roots = [
-        (model, layout.final_norm),
-        *((first, path) for path in (layout.attn, layout.attn_proj, layout.mlp)),
-    ]
+    paths = [layout.attn, layout.attn_proj, layout.mlp]
     if not is_parallel(model, layout):
-        roots.append((first, layout.mlp_norm))
-    for root, path in roots:
-        if not _leads_somewhere(root, path):
-            names = ", ".join(name for name, _ in root.named_children())
+        paths.append(layout.mlp_norm)
+    whole = [path for path in (layout.final_norm, layout.embed) if not _leads_somewhere(model, path)]
+    layers = part(model, layout.layers)
+    lack = [[path for path in paths if not _leads_somewhere(layer, path)] for layer in layers]
+    others = [number for number, paths in enumerate(lack) if paths]
+    if 0 < len(others) < len(layers):
+        number = others[0]
+        raise ModelLoadError(
+            f"The layers of this {family} model are of several kinds: layer {number} has no "
+            f"{lack[number][0]!r} (its parts are {_parts(layers[number])}), as where some attend and others "
+            "are recurrent; only models whose layers all attend can be looked into."
+        )
+    for root, lacking in ((model, whole), (layers[0], lack[0])):
+        if lacking:
             raise ModelLoadError(
-                f"The layout does not fit this {family} model: there is no {path!r} in its "
-                f"{type(root).__name__}, whose parts are {names}."
+                f"The layout does not fit this {family} model: there is no {lacking[0]!r} in its "
+                f"{type(root).__name__}, whose parts are {_parts(root)}."
             )
+
+
+def _parts(module: nn.Module) -> str:
+    return ", ".join(name for name, _ in module.named_children())
 
 
 def _leads_somewhere(root: Any, path: str) -> bool:
@@ -226,6 +240,11 @@ def residual_scale(model: PreTrainedModel) -> float:
     return float(getattr(model.config.get_text_config(), "residual_multiplier", None) or 1.0)
 
 
+def embedding_module(model: PreTrainedModel, layout: Layout) -> nn.Module:
+    """The module whose output is ``embed``."""
+    return part(model, layout.embed) if layout.embed else model.get_input_embeddings()
+
+
 def embedding_scale(model: PreTrainedModel) -> float:
     """What the token embedding is multiplied by on its way into the stream (Granite; elsewhere 1)."""
     return float(getattr(model.config.get_text_config(), "embedding_multiplier", None) or 1.0)
@@ -251,9 +270,9 @@ def architecture(model: PreTrainedModel, layout: Layout) -> Architecture:
         d_mlp=_width_read(part(first, layout.mlp_proj), config.hidden_size)
         if has_one_mlp(model, layout)
         else None,
-        d_vocab=model.get_output_embeddings().weight.shape[0],
-        d_vocab_in=model.get_input_embeddings().weight.shape[0],
-        n_ctx=getattr(config, "max_position_embeddings", None),
+        d_vocab=len(_matrix(model.get_output_embeddings())),
+        d_vocab_in=len(_matrix(model.get_input_embeddings())),
+        n_ctx=longest(config),
         parallel_attention=is_parallel(model, layout),
         post_norms=norm_behind(layout, "attn_out") is not None,
         attention_sinks=hasattr(_parent(first, layout.attn_proj), "sinks"),
@@ -278,10 +297,20 @@ def _n_kv_heads(config: Any, n_heads: int) -> int:
     return getattr(config, "num_key_value_heads", None) or n_heads
 
 
+def _matrix(module: nn.Module) -> Tensor:
+    found = matrix(module)
+    if found is None:
+        raise ModelLoadError(
+            f"A {type(module).__name__} of this model holds no matrix, so its shape is not known and it "
+            "cannot be looked into; give a model with the usual Linear layers."
+        )
+    return found
+
+
 def _width_read(projection: Any, d_model: int) -> int:
     """The width of what a projection onto the residual stream reads: Linear keeps [out, in], GPT-2's Conv1D
     [in, out]."""
-    shape = projection.weight.shape
+    shape = _matrix(projection).shape
     if tuple(shape) == (d_model, d_model):
         return d_model
     return shape[1] if shape[0] == d_model else shape[0]

@@ -12,7 +12,7 @@ import psutil
 import torch
 
 from interp.errors import InputError
-from interp.models.base import Model
+from interp.models.hugging_face import HuggingFaceModel
 from interp.readout import Readout
 
 SHARE_OF_FREE = 0.5  # of the free memory, where the user sets no budget
@@ -26,7 +26,7 @@ class Need:
     per_branch: float
 
     @classmethod
-    def of(cls, model: Model, n_pos: int, readout: Readout) -> Need:
+    def of(cls, model: HuggingFaceModel, n_pos: int, readout: Readout) -> Need:
         """For branches of one prompt of `n_pos` tokens."""
         arch, width = model.arch, model.dtype.itemsize
         heads, kv_heads = arch.n_heads * arch.d_head, arch.n_kv_heads * arch.d_head
@@ -36,7 +36,8 @@ class Need:
         per_row = width * (6 * arch.d_model + attention + mlp) + scores
         # keys and values of the whole prompt, and once more for each query head
         per_branch = 2 * width * n_pos * (kv_heads + heads)
-        columns = arch.d_vocab if readout.columns is None else len(readout.columns)
+        chosen = readout.columns if model.reads_columns else None
+        columns = arch.d_vocab if chosen is None else len(chosen)
         per_branch += len(readout.positions) * (width * arch.d_model + columns * (2 * width + 3 * 8))
         return cls(per_row, per_branch)
 
@@ -44,7 +45,7 @@ class Need:
         """Of a packed batch of so many rows and branches."""
         return rows * self.per_row + branches * self.per_branch
 
-    def budget(self, model: Model, *, largest: int) -> float:
+    def budget(self, model: HuggingFaceModel, *, largest: int) -> float:
         """How many bytes a packed batch may take: what the user allows, or half of what is free. Raises
         `InputError` where the largest branch, of so many rows, does not fit."""
         free = free_bytes(model.device)

@@ -48,9 +48,11 @@ def is_local(known: Known) -> bool:
     return in_cache(known.source) or (known.name == GEMMA.name and is_installed(GEMMA))
 
 
-def in_cache(source: str, revision: str | None = None) -> bool:
-    """Whether the hub's local cache has the weights of a Hugging Face id."""
+def in_cache(source: str, revision: str | None = None, *, pickled: bool = False) -> bool:
+    """Whether the hub's local cache has the weights of a Hugging Face id; as pickled files too, where these
+    are allowed."""
     from huggingface_hub import try_to_load_from_cache
 
-    files = ("model.safetensors", "model.safetensors.index.json")
+    files = ["model.safetensors", "model.safetensors.index.json"]
+    files += ["pytorch_model.bin", "pytorch_model.bin.index.json"] if pickled else []
     return any(isinstance(try_to_load_from_cache(source, file, revision=revision), str) for file in files)

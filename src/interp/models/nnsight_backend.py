@@ -17,8 +17,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from interp.models.editing import Taps
+from interp.models.evaluation import evaluating
 from interp.models.hugging_face import INSIDE_ATTENTION, HuggingFaceModel, twin
-from interp.models.layouts import Layout, part, uses_attention_interface
+from interp.models.layouts import Layout, embedding_module, part, uses_attention_interface
 from interp.sites import SITES
 
 
@@ -30,16 +31,17 @@ class NNsightModel(HuggingFaceModel):
 
     def __init__(self, hf_model: PreTrainedModel, *, layout: Layout, **identity: Any) -> None:
         super().__init__(hf_model, layout=layout, **identity)
-        own = twin(hf_model)
+        self.runs = own = twin(hf_model)
         if uses_attention_interface(own, layout):
             own.set_attn_implementation("eager")  # what the other backends compute, to the last bit
         self.nnsight = NNsight(own)
-        embedding = hf_model.get_input_embeddings()
+        embedding = embedding_module(hf_model, layout)
         self._embedding = next(path for path, module in hf_model.named_modules() if module is embedding)
 
     def _run(self, ids: Tensor, taps: Taps) -> Tensor:
+        self.check_unchanged()
         logits: list[Tensor] = []  # filled inside the trace, which runs elsewhere than it is written
-        with self.nnsight.trace(input_ids=ids, use_cache=False):
+        with evaluating(self.runs), self.nnsight.trace(input_ids=ids, use_cache=False):
             self._follow(taps, len(ids))
             logits.append(self.nnsight.output.logits)
         return logits[0]

@@ -11,14 +11,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from interp.errors import ModelLoadError, how_to_install, nearest
 from interp.models.base import Model
 from interp.models.devices import DTYPES, find_device, find_dtype
 from interp.models.hooked_transformer import is_hooked_transformer, load_hooked_transformer
+from interp.models.in_memory import owners_device
 from interp.models.layouts import Layout, find_layout
 from interp.models.self_check import require
 from interp.models.self_check import self_check as run_self_check
@@ -61,7 +61,8 @@ def load_model(
     Args:
         model: a short name (``interp models`` lists them), any Hugging Face id, a local folder, a GGUF
             file (or ``ollama:NAME``, a model that Ollama keeps on this disk), or a causal language model
-            that is already in memory: of transformers, or a HookedTransformer of TransformerLens.
+            that is already in memory: of transformers, also under PEFT's adapters or torch.compile, or a
+            HookedTransformer of TransformerLens. It is run in evaluation mode and otherwise left as it is.
         tokenizer: for a model in memory. Without one, and without names, prompts and answers are token ids.
         token_names: what its tokens are called, for a model without a tokenizer: a list in the order of their
             ids, a mapping, or the path of either (`interp.models.token_names`). A folder may hold them as
@@ -69,7 +70,7 @@ def load_model(
         backend: ``transformers`` (default), ``transformer_lens`` or ``nnsight``. A HookedTransformer is read
             through its own hook points, with the weights that it has, and counts as ``transformer_lens``.
         device: ``auto`` is CUDA or Apple's MPS where there is one, else the CPU. A device that is
-            named and absent is an error.
+            named and absent is an error. A model in memory stays on the device that it is on.
         dtype: float32, float64, bfloat16 or float16. For a model in memory it must be the one that the
             model has; nothing is converted behind its owner's back.
         bos: ``auto`` puts the tokenizer's beginning-of-sequence token in front of text where it has
@@ -102,12 +103,13 @@ def load_model(
             given={"backend": backend == "nnsight", "processing": processing != "none", "layout": layout},
         )  # fmt: skip
         return _checked(hooked, memory=memory, self_check=self_check)
-    torch_device = find_device(device)
-    torch_dtype = find_dtype(dtype, torch_device)
+    asked = None if device == "auto" else find_device(device)
     report("loading", 0, 2)
     if isinstance(model, str | Path):
         if name is not None:
             raise ModelLoadError(f"name={name!r} is for a model in memory; {str(model)!r} goes by its own.")
+        torch_device = asked or find_device(device)
+        torch_dtype = find_dtype(dtype, torch_device)
         source = from_name(
             str(model),
             tokenizer,
@@ -116,9 +118,12 @@ def load_model(
             trust_remote_code=trust_remote_code,
             allow_pickle=allow_pickle,
         )
+        hf_model = source.hf_model.to(torch_device).eval()
     else:
         source = from_memory(model, tokenizer, name=name, revision=revision, dtype=dtype)
-    hf_model = _made_ready(source.hf_model, torch_device, torch_dtype)
+        hf_model = source.hf_model
+        torch_device = owners_device(hf_model, asked)
+        torch_dtype = find_dtype(dtype, torch_device)
     loaded = backend_class(
         hf_model,
         layout=layout or find_layout(hf_model),
@@ -172,14 +177,6 @@ def _check_vocabulary(model: Model) -> None:
             f"A token {tokenizer.decode([last])!r} of id {last} is named, but the model has {rows} tokens; "
             "are these the names of another model?"
         )
-
-
-def _made_ready(hf_model: PreTrainedModel, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
-    """The model on its device, in evaluation mode, with products that its dtype has."""
-    hf_model = hf_model.to(device).eval()
-    if dtype == torch.float64 and type(hf_model)._can_set_experts_implementation():
-        hf_model.set_experts_implementation("eager")  # torch's grouped product has no float64
-    return hf_model
 
 
 def _backend_class(backend: str) -> Callable[..., Model]:

@@ -1,10 +1,11 @@
 """What a model must satisfy to be looked into: checked in a few short passes when it is loaded.
 
-1. One plain forward pass of the Hugging Face model, and one of ours that reads every site.
-2. The activations must have the usual shapes and be parts of one computation: they add up, heads write
-   what the weights say, and the last of them unembeds to the logits.
+1. One plain forward pass of the Hugging Face model, and one of ours that reads every site. Of two prompts
+that differ in their last token, no earlier logit may differ: padding and sweeps rely on it.
+2. The activations must have the usual shapes and be parts of one computation: they add up, heads and neurons
+   write what the weights say, and the last of them unembeds to the logits.
 3. One pass with a row for each site, set to its own value (nothing may change), and one with a row for
-   each site, disturbed (something must change).
+   each site, disturbed at all positions (something must change, unless the weights explain why not).
 
 A layout with a wrong path, a family that computes its blocks in another way, a backend whose hook is
 not where its name says: each fails one of these, and the model is refused instead of answering wrongly.
@@ -23,6 +24,8 @@ from interp.edits import Edit
 from interp.errors import ModelLoadError, SiteError
 from interp.models.base import Cache, Model
 from interp.models.editing import Key, Taps
+from interp.models.evaluation import evaluating
+from interp.models.no_effect import weights_explain
 from interp.sites import SITES, Address, parse_sites
 from interp.tokens import Tokens
 
@@ -35,13 +38,15 @@ ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 2e-2, torch
 class Check:
     """One property of a loaded model: how far it is off, as a share of the largest entry compared.
 
-    ``where`` names the place at which it is furthest off, or what is wrong there.
+    ``where`` names the place at which it is furthest off, or what is wrong there; ``note`` what is worth
+    knowing of a model that is right.
     """
 
     name: str
     off: float
     allowed: float
     where: str = ""
+    note: str = ""
 
     @property
     def passed(self) -> bool:
@@ -53,8 +58,8 @@ def self_check(model: Model) -> tuple[Check, ...]:
     """Every check of `model`. Leaves it, and the Hugging Face model that it looks into, as they were."""
     hf_model, ids = model.hf_model, probe(model)
     hooks = _hooks(hf_model)
-    with torch.no_grad():
-        plain = model.plain_logits(ids.to(model.device))
+    with torch.no_grad(), evaluating(hf_model):
+        plain, other = model.plain_logits(_with_another_end(model, ids))[:, None]
     bad_weights = [
         name for name, p in hf_model.named_parameters() if not p.sum(dtype=torch.float32).isfinite()
     ]
@@ -65,9 +70,11 @@ def self_check(model: Model) -> tuple[Check, ...]:
     cache = model.run_with_cache(ids[0], model.sites)
     shapes = _shapes(model, cache)
     checks = [Check(finite, 0.0, 0.0), shapes]
+    allowed = ROUNDING[model.dtype]
+    if ids.shape[1] > 1 and model.arch.d_vocab_in > 1:
+        checks.append(Check("a token changes no earlier logits", _off(other[:, :-1], plain[:, :-1]), allowed))
     if shapes.passed:
         checks += [*_parts(model, cache), *_edits(model, cache)]
-    allowed = ROUNDING[model.dtype]
     if model.identity.processing == "folded":  # centring the unembedding shifts all logits alike
         off = _off(cache.logits.log_softmax(-1), plain.log_softmax(-1))
     else:
@@ -83,10 +90,13 @@ def require(checks: Iterable[Check], model: Model) -> None:
     for check in checks:
         if not check.passed:
             where = f" ({check.where})" if check.where else ""
+            hooked = [name for name, part in model.hf_model.named_modules() if _hooks_on(part)]
+            also = f" and the hooks that it brings (on {hooked[0] or 'the whole model'})" if hooked else ""
             raise ModelLoadError(
                 f"{model.identity.name} failed its self-check on the {model.backend} backend: "
                 f"'{check.name}' is off by {check.off:.1g} of the largest entry{where}, so it would give "
-                "wrong numbers; check its weights and layout, or load it all the same with self_check=False."
+                f"wrong numbers; check its weights and layout{also}, or load it all the same with "
+                "self_check=False."
             )
 
 
@@ -124,9 +134,20 @@ def agreeing_sites(model: Model, reference: Model) -> frozenset[str]:
 
 
 def probe(model: Model) -> Tensor:
-    """The ids [1, pos] that the checks run on: a few from all over the vocabulary."""
-    n = min(6, model.arch.n_ctx or 6)
-    return torch.linspace(1, model.arch.d_vocab_in - 1, n).long()[None]
+    """The ids [1, pos] that the checks run on: a few from all over the vocabulary, all different where there
+    are as many. (Not the first one, which often is for padding.)"""
+    n, n_ids = min(6, model.arch.n_ctx or 6), model.arch.d_vocab_in
+    generator = torch.Generator().manual_seed(0)
+    if n_ids <= n:
+        return torch.arange(n - 1, -1, -1)[None] % n_ids
+    return torch.randperm(n_ids - 1, generator=generator)[:n][None] + 1
+
+
+def _with_another_end(model: Model, ids: Tensor) -> Tensor:
+    """The prompt, and once more with another last token, [2, pos]."""
+    other = ids.clone()
+    other[:, -1] = (ids[:, -1] + 1) % model.arch.d_vocab_in
+    return torch.cat([ids, other]).to(model.device)
 
 
 # ---- the checks ----
@@ -192,11 +213,13 @@ def _parts(model: Model, cache: Cache) -> Iterator[Check]:
         if {"v", "z"} <= have:
             groups = arch.n_heads // arch.n_kv_heads
             yield worst("pattern times v = z", layers(lambda n: (_mixed(cache, n, groups), cache["z", n])))
-    if {"z", "attn_out"} <= have and _norms_are_known(model):
-        yield worst(
-            f"heads write z W_O, and a bias{', behind a norm' if arch.post_norms else ''}",
-            layers(lambda n: _whole_and_by_heads(model, cache, n)),
-        )
+    behind = ", behind a norm" if arch.post_norms else ""
+    for site, whole, name in (
+        ("z", "attn_out", f"heads write z W_O, and a bias{behind}"),
+        ("mlp_act", "mlp_out", f"neurons write mlp_act W_out, and a bias{behind}"),
+    ):
+        if {site, whole} <= have and _says_what_it_writes(model, whole):
+            yield worst(name, layers(lambda n, whole=whole: _whole_and_by_parts(model, cache, n, whole)))
     yield worst(
         "unembed(last resid_post) = logits",
         [("", model.unembed(cache["resid_post", last]), cache.logits)],
@@ -218,23 +241,29 @@ def _mixed(cache: Cache, layer: int, groups: int) -> Tensor:
     return torch.einsum("bhqk,bkhd->bqhd", cache["pattern", layer], v)
 
 
-def _norms_are_known(model: Model) -> bool:
-    """Whether what is behind attention, if anything, tells heads apart."""
+def _says_what_it_writes(model: Model, site: str) -> bool:
+    """Whether weights, and what is behind them, say what heads (of "attn_out") or neurons ("mlp_out")
+    write."""
     try:
-        model.post_norm("attn_out", 0)
+        for layer in range(model.arch.n_layers):
+            model.post_norm(site, layer)
+            model.W_O(layer) if site == "attn_out" else model.W_out(layer)
     except SiteError:
         return False
     return True
 
 
-def _whole_and_by_heads(model: Model, cache: Cache, layer: int) -> tuple[Tensor, Tensor]:
-    """attn_out, and the same from the heads."""
-    whole = cache["attn_out", layer]
-    by_heads = torch.einsum("bphd,hdm->bpm", cache["z", layer], model.W_O(layer))
-    norm = model.post_norm("attn_out", layer)
+def _whole_and_by_parts(model: Model, cache: Cache, layer: int, site: str) -> tuple[Tensor, Tensor]:
+    """What attention ("attn_out") or the MLP ("mlp_out") writes, and the same from its heads or neurons."""
+    whole, norm = cache[site, layer], model.post_norm(site, layer)
+    if site == "attn_out":
+        parts = torch.einsum("bphd,hdm->bpm", cache["z", layer], model.W_O(layer))
+        bias = model.b_O
+    else:
+        parts, bias = cache["mlp_act", layer] @ model.W_out(layer), model.b_out
     if norm is not None:
-        return whole, norm(by_heads + model.b_O(layer))
-    return whole, by_heads + (whole - by_heads)[:, :1]  # what they differ by at the first position is a bias
+        return whole, norm(parts + bias(layer))
+    return whole, parts + (whole - parts)[:, :1]  # what they differ by at the first position is a bias
 
 
 def _edits(model: Model, cache: Cache) -> Iterator[Check]:
@@ -246,16 +275,24 @@ def _edits(model: Model, cache: Cache) -> Iterator[Check]:
     worst = max(range(len(keys)), key=lambda row: offs[row])
     yield Check("setting a site to itself changes nothing", offs[worst], allowed, keys[worst][0])
 
-    def still(keys: list[Key]) -> list[Key]:
+    def still(keys: list[Key]) -> dict[Key, Edit]:
         edits = [_disturbance(*key, cache[_spec(key)], row=row) for row, key in enumerate(keys)]
         effects = _effects(model, cache, edits)
-        return [key for key, effect in zip(keys, effects, strict=True) if effect < allowed / 100]
+        found = zip(keys, edits, effects, strict=True)
+        return {key: edit for key, edit, effect in found if effect < allowed / 100}
 
     # A layer may have been cut out of a model: a site is only amiss where it does nothing in any.
     everywhere = {site: _keys(model, site) for site, _ in still(keys)}
-    nothing = set(still([key for keys in everywhere.values() for key in keys]))
-    amiss = [site for site, keys in everywhere.items() if nothing.issuperset(keys)]
-    yield Check("an edit at any site changes the logits", float(len(amiss)), 0.0, ", ".join(amiss))
+    nothing = still([key for keys in everywhere.values() for key in keys])
+    silent = [site for site, keys in everywhere.items() if nothing.keys() >= set(keys)]
+    explained = [
+        site
+        for site in silent
+        if all(weights_explain(model, cache, nothing[key]) for key in everywhere[site])
+    ]
+    amiss = [site for site in silent if site not in explained]
+    note = f"by the weights, none at {', '.join(explained)}" if explained else ""
+    yield Check("an edit at any site changes the logits", float(len(amiss)), 0.0, ", ".join(amiss), note)
 
 
 def _effects(model: Model, cache: Cache, edits: list[Edit]) -> list[float]:
@@ -267,12 +304,14 @@ def _effects(model: Model, cache: Cache, edits: list[Edit]) -> list[float]:
 
 
 def _disturbance(site: str, layer: int | None, value: Tensor, row: int = 0) -> Edit:
-    """An edit of the last position that no later computation could overlook: another direction, as large."""
-    if site == "pattern":  # of one head: a norm behind attention would take out a scale of all of them
-        return Edit("scale", Address(site, layer, positions=(-1,), heads=(0,), rows=(row,)), -1.0)
-    size = value.double().square().mean().sqrt().item() + 1e-3
-    draw = torch.randn(value.shape[-1], generator=torch.Generator().manual_seed(0))
-    return Edit("add", Address(site, layer, positions=(-1,), rows=(row,)), 2 * size * draw)
+    """An edit of all positions that no later computation could overlook: other directions, as large. Of a
+    pattern, other shares of what is there: a norm behind attention would take out a scale of all of them."""
+    address = Address(site, layer, rows=(row,))
+    generator = torch.Generator().manual_seed(0)
+    if site == "pattern":
+        return Edit("scale", address, 2 * torch.rand(value.shape[1:], generator=generator) - 1)
+    size = value.double().square().sum().div(max(value.numel(), 1)).sqrt().item() + 1e-3
+    return Edit("add", address, 2 * size * torch.randn(value.shape[1:], generator=generator))
 
 
 def _keys(model: Model, site: str) -> list[Key]:
@@ -293,9 +332,15 @@ def _off(a: Tensor, b: Tensor) -> float:
     """The largest difference, as a share of the largest entry; infinite for other shapes or NaN."""
     if a.shape != b.shape:
         return torch.inf
+    if not a.numel():
+        return 0.0
     off = (a.double() - b.double()).abs().max() / max(b.double().abs().max().item(), 1e-6)
     return off.item() if off.isfinite() else torch.inf
 
 
 def _hooks(hf_model: nn.Module) -> int:
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in hf_model.modules())
+    return sum(map(_hooks_on, hf_model.modules()))
+
+
+def _hooks_on(module: nn.Module) -> int:
+    return len(module._forward_hooks) + len(module._forward_pre_hooks)

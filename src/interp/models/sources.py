@@ -6,12 +6,14 @@ for by name.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
@@ -20,6 +22,7 @@ from interp.models.gguf.conversion import converted
 from interp.models.gguf.copies import Copy, copies_folder, copy_of
 from interp.models.gguf.files import gguf_file
 from interp.models.gguf.packages import GEMMA, assembled, is_installed
+from interp.models.in_memory import check_whole, owners_model
 from interp.models.names import KNOWN, in_cache
 from interp.models.sentencepiece_files import check_sentencepiece
 from interp.models.token_names import FILES as NAME_FILES
@@ -48,7 +51,7 @@ class Source:
 
 
 def from_memory(
-    model: Any,
+    model: nn.Module,
     tokenizer: PreTrainedTokenizerBase | None,
     *,
     name: str | None,
@@ -56,28 +59,14 @@ def from_memory(
     dtype: str,
 ) -> Source:
     """A model that its owner has loaded; `ModelLoadError` where it is none, or of another precision."""
-    if not hasattr(model, "get_output_embeddings") or not hasattr(model, "config"):
-        raise ModelLoadError(
-            f"A model is a name, a folder or a causal language model of transformers, not a "
-            f"{type(model).__name__}."
-        )
-    if type(model).__name__ == "TransformerBridge":
-        raise ModelLoadError(
-            "A TransformerBridge has changed the model that it wraps; load that anew with "
-            "backend='transformer_lens', which makes a bridge of its own."
-        )
-    has = str(model.dtype).removeprefix("torch.")
-    if has != dtype:
-        raise ModelLoadError(
-            f"The model in memory is torch.{has}, not {dtype}; pass dtype={has!r}, or convert it first."
-        )
-    own = getattr(model.config, "name_or_path", "") or f"{model.config.model_type} in memory"
+    hf_model = owners_model(model, dtype=dtype)
+    own = getattr(hf_model.config, "name_or_path", "") or f"{hf_model.config.model_type} in memory"
     return Source(
-        hf_model=model,
+        hf_model=hf_model,
         tokenizer=tokenizer,
         name=name or own,
         revision=revision,
-        weights=weights_hash(model),
+        weights=weights_hash(hf_model),
     )
 
 
@@ -96,16 +85,13 @@ def from_name(
     local = Path(source).is_dir()
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
-        options["local_files_only"] = local or _cached_or_reachable(source, revision)
+        options["local_files_only"] = local or _cached_or_reachable(source, revision, pickled=allow_pickle)
         safe = None if allow_pickle else True
         hf_model, report = _weights(source, quiet=local, dtype=dtype, use_safetensors=safe, **options)
     except Exception as error:  # the libraries raise of many kinds; each becomes one sentence
         raise ModelLoadError(_why_not(name, source, local, error)) from error
-    if missing := sorted(report["missing_keys"]):  # transformers would go on with random numbers there
-        raise ModelLoadError(
-            f"The weights of {name!r} lack {len(missing)} of the model's tensors ({missing[0]}, ...); "
-            "fetch or save them again."
-        )
+    _check_tensors(name, hf_model, missing=report["missing_keys"], unexpected=report["unexpected_keys"])
+    check_whole(hf_model)
     return Source(
         hf_model=hf_model,
         tokenizer=tokenizer or _tokenizer(name, source, options),
@@ -131,6 +117,8 @@ def _gguf_copy(name: str, revision: str | None) -> Copy | None:
 def _checked_source(name: str) -> str:
     """The folder or hub id that `name` stands for; `ModelLoadError` where it can be neither."""
     source = KNOWN[name].source if name in KNOWN else name
+    if source.startswith("~"):
+        source = str(Path(source).expanduser())
     path = Path(source)
     if path.is_file():
         raise ModelLoadError(
@@ -159,6 +147,28 @@ def _weights(source: str, *, quiet: bool, **options: Any) -> tuple[PreTrainedMod
                 logging.enable_progress_bar()
 
 
+#: Tensors that older files hold and that are no weights: masks and frequencies.
+_NO_WEIGHTS = re.compile(r"\.(attn|attention)\.(masked_)?bias$|inv_freq$|position_ids$")
+
+
+def _check_tensors(name: str, hf_model: PreTrainedModel, *, missing: set[str], unexpected: set[str]) -> None:
+    """`ModelLoadError` where weights are not those of the model that transformers has built for them: it
+    would go on with random numbers, or without what it has no place for."""
+    saved = getattr(hf_model.config, "architectures", None) or [type(hf_model).__name__]
+    saved_as = "" if saved[0] == type(hf_model).__name__ else f"; they were saved as a {saved[0]}"
+    if missing:
+        raise ModelLoadError(
+            f"The weights of {name!r} lack {len(missing)} of the model's tensors ({min(missing)}, "
+            f"...){saved_as}; fetch or save them again."
+        )
+    if extra := sorted(key for key in unexpected if not _NO_WEIGHTS.search(key)):
+        raise ModelLoadError(
+            f"The weights of {name!r} hold {len(extra)} tensors that a {type(hf_model).__name__} has no "
+            f"place for ({extra[0]}, ...){saved_as}, so it would compute something else; if they do not "
+            "matter, load it with transformers and give the model."
+        )
+
+
 def _tokenizer(name: str, source: str, options: dict[str, Any]) -> PreTrainedTokenizerBase | None:
     """The tokenizer beside the weights. In a folder that has none, that of the names of tokens where they are
     there, else None: then prompts are ids."""
@@ -179,14 +189,14 @@ def _tokenizer(name: str, source: str, options: dict[str, Any]) -> PreTrainedTok
     return tokenizer
 
 
-def _cached_or_reachable(source: str, revision: str | None) -> bool:
+def _cached_or_reachable(source: str, revision: str | None, *, pickled: bool) -> bool:
     """True where the local cache has the weights, False where the hub does; raises where neither.
 
     One question to the hub with a short time limit, instead of the minute of retries of a download.
     """
     from huggingface_hub import HfApi
 
-    if in_cache(source, revision):
+    if in_cache(source, revision, pickled=pickled):
         return True
     HfApi().model_info(source, revision=revision, timeout=10)
     return False
@@ -197,8 +207,13 @@ def _why_not(name: str, source: str, local: bool, error: Exception) -> str:
     first = first_line(error)
     if "trust_remote_code" in str(error):
         return f"{name!r} needs its own code to run; if you trust it, pass trust_remote_code=True."
-    if local:
+    if local and "quantiz" not in str(error).lower():
         return f"The folder {name!r} could not be loaded as a causal language model: {first}."
+    if "quantiz" in str(error).lower() or "bitsandbytes" in str(error):
+        return (
+            f"The weights of {name!r} are packed in few bits ({first}); give a version that is not "
+            "quantised, such as a GGUF file or the original."
+        )
     if "safetensors" in first and "connect" not in first:
         return f"{source} has no safetensors weights ({first}); if you trust it, pass allow_pickle=True."
     return (

@@ -28,13 +28,14 @@ from transformer_lens.model_bridge.sources import build_bridge_from_module
 from transformers import PreTrainedModel
 
 from interp.errors import ModelLoadError, first_line
-from interp.models.base import Model
 from interp.models.editing import Taps
-from interp.models.hugging_face import find_post_norm, in_place, twin
-from interp.models.layouts import Layout, architecture, check_layout, logits_divisor, residual_scale
-from interp.models.post_norm import PostNorm
+from interp.models.evaluation import evaluating
+from interp.models.hugging_face import in_place, twin
+from interp.models.layouts import Layout, logits_divisor
+from interp.models.linear_map import LinearMap
 from interp.models.self_check import agreeing_sites
 from interp.models.transformers_backend import TransformersModel
+from interp.models.weights import WithWeights
 from interp.sites import SITES, Address
 
 _LEVEL = -1  # the bridge's own contexts count from 1
@@ -42,35 +43,36 @@ _LEVEL = -1  # the bridge's own contexts count from 1
 NEEDED = frozenset({"resid_pre", "attn_out", "mlp_out", "resid_post"})
 
 
-class TransformerLensModel(Model):
+class TransformerLensModel(WithWeights):
     """A Hugging Face causal language model, in memory, read and edited through a TransformerBridge."""
 
     backend = "transformer_lens"
 
     def __init__(self, hf_model: PreTrainedModel, *, layout: Layout, **identity: Any) -> None:
-        check_layout(hf_model, layout)
-        folded = identity.get("processing", "none") == "folded"
-        self.hf_model, self.layout = hf_model, layout
-        self.bridge = _bridge(copy.deepcopy(hf_model) if folded else twin(hf_model))
-        super().__init__(architecture=architecture(hf_model, layout), **identity)
+        super().__init__(hf_model, layout=layout, **identity)
+        self.folded = self.identity.processing == "folded"
+        self.bridge = _bridge(copy.deepcopy(hf_model).eval() if self.folded else twin(hf_model))
         self._points: dict[str, HookPoint] = self.bridge.hook_dict
         self.reach = frozenset(site for site in SITES if self._has_points(site))
-        self.residual_scale = residual_scale(hf_model)
         self.reach = agreeing_sites(self, TransformersModel(hf_model, layout=layout, **identity))
         if missing := NEEDED - self.reach:
             raise ModelLoadError(
                 f"TransformerLens runs this {hf_model.config.model_type} model, but not with the same "
                 f"{', '.join(sorted(missing))} as transformers; load it with backend='transformers'."
             )
-        if folded:
+        if self.folded:
             self.bridge.enable_compatibility_mode(disable_warnings=True)
             self._points = self.bridge.hook_dict
 
     def _run(self, ids: Tensor, taps: Taps) -> Tensor:
-        with ExitStack() as borrowed:
+        self.check_unchanged()
+        with evaluating(self.bridge), ExitStack() as borrowed:
             for site, layer in taps.keys:
                 point = self._points[self._hook_name(site, layer)]
-                point.add_hook(_hook(site, layer, taps), level=_LEVEL)
+                scale = (
+                    self.embedding_scale if site == "embed" else 1.0
+                )  # by which the bridge multiplies later
+                point.add_hook(_hook(site, layer, taps, scale), level=_LEVEL)
                 borrowed.callback(point.remove_hooks, dir="fwd", level=_LEVEL)
             return self.bridge(ids, return_type="logits", use_cache=False)
 
@@ -93,45 +95,42 @@ class TransformerLensModel(Model):
 
     @property
     def W_U(self) -> Tensor:
-        return self.bridge.W_U.detach()
+        return self.bridge.W_U.detach() if self.folded else super().W_U
 
     @property
     def W_E(self) -> Tensor:
-        return self.bridge.W_E.detach()
+        return self.bridge.W_E.detach() if self.folded else super().W_E
 
-    def W_O(self, layer: int) -> Tensor:
-        weight = self.bridge.blocks[layer].attn.W_O.detach()
-        weight = weight if weight.ndim == 3 else weight.unflatten(0, (self.arch.n_heads, self.arch.d_head))
-        return weight if self.residual_scale == 1.0 else weight * self.residual_scale
+    def _attention(self, layer: int) -> LinearMap:
+        if not self.folded:
+            return super()._attention(layer)
+        attention = self.bridge.blocks[layer].attn
+        weight = attention.W_O.detach()
+        weight = weight.flatten(0, 1) if weight.ndim == 3 else weight
+        return _folded(weight, attention.b_O, self.residual_scale)
 
-    def W_out(self, layer: int) -> Tensor:
+    def _mlp(self, layer: int) -> LinearMap:
+        if not self.folded:
+            return super()._mlp(layer)
         self.check_site("mlp_act")
-        weight = self.bridge.blocks[layer].mlp.W_out.detach()
-        return weight if self.residual_scale == 1.0 else weight * self.residual_scale
-
-    def b_O(self, layer: int) -> Tensor:
-        return self._bias(self.bridge.blocks[layer].attn.b_O)
-
-    def b_out(self, layer: int) -> Tensor:
-        self.check_site("mlp_act")
-        return self._bias(self.bridge.blocks[layer].mlp.b_out)
-
-    def post_norm(self, site: str, layer: int) -> PostNorm | None:
-        return find_post_norm(self, self.layout, site, layer)  # the bridge folds none of these
-
-    def _bias(self, bias: Tensor | None) -> Tensor:
-        if bias is None:
-            return torch.zeros(self.arch.d_model, dtype=self.dtype, device=self.device)
-        return bias.detach() * self.residual_scale
+        mlp = self.bridge.blocks[layer].mlp
+        return _folded(mlp.W_out.detach(), mlp.b_out, self.residual_scale)
 
 
-def _hook(site: str, layer: int | None, taps: Taps) -> Callable[..., Tensor | None]:
+def _folded(weight: Tensor, bias: Tensor | None, scale: float) -> LinearMap:
+    """A projection of the bridge onto the residual stream, as what it adds is scaled."""
+    return LinearMap(weight * scale, None if bias is None else bias.detach() * scale)
+
+
+def _hook(site: str, layer: int | None, taps: Taps, scale: float) -> Callable[..., Tensor | None]:
     """The hook of a site in TransformerLens' form; it returns None where nothing was edited."""
 
     def hook(value: Tensor, *, hook: HookPoint) -> Tensor | None:
-        edited = taps.visit(site, layer, value)
-        if edited is value:
+        usual = value if scale == 1.0 else value * scale
+        edited = taps.visit(site, layer, usual)
+        if edited is usual:
             return None
+        edited = edited if scale == 1.0 else edited / scale
         return in_place(value, edited) if site == "resid_mid" else edited
 
     return hook
@@ -141,6 +140,8 @@ def _bridge(hf_model: PreTrainedModel) -> Any:
     """A bridge over `hf_model`, whose modules it takes over."""
     # Only eager attention computes the pattern and its mask as TransformerLens' hook points expect.
     hf_model.set_attn_implementation("eager")
+    if hf_model.dtype == torch.float64 and type(hf_model)._can_set_experts_implementation():
+        hf_model.set_experts_implementation("eager")  # torch's grouped product has no float64
     try:
         return build_bridge_from_module(hf_model, type(hf_model).__name__, hf_config=hf_model.config)
     except Exception as error:  # of many kinds, where it meets an architecture that it does not know

@@ -19,6 +19,7 @@ from interp.models.branching.base_run import BaseRun
 from interp.models.branching.single_layer import run_layer
 from interp.models.branching.sweep import sweep
 from interp.models.editing import Taps
+from interp.models.evaluation import evaluating, modules_and_hooks
 from interp.models.hooked import HookedModel
 from interp.models.layouts import Layout
 from interp.readout import Readout
@@ -32,10 +33,11 @@ class TransformersModel(HookedModel):
 
     def __init__(self, hf_model: PreTrainedModel, *, layout: Layout, **identity: Any) -> None:
         super().__init__(hf_model, layout=layout, **identity)
-        #: Whether branches give what plain passes give (`sweeps_agree`); None: not compared yet.
-        self._sweeps_agree: bool | None = None
+        #: Whether branches give what plain passes give (`sweeps_agree`), for the modules and hooks with
+        #: which they were compared: their owner may add to them later.
+        self._sweeps_agree: dict[Any, bool] = {}
         #: The same for a layer that is called by itself (`layers_agree`).
-        self._layers_agree: bool | None = None
+        self._layers_agree: dict[Any, bool] = {}
         #: The run of the last prompt of which single layers were run, for its masks and positions.
         self._base: BaseRun | None = None
 
@@ -44,21 +46,26 @@ class TransformersModel(HookedModel):
     ) -> Tensor | None:
         if not self.sees_attention:
             return None
-        if compare and self._sweeps_agree is None:
-            self._sweeps_agree = sweeps_agree(self, tokens, branches)
-        if compare and not self._sweeps_agree:
-            return None
-        return sweep(self, tokens, branches, readout)
+        with evaluating(self.hf_model):
+            if compare:
+                modules = modules_and_hooks(self.hf_model)
+                if modules not in self._sweeps_agree:
+                    self._sweeps_agree = {modules: sweeps_agree(self, tokens, branches)}
+                if not self._sweeps_agree[modules]:
+                    return None
+            return sweep(self, tokens, branches, readout)
 
     def _run_layer(self, tokens: Tokens, layer: int, taps: Taps) -> None:
-        with torch.no_grad():
-            if self.sees_attention and self._layers_agree is None:
-                self._layers_agree = layers_agree(self, tokens)
-            if not self._layers_agree:
+        modules = modules_and_hooks(self.hf_model)
+        with torch.no_grad(), evaluating(self.hf_model):
+            if self.sees_attention and modules not in self._layers_agree:
+                self._layers_agree, self._base = {modules: layers_agree(self, tokens)}, None
+            if not self._layers_agree.get(modules):
                 self._base = None
             elif self._base is None or not torch.equal(self._base.tokens.ids, tokens.ids[:1]):
                 self._base = BaseRun(self, Tokens(tokens.ids[:1], tokens.lengths[:1]), ())
         if self._base is None:
             super()._run_layer(tokens, layer, taps)
             return
-        run_layer(self._base, layer, taps, len(tokens))
+        with evaluating(self.hf_model):
+            run_layer(self._base, layer, taps, len(tokens))

@@ -133,6 +133,8 @@ def read_sae(
         SiteError: the model has no such hook point.
     """
     folder = Path(folder)
+    if folder.is_file():
+        raise InputError(f"{str(folder)!r} is a file; give the folder that holds the SAE.")
     if not (folder / CONFIG).is_file():
         raise InputError(f"There is no SAE in {str(folder)!r}: it holds no {CONFIG}.")
     try:

@@ -52,6 +52,10 @@ def sae_folder(source: str | Path) -> Path:
         return zoo.path(str(source)) / "sae"
     if Path(source).is_dir():
         return Path(source)
+    if Path(source).is_file():
+        raise InputError(
+            f"{str(source)!r} is a file; give the folder that holds the SAE's configuration and weights."
+        )
     place = _ON_HUB.fullmatch(str(source))
     if place is None:
         raise InputError(

@@ -85,7 +85,12 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for line, row in read(path, text):
         missing = [column for column in REQUIRED if row.get(column) in (None, "")]
         if missing:
-            raise InputError(f"{_place(path, line)}: {' and '.join(map(repr, missing))} missing.")
+            null = (
+                " (null is no text)"
+                if any(column in row and row[column] is None for column in missing)
+                else ""
+            )
+            raise InputError(f"{_place(path, line)}: {' and '.join(map(repr, missing))} missing{null}.")
         yield line, row
 
 

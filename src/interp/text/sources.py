@@ -37,6 +37,12 @@ def documents(source: str, field: str = "text") -> Iterator[str]:
 def _fields(records: Iterable[Any], source: str, field: str) -> Iterator[str]:
     for number, record in enumerate(records, start=1):
         if not isinstance(record, dict) or not isinstance(record.get(field), str):
+            if isinstance(record, dict) and field in record:
+                kind = "null" if record[field] is None else f"a {type(record[field]).__name__}"
+                raise InputError(
+                    f"Record {number} of {source!r} has {kind} in its field {field!r}, where text is "
+                    "expected; leave such records out."
+                )
             what = record.keys() if isinstance(record, dict) else ()
             hint = nearest(field, map(str, what)) if what else "a record is an object with named fields."
             raise InputError(f"Record {number} of {source!r} has no text in a field {field!r}; {hint}")

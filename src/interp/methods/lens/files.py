@@ -60,6 +60,8 @@ def read_lens(folder: str | Path) -> tuple[dict[str, Any], Tensor, Tensor]:
     """The configuration and the translators of a folder; `InputError` where it holds no lens that can be
     read."""
     folder = Path(folder)
+    if folder.is_file():
+        raise InputError(f"{str(folder)!r} is a file; give the folder that holds the lens.")
     if not (folder / CONFIG).is_file():
         raise InputError(f"There is no tuned lens in {str(folder)!r}: it holds no {CONFIG}.")
     try:

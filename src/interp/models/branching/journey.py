@@ -17,7 +17,6 @@ from interp.models.branching.branch import Branch, within
 from interp.models.branching.packed import Group, KeysAndValues, Packed, put
 from interp.models.editing import apply_edit
 from interp.models.hooked import HookedModel
-from interp.models.layouts import embedding_scale
 from interp.readout import Readout
 
 
@@ -91,7 +90,7 @@ def _shift_of_stream(edits: Sequence[Edit], base: BaseRun) -> Tensor:
     before = after = base.taps.values["embed", None]
     for edit in edits:
         after = apply_edit(after, edit, (base.n_pos,))
-    return (after - before) * embedding_scale(base.model.hf_model)
+    return after - before
 
 
 def _last_layer(packed: Packed, x: Tensor, readout: Readout) -> Tensor:
@@ -131,7 +130,8 @@ def _one_kernel_gelu(model: HookedModel) -> Iterator[None]:
     transformers writes it out in eight steps, each of which goes through memory; with hundreds of rows they
     take a fifth of a sweep. The values are the same but for rounding.
     """
-    written_out = [module for module in model.hf_model.modules() if type(module) is NewGELUActivation]
+    gelus = (module for module in model.hf_model.modules() if type(module) is NewGELUActivation)
+    written_out = [module for module in gelus if "forward" not in module.__dict__]  # else not that any more
     for module in written_out:
         module.forward = partial(gelu, approximate="tanh")
     try:
