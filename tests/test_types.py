@@ -10,8 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import torch
+from beartype.roar import BeartypeCallHintViolation, BeartypeDoorHintViolation
+from jaxtyping import Float
+from torch import Tensor
 
 import interp
+from interp.methods.common.statistics import ranks
+from type_checks import CHECK_TYPES, checked
 
 #: The rooms whose modules import at run time whatever their annotations name. (The experiments, the app and
 #: the command line must open at once, so they may leave that to the type checker.)
@@ -70,3 +76,27 @@ def test_annotations_of_the_public_names_resolve(name: str) -> None:
     thing = getattr(interp, name)
     if callable(thing):
         typing.get_type_hints(thing)
+
+
+@checked
+def first(x: Float[Tensor, " n"], y: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """The first of two tensors of one length."""
+    return x if len(x) != 3 else x[:2]
+
+
+@pytest.mark.skipif(not CHECK_TYPES, reason="the types are not checked")
+def test_wrong_types_and_shapes_are_seen() -> None:
+    first(torch.zeros(4), torch.zeros(4))
+    for x, y in [(4, 5), (3, 3)]:  # arguments of two lengths; a result of another length
+        with pytest.raises(BeartypeCallHintViolation):
+            first(torch.zeros(x), torch.zeros(y))
+    with pytest.raises(BeartypeCallHintViolation):
+        ranks([2.0, 1.0])  # type: ignore[arg-type]
+    with pytest.raises(BeartypeDoorHintViolation):
+        interp.Readout(lambda logits: logits, positions="all")  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not CHECK_TYPES, reason="the types are not checked")
+def test_what_a_function_refuses_itself_is_said_in_its_own_words() -> None:
+    with pytest.raises(interp.errors.EditError, match="heads"):
+        interp.Edit.zero("z", 4, head=2)  # type: ignore[call-arg]
