@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from beartype.roar import BeartypeCallHintParamViolation
 CHECK_TYPES = os.environ.get("CHECK_TYPES", "1") != "0"
 _CONFIGURATION = BeartypeConf(is_pep484_tower=True)  # a whole number will do for a float, as for mypy
 _axes_of_a_call = jaxtyping.jaxtyped
+_AXES = re.compile(r"\b(Float|Int|Bool|Shaped|Num|Integer|UInt)\d*\[")
 
 
 def install() -> None:
@@ -53,11 +55,9 @@ def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:
         if jaxtyping.config.jaxtyping_disable:
             return function(*args, **kwargs)
         if not ready:
-            function.__annotations__ = _hints(function.__annotations__, function.__globals__)
-            ready.append(beartype(conf=_CONFIGURATION)(function))
+            ready.append(_ready(function))
         try:
-            with _axes_of_a_call("context"):
-                return ready[0](*args, **kwargs)
+            return ready[0](*args, **kwargs)
         except BeartypeCallHintParamViolation as violation:
             if not hasattr(violation, "of"):
                 violation.of = function  # once, and not by those who called it
@@ -65,6 +65,19 @@ def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return call
+
+
+def _ready(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as beartype checks it, in a context of its own where its annotations name axes."""
+    has_axes = any(_AXES.search(str(hint)) for hint in function.__annotations__.values())
+    function.__annotations__ = _hints(function.__annotations__, function.__globals__)
+    by_beartype = beartype(conf=_CONFIGURATION)(function)
+
+    def in_context(*args: Any, **kwargs: Any) -> Any:
+        with _axes_of_a_call("context"):
+            return by_beartype(*args, **kwargs)
+
+    return in_context if has_axes else by_beartype
 
 
 def _checked_dataclass(cls: type) -> type:
