@@ -6,7 +6,9 @@ the answer's tokens behind it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,17 +17,24 @@ import torch
 from transformers import PreTrainedModel
 
 import interp
+from conftest import byte_tokenizer
 from families import family_model
 from interp import Edit
-from interp.answers import Answer
+from interp.answers import Answer, apart, check_at_once
 from interp.errors import InputError
 from interp.methods.attribution.edge_attribution import node_attribution
+from interp.methods.circuits.runs import circuit_values
+from interp.methods.common.circuit import Circuit
+from interp.methods.common.graph import Level
 from interp.methods.common.question import Question
 from interp.methods.common.sender_runs import sender_runs
 from interp.methods.patching.causal_tracing import draw_noise
 from interp.models.base import Model
 from interp.readout import Readout
 from interp.tasks.base import Pair, PairDataset
+from interp.tasks.facts import facts
+from interp.tasks.inspection import inspect_dataset
+from interp.tasks.user_pairs import user_pairs
 
 FAMILIES = ["gpt2", "qwen3", "gemma3_text"]
 CLEAN, CORRUPTED = [256, 10, 20, 30, 40, 50], [256, 10, 99, 30, 40, 50]
@@ -366,6 +375,68 @@ def test_answers_of_one_token_are_read_as_ever() -> None:
         assert torch.equal(swept, readout(model.forward(CLEAN, edits[0])))
 
 
+@pytest.mark.parametrize("level", ["node", "edge"])
+def test_circuits(both: tuple[Model, PreTrainedModel], level: Level) -> None:
+    """Everything is the model; what lies outside is what the corrupted prompt has with the same tokens behind
+    it."""
+    model, _ = both
+    full = Circuit.of(model, [], level="node").full
+    circuits = [full, full.without(["m1"])]
+    if level == "edge":
+        circuits = [circuit.as_edges() for circuit in circuits]
+    values = circuit_values(model, PAIRS[:1], circuits)[:, 0]
+
+    def edits(follows: Sequence[int]) -> list[Edit]:
+        donor = model.run_with_cache([*CORRUPTED, *follows], ["mlp_out"])["mlp_out", 1]
+        return [Edit.set("mlp_out", 1, value=donor)]
+
+    expected = patched_diff(model, lambda _: [], CLEAN), patched_diff(model, edits, CLEAN)
+    assert values == pytest.approx(expected, abs=1e-4)
+
+
+def test_facts_of_several_tokens() -> None:
+    hf = family_model("qwen3").double()
+    hf.config.max_position_embeddings = 512
+    model = interp.load_model(hf, tokenizer=byte_tokenizer(), device="cpu", dtype="float64")
+    with pytest.raises(InputError, match="several_tokens"):
+        facts(model, n=3, relations="country_capital")
+    dataset = facts(
+        model, n=3, relations=["country_capital", "next_month"], prompts="any", several_tokens=True
+    )
+    assert dataset.made["several_tokens"] is True
+    inspection = inspect_dataset(model, dataset, batch_size=2)
+    assert inspection.pairs.several_tokens
+    for i, pair in enumerate(dataset):
+        answer, foil = Answer.of(pair.answer), Answer.of(pair.foil)
+        assert not answer.at_once
+        assert apart(answer, foil)
+        expected = log_p_of(hf, pair.clean, answer) - log_p_of(hf, pair.clean, foil)
+        assert inspection.clean_logit_diff[i] == pytest.approx(expected, abs=1e-4)
+        prob = np.exp(log_p_of(hf, pair.corrupted, answer))
+        assert inspection.corrupted_prob[i] == pytest.approx(prob, rel=1e-4)
+
+
+def test_pairs_of_a_file_may_have_several_tokens_and_forms(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    row = {
+        "prompt": "The capital of France is",
+        "corrupted": "The capital of Japan is",
+        "answer": " Paris| Lyon is",
+    }
+    file.write_text(json.dumps(row | {"foil": {"any": [" Tokyo is", [7]]}}))
+    model = interp.load_model("demo-gpt2")
+    (pair,) = user_pairs(model, path=file)
+    assert pair.answer == model.to_answer(" Paris| Lyon is")
+    assert isinstance(pair.foil, Answer)
+    assert pair.foil.forms[1] == (7,)
+
+
+def test_features_read_answers_of_one_place() -> None:
+    with pytest.raises(InputError, match="one token each"):
+        check_at_once(ANSWER, None, what="Effects of features")
+    check_at_once(Answer(((3,), (4,))), Answer.of(5), what="Effects of features")
+
+
 # ---- how they are written ----
 
 
@@ -382,6 +453,9 @@ def test_written_answers() -> None:
     several = model.to_answer(" Tokyo Paris")
     assert several == Answer(((tokyo, paris),))
     assert model.answer_label(several) == " Tokyo Paris"
+    unspaced = model.to_answer(" Paris|Paris")  # asked for beside the other, it is no slip
+    assert unspaced.forms[0] == (paris,)
+    assert len(unspaced.forms[1]) > 1
     assert model.answer_label(model.to_answer(" Paris| Tokyo")) == " Paris| Tokyo"
 
 

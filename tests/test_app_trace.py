@@ -67,14 +67,23 @@ def test_examples_fill_the_inputs(app):
         ("clean", "  ", "The prompt is empty"),
         ("clean", "word " * 2000, "at most"),
         ("answer", "", "The answer is empty"),
-        ("answer", "Paris and London", "tokens"),
+        ("answer", "Paris", "leading space"),
         ("foil", " Paris", "same token"),
-        ("foil", " <script>alert(1)</script>", "tokens"),
+        ("foil", " Paris is", "begins with the other"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(app, key, value, sentence):
     app.run()
     assert sentence in error_of(app.text_input(key=key).set_value(value))
+
+
+def test_an_answer_of_several_tokens_says_how_it_is_divided(app):
+    app.run()
+    app.text_input(key="answer").set_value(" Paris is| Rome").run()
+    app.text_input(key="foil").set_value(" <script>alert(1)</script>").run()
+    assert not app.error
+    assert not app.exception
+    assert any("any of 2" in caption.value for caption in app.caption)
 
 
 def test_a_pair_that_hardly_differs_keeps_the_rest_of_the_page(app):

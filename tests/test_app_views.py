@@ -14,7 +14,7 @@ from interp.app.views.alignment import Alignment
 from interp.app.views.attention import AttentionPatterns, attention_grid, heads_grid
 from interp.app.views.downloads import chart_downloads, downloads
 from interp.app.views.grid_data import MOST_TOKENS, grid_data, token_ranking, token_strip
-from interp.app.views.tokens import SingleToken, TypedTokens, Vocabulary, completions, read_token
+from interp.app.views.tokens import SingleToken, TypedAnswer, TypedTokens, Vocabulary, completions, read_token
 from interp.errors import InputError
 from interp.figures.engine import html
 from interp.figures.engine.notation import decimal, show_token
@@ -183,6 +183,34 @@ def test_a_patched_cell_says_what_the_map_measured(load, name, part, direction):
         trace.CellPredictions(question, 99, 0)(model)
     with pytest.raises(InputError, match=r"There is no (head|position) 99"):
         trace.CellPredictions(question, 0, 99)(model)
+
+
+@pytest.mark.parametrize("direction", list(trace.DIRECTIONS))
+def test_a_patched_cell_of_an_answer_of_several_tokens(load, direction):
+    """As of one token: the probabilities are those between which recovery is measured."""
+    question = trace.ActivationPatching(
+        PROMPT, "The capital of Japan is", " Paris is| Rome", " Tokyo is", "head", direction
+    )
+    result = question(load("demo-gpt2"))
+    layer, column = result.peak
+    predictions = trace.CellPredictions(question, layer, column)(load("demo-gpt2"))
+    clean, corrupted = result.clean_values[0], result.corrupted_values[0]
+    measured = corrupted + result.recovery.mean[layer, column] * (clean - corrupted)
+    for predicted, metric in zip(predictions, (clean, corrupted, measured), strict=True):
+        assert np.log(predicted.answer / predicted.foil) == pytest.approx(metric, abs=1e-3)
+    assert trace.metric_table(result, predictions, (layer, column)).rows[0][0].startswith("log p(")
+
+
+def test_answers_are_typed_as_they_are_written(load):
+    model = load("demo-gpt2")
+    assert TypedAnswer(" Paris")(model).in_words == ""
+    assert TypedAnswer(" Paris")(model).text == " Paris"
+    assert TypedAnswer(" Tokyo Paris")(model).in_words == "2 tokens: ␣Tokyo + ␣Paris"
+    assert TypedAnswer(" Paris| Tokyo is")(model).in_words == "any of 2: ␣Paris, ␣Tokyo + ␣is"
+    result = lens.LogitLens(PROMPT, " Tokyo Paris")(model)
+    assert model.labels(explore.likeliest_tokens(result, 5))[0] == " Tokyo"
+    with pytest.raises(InputError, match="leading space"):
+        TypedAnswer("Paris")(model)
 
 
 @pytest.mark.parametrize("name", DEMOS)

@@ -289,7 +289,10 @@ class Encoder:
             for token in (token for form in given for token in form):
                 self.single_token(token)
             return given
-        forms = tuple(dict.fromkeys(self._form(form) for form in self._forms(given)))
+        several = self._forms(given)
+        if several == [given] and isinstance(given, str) and self._lacks_space(given):
+            self.single_token(given)  # raises, and says so
+        forms = tuple(dict.fromkeys(map(self._form, several)))
         if (found := nested(forms)) is not None:
             longer, shorter = (repr(answer_text(self.tokenizer, Answer((forms[i],)))) for i in found)
             raise InputError(
@@ -329,10 +332,11 @@ class Encoder:
         ):
             return (self.single_token(given),)
         ids = encode_continuation(self.tokenizer, given)
-        forgotten = not given.startswith(" ") and self._is_token(f" {given}")  # a leading space
-        if len(ids) < 2 or forgotten:
-            return (self.single_token(given),)  # which says what to do where it is none
-        return tuple(ids)
+        return tuple(ids) if ids else (self.single_token(given),)  # which says what to do
+
+    def _lacks_space(self, text: str) -> bool:
+        """Whether a text is several tokens, and one with a leading space: it was forgotten."""
+        return not text.startswith(" ") and self._is_token(f" {text}") and not self._is_token(text)
 
     def _is_token(self, text: str) -> bool:
         """Whether a text is one token."""

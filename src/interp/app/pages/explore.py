@@ -14,7 +14,7 @@ from interp.app.views import explore, lens
 from interp.app.views.attention import AttentionPatterns, HeadsPerLayer, attention_grid, heads_grid
 from interp.app.views.downloads import chart_downloads
 from interp.app.views.grid_data import token_ranking, token_strip
-from interp.app.views.tokens import SingleToken, TypedTokens, Vocabulary, completions, read_token
+from interp.app.views.tokens import SingleToken, TypedAnswer, TypedTokens, Vocabulary, completions, read_token
 from interp.errors import InputError
 from interp.figures.engine.notation import brief, show_token
 from interp.methods.lens.results import LogitLensResult
@@ -37,14 +37,18 @@ def page() -> None:
 
 
 def _target(model: str, typed: str) -> str | None:
-    """The target as it was typed, with buttons for tokens that go on from it. None, for the model's own next
-    token, where nothing was typed; or no single token, which is said."""
+    """The target as it was typed, with buttons for tokens that go on from it, and how it is divided where it
+    is several tokens. None, for the model's own next token, where nothing was typed; or no answer, which is
+    said."""
     if not typed:
         return None
     target = read_token(typed)
     vocabulary = ask(model, Vocabulary())
     try:
-        return ask(model, SingleToken(target))
+        answer = ask(model, TypedAnswer(target))
+        if answer.in_words:
+            st.caption(escape_markdown(f"Target: {answer.in_words}"))
+        return answer.text
     except InputError as error:
         st.error(escape_markdown(f"{error} Until then, the model's own next token is followed."))
         return None

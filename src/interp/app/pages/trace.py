@@ -13,7 +13,7 @@ from interp.app.ui.files import read_file
 from interp.app.ui.model_choice import choose_model
 from interp.app.views import trace
 from interp.app.views.alignment import Alignment
-from interp.app.views.tokens import PromptTokens, SingleToken, Vocabulary, completions, read_token
+from interp.app.views.tokens import PromptTokens, TypedAnswer, Vocabulary, completions, read_token
 from interp.figures.engine.notation import show_token
 
 
@@ -44,8 +44,9 @@ def _prompt(model: str, label: str, key: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _token(model: str, label: str, key: str, *, placeholder: str = "") -> str | None:
-    """The token that was typed, with buttons for tokens that go on from it. Empty where nothing was typed and
-    a placeholder stands for that; None where it is no single token, which is said."""
+    """The answer that was typed, with buttons for tokens that go on from it, and how it is divided where it
+    is several tokens. Empty where nothing was typed and a placeholder stands for that; None where it is no
+    answer, which is said."""
     typed = inputs.text(label, key, placeholder=placeholder)
     if not typed and placeholder:
         return typed
@@ -53,7 +54,10 @@ def _token(model: str, label: str, key: str, *, placeholder: str = "") -> str | 
         token = read_token(typed)
         vocabulary = ask(model, Vocabulary())
         try:
-            return ask(model, SingleToken(token))
+            answer = ask(model, TypedAnswer(token))
+            if answer.in_words:
+                st.caption(escape_markdown(answer.in_words))
+            return answer.text
         finally:
             inputs.suggestions(key, [show_token(text) for text in completions(vocabulary, token)])
     return None

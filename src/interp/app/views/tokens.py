@@ -59,6 +59,33 @@ class SingleToken:
 
 
 @dataclass(frozen=True)
+class ReadAnswer:
+    """An answer as it was typed, and the tokens of its forms."""
+
+    text: str
+    forms: tuple[tuple[str, ...], ...]
+
+    @property
+    def in_words(self) -> str:
+        """How it is divided, where it is more than one token."""
+        forms = [" + ".join(map(show_token, form)) for form in self.forms]
+        if len(forms) > 1:
+            return f"any of {len(forms)}: {', '.join(forms)}"
+        return f"{len(self.forms[0])} tokens: {forms[0]}" if len(self.forms[0]) > 1 else ""
+
+
+@dataclass(frozen=True)
+class TypedAnswer:
+    """An answer as a person types it (`interp.answers`): text of one token or several, forms with bars
+    between them, or an id in angle brackets. `InputError` for what is none."""
+
+    text: str
+
+    def __call__(self, model: Model) -> ReadAnswer:
+        return ReadAnswer(self.text, tuple(tuple(model.labels(form)) for form in model.to_answer(self.text)))
+
+
+@dataclass(frozen=True)
 class TypedTokens:
     """What to type for each of some tokens: its text as shown, or its id where that is read as another."""
 

@@ -19,9 +19,11 @@ from interp.tokens import differing_positions
 if TYPE_CHECKING:
     import torch
 
+    from interp.edits import Edit
     from interp.methods.common.pairs import Direction
     from interp.methods.patching.results import ActivationPatchingResult
     from interp.models.base import Model
+    from interp.tokens import Tokens
 
 Part = Literal["resid", "attention", "MLP", "head"]
 
@@ -114,7 +116,32 @@ class CellPredictions:
             "corrupted": unpatched.logits[1, -1],
             "patched": patched[0, -1],
         }
-        return tuple(self._predict(model, run, logits) for run, logits in last.items())
+        answers = [self._probs(model, one, tuple(last.values())) for one in (patching.answer, patching.foil)]
+        return tuple(
+            self._predict(model, run, logits, *(None if of is None else of[i] for of in answers))
+            for i, (run, logits) in enumerate(last.items())
+        )
+
+    def _probs(
+        self, model: Model, given: str | int | None, last: tuple[torch.Tensor, ...]
+    ) -> tuple[float, ...] | None:
+        """The probability of an answer in the clean, the corrupted and the patched run, whose last logits
+        these are; None of none."""
+        from interp.methods.patching.cells import Cells
+        from interp.readout import Readout
+
+        if given is None:
+            return None
+        answer, (site, by) = model.to_answer(given), PARTS[self.patching.part]
+        readout = Readout.prob(answer)
+        if answer.at_once:
+            return tuple(float(readout(logits[None, None])[0]) for logits in last)
+        clean, corrupted = (model.to_tokens(text) for text in (self.patching.clean, self.patching.corrupted))
+        base, donor = (corrupted, clean) if self.patching.direction == "denoising" else (clean, corrupted)
+        value = model.run_with_cache(readout.runs(donor), [(site, self.layer)])[site, self.layer]
+        patch = [Cells(site, by).patch(self.layer, self.column, value)]
+        runs: list[tuple[Tokens, list[Edit]]] = [(clean, []), (corrupted, []), (base, patch)]
+        return tuple(float(model.sweep(run, [edits], readout, exact=True).values[0]) for run, edits in runs)
 
     def _check_cell(self, n_layers: int, n_columns: int) -> None:
         """`InputError` for a cell that is not in the map."""
@@ -124,16 +151,13 @@ class CellPredictions:
         if not 0 <= self.column < n_columns:
             raise InputError(f"There is no {by} {self.column}; they go from 0 to {n_columns - 1}.")
 
-    def _predict(self, model: Model, run: str, logits: torch.Tensor) -> Prediction:
-        probs = logits.double().softmax(-1)
-        top = probs.topk(min(self.k, model.arch.d_vocab))
-        foil = None if self.patching.foil is None else float(probs[model.to_single_token(self.patching.foil)])
-        return Prediction(
-            run,
-            tuple(zip(model.labels(top.indices), top.values.tolist(), strict=True)),
-            float(probs[model.to_single_token(self.patching.answer)]),
-            foil,
-        )
+    def _predict(
+        self, model: Model, run: str, logits: torch.Tensor, answer: float | None, foil: float | None
+    ) -> Prediction:
+        top = logits.double().softmax(-1).topk(min(self.k, model.arch.d_vocab))
+        likeliest = tuple(zip(model.labels(top.indices), top.values.tolist(), strict=True))
+        assert answer is not None
+        return Prediction(run, likeliest, answer, foil)
 
 
 # ---- what is shown ----

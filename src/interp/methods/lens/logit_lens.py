@@ -92,7 +92,7 @@ def logit_lens(
         one_position=position != "all",
         answer=model.answer_label(asked),
         answer_id=asked.first,
-        answer_tokens=() if asked.at_once else tuple(tuple(model.labels(form)) for form in asked),
+        answer_tokens=() if asked.token is not None else tuple(tuple(model.labels(form)) for form in asked),
         answer_token_log_probs=token_log_probs if position != "all" else None,
         site=site,
         layers=states.layers,

@@ -43,7 +43,7 @@ class LogitLensResult(Result):
     final_top_prob: float
     lens: str = "plain"  # the name of the lens: plain | tuned | ...
     lens_description: str = "the model's own final norm and unembedding"
-    answer_tokens: tuple[tuple[str, ...], ...] = ()  # of each form, where there is one of several tokens
+    answer_tokens: tuple[tuple[str, ...], ...] = ()  # of each form, where it is not one token in one form
     #: Of an answer of several tokens in one form, at one position, each token behind those before it; nats.
     answer_token_log_probs: Float[np.ndarray, "layer token"] | None = None
     prompt: str | None = None  # as running text; None in runs of earlier versions
