@@ -293,7 +293,7 @@ def _run_and_show(
 ) -> None:
     """Everything is validated before the model is loaded."""
     from interp.configs import read_config
-    from interp.experiments.base import current_name, find_experiment
+    from interp.experiments.base import current_name, find_experiment, overridden
     from interp.runs import default_tag, parts_folder, perform, run_folder
 
     found = find_experiment(name)
@@ -302,7 +302,7 @@ def _run_and_show(
     meant_for = values.pop("experiment", name)
     if current_name(str(meant_for)) != name:
         raise ConfigError(f"{str(config)!r} is a configuration of {meant_for!r}, not of {name!r}.")
-    resolved = found.make_config(values | overrides)
+    resolved = found.make_config(overridden(values, overrides))
     folder = run_folder(out, name, default_tag(resolved.model) if tag is None else tag, force=force)
     quiet_libraries()
     parts = parts_folder(folder)

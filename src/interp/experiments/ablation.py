@@ -11,6 +11,7 @@ from interp.metrics import MetricKind
 if TYPE_CHECKING:
     from interp.methods.ablation.results import AblationResult
     from interp.models.base import Model
+    from interp.tasks.base import PairDataset
 
 
 class AblationConfig(PairsConfig):
@@ -22,6 +23,17 @@ class AblationConfig(PairsConfig):
     metric: MetricKind = "logit_diff"
     exact: bool | Literal["auto"] = "auto"
     batch_size: int = 64
+
+    def check(self, model: Model, dataset: PairDataset) -> None:
+        from interp.methods.ablation.replacement import check_kinds
+        from interp.methods.common.components import find_sets
+
+        check_kinds(self.kinds)
+        find_sets(model, self.what, dataset.roles)
+
+    @property
+    def by_template(self) -> bool:
+        return "mean_by_template" in self.kinds
 
 
 @experiment("ablation", config=AblationConfig)

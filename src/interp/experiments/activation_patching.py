@@ -12,6 +12,7 @@ from interp.metrics import MetricKind
 if TYPE_CHECKING:
     from interp.methods.patching.results import ActivationPatchingResult, ComparedActivationPatchingResult
     from interp.models.base import Model
+    from interp.tasks.base import PairDataset
 
 Prompts: TypeAlias = (
     str | list[str] | list[int] | list[list[int]]
@@ -38,6 +39,11 @@ class ActivationPatchingConfig(PromptsOrTaskConfig):
     exact: bool | Literal["auto"] = "auto"
     batch_size: int = 64
     compare_exact: bool = False
+
+    def check(self, model: Model, dataset: PairDataset) -> None:
+        from interp.methods.patching.cells import Cells
+
+        Cells(self.site, self.by).check(model)
 
 
 @experiment("activation_patching", config=ActivationPatchingConfig)

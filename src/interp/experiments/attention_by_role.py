@@ -10,6 +10,7 @@ from interp.experiments.on_pairs import PairsConfig
 if TYPE_CHECKING:
     from interp.methods.heads.results import AttentionByRoleResult
     from interp.models.base import Model
+    from interp.tasks.base import PairDataset
 
 
 class AttentionByRoleConfig(PairsConfig):
@@ -18,6 +19,11 @@ class AttentionByRoleConfig(PairsConfig):
     n: int | None = 60
     between: list[list[str]] = [["END", "IO"], ["END", "S2"], ["S2", "S1"]]  # noqa: RUF012  # pydantic copies it
     side: Literal["clean", "corrupted"] = "clean"
+
+    def check(self, model: Model, dataset: PairDataset) -> None:
+        model.check_site("pattern")
+        for role in (role for pair in self.between for role in pair):
+            dataset.positions(role)
 
 
 @experiment("attention_by_role", config=AttentionByRoleConfig)

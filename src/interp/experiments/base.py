@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from typing_extensions import TypedDict
@@ -47,11 +47,22 @@ class AnyOf(TypedDict):
 #: An answer in a configuration, as `interp.answers` says how it is written.
 AnswerText = str | int | AnyOf
 
+#: Each key of an answer, and the keys of the prompts that it belongs to.
+ANSWER_OF: dict[str, tuple[str, ...]] = {
+    "answer": ("prompt", "clean"),
+    "foil": ("prompt", "clean", "corrupted"),
+    "target": ("first",),
+    "competitor": ("second",),
+}
+
 
 class ExperimentConfig(BaseModel):
     """What every experiment takes: the model, how to run it, and the seed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    #: Keys of answers that may be left out where a prompt of one's own is given.
+    MAY_BE_LEFT_OUT: ClassVar[tuple[str, ...]] = ("foil",)
 
     model: str = "demo-gpt2"
     revision: str | None = None
@@ -81,6 +92,28 @@ class ExperimentConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
+    def _answers_of_these_prompts(cls, values: Any) -> Any:
+        """The default answer is that of the default prompt: with another prompt it is left out, or asked
+        for."""
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        for key, prompts in ANSWER_OF.items():
+            own = [p for p in prompts if values.get(p) is not None and p in cls.model_fields]
+            other = [p for p in own if values[p] != cls.model_fields[p].default]
+            if key not in cls.model_fields or key in values or not other:
+                continue
+            if key not in cls.MAY_BE_LEFT_OUT:
+                default = cls.model_fields[key].default
+                raise ValueError(
+                    f"has a {other[0]!r} of its own, but no {key!r} (the default {default!r} is for another);"
+                    " give it"
+                )
+            values[key] = None
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
     def _tokens_are_text(cls, values: Any) -> Any:
         """A token is given as text, or by its id in angle brackets: a bare number could be either."""
         for key, field in cls.model_fields.items():
@@ -94,6 +127,14 @@ class ExperimentConfig(BaseModel):
                         f"or its id in angle brackets, as <{one}>"
                     )
         return values
+
+
+def overridden(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with some values replaced. An answer in it is given up where only its prompt is
+    replaced by another."""
+    changed = {key for key, value in overrides.items() if values.get(key, value) != value}
+    kept = {key: value for key, value in values.items() if not changed.intersection(ANSWER_OF.get(key, ()))}
+    return kept | overrides
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:

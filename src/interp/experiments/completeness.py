@@ -10,6 +10,7 @@ from interp.experiments.on_circuits import OWN, CircuitConfig
 if TYPE_CHECKING:
     from interp.methods.circuits.results import CompletenessResult
     from interp.models.base import Model
+    from interp.tasks.base import PairDataset
 
 
 class CompletenessConfig(CircuitConfig):
@@ -20,6 +21,12 @@ class CompletenessConfig(CircuitConfig):
     n_random: int = 3
     n_greedy: int = 2
     most_members: int = 100
+
+    def check(self, model: Model, dataset: PairDataset) -> None:
+        from interp.methods.circuits.completeness import named_parts
+        from interp.methods.circuits.measures import MeasuredCircuit
+
+        named_parts(MeasuredCircuit.of(self.read(model), keep_mlps=self.keep_mlps), self.groups)
 
 
 @experiment("completeness", config=CompletenessConfig)

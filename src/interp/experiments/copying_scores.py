@@ -10,6 +10,7 @@ from interp.experiments.on_pairs import PairsConfig
 if TYPE_CHECKING:
     from interp.methods.heads.results import CopyingScoresResult
     from interp.models.base import Model
+    from interp.tasks.base import PairDataset
 
 
 class CopyingScoresConfig(PairsConfig):
@@ -18,6 +19,11 @@ class CopyingScoresConfig(PairsConfig):
     n: int | None = 60
     roles: list[str] = ["IO", "S1", "S2"]  # noqa: RUF012  # pydantic copies it
     k: int = 5
+
+    def check(self, model: Model, dataset: PairDataset) -> None:
+        model.check_site("v")
+        for role in self.roles:
+            dataset.positions(role)
 
 
 @experiment("copying_scores", config=CopyingScoresConfig)

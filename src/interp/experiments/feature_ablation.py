@@ -35,16 +35,21 @@ class FeatureAblationConfig(SAEConfig):
 @experiment("feature_ablation", config=FeatureAblationConfig)
 def run(config: FeatureAblationConfig, model: Model) -> FeatureAblationResult:
     """What does a task lose without the features that it rests on, and what do others lose?"""
-    from interp.methods.features.feature_ablation import feature_ablation
+    from interp.errors import check_choice
+    from interp.methods.features.feature_ablation import check_sizes, feature_ablation
     from interp.saes.reading import reading_text
+    from interp.tasks.registry import TASKS
 
     sae = config.dictionary(model)
     asked: Any = {"n": config.n, "pairs": config.pairs, "seed": config.seed}
-    own = PairsConfig(task=config.task, options=config.options, **asked).dataset(model)
-    others = [PairsConfig(task=task, **asked).dataset(model) for task in config.others]
+    for task in config.others:
+        check_choice("task", task, TASKS)
+    check_sizes(config.sizes, config.n_random)
     text = reading_text(
         model, config.text, sequences=config.sequences, length=config.length, seed=config.seed
     ).sequences
+    own = PairsConfig(task=config.task, options=config.options, **asked).dataset(model)
+    others = [PairsConfig(task=task, **asked).dataset(model) for task in config.others]
     return feature_ablation(
         model,
         sae,

@@ -12,6 +12,7 @@ from interp.metrics import MetricKind
 if TYPE_CHECKING:
     from interp.methods.features.results import FeatureEffectsResult
     from interp.models.base import Model
+    from interp.tasks.base import PairDataset
 
 
 class FeatureEffectsConfig(SAEConfig, PromptsOrTaskConfig):
@@ -31,6 +32,10 @@ class FeatureEffectsConfig(SAEConfig, PromptsOrTaskConfig):
     exact: bool | Literal["auto"] = "auto"
     batch_size: int = 64
 
+    def check(self, model: Model, dataset: PairDataset) -> None:
+        for role in self.roles or ():
+            dataset.positions(role)
+
 
 @experiment("feature_effects", config=FeatureEffectsConfig)
 def run(config: FeatureEffectsConfig, model: Model) -> FeatureEffectsResult:
@@ -38,7 +43,6 @@ def run(config: FeatureEffectsConfig, model: Model) -> FeatureEffectsResult:
     from interp.methods.features.feature_effects import feature_effects
 
     shared = {*SAEConfig.model_fields, *PromptsOrTaskConfig.model_fields, "prompt"}
+    sae = config.dictionary(model)
     data: Any = config.dataset(model) or config.prompt
-    return feature_effects(
-        model, config.dictionary(model), data, **config.model_dump(exclude=shared), seed=config.seed
-    )
+    return feature_effects(model, sae, data, **config.model_dump(exclude=shared), seed=config.seed)

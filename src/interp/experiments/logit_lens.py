@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class LogitLensConfig(ExperimentConfig):
     """See `interp.logit_lens` for what each key means."""
 
+    MAY_BE_LEFT_OUT = ("answer",)  # then it is the model's own
+
     prompt: str | list[int] = "The Eiffel Tower is in the city of"
     answer: AnswerText | None = " Paris"
     position: int | Literal["all"] = -1

@@ -13,6 +13,7 @@ from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
     from interp.models.base import Model
+    from interp.tasks.base import PairDataset
 
 #: Keys of a circuit's configuration that are not arguments of the method.
 OWN = ("circuit", "level", "grouped")
@@ -29,6 +30,14 @@ class CircuitConfig(PairsConfig):
     metric: MetricKind = "logit_diff"
     batch_size: int = 64
     exact: bool | Literal["auto"] = "auto"
+
+    def check(self, model: Model, dataset: PairDataset) -> None:
+        if self.circuit is not None:
+            self.read(model)
+
+    @property
+    def by_template(self) -> bool:
+        return self.ablation == "mean_by_template"
 
     def read(self, model: Model) -> Circuit:
         """The circuit, of `model`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
@@ -11,6 +12,8 @@ from interp.experiments.base import ExperimentConfig
 if TYPE_CHECKING:
     from interp.models.base import Model
     from interp.tasks.base import PairDataset
+
+    Check = Callable[[Model, PairDataset], None]
 
 
 class PairsConfig(ExperimentConfig):
@@ -23,13 +26,25 @@ class PairsConfig(ExperimentConfig):
         "correct"  # without those of which the model cannot do the clean prompt
     )
 
-    def dataset(self, model: Model) -> PairDataset:
-        """The pairs, for `model`. What was left out is in `PairDataset.dropped`."""
+    def dataset(self, model: Model, *, check: Check | None = None) -> PairDataset:
+        """The pairs, for `model`, after `check`. What was left out is in `PairDataset.dropped`."""
         from interp.tasks.datasets import make_dataset
         from interp.tasks.inspection import drop_failures, inspect_dataset
 
         made = make_dataset(self.task, model, n=self.n, seed=self.seed, **self.options)
-        return made if self.pairs == "all" else drop_failures(made, inspect_dataset(model, made))
+        (check or self.check)(model, made)
+        if self.pairs == "correct":
+            made = drop_failures(made, inspect_dataset(model, made))
+        return made.without_lone() if self.by_template else made
+
+    def check(self, model: Model, dataset: PairDataset) -> None:
+        """Refuse names of parts and roles that the model or the dataset does not have, before any prompt is
+        run."""
+
+    @property
+    def by_template(self) -> bool:
+        """Whether there must be a mean over prompts of the same template, so that each needs another one."""
+        return False
 
     def arguments(self, *others: str) -> dict[str, Any]:
         """What the method takes by the same name: all fields but those of the dataset and of `others`."""
@@ -63,4 +78,7 @@ class PromptsOrTaskConfig(ExperimentConfig):
         if self.task is None:
             return None
         task = PairsConfig(task=self.task, n=self.n, options=self.options, pairs=self.pairs, seed=self.seed)
-        return task.dataset(model)
+        return task.dataset(model, check=self.check)
+
+    def check(self, model: Model, dataset: PairDataset) -> None:
+        """As `PairsConfig.check`, of the pairs of a task."""

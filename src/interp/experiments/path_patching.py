@@ -12,6 +12,7 @@ from interp.metrics import MetricKind
 if TYPE_CHECKING:
     from interp.methods.patching.results import PathPatchingResult
     from interp.models.base import Model
+    from interp.tasks.base import PairDataset
 
 
 class PathPatchingConfig(PairsConfig):
@@ -25,6 +26,13 @@ class PathPatchingConfig(PairsConfig):
     metric: MetricKind = "logit_diff"
     exact: bool | Literal["auto"] = "auto"
     batch_size: int = 64
+
+    def check(self, model: Model, dataset: PairDataset) -> None:
+        from interp.methods.patching.path_patching import Paths
+
+        Paths.of(
+            model, receivers=self.receivers, senders=self.senders, role=self.role, mlps=self.mlps
+        ).check_role(dataset)
 
 
 @experiment("path_patching", config=PathPatchingConfig)

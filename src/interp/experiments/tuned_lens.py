@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class TunedLensConfig(LensTrainingConfig):
     """See `interp.tuned_lens`. `lens` is a folder with a lens; without one, it is trained first."""
 
+    MAY_BE_LEFT_OUT = ("answer",)  # then it is the model's own
+
     prompt: str | list[int] = "The Eiffel Tower is in the city of"
     answer: AnswerText | None = " Paris"
     position: int = -1
@@ -26,8 +28,12 @@ class TunedLensConfig(LensTrainingConfig):
 @experiment("tuned_lens", config=TunedLensConfig)
 def run(config: TunedLensConfig, model: Model) -> TunedLensResult:
     """What does each layer say when it is translated first? A plain and a tuned lens side by side."""
+    from interp.methods.lens.logit_lens import positions_to_read
     from interp.methods.lens.tuned_lens import TunedLens, tuned_lens
 
+    positions_to_read(config.position, len(model.to_tokens(config.prompt).repeat(1).row(0)))
+    if config.answer is not None:
+        model.to_answer(config.answer)  # an error now, not after the training
     if config.lens is None:
         lens = trained(config, model)[0]
     else:

@@ -343,13 +343,9 @@ class Model(ABC):
         return text_of(self.tokenizer, [int(i) for i in ids], goes_on=goes_on)
 
     def positions_of(
-        self,
-        prompt: str,
-        substring: str | None = None,
-        *,
-        span: tuple[int, int] | None = None,
-        token: str | int | None = None,
-    ) -> list[int]:
+        self, prompt: str, substring: str | None = None, *,
+        span: tuple[int, int] | None = None, token: str | int | None = None,
+    ) -> list[int]:  # fmt: skip
         """Positions in `prompt`, BOS counted, for use in an address.
 
         Give one of: `substring`, a part of the prompt that occurs once (the tokens that make it up); `span`,

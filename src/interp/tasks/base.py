@@ -7,6 +7,7 @@ another question, answered by `interp.tasks.inspection`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, overload
@@ -133,6 +134,13 @@ class PairDataset:
         """The pairs of each length in tokens, in order of appearance."""
         lengths = dict.fromkeys(len(pair) for pair in self.pairs)
         return {one: self._with(p for p in self.pairs if len(p) == one) for one in lengths}
+
+    def without_lone(self) -> PairDataset:
+        """The dataset less the pairs that are alone of their template and length: the mean over such prompts
+        would be the prompt itself. They join `dropped`."""
+        alike = Counter((pair.template, len(pair)) for pair in self.pairs)
+        alone = (i for i, pair in enumerate(self.pairs) if alike[pair.template, len(pair)] == 1)
+        return self.without(dict.fromkeys(alone, "no other prompt of its template and length"))
 
     def without(self, reasons: Mapping[int, str]) -> PairDataset:
         """The dataset less the pairs of these indices, each with the reason why; they join `dropped`."""

@@ -6,7 +6,7 @@ import inspect
 from importlib import import_module
 from typing import Any
 
-from interp.errors import InputError, nearest
+from interp.errors import InputError, check_choice, nearest
 from interp.models.base import Model
 from interp.tasks.base import PairDataset
 from interp.tasks.registry import TASKS
@@ -21,8 +21,7 @@ def make_dataset(
     does not exist, with the nearest one that does, for an option that is missing, and for all that the task
     refuses.
     """
-    if name not in TASKS:
-        raise InputError(f"Unknown task {name!r}; {nearest(str(name), TASKS)}")
+    check_choice("task", name, TASKS)
     module, function = TASKS[name]
     make = getattr(import_module(module), function)
     parameters = {k: p for k, p in inspect.signature(make).parameters.items() if k != "model"}

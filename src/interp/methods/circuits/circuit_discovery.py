@@ -24,7 +24,7 @@ from interp.errors import InputError, check_choice
 from interp.methods.attribution.edge_attribution import ScoringOptions, edge_attribution, node_attribution
 from interp.methods.circuits.results import CONSTRUCTIONS, CircuitDiscoveryResult, Construction
 from interp.methods.common.circuit import LEVELS, Circuit
-from interp.methods.common.graph import Level
+from interp.methods.common.graph import Graph, Level
 from interp.methods.common.names import edge_ends
 from interp.models.base import Model
 from interp.tasks.base import PairDataset
@@ -56,6 +56,9 @@ def circuit_discovery(
         check_choice(kind, value, valid)
     if level == "node" and construction == "greedy":
         raise InputError("Circuits of nodes have no edges to follow from the logits; use construction='top'.")
+    most = len(Graph.of(model).edges)
+    if not 0 <= n <= most:
+        raise InputError(f"The model has {most} edges, so there is no circuit of {n}.")
     attribution = edge_attribution if level == "edge" else node_attribution
     scores = attribution(model, dataset, **scoring)
     build = greedy if construction == "greedy" else Circuit.top

@@ -116,19 +116,27 @@ def completeness(
 # ---- the parts K ----
 
 
+def named_parts(
+    measured: MeasuredCircuit, groups: Mapping[str, Sequence[str | Head]]
+) -> dict[str, tuple[str, ...]]:
+    """The members of each group. `InputError` for one that is not in the circuit."""
+    parts = {}
+    for name, group in groups.items():
+        part = tuple(one for member in group for one in member_names(measured.circuit.graph, member))
+        if outside := [one for one in part if one not in measured.members]:
+            raise InputError(
+                f"The group {name!r} has {outside[0]!r}, which is not in the circuit; leave it out."
+            )
+        parts[name] = part
+    return parts
+
+
 def _parts(
     measured: MeasuredCircuit, groups: Mapping[str, Sequence[str | Head]], n_random: int, seed: int
 ) -> dict[str, tuple[str, ...]]:
     """The parts K by name, the first of them nothing."""
     members = measured.members
-    parts: dict[str, tuple[str, ...]] = {"nothing": ()}
-    for name, group in groups.items():
-        part = tuple(one for member in group for one in member_names(measured.circuit.graph, member))
-        if outside := [one for one in part if one not in members]:
-            raise InputError(
-                f"The group {name!r} has {outside[0]!r}, which is not in the circuit; leave it out."
-            )
-        parts[name] = part
+    parts = {"nothing": (), **named_parts(measured, groups)}
     rng = random.Random(f"parts of a circuit {seed}")
     for i in range(n_random):
         half = set(rng.sample(members, len(members) // 2))

@@ -79,7 +79,8 @@ def feature_ablation(
     """
     sae.check_fits(model)
     sizes = tuple(sizes)
-    _check(dataset, text, sizes, n_random)
+    check_sizes(sizes, n_random)
+    _check(dataset, text)
     first, second = _halves(dataset, seed)
     chosen = _choose(model, sae, first, sizes[-1], exact, seed)
     sets = [[chosen.features[:n] for n in sizes]]
@@ -100,9 +101,13 @@ def feature_ablation(
     )
 
 
-def _check(dataset: PairDataset, text: Sequence[Sequence[int]], sizes: Sequence[int], n_random: int) -> None:
+def check_sizes(sizes: Sequence[int], n_random: int) -> None:
+    """`InputError` for sizes that do not rise from 1, and for no random set."""
     if not sizes or sizes[0] < 1 or list(sizes) != sorted(set(sizes)) or n_random < 1:
         raise InputError("sizes are rising numbers from 1, and n_random is at least 1.")
+
+
+def _check(dataset: PairDataset, text: Sequence[Sequence[int]]) -> None:
     if len(dataset) < 2:
         raise InputError(
             "Features are chosen on half of the prompts and measured on the rest; give two or more."

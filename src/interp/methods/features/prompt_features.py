@@ -12,7 +12,7 @@ from interp.methods.features.sae_features import sae_features
 from interp.models.base import Model
 from interp.provenance import Provenance
 from interp.saes.dictionary import SAE
-from interp.saes.reading import ReadingText, record_features
+from interp.saes.reading import ReadingText, check_features, record_features
 from interp.tokens import Prompt
 
 
@@ -36,6 +36,8 @@ def prompt_features(
     """
     if n < 0:
         raise InputError(f"n, how many features of the prompt to profile, must not be negative; got {n}.")
+    if features is not None:
+        check_features(sae.n_features, features)
     in_prompt = sae_features(model, sae, prompt, top=top, seed=seed)
     record = record_features(model, sae, text)
     labels = label_features(model, record, seed=seed) if text.label_names else None

@@ -76,7 +76,7 @@ def logit_lens(
         raise InputError(f"k must lie between 1 and {model.arch.d_vocab}; got {k}.")
     lens = lens or PlainLens()
     ids = model.to_tokens(prompt).repeat(1).row(0)
-    positions = _positions(position, len(ids))
+    positions = positions_to_read(position, len(ids))
     asked = None if answer is None else model.to_answer(answer)
     states = _read_states(model, prompt, positions, site, lens)
     last = states.final[-1]
@@ -202,7 +202,8 @@ def _measure(model: Model, states: _States, k: int, answer: Answer) -> dict[str,
     return {name: torch.cat([part[name] for part in parts], dim=1).numpy() for name in parts[0]}
 
 
-def _positions(position: int | str, n: int) -> list[int]:
+def positions_to_read(position: int | str, n: int) -> list[int]:
+    """The positions that are asked for, of `n`. `InputError` where there is none such."""
     if position == "all":
         return list(range(n))
     if isinstance(position, bool) or not isinstance(position, int):

@@ -90,9 +90,8 @@ def path_patching(
             attention that is no RMSNorm.
         DegeneratePairError: clean and corrupted values that hardly differ on average.
     """
-    paths = _Paths.of(model, receivers=receivers, senders=senders, role=role, mlps=mlps)
-    if role is not None:
-        dataset.positions(role)  # an error where not all pairs have it
+    paths = Paths.of(model, receivers=receivers, senders=senders, role=role, mlps=mlps)
+    paths.check_role(dataset)
     parts = over_sender_runs(
         model,
         dataset,
@@ -125,7 +124,7 @@ def path_patching(
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class _Paths:
+class Paths:
     """From each group of senders to all of the receivers."""
 
     graph: Graph
@@ -143,13 +142,18 @@ class _Paths:
         senders: Sequence[str | Sequence[str]] | None,
         role: str | None,
         mlps: Mlps,
-    ) -> _Paths:
+    ) -> Paths:
         """`InputError` or `SiteError` for what the model does not have."""
         graph = Graph.of(model)
         if mlps not in MLPS:
             raise InputError(f"MLPs are frozen or recomputed, not {mlps!r}; {nearest(str(mlps), MLPS)}")
         reading = _find_receivers(model, graph, receivers, role)
         return cls(graph=graph, groups=_find_senders(graph, senders), receivers=reading, role=role, mlps=mlps)
+
+    def check_role(self, dataset: PairDataset) -> None:
+        """`InputError` where not all pairs have the role."""
+        if self.role is not None:
+            dataset.positions(self.role)
 
     @property
     def to_logits(self) -> bool:
@@ -205,7 +209,7 @@ def _find_senders(graph: Graph, names: Sequence[str | Sequence[str]] | None) -> 
 # ---- the effects of one pair ----
 
 
-def _effects(paths: _Paths, runs: PairRuns, *, exact: Exact, batch_size: int) -> Arrays:
+def _effects(paths: Paths, runs: PairRuns, *, exact: Exact, batch_size: int) -> Arrays:
     """The direct and the total effect of each group of senders, [direct or total, group]."""
     batches = [paths.groups[start : start + batch_size] for start in range(0, len(paths.groups), batch_size)]
     waves = [[_carried(paths, run, groups) for groups in batches] for run in runs.each]
@@ -226,7 +230,7 @@ def _effects(paths: _Paths, runs: PairRuns, *, exact: Exact, batch_size: int) ->
     return {"effects": effects.numpy(), "path": np.array(" and ".join(sorted({one.path for one in swept})))}
 
 
-def _carried(paths: _Paths, runs: SenderRuns, groups: Sequence[tuple[int, ...]]) -> _Wave:
+def _carried(paths: Paths, runs: SenderRuns, groups: Sequence[tuple[int, ...]]) -> _Wave:
     """What each group of senders changes, carried through the model layer by layer, all groups at once."""
     graph = paths.graph
     wave = _Wave.of(paths, runs, groups)
@@ -243,14 +247,14 @@ def _carried(paths: _Paths, runs: SenderRuns, groups: Sequence[tuple[int, ...]])
 class _Wave:
     """What groups of senders have changed so far on the way up, when all else keeps what it writes."""
 
-    paths: _Paths
+    paths: Paths
     runs: SenderRuns
     member: Float[Tensor, "group sender"]  # 1 where a sender belongs to a group
     stream: Float[Tensor, "group pos d_model"]  # what arrives on top of the base run
     edits: list[list[Edit]]  # of the receivers that have been reached, by group
 
     @classmethod
-    def of(cls, paths: _Paths, runs: SenderRuns, groups: Sequence[tuple[int, ...]]) -> _Wave:
+    def of(cls, paths: Paths, runs: SenderRuns, groups: Sequence[tuple[int, ...]]) -> _Wave:
         """Before anything was sent."""
         member = torch.zeros(len(groups), len(paths.graph.senders)).to(runs.delta)
         for row, group in enumerate(groups):
@@ -329,7 +333,7 @@ def _replaced(graph: Graph, runs: SenderRuns, group: Sequence[int]) -> list[Edit
 
 
 def _total_of_groups(
-    paths: _Paths, runs: PairRuns, chosen: Sequence[int], batch_size: int
+    paths: Paths, runs: PairRuns, chosen: Sequence[int], batch_size: int
 ) -> Float[Tensor, " chosen"]:
     """The total effects of groups of senders in a model with norms behind attention: every edge from a member
     carries what it writes in the donor run."""

@@ -1,0 +1,114 @@
+"""Names are checked before any prompt is run: a wrong one costs no forward pass, in any experiment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import interp
+from interp.errors import ConfigError, InterpError
+from interp.experiments.base import all_experiments, find_experiment, overridden
+
+#: experiment -> configurations with a name that the model, the dataset or the dictionary does not have.
+WRONG: dict[str, list[dict[str, Any]]] = {
+    "ablation": [{"what": ["9.0"]}, {"what": ["0.77"]}, {"task": "no_such_task"}],
+    "activation_patching": [
+        {"site": "resid_prr"},
+        {"answer": "<999999>"},
+        {"task": "indirect_objects", "site": "resid_prr", "n": 4},
+        {"task": "indirect_objects", "site": "z", "by": "neuron", "n": 4},
+    ],
+    "attention_by_role": [{"between": [["END", "WHO"]], "n": 4}],
+    "attention_patterns": [{"heads": ["9.0"]}, {"heads": [[0, 77]]}],
+    "causal_tracing": [
+        {"answer": "<999999>"},
+        {"foil": "<999999>"},
+        {"corruption": "noise", "corrupted": None},
+    ],
+    "circuit_discovery": [{"task": "no_such_task"}, {"n_members": 10**9, "n": 4, "pairs": "all"}],
+    "completeness": [{"circuit": ["9.0"], "n": 4}, {"groups": {"movers": ["9.0"]}, "n": 4}],
+    "contrast": [{"target": "<999999>"}, {"competitor": "<999999>"}, {"position": 99}, {"lens": "no folder"}],
+    "copying_scores": [{"roles": ["WHO"], "n": 4}],
+    "direct_logit_attribution": [{"answer": "<999999>"}, {"position": 99}],
+    "faithfulness": [{"circuit": ["9.0"], "n": 4}, {"circuit": ["m9"], "n": 4}],
+    "faithfulness_curve": [{"circuit": "no/such/file.json", "n": 4}],
+    "feature_ablation": [
+        {"others": ["no_such_task"]},
+        {"sae": "no/such"},
+        {"text": "no file"},
+        {"sizes": [0]},
+    ],
+    "feature_effects": [
+        {"answer": "<999999>"},
+        {"sae": "no folder", "task": "facts", "n": 4},
+        {"task": "indirect_objects", "roles": ["WHO"], "n": 4},
+    ],
+    "head_ablation": [{"heads": ["9.0"]}, {"answer": "<999999>"}, {"kinds": ["zeros"]}],
+    "head_scores": [{"length": 0}],
+    "ioi": [{"templates": "no_such"}, {"names": ["Johnx", "Mary"]}],
+    "logit_lens": [{"answer": "<999999>"}, {"position": 99}],
+    "patching_vs_attribution": [{"task": "no_such_task"}],
+    "path_patching": [{"receivers": ["9.0"], "n": 4}, {"senders": ["0.77"], "n": 4}, {"role": "WHO", "n": 4}],
+    "prompt_features": [{"features": [10**6]}, {"text": "no file"}, {"sae": "no folder"}],
+    "steering": [{"feature": 10**6}, {"track": ["<999999>"]}],
+    "train_sae": [{"site": "resid_prr"}, {"text": "no file"}],
+    "train_tuned_lens": [{"text": "no file"}],
+    "tuned_lens": [{"answer": "<999999>"}, {"position": 99}],
+}
+
+
+def test_every_experiment_is_asked():
+    assert set(WRONG) == set(all_experiments())
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        pytest.param(name, values, id=f"{name} {values}")
+        for name, all_of in WRONG.items()
+        for values in all_of
+    ],
+)
+def test_a_wrong_name_costs_no_forward_pass(load, name, values, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model: interp.Model = load("demo-gpt2")
+    found = find_experiment(name)
+    parts = (model.hf_model, model.hf_model.transformer.h[0])  # a sweep runs layers by themselves
+    hooks = [part.register_forward_pre_hook(_refuse) for part in parts]
+    try:
+        with pytest.raises(InterpError):
+            found.run(found.make_config(values), model)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def test_the_default_answer_is_that_of_the_default_prompt():
+    """With another prompt alone it is the model's own, or asked for; it is never kept."""
+    lens, trace = find_experiment("logit_lens"), find_experiment("causal_tracing")
+    assert lens.make_config({}).answer == " Paris"
+    assert lens.make_config({"prompt": "Rome is in"}).answer is None
+    assert lens.make_config({"prompt": lens.make_config({}).prompt}).answer == " Paris"
+    assert lens.make_config({"prompt": "Rome is in", "answer": " Italy"}).answer == " Italy"
+    with pytest.raises(ConfigError, match=r"'clean' of its own, but no 'answer' \(the default ' Paris'"):
+        trace.make_config({"clean": "Rome is in"})
+    own = {"clean": "Rome is in", "corrupted": "Oslo is in", "answer": " Italy"}
+    assert trace.make_config(own).foil is None
+    with pytest.raises(ConfigError, match="no 'competitor'"):
+        find_experiment("contrast").make_config({"second": "Oslo is in"})
+    task = find_experiment("activation_patching").make_config({"task": "facts"})
+    assert (task.clean, task.answer) == (None, None)
+
+
+def test_an_answer_in_a_file_is_given_up_where_only_its_prompt_is_replaced():
+    values = {"prompt": "Rome is in", "answer": " Italy", "k": 3}
+    assert overridden(values, {"prompt": "Oslo is in"}) == {"prompt": "Oslo is in", "k": 3}
+    assert overridden(values, {"prompt": "Oslo is in", "answer": " N"})["answer"] == " N"
+    assert overridden(values, {"prompt": "Rome is in", "k": 4}) == values | {"k": 4}
+    pair = {"clean": "a", "corrupted": "b", "answer": "c", "foil": "d"}
+    assert overridden(pair, {"corrupted": "e"}) == {"clean": "a", "corrupted": "e", "answer": "c"}
+
+
+def _refuse(*_: object) -> None:
+    raise AssertionError("a prompt was run before the names were checked")
