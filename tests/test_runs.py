@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 import interp
+import interp.runs
 from conftest import run
 from interp.configs import parse_override, read_config, write_config
-from interp.errors import ConfigError
+from interp.errors import ConfigError, InputError
 from interp.experiments.base import ExperimentConfig, all_experiments, experiment, find_experiment
 from interp.runs import read_run
 
@@ -148,6 +149,52 @@ def test_demo_prints_both_and_can_run_twice(tmp_path, capsys):
     assert "causal_tracing.png" in printed
 
 
+def test_demo_loads_its_model_once(tmp_path, monkeypatch):
+    loaded, load = [], interp.runs.load_for
+    monkeypatch.setattr("interp.runs.load_for", lambda config: loaded.append(config.model) or load(config))
+    assert run("demo", "--out", tmp_path) == 0
+    assert loaded == ["demo-gpt2"]
+    provenances = [read_run(tmp_path / name / "demo-gpt2-demo").result.provenance for name in EXPERIMENTS]
+    assert provenances[0] == provenances[1]
+
+
+NOT_THERE = {
+    "ablation": ({"what": ["9.9"]}, "no a9.h9"),
+    "attention_by_role": ({"between": [["END", "IOO"]]}, "IOO"),
+    "completeness": ({"circuit": ["a9.h9"]}, "a9.h9"),
+    "copying_scores": ({"roles": ["S3"]}, "S3"),
+    "faithfulness": ({"circuit": ["a9.h9"]}, "a9.h9"),
+    "head_ablation": ({"heads": ["9.9"]}, "no head 9.9"),
+    "path_patching": ({"senders": ["a9.h9"]}, "a9.h9"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_THERE)
+def test_what_is_not_there_is_refused_before_any_prompt_is_run(name, load, monkeypatch):
+    model, (values, says) = load("demo-gpt2"), NOT_THERE[name]
+    monkeypatch.setattr(type(model), "_run", lambda *_: pytest.fail("a prompt was run"))
+    found = find_experiment(name)
+    with pytest.raises(InputError, match=says):
+        found.run(found.make_config(values), model)
+
+
+def test_a_prompt_alone_of_its_template_is_left_out_of_means_by_template(load):
+    """Three templates in both orders and seven prompts: one template has two, five have one."""
+    templates = [
+        "Then, [A] and [B] went to the [PLACE]. [S] gave a [OBJECT] to",
+        "After [A] and [B] went to the [PLACE], [S] gave a [OBJECT] to",
+        "While [A] and [B] were working at the [PLACE], [S] gave a [OBJECT] to",
+    ]
+    asked = {"n": 7, "options": {"templates": templates}, "pairs": "all", "what": ["a0.h0"]}
+    found = find_experiment("ablation")
+    model = load("demo-gpt2")
+    alone = found.run(found.make_config(asked | {"kinds": ["mean_by_template"]}), model).pairs
+    assert len(alone) == 2
+    whys = [one.why for one in alone.dropped]
+    assert whys.count("no other prompt of its template and length") == 5
+    assert len(found.run(found.make_config(asked | {"kinds": ["mean"]}), model).pairs) == 7
+
+
 def test_python_m_interp_run_is_the_same_program(tmp_path):
     command = [sys.executable, "-m", "interp.run", "logit_lens", "--tag", "x", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -176,12 +223,14 @@ def test_shipped_configs_are_valid(config):
     values = read_config(config)
     found = find_experiment(values.pop("experiment"))
     assert found.name == config.parent.name
-    assert found.make_config(values).model == config.stem
+    made = found.make_config(values)
+    assert "model" not in values if config.stem == "any-model" else made.model == config.stem
 
 
-def test_configs_cover_every_experiment_on_four_models():
+def test_configs_cover_every_experiment_on_five_models():
     have = {(p.parent.name, p.stem) for p in CONFIGS}
-    assert {(e, m) for e in all_experiments() for m in [*MODELS, "gpt2", "qwen3-0.6b"]} <= have
+    models = [*MODELS, "gemma-3-270m", "gpt2", "qwen3-0.6b"]
+    assert {(e, m) for e in all_experiments() for m in models} <= have
 
 
 def test_a_toy_experiment_registers_and_runs(tmp_path):

@@ -6,13 +6,16 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
 from interp import __version__
 from interp.errors import ConfigError, InterpError
 from interp.terminal import console, progress, quiet_libraries, say, show_own_warnings, table_of
+
+if TYPE_CHECKING:
+    from interp.experiments.demonstrations import Demonstration
 
 app = App(
     name="interp",
@@ -105,10 +108,25 @@ def demo(*, model: str = "demo-gpt2", out: Path = Path("outputs")) -> None:
     out
         Where the two runs are kept.
     """
-    for experiment in ("logit_lens", "causal_tracing"):
-        _run_and_show(
-            experiment, config=None, overrides={"model": model}, tag=f"{model}-demo", out=out, force=True
-        )
+    from interp.experiments.demonstrations import DEMO
+
+    _demonstrate(DEMO, model, out)
+
+
+@app.command
+def real(*, out: Path = Path("outputs")) -> None:
+    """The lens, a causal trace, head scores and indirect objects from end to end on Gemma 3 270M.
+
+    Parameters
+    ----------
+    out
+        Where the runs are kept.
+    """
+    from interp.experiments.demonstrations import REAL
+    from interp.models.gguf.packages import GEMMA
+
+    console.print(f"{GEMMA.terms}: https://ai.google.dev/gemma/terms", highlight=False)
+    _demonstrate(REAL, GEMMA.name, out)
 
 
 @app.command
@@ -286,6 +304,23 @@ def _check_model(name: str, *, backend: str, device: str) -> None:
     console.print("Differences are shares of the largest entry compared; 1e-4 is allowed, 1e-6 in float64.")
     for model, checks in found.values():
         require(checks, model)
+
+
+def _demonstrate(experiments: Demonstration, model: str, out: Path) -> None:
+    """Some experiments on a model that is loaded once, each run taking the place of an earlier one."""
+    from interp.experiments.base import find_experiment
+    from interp.runs import load_for, perform, run_folder
+
+    quiet_libraries()
+    loaded = None
+    for name, values in experiments:
+        found = find_experiment(name)
+        config = found.make_config({"model": model} | values)
+        folder = run_folder(out, name, f"{model}-demo", force=True)
+        with progress(f"{name} on {model}"):
+            loaded = loaded or load_for(config)
+            finished = perform(found, config, folder, model=loaded)
+        _show(finished)
 
 
 def _run_and_show(

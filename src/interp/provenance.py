@@ -34,6 +34,7 @@ class Provenance:
     code_dirty: bool | None
     quantisation: str | None = None  # what the weights were dequantised from, such as Q4_K_M
     weights: str | None = None  # SHA-256 of the weights of a model in memory, as they were when it was loaded
+    post_norms: bool = False  # whether a norm stands behind attention and MLP, as in Gemma 2 and 3
 
     @classmethod
     def of(cls, model: HasArchitecture, *, seed: int) -> Provenance:
@@ -48,6 +49,7 @@ class Provenance:
             versions=_versions(),
             code_revision=commit,
             code_dirty=dirty,
+            post_norms=model.arch.post_norms,
         )
 
     @classmethod

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interp.configs import write_config
 from interp.errors import ConfigError, RunError
@@ -26,6 +26,9 @@ from interp.experiments.base import Experiment, ExperimentConfig, current_name, 
 from interp.format_1 import upgraded
 from interp.results import Result, read_result
 from interp.resume import resuming
+
+if TYPE_CHECKING:
+    from interp.models.base import Model
 
 FORMAT = 2
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -74,13 +77,12 @@ def _check_writable(folder: Path) -> None:
         raise RunError(f"The folder {str(there)!r} cannot be written; choose another --out.")
 
 
-def perform(experiment: Experiment, config: ExperimentConfig, folder: Path) -> Run:
-    """Load the model, run the experiment, and write the run to `folder` (replacing one that is there)."""
+def load_for(config: ExperimentConfig) -> Model:
+    """The model that a configuration asks for."""
     from interp.models.layouts import Layout
     from interp.models.registry import load_model
 
-    started = time.time()
-    model = load_model(
+    return load_model(
         config.model,
         backend=config.backend,
         device=config.device,
@@ -94,6 +96,16 @@ def perform(experiment: Experiment, config: ExperimentConfig, folder: Path) -> R
         trust_remote_code=config.trust_remote_code,
         token_names=config.token_names,
     )
+
+
+def perform(
+    experiment: Experiment, config: ExperimentConfig, folder: Path, *, model: Model | None = None
+) -> Run:
+    """Run the experiment on the model of its configuration, loaded now where it is not given, and write the
+    run to `folder` (replacing one that is there)."""
+    started = time.time()
+    if model is None:
+        model = load_for(config)
     with resuming(parts_folder(folder)):
         result = experiment.run(config, model)
     values = {"experiment": experiment.name, **config.model_dump()}

@@ -25,14 +25,25 @@ class Scale:
     start: float  # where `low` stands
     stop: float
     log: bool = False
+    symlog: bool = False  # logarithmic beyond 1 and -1, and linear between them
 
     def __call__(self, value: float) -> float:
-        a, b, v = (math.log10(x) if self.log else x for x in (self.low, self.high, value))
+        a, b, v = map(self._along, (self.low, self.high, value))
         return self.start + (v - a) / (b - a) * (self.stop - self.start)
+
+    def _along(self, value: float) -> float:
+        if self.symlog:
+            return value if abs(value) <= 1 else math.copysign(1 + math.log10(abs(value)), value)
+        return math.log10(value) if self.log else value
 
     @property
     def ticks(self) -> list[float]:
         """Round values along it."""
+        if self.symlog:
+            beyond = math.floor(self._along(max(-self.low, self.high, 1.0)))
+            sizes = [10.0**power for power in range(beyond)]
+            every = [*(-size for size in reversed(sizes)), 0.0, *sizes]
+            return [tick for tick in every if self.low <= tick <= self.high]
         if not self.log:
             return [tick for tick in round_numbers(self.low, self.high) if self.low <= tick <= self.high]
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)

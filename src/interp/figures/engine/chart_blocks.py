@@ -78,6 +78,7 @@ class Lines(Chart):
     _: KW_ONLY
     log_x: bool = False
     log_y: bool = False
+    symlog_y: bool = False  # linear up to 1, logarithmic beyond: for values of all sizes, 0 among them
     y_range: tuple[float, float] | None = None  # of the y axis; None: as far as the values go
     downwards: bool = False  # the smallest y at the top, as of ranks
     ticks: tuple[tuple[float, str], ...] = ()  # labels of the x axis, such as layers; none: round numbers

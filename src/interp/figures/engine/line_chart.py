@@ -28,6 +28,7 @@ from interp.figures.engine.measured_text import fit, line_height, text_width
 from interp.figures.engine.picture import DASHES, Area, Dot, Label, Picture, Stroke
 
 _HEIGHT, _PANEL_HEIGHT, _PANELS_WIDTH = 2.9, 1.15, 5.2  # inches
+_MANY_TICKS = 14  # named places of an x axis, beyond which panels are wider
 _HUES = ("s0", "s1", "s2", "s3", "s4", "s5")
 
 
@@ -60,7 +61,8 @@ def lines(block: Lines) -> Picture:
 
 def panels(block: Panels) -> Picture:
     """Several small sets of curves, the numbers of the x axis below the last."""
-    return _picture(block.panels, width=_PANELS_WIDTH, height=_PANEL_HEIGHT)
+    many = any(len(one.ticks) > _MANY_TICKS for one in block.panels)
+    return _picture(block.panels, width=WIDTH if many else _PANELS_WIDTH, height=_PANEL_HEIGHT)
 
 
 def _picture(sets: Sequence[Lines], *, width: float, height: float) -> Picture:
@@ -97,9 +99,11 @@ def _layout(sets: Sequence[Lines], *, width: float, height: float) -> list[_Axes
 def _y_scale(block: Lines, *, top: float, bottom: float) -> Scale:
     ys = [y for s in block.series for values in (s.y, s.low, s.high) for y in values]
     ys += [value for value, _ in block.levels]
-    low, high = block.y_range or padded_range(min(ys), max(ys), log=block.log_y)
+    low, high = block.y_range or padded_range(
+        min(ys), max(ys), pad=0.0 if block.symlog_y else 0.05, log=block.log_y
+    )
     start, stop = (top, bottom) if block.downwards else (bottom, top)
-    return Scale(low=low, high=high, start=start, stop=stop, log=block.log_y)
+    return Scale(low=low, high=high, start=start, stop=stop, log=block.log_y, symlog=block.symlog_y)
 
 
 # ---- the head: legend, title of the y axis, names of marked places ----

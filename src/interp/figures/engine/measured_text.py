@@ -10,7 +10,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font
 from matplotlib.textpath import text_to_path
 
-from interp.figures.engine.notation import shorten
+from interp.figures.engine.notation import code_point, shorten
 
 _FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
@@ -23,7 +23,7 @@ def font(size: float, *, bold: bool = False) -> FontProperties:
 def drawable(text: str) -> str:
     """`text` with the characters that the font lacks (CJK, most emoji) as escapes instead of empty boxes."""
     known = _characters()
-    return "".join(c if c in known else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(c if c in known else code_point(c) for c in text)
 
 
 @lru_cache(maxsize=4096)

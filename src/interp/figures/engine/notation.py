@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 
 from interp.provenance import Provenance
 
 SPACE, NEWLINE, TAB, CUT = "␣", "↵", "⇥", "…"
+#: Letters and symbols by their class that print nothing: fillers of Hangul, Braille's blank.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _MARKS = {" ": SPACE, "\n": NEWLINE, "\t": TAB}
 
 
@@ -19,7 +22,11 @@ def show_token(text: str, *, max_chars: int | None = None) -> str:
     >>> show_token(" Paris"), show_token("\\n"), show_token("<|endoftext|>", max_chars=8)
     ('␣Paris', '↵', '<|end…|>')
     """
-    return shorten("".join(_MARKS.get(c) or visible(c) for c in text) or "∅", max_chars)
+    base = next((i for i, c in enumerate(text) if c != " " and not unicodedata.combining(c)), len(text))
+    shown = [  # an accent that stands on nothing is no accent
+        code_point(c) if i < base and c != " " else _MARKS.get(c) or visible(c) for i, c in enumerate(text)
+    ]
+    return shorten("".join(shown) or "∅", max_chars)
 
 
 def brief(text: str) -> str:
@@ -43,7 +50,12 @@ def show_prompt(
 
 def visible(character: str) -> str:
     """The character, or its escape where it prints nothing or rearranges its neighbours (control, bidi)."""
-    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+    return character if character.isprintable() and character not in _BLANK else code_point(character)
+
+
+def code_point(character: str) -> str:
+    """The character as an escape in ASCII, such as ``\\u200b``."""
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def shorten(text: str, max_chars: int | None) -> str:

@@ -8,6 +8,7 @@ from interp.figures.engine.notation import count, decimal, measured, show_text, 
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Grid, Table, View, Words, block_name
 from interp.figures.views.head_maps import head_map
+from interp.figures.views.norms_text import norms_sentences
 from interp.methods.ablation.results import AblationResult
 from interp.metrics import METRICS
 from interp.results import Interval
@@ -45,8 +46,14 @@ def view(result: AblationResult) -> View:
         below=(
             "A small change does not mean that it does nothing: other components may take over. Knock out "
             "sets.",
+            *(norms_sentences(result.provenance, "recomputed") if _inside(result) else ()),
         ),
     )
+
+
+def _inside(result: AblationResult) -> bool:
+    """Whether heads or neurons are replaced, which write through a norm where there is one behind them."""
+    return any(part.kind in ("head", "neuron") for one in result.components for part in one)
 
 
 def _verdict(result: AblationResult) -> str:

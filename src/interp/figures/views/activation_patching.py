@@ -9,6 +9,7 @@ import numpy as np
 from interp.figures.engine.notation import brief, count, decimal, measured, show_text
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Arrays, Axis, Block, Grid, Scatter, View, Words
+from interp.figures.views.norms_text import norms_sentences
 from interp.figures.views.pairs_text import metric_with_tokens
 from interp.figures.views.recovery import CARRIED, LIMIT, no_effect, recovery_map
 from interp.methods.patching.results import ActivationPatchingResult, ComparedActivationPatchingResult
@@ -19,6 +20,9 @@ _MOST = 5  # cells named in a sentence
 _SMALL_LIMIT = 0.3  # of recovery, where the colours end when all effects are small
 
 _PLURAL = {"position": "positions", "head": "heads", "neuron": "neurons", "layer": "layers"}
+#: Sites that lie before a norm behind attention or MLP, where a model has one.
+_INSIDE = ("q", "k", "v", "pattern", "z", "mlp_act")
+
 _SHOWS = {
     "denoising": "Denoising shows what is sufficient in this context: 1 means that the clean activation of "
     "this cell alone, in the corrupted run, brings the clean answer back; 0 that it brings back nothing. It "
@@ -63,6 +67,7 @@ def _view(result: ActivationPatchingResult, *, hover: Arrays = (), blocks: Seque
             f"{_METHODS[result.method].format(steps=result.steps)} {_path(result)}.",
             *(_over_pairs(result) if len(result.pairs) > 1 else ()),
             *((small,) if _all_small(result) else ()),
+            *(norms_sentences(result.provenance, "recomputed") if result.site in _INSIDE else ()),
         ),
     )
 

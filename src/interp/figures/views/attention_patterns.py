@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from interp.figures.engine.notation import brief, count, decimal, show_prompt
 from interp.figures.engine.presentation import presentation
-from interp.figures.engine.view import Attention, Table, View, Words
+from interp.figures.engine.view import Attention, Medium, Table, View, Words
 from interp.methods.common.names import head_name
 from interp.methods.heads.results import AttentionPatternsResult
 
@@ -33,17 +35,26 @@ def view(result: AttentionPatternsResult) -> View:
                 patterns=tuple((names[i], result.patterns[i].astype(float)) for i in chosen),
                 title="Attention from each token (row) to each token (column)",
             ),
-            Table(
-                name="last_position",
-                columns=("head", "from the last token, it looks most at", "attention", "at the first token"),
-                rows=tuple(_row(result, i) for i in range(len(names))),
-                title="The last position",
-            ),
+            _last_position(result, chosen, name="last_position_of_drawn", media=("figure",)),
+            _last_position(result, range(len(names)), name="last_position", media=("terminal", "page")),
         ),
         below=(
             *(["Rows sum to less than 1: a learned sink takes the rest."] if result.sinks else []),
             "Attention says where a head looks, not what it reads there or whether that matters: ablate it.",
         ),
+    )
+
+
+def _last_position(
+    result: AttentionPatternsResult, heads: Iterable[int], *, name: str, media: tuple[Medium, ...]
+) -> Table:
+    """What heads look at most from the last position."""
+    return Table(
+        name=name,
+        columns=("head", "from the last token, it looks most at", "attention", "at the first token"),
+        rows=tuple(_row(result, i) for i in heads),
+        title="The last position",
+        media=media,
     )
 
 

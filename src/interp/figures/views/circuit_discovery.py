@@ -11,6 +11,7 @@ from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Bars, Block, View, Words
 from interp.figures.views.circuit_graph import circuit_graph
 from interp.figures.views.circuit_text import members_text
+from interp.figures.views.norms_text import norms_sentences
 from interp.figures.views.pairs_text import intervals_sentence, metric_sentence, pairs_sentences
 from interp.methods.circuits.results import CircuitDiscoveryResult
 from interp.methods.common.names import NODES, edge_ends, parse
@@ -71,6 +72,7 @@ def view(result: CircuitDiscoveryResult) -> View:
                 if result.level == "edge" and result.graph.n_kv_heads < result.graph.n_heads
                 else ()
             ),
+            *norms_sentences(result.provenance, "frozen"),
             intervals_sentence(result.pairs),
         ),
     )

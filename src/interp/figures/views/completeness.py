@@ -8,6 +8,7 @@ from interp.figures.engine.notation import measured
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Bars, Scatter, Table, View, Words
 from interp.figures.views.circuit_text import REPLACEMENTS, members_text
+from interp.figures.views.norms_text import norms_sentences
 from interp.figures.views.pairs_text import pairs_sentences
 from interp.methods.circuits.results import CompletenessResult
 from interp.metrics import METRICS
@@ -39,6 +40,7 @@ def view(result: CompletenessResult) -> View:
             "Below it, the circuit lacks what the model falls back on.",
             "Minimal: for each member there is some K without which leaving the member out changes much. "
             "More tries can only raise this, and the worst incompleteness; compare by the same tries.",
+            *norms_sentences(result.provenance, "frozen"),
         ),
     )
 

@@ -8,6 +8,7 @@ from interp.figures.engine.notation import brief, count, measured, show_prompt, 
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Arrays, Axis, Bars, Block, Grid, Lines, Series, View, Words
 from interp.figures.views.head_maps import strongest_cells
+from interp.figures.views.norms_text import norms_sentences
 from interp.methods.attribution.results import DirectLogitAttributionResult, NeuronParts
 from interp.results import Estimate, Interval, Pairs
 
@@ -36,6 +37,7 @@ def view(result: DirectLogitAttributionResult) -> View:
         below=(
             "Direct effects alone: what a part does through later parts is counted as theirs. The final "
             "norm's scale is that of this run.",
+            *norms_sentences(result.provenance, "frozen"),
             *(f"No view by {one.what}: {one.why}" for one in result.left_out),
         ),
     )

@@ -7,6 +7,7 @@ from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Bars, Block, Table, View, Words
 from interp.figures.views.circuit_graph import circuit_graph
 from interp.figures.views.circuit_text import REPLACEMENTS, members_text
+from interp.figures.views.norms_text import norms_sentences
 from interp.figures.views.pairs_text import pairs_sentences
 from interp.methods.circuits.results import BASELINES, FaithfulnessResult
 from interp.metrics import METRICS
@@ -46,6 +47,7 @@ def view(result: FaithfulnessResult) -> View:
             "Random circuits have the same size"
             + ("." if result.level == "edge" else ", in heads and MLPs."),
             "A circuit that was found on these pairs looks better than it is.",
+            *norms_sentences(result.provenance, "frozen"),
             *(f"No {kind} ablation: {show_text(why)}" for kind, why in result.left_out),
         ),
     )

@@ -6,6 +6,7 @@ from interp.figures.engine.notation import decimal, interval
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Lines, Series, Table, View, Words
 from interp.figures.views.circuit_text import REPLACEMENTS
+from interp.figures.views.norms_text import norms_sentences
 from interp.figures.views.pairs_text import pairs_sentences
 from interp.methods.circuits.results import FaithfulnessCurveResult
 from interp.metrics import METRICS
@@ -30,6 +31,7 @@ def view(result: FaithfulnessCurveResult) -> View:
             f"{result.level}s on a linear axis, as in the MIB benchmark: perfect at every size would be CPR "
             ".999 and CMD 0. CPR rewards doing better than the model.",
             "Intervals and the band: 95 %, bootstrap over pairs.",
+            *norms_sentences(result.provenance, "frozen"),
         ),
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 from interp.figures.engine.notation import count, decimal, probability, show_prompt
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Bars, Table, View, Words, block_name
+from interp.figures.views.norms_text import norms_sentences
 from interp.figures.views.pairs_text import metric_with_tokens
 from interp.methods.ablation.results import HeadAblationResult
 
@@ -36,6 +37,7 @@ def view(result: HeadAblationResult) -> View:
         below=(
             "A small change does not mean that the heads do nothing: others may take over.",
             f"Random heads: {count(len(result.random_heads), 'draw')} of as many, from all heads.",
+            *norms_sentences(result.provenance, "recomputed"),
         ),
     )
 

@@ -52,7 +52,18 @@ def view(result: IOIResult) -> View:
         below=(
             "Thresholds make classes of what comes in degrees: the maps say how near the others are. Heads "
             "that act only when others are gone (backup name movers) are not looked for.",
+            *_norms(result),
         ),
+    )
+
+
+def _norms(result: IOIResult) -> tuple[str, ...]:
+    """How norms behind attention are treated, step by step."""
+    if not result.provenance.post_norms:
+        return ()
+    return (
+        "Norms behind attention are frozen in effects, attribution and circuits, and recomputed where a "
+        "class is taken out.",
     )
 
 

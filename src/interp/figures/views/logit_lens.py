@@ -15,7 +15,7 @@ import numpy as np
 from interp.figures.engine.notation import brief, decimal, probability, show_prompt, show_text, show_token
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Cell, Grid, Panels, Table, View, Words
-from interp.figures.views.by_layer import from_layer, lines_by_layer
+from interp.figures.views.by_layer import from_layer, lines_by_layer, nats_by_layer
 from interp.methods.lens.results import LogitLensResult
 
 _TOP_TOKENS = 5  # more would not be read
@@ -178,10 +178,8 @@ def _curves(result: LogitLensResult) -> Panels:
         note="Rings: the answer is not the top token." if below else "",
     )
     of_rank = lines_by_layer(result.layers, {rank_of: rank}, y_title=rank_of, hollow=below)
-    of_nats = lines_by_layer(
-        result.layers,
-        {"entropy": grid["entropy"], "KL to the final prediction": grid["kl_to_final"]},
-        y_title="nats",
+    of_nats = nats_by_layer(
+        result.layers, {"entropy": grid["entropy"], "KL to the final prediction": grid["kl_to_final"]}
     )
     row = _crossover_row(result)
     named = () if row is None else ((float(row), f"crossover: {from_layer(result.layers[row])} on"),)

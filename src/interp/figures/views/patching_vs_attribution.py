@@ -7,6 +7,7 @@ import numpy as np
 from interp.figures.engine.notation import decimal, interval
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Grid, Scatter, Table, View, Words
+from interp.figures.views.norms_text import norms_sentences
 from interp.figures.views.pairs_text import pairs_sentences
 from interp.methods.attribution.results import PatchingVsAttributionResult
 
@@ -45,8 +46,18 @@ def view(result: PatchingVsAttributionResult) -> View:
             _WHY["direct" if result.attribution_by == "direct" else "attribution"],
             "Intervals: 95 %, bootstrap over pairs. Correlations are over all heads; a few large ones make "
             "Pearson's.",
+            *_norms(result),
         ),
     )
+
+
+def _norms(result: PatchingVsAttributionResult) -> tuple[str, ...]:
+    """Patching computes norms behind attention anew; direct attribution does not."""
+    if not norms_sentences(result.provenance, "frozen"):
+        return ()
+    if result.attribution_by == "direct":
+        return ("Norms behind attention are recomputed where a head is patched, and frozen in attribution.",)
+    return norms_sentences(result.provenance, "recomputed")
 
 
 figure, table, report = presentation(view)

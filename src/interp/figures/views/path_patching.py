@@ -8,6 +8,7 @@ from interp.figures.engine.notation import decimal, interval
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Block, Grid, Table, View, Words, block_name
 from interp.figures.views.circuit_text import members_text
+from interp.figures.views.norms_text import norms_sentences
 from interp.figures.views.pairs_text import intervals_sentence, metric_sentence, pairs_sentences
 from interp.methods.patching.results import PathPatchingResult
 from interp.metrics import METRICS
@@ -45,6 +46,7 @@ def view(result: PathPatchingResult) -> View:
             "The direct effect is the change of the metric (patched - base) by what reaches the receivers "
             "alone; the total effect that of replacing the output for all who read it.",
             _SHOWS[result.direction],
+            *norms_sentences(result.provenance, "frozen"),
             intervals_sentence(result.pairs),
         ),
     )

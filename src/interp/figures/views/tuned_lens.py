@@ -12,7 +12,7 @@ from interp.figures.engine.notation import (
 )
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Table, View, Words
-from interp.figures.views.by_layer import from_layer, lines_by_layer
+from interp.figures.views.by_layer import from_layer, lines_by_layer, nats_by_layer
 from interp.methods.lens.results import LogitLensResult, TunedLensResult
 
 _TOP = 3
@@ -39,7 +39,7 @@ def view(result: TunedLensResult) -> View:
                 title=f"The probability of {answer}",
                 y_title=f"probability of {answer}",
             ),
-            lines_by_layer(
+            nats_by_layer(
                 plain.layers,
                 {f"{one.lens} lens": one.kl_to_final for one in result.readings},
                 name="divergence",

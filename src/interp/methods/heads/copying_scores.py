@@ -36,6 +36,7 @@ from interp.provenance import Provenance
 from interp.tasks.base import PairDataset, pairs_in_words
 from interp.tokens import Tokens
 
+_ROWS = 128  # unembedded at once: logits are wide, and so is the matrix that each time is read whole
 _SIGNS = (1, -1)  # of what a head writes: as it is, and turned round
 
 
@@ -99,7 +100,8 @@ def _shares_copied(
         written = torch.einsum("nhd,hdm->hnm", v, model.W_O(layer))  # [head, name, d_model]
         if (norm := model.post_norm("attn_out", layer)) is not None:
             written = norm(written)  # by itself: the final norm takes out the scale
-        copied.append(torch.stack([_among_top(model, sign * written, names, k) for sign in _SIGNS]))
+        signed = torch.cat([sign * written for sign in _SIGNS])  # [sign * head, name, d_model]
+        copied.append(_among_top(model, signed, names, k).unflatten(0, (len(_SIGNS), -1)))
     every = torch.stack(copied, dim=1).double().cpu()  # [sign, layer, head, name]
     return [every[..., row == i].mean(-1) for i in range(len(places))]
 
@@ -119,9 +121,10 @@ def _among_top(
 
     Ties count against it: a head that writes nothing copies nothing.
     """
+    rows, wanted = written.flatten(0, 1), names.repeat(len(written))  # [head * name, ...]
     ranks = []
-    for one in written:  # a head at a time: logits are wide
-        logits = model.unembed(one)  # [name, d_vocab]
-        own = logits.gather(-1, names[:, None])
+    for start in range(0, len(rows), _ROWS):
+        logits = model.unembed(rows[start : start + _ROWS])  # [row, d_vocab]
+        own = logits.gather(-1, wanted[start : start + _ROWS, None])
         ranks.append((logits >= own).sum(-1))  # itself included
-    return (torch.stack(ranks) <= k).double()
+    return (torch.cat(ranks).unflatten(0, written.shape[:2]) <= k).double()
