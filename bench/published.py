@@ -329,7 +329,7 @@ def _edge_scores(s: Setting, eap: SimpleNamespace) -> list[Row]:
     found: dict[str, list[tuple[Any, Any]]] = {}
     for pair in s.pairs:
         ours = {
-            method: interp.edge_attribution(s.model, alone(pair), method=method, steps=STEPS).scores.value
+            method: interp.edge_attribution(s.model, alone(pair), method=method, steps=STEPS).changes
             for method in EDGE_SCORES
         }
         theirs = _their_scores(s, eap, pair, "get_scores_eap")

@@ -206,8 +206,8 @@ def test_noise_on_the_first_token(model):
     trace = interp.causal_tracing(
         model, clean=[A, B], answer=C, foil=D, corruption="noise", subject=[0], samples=3, sigma=2.0
     )
-    # the sample variance of 4 twos among 16 entries is (16 - 16 * 0.25) / 15 = 0.8
-    assert trace.noise_std == pytest.approx(2 * math.sqrt(0.8))
+    # the subject's embedding is a two among four entries: a sample variance of (4 - 4 * 0.25) / 3 = 1
+    assert trace.noise_std == pytest.approx(2.0)
     assert trace.recovery == pytest.approx(np.array([[1.0, 0.0], [0.0, 1.0]]), abs=1e-6)
 
 

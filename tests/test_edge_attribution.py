@@ -308,7 +308,7 @@ def test_direct_effects_on_the_logits_sum_to_the_total_effect_in_a_linear_model(
     total = exact = pytest.approx
     scores = edge_attribution(model, pairs)
     summed = scores.matrix()[:, -1].sum()
-    assert summed == total((scores.corrupted_values - scores.clean_values).mean(), abs=1e-3)
+    assert summed == total((scores.clean_values - scores.corrupted_values).mean(), abs=1e-3)
     everyone = list(Graph.of(model).senders)
     result = path_patching(model, pairs, senders=[*everyone, everyone])
     assert result.direct.mean[:-1].sum() == exact(result.direct.mean[-1], abs=1e-3)
@@ -321,7 +321,8 @@ def test_every_edge_is_what_plain_forward_passes_give(load, name):
     pairs = some_pairs(model)
     pair = pairs[0]
     expected = exact_effects(model, pair.clean, pair.corrupted, Readout.logit_diff(pair.answer, pair.foil))
-    found = edge_attribution(model, pairs).by_name()
+    scored = edge_attribution(model, pairs)
+    found = dict(zip(scored.names, scored.changes.tolist(), strict=True))
     assert found == pytest.approx({f"{s}->{r}": effect for (s, r), effect in expected.items()}, abs=2e-4)
 
 
@@ -346,8 +347,8 @@ def test_edges_into_every_kind_of_receiver(load, name):
         whole, up, down = (
             effect_by_hand(model, pairs[0], sender, receiver, share=share) for share in (1.0, step, -step)
         )
-        assert exact[edge] == pytest.approx(whole, abs=1e-6), edge
-        assert estimated[edge] == pytest.approx((up - down) / (2 * step), rel=1e-2, abs=1e-4), edge
+        assert exact[edge] == pytest.approx(-whole, abs=1e-6), edge  # what is lost without it
+        assert estimated[edge] == pytest.approx((down - up) / (2 * step), rel=1e-2, abs=1e-4), edge
 
 
 @pytest.mark.parametrize("metric", ["prob", "kl"])
@@ -365,8 +366,8 @@ def test_other_metrics_and_the_other_direction(load, metric, direction):
             pairs=(Pair(clean=pair.clean, corrupted=pair.corrupted, answer=best(model, pair), foil=0),),
         )
         found = node_attribution(model, pairs, **options)
-    change = found.corrupted_values - found.clean_values
-    assert found.by_name()["input"] == pytest.approx((change if direction == "noising" else -change)[0])
+    span = abs(found.corrupted_values - found.clean_values)[0]
+    assert found.by_name()["input"] == pytest.approx(span), "in both directions, it supports the answer"
     edges = edge_attribution(model, pairs, **options)
     assert edges.direction == direction
     assert np.abs(edges.scores.value).max() > 0
@@ -427,7 +428,7 @@ def test_a_path_to_one_receiver_is_an_edge(load):
     edges = edge_attribution(model, pairs)
     for receiver in ("a2.h1<q>", "a1.h1<v>", "m2", "logits"):
         paths = path_patching(model, pairs, receivers=[receiver], senders=["input", "a0.h3", "m0"])
-        expected = [edges.by_name()[f"{sender}->{receiver}"] for sender in paths.senders]
+        expected = [-edges.by_name()[f"{sender}->{receiver}"] for sender in paths.senders]
         assert paths.direct.mean == pytest.approx(expected, abs=1e-9)
         assert (paths.direct.low <= paths.direct.mean).all()
         assert (paths.direct.mean <= paths.direct.high).all()

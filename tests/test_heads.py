@@ -12,8 +12,12 @@ import torch
 import interp
 from compiled import Planted, copy_previous_model, indirect_object_model, induction_model
 from conftest import run
+from interp.edits import Edit
 from interp.errors import InputError, SiteError
+from interp.figures.engine.view import Words
+from interp.figures.views.head_scores import view
 from interp.methods.common.heads import find_heads
+from interp.methods.common.outliers import find_outliers
 from interp.methods.heads.attention_by_role import attention_by_role
 from interp.methods.heads.attention_patterns import attention_patterns
 from interp.methods.heads.copying_scores import copying_scores
@@ -321,3 +325,27 @@ def test_the_command_line(tmp_path: Path, capsys: Any, name: str, keys: list[str
     assert (folder / f"{name}.png").stat().st_size > 10_000
     assert "<svg" in (folder / "report.html").read_text() or "<table" in (folder / "report.html").read_text()
     assert "demo-gpt2" in capsys.readouterr().out
+
+
+def test_what_a_head_costs_stands_beside_its_score(load):
+    """By hand: its mean over the sequences in its place, and the loss of the second copy."""
+    model = load("demo-gpt2")
+    found = head_scores(model, n=2, length=8, n_ablated=2, seed=3)
+    text = repeated_sequences(model, n=2, length=8, seed=3)
+    layer, head = (int(i) for i in np.argwhere(found.score("induction") == found.score("induction").max())[0])
+    left = find_outliers(model, text.ids).at
+    places = [[i for i in range(len(text.ids[0])) if i not in own] for own in left]
+    z = model.run_with_cache(text.ids, [("z", layer)])["z", layer]
+    mean = torch.cat([own[there] for own, there in zip(z, places, strict=True)]).mean(0)[head]
+    costs = []
+    for ids, there in zip(text.ids, places, strict=True):
+        edit = Edit.set("z", layer, value=mean, positions=there, heads=head)
+        said = list(text.second_copy)[1:]
+        runs = [model.forward(list(ids), edits)[0].double().log_softmax(-1) for edits in ([], [edit])]
+        losses = [-np.mean([float(run[i - 1, ids[i]]) for i in said]) for run in runs]
+        costs.append(losses[1] - losses[0])
+    assert found.cost.mean[layer, head] == pytest.approx(np.mean(costs), abs=1e-4)
+    assert -1 <= found.agreement("induction") <= 1
+    shown = view(found)
+    assert "A score is not an effect" in shown.block("agreement", Words).text
+    assert head_scores(model, n=1, length=8, n_ablated=0).cost is None

@@ -121,7 +121,7 @@ def test_all_of_the_first_resid_pre_is_the_clean_run(model):
 
 
 def test_noise_of_sigma_zero_is_the_clean_run(model):
-    noise = draw_noise(model, n_positions=1, sigma=0.0, samples=1, seed=0)
+    noise = draw_noise(model, n_positions=1, std=0.0, samples=1, seed=0)
     noised = model.forward(CLEAN, [Edit.add("embed", value=noise, positions=3)])
     torch.testing.assert_close(noised, model.forward(CLEAN), rtol=0, atol=0)
     with pytest.raises(DegeneratePairError, match="hardly differ"):
@@ -178,7 +178,12 @@ def test_rome_noise(model):
     subject = trace.clean_tokens.index(" France")
     assert trace.corrupted_positions == (subject,)
     assert trace.recovery[0, subject] == pytest.approx(1, abs=1e-3)
-    assert trace.noise_std == pytest.approx(3 * float(model.W_E.std()), rel=1e-6)
+    embedded = model.run_with_cache(CLEAN, ["embed"])["embed"][0, subject]
+    assert trace.noise_std == pytest.approx(3 * float(embedded.std()), rel=1e-5)
+    assert trace.noise_of == "subject"
+    span = trace.clean_value - trace.corrupted_value
+    assert trace.samples == 40 or trace.corrupted_error <= 0.05 * span
+    assert trace.recovery_error[0, subject] == pytest.approx(0, abs=1e-4), "all of it comes back, each time"
     again = interp.causal_tracing(
         model, clean=CLEAN, answer=" Paris", corruption="noise", subject="France", samples=5
     )

@@ -229,7 +229,8 @@ def test_every_edge_is_what_plain_forward_passes_give(model: Model) -> None:
     pairs = some_pairs(model)
     pair = pairs[0]
     expected = exact_effects(model, pair.clean, pair.corrupted, Readout.logit_diff(pair.answer, pair.foil))
-    found = edge_attribution(model, pairs).by_name()
+    scored = edge_attribution(model, pairs)
+    found = dict(zip(scored.names, scored.changes.tolist(), strict=True))
     assert found == pytest.approx({f"{s}->{r}": effect for (s, r), effect in expected.items()}, abs=1e-8)
 
 
@@ -306,8 +307,8 @@ def test_a_head_that_only_the_logits_read_acts_directly(model: Model) -> None:
     for receiver in ("a2.h1<q>", "m2", "logits"):
         paths = path_patching(model, pairs, receivers=[receiver])
         for sender, direct, total in zip(paths.senders, paths.direct.mean, paths.total.mean, strict=True):
-            assert direct == pytest.approx(edges.get(f"{sender}->{receiver}", 0.0), abs=1e-9)
-            assert total == pytest.approx(nodes[sender], abs=1e-9)
+            assert -direct == pytest.approx(edges.get(f"{sender}->{receiver}", 0.0), abs=1e-9)
+            assert -total == pytest.approx(nodes[sender], abs=1e-9)
 
 
 # ---- circuits ----

@@ -9,6 +9,7 @@ import torch
 from interp import feature_edit, steering
 from interp.edits import Edit
 from interp.errors import EditError, InputError, SiteError
+from interp.figures.views.steering import view
 from interp.results import read_result
 from interp.saes.activations import Standard
 from interp.sites import Address
@@ -108,3 +109,22 @@ def test_what_cannot_be_steered_is_refused(load):
             steering(model, PROMPTS, [1.0], **by, positions=positions)
     with pytest.raises(InputError, match="another unembedding"):
         steering(load("demo-qwen3"), PROMPTS, [1.0], **by)
+
+
+def test_strengths_in_units_of_the_norm_are_recorded_in_both(load):
+    model = load("demo-gpt2")
+    prompt, at = "The capital of France is", Address("resid_post", 2)
+    direction = torch.randn(model.arch.d_model, generator=torch.Generator().manual_seed(0)) * 3
+    norms = model.run_with_cache(prompt, [at])[at][0].norm(dim=-1)
+    typical = float(norms.median())
+    found = steering(
+        model, prompt, [0.5, 1.0], direction=direction, at=at, unit="norm", n_tokens=0, track=[" Paris"]
+    )
+    assert found.typical_norm == pytest.approx(typical, rel=1e-5)
+    assert found.relative == pytest.approx([0.5, 1.0], rel=1e-4)
+    own = [share * typical / float(direction.norm()) for share in (0.5, 1.0)]
+    assert found.strengths == pytest.approx(own, rel=1e-4)
+    same = steering(model, prompt, own, direction=direction, at=at, n_tokens=0, track=[" Paris"])
+    np.testing.assert_allclose(same.steered.probabilities, found.steered.probabilities, rtol=1e-3, atol=1e-6)
+    assert same.relative == pytest.approx([0.5, 1.0], rel=1e-4)
+    assert "times the typical norm there" in view(found).above[0]

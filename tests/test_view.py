@@ -587,7 +587,7 @@ def told(result: ActivationPatchingResult | ComparedActivationPatchingResult, wi
         (sweep(), ["sufficient in this context", "(path “branching”)", "1 pair of prompts", "Clean: 3.25"]),
         (sweep(), ["Corrupted: -2.5", "“The capital of France is”", "logit(␣Paris) - logit(␣Tokyo)"]),
         (sweep(direction="noising"), ["necessary in this context", "pale: recovery 1, no effect"]),
-        (sweep(3), ["3 pairs of prompts", "bootstrap interval", "too narrow", "Framed cell: 95 % interval"]),
+        (sweep(3), ["3 pairs of prompts", "percentile bootstrap", "too narrow", "the strongest: "]),
         (sweep(path="plain"), ["(path “plain”)"]),
         (sweep(method="attribution", path="gradients"), ["(path “gradients”)", "estimate of first order"]),
         (sweep(method="attribution", path="gradients"), ["estimated recovery", "By the estimate: Strongest"]),

@@ -12,7 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from jaxtyping import Bool, Float
+
 MetricKind = Literal["logit_diff", "prob", "log_prob", "kl"]
+LEAST_SPAN = 0.02  # of a metric's spread: clean and corrupted values that are closer make a degenerate pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +25,38 @@ class Metric:
 
     description: str
     unit: str
-    #: Clean and corrupted values closer than this make a degenerate pair; in the metric's own unit.
-    min_span: float
+    spread: str  # what a span is compared with, see `interp.methods.common.pairs.metric_spread`
+    favours: int = 1  # the sign of a change towards the clean answer
 
 
 METRICS: dict[str, Metric] = {
-    "logit_diff": Metric(description="logit(answer) - logit(foil)", unit="logits", min_span=0.05),
-    "prob": Metric(description="probability of the answer", unit="probability", min_span=0.005),
-    "log_prob": Metric(description="log-probability of the answer", unit="nats", min_span=0.05),
-    "kl": Metric(description="KL divergence (nats) from the clean prediction", unit="nats", min_span=0.005),
+    "logit_diff": Metric(
+        description="logit(answer) - logit(foil)",
+        unit="logits",
+        spread="the standard deviation of the clean run's logits over the vocabulary",
+    ),
+    "prob": Metric(
+        description="probability of the answer",
+        unit="probability",
+        spread="the probability of the clean run's likeliest token",
+    ),
+    "log_prob": Metric(
+        description="log-probability of the answer",
+        unit="nats",
+        spread="the standard deviation of the clean run's logits over the vocabulary",
+    ),
+    "kl": Metric(
+        description="KL divergence (nats) from the clean prediction",
+        unit="nats",
+        spread="the entropy of the clean prediction",
+        favours=-1,
+    ),
 }
+
+
+def weak_pairs(
+    metric: str, clean: Float[np.ndarray, " pair"], corrupted: Float[np.ndarray, " pair"]
+) -> Bool[np.ndarray, " pair"]:
+    """The pairs whose clean run does not favour the clean answer more than the corrupted run does: what is
+    measured between the two of them has no meaning, and over several pairs they count against the others."""
+    return METRICS[metric].favours * (clean - corrupted) <= 0

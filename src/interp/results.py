@@ -32,6 +32,7 @@ class Stored:
     """Base of what is written to JSON and read back equal: frozen dataclasses, each of its own `kind`."""
 
     kind: ClassVar[str]
+    MAY_BE_NAN: ClassVar[frozenset[str]] = frozenset()  # fields in which NaN means that there is no number
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -40,7 +41,7 @@ class Stored:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            if not _is_finite(getattr(self, field.name)):
+            if field.name not in self.MAY_BE_NAN and not _is_finite(getattr(self, field.name)):
                 raise NonFiniteError(
                     f"The result's {field.name} holds NaN or infinity; check the model's weights."
                 )
@@ -64,21 +65,31 @@ class Stored:
 class Estimate(Stored):
     """A mean over prompts, with its interval, and what it is the mean of.
 
-    Made by `interp.methods.common.statistics.estimate`. Of a single prompt, both ends of the interval are its
-    own value: the interval then says nothing.
+    Made by `interp.methods.common.statistics.estimate`. Of a single prompt, or prompts of one cluster, there
+    is no interval: both ends are NaN. (In runs stored before, both are the value itself.)
     """
 
     kind: ClassVar[str] = "estimate"
+    MAY_BE_NAN: ClassVar[frozenset[str]] = frozenset({"low", "high", "error"})
     mean: Float[np.ndarray, "*cell"]
     low: Float[np.ndarray, "*cell"]  # the 95 % interval over prompts
     high: Float[np.ndarray, "*cell"]
     each: Float[np.ndarray, " prompt *cell"]
+    error: Float[np.ndarray, "*cell"] | None = None  # the standard error; None: stored before it was kept
+    clusters: int = 0  # of prompts, as many as there are prompts where each is its own; 0: not kept
 
     def __getitem__(self, cell: Any) -> Estimate:
         """The estimate of one cell, or of a part of them."""
         cells = cell if isinstance(cell, tuple) else (cell,)
-        parts = {"mean": self.mean[cells], "low": self.low[cells], "high": self.high[cells]}
-        return Estimate(**{k: np.asarray(v) for k, v in parts.items()}, each=self.each[(slice(None), *cells)])
+        part = self.interval[cells]
+        return Estimate(
+            mean=part.value,
+            low=part.low,
+            high=part.high,
+            each=self.each[(slice(None), *cells)],
+            error=part.error,
+            clusters=part.clusters,
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -88,7 +99,9 @@ class Estimate(Stored):
     @property
     def interval(self) -> Interval:
         """The mean and its interval, without what it is the mean of."""
-        return Interval(value=self.mean, low=self.low, high=self.high)
+        return Interval(
+            value=self.mean, low=self.low, high=self.high, error=self.error, clusters=self.clusters
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -97,14 +110,26 @@ class Interval(Stored):
     ratio of means) or were not kept; else it is an `Estimate`."""
 
     kind: ClassVar[str] = "interval"
+    MAY_BE_NAN: ClassVar[frozenset[str]] = frozenset({"low", "high", "error"})
     value: Float[np.ndarray, "*cell"]
     low: Float[np.ndarray, "*cell"]
     high: Float[np.ndarray, "*cell"]
+    error: Float[np.ndarray, "*cell"] | None = None  # as of an `Estimate`
+    clusters: int = 0
 
     def __getitem__(self, cell: Any) -> Interval:
         """The interval of one cell, or of a part of them."""
-        parts = {name: getattr(self, name)[cell] for name in ("value", "low", "high")}
-        return Interval(**{name: np.asarray(part) for name, part in parts.items()})
+        parts = {name: getattr(self, name) for name in ("value", "low", "high", "error")}
+        chosen = {name: None if part is None else np.asarray(part[cell]) for name, part in parts.items()}
+        return Interval(**chosen, clusters=self.clusters)  # type: ignore[arg-type]
+
+    def times(self, factor: float) -> Interval:
+        """All of it times a number; a negative one exchanges the ends."""
+        ends = (self.low, self.high) if factor >= 0 else (self.high, self.low)
+        error = None if self.error is None else np.asarray(self.error * abs(factor))
+        low, high = (np.asarray(end * factor) for end in ends)
+        value = np.asarray(self.value * factor)
+        return Interval(value=value, low=low, high=high, error=error, clusters=self.clusters)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -134,6 +159,8 @@ class Pairs(Stored):
     dropped: tuple[Dropped, ...] = ()  # of the dataset
     #: Whether an answer or foil has several tokens, so that their log-probabilities stand for their logits.
     several_tokens: bool = False
+    said: tuple[str, ...] = ()  # the model's own likeliest token after each clean prompt; empty: not kept
+    clustered_by: str = ""  # what pairs that are drawn together share: template | answer; empty: nothing
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -181,7 +208,9 @@ def _is_finite(value: Any) -> bool:
 def encoded(value: Any) -> Any:
     """A value as JSON. `TypeError` for what a stored value does not hold."""
     if isinstance(value, np.ndarray):
-        return {"dtype": str(value.dtype), "shape": list(value.shape), "values": value.tolist()}
+        hollow = value.dtype.kind == "f" and np.isnan(value).any()
+        values = np.where(np.isnan(value), np.array(None), value) if hollow else value  # JSON has no NaN
+        return {"dtype": str(value.dtype), "shape": list(value.shape), "values": values.tolist()}
     if isinstance(value, Stored):
         return value.to_dict()
     if isinstance(value, Provenance):

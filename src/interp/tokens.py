@@ -22,6 +22,7 @@ from transformers import PreTrainedTokenizerBase
 from interp.answers import Answer, AnswerLike, nested
 from interp.errors import InputError
 from interp.ids import checked_ids, is_one_prompt, is_ragged, of_numpy, written_ids
+from interp.traps import check_bos, check_end_of_prompt
 from interp.vocabulary import encode, encode_continuation, labels, named_id, text_of
 
 Prompt = str | Sequence[int] | Sequence[np.integer] | Int[Tensor, " pos"] | Int[np.ndarray, " pos"]
@@ -211,8 +212,8 @@ class Encoder:
                 raise InputError("A batch from a tokenizer needs its 'input_ids' and its 'attention_mask'.")
             prompts = Tokens.unpad(prompts["input_ids"], prompts["attention_mask"])
         if isinstance(prompts, Tokens):
-            for row in range(len(prompts)):
-                self.prompt(prompts.row(row))  # the ids are checked; they are taken as they are
+            for row in range(len(prompts)):  # the ids are checked; they are taken as they are
+                self._fitting(checked_ids(prompts.row(row), self.d_vocab_in))
             return prompts
         if not isinstance(prompts, str | Sequence | Tensor | np.ndarray):
             raise InputError(f"A prompt is text or a list of token ids, not {type(prompts).__name__}.")
@@ -232,6 +233,7 @@ class Encoder:
             tokenizer = self._tokenizer("prompts must be token ids, as in '5 9 33'; or name its tokens")
             if not prompt.strip():
                 raise InputError("The prompt is empty; type some text.")
+            check_end_of_prompt(prompt)
             ids = encode(tokenizer, prompt)
             if self.bos is not None and ids[:1] != [self.bos]:
                 ids = [self.bos, *ids]
@@ -243,6 +245,10 @@ class Encoder:
                 )
         else:
             ids = checked_ids(prompt, self.d_vocab_in)
+            check_bos(ids, self.bos)
+        return self._fitting(ids)
+
+    def _fitting(self, ids: list[int]) -> list[int]:
         if self.n_ctx is not None and len(ids) > self.n_ctx:
             raise InputError(
                 f"The prompt has {len(ids)} tokens, but this model reads at most {self.n_ctx}; shorten it."

@@ -23,6 +23,7 @@ class AblationConfig(PairsConfig):
     metric: MetricKind = "logit_diff"
     exact: bool | Literal["auto"] = "auto"
     batch_size: int = 64
+    include_outliers: bool = False
 
     def check(self, model: Model, dataset: PairDataset) -> None:
         from interp.methods.ablation.replacement import check_kinds

@@ -57,7 +57,7 @@ def run(
     arguments = config.model_dump(exclude={*PromptsOrTaskConfig.model_fields, "compare_exact", "method"})
     if (dataset := config.dataset(model)) is not None:
         arguments |= {"clean": dataset.clean, "corrupted": dataset.corrupted}
-        arguments |= {"answer": dataset.answers, "foil": dataset.foils}
+        arguments |= {"answer": dataset.answers, "foil": dataset.foils, "clusters": dataset.clusters}
     patch = partial(activation_patching, model, **arguments, seed=config.seed)
     if not config.compare_exact:
         return patch(method=config.method)

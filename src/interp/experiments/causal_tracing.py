@@ -26,6 +26,7 @@ class CausalTracingConfig(ExperimentConfig):
     subject: str | list[int] | None = None
     sigma: float = 3.0
     samples: int = 10
+    most_samples: int = 40
     metric: MetricKind | None = None
     batch_size: int = 64
     exact: bool | Literal["auto"] = "auto"

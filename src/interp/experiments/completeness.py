@@ -18,6 +18,7 @@ class CompletenessConfig(CircuitConfig):
 
     groups: dict[str, list[str]] = {}  # noqa: RUF012  # pydantic copies it
     keep_mlps: bool = False
+    include_outliers: bool = False
     n_random: int = 3
     n_greedy: int = 2
     most_members: int = 100

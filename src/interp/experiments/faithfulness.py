@@ -18,6 +18,7 @@ class FaithfulnessConfig(CircuitConfig):
 
     compare: Literal["all"] | list[Ablation] = "all"
     keep_mlps: bool = False
+    include_outliers: bool = False
     n_random: int = 5
 
 

@@ -17,6 +17,7 @@ class HeadScoresConfig(ExperimentConfig):
 
     n: int = 10
     length: int | None = None
+    n_ablated: int = 2
     prompts: list[str | list[int]] | None = None
 
 
@@ -28,4 +29,4 @@ def run(config: HeadScoresConfig, model: Model) -> HeadScoresResult | PromptHead
 
     if config.prompts is not None:
         return head_scores_on_prompts(model, config.prompts, seed=config.seed)
-    return head_scores(model, n=config.n, length=config.length, seed=config.seed)
+    return head_scores(model, n=config.n, length=config.length, n_ablated=config.n_ablated, seed=config.seed)

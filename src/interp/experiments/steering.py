@@ -19,6 +19,7 @@ class SteeringConfig(SAEConfig):
     feature: int = 0
     strengths: list[float] = [-200.0, -100.0, -50.0, 0.0, 50.0, 100.0, 200.0]  # noqa: RUF012  # pydantic copies it
     op: Literal["add", "set"] = "add"
+    unit: Literal["own", "norm"] = "own"
     positions: list[int] | None = None
     track: list[str] = []  # noqa: RUF012
     n_tokens: int = 12

@@ -77,7 +77,7 @@ def with_arrays(kind: str, values: Fields) -> Fields:
 def estimate(values: Fields, mean: str, low: str, high: str, each: str | None, *, prompts: int = 0) -> Fields:
     """An `interp.results.Estimate` of four old fields; `prompts` is the axis of `each` that they were on.
     Where the first format did not keep the values of single prompts, `each` is None, and then empty."""
-    arrays = {
+    arrays: dict[str, Any] = {
         name: np.asarray(values.pop(key), dtype=float)
         for name, key in {"mean": mean, "low": low, "high": high}.items()
     }
@@ -90,7 +90,7 @@ def estimate(values: Fields, mean: str, low: str, high: str, each: str | None, *
 def interval(values: Fields, value: str, low: str, high: str) -> Fields:
     """An `interp.results.Interval` of three old fields."""
     ends = {"value": value, "low": low, "high": high}
-    arrays = {name: np.asarray(values.pop(key), dtype=float) for name, key in ends.items()}
+    arrays: dict[str, Any] = {name: np.asarray(values.pop(key), dtype=float) for name, key in ends.items()}
     return Interval(**arrays).to_dict()
 
 

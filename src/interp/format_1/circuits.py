@@ -26,8 +26,8 @@ def faithfulness_curve(values: Fields) -> Fields:
     values["faithfulness"] = interval(values, "faithfulness", "low", "high")
     for name in ("cpr", "cmd"):
         low, high = values.pop(f"{name}_interval")
-        ends = {"value": values[name], "low": low, "high": high}
-        values[name] = Interval(**{end: np.asarray(value) for end, value in ends.items()}).to_dict()
+        ends = [np.asarray(end) for end in (values[name], low, high)]
+        values[name] = Interval(value=ends[0], low=ends[1], high=ends[2]).to_dict()
     return values
 
 

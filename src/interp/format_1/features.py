@@ -109,6 +109,7 @@ def _feature_effects(values: Fields) -> Fields:
         values["task"] = None
     edited = tuple(values.pop("prompts"))
     values |= {"prompts": (), "corrupted": edited} if values["change"] == "denoising" else {"prompts": edited}
+    ends: dict[str, Any] = {end: _floats(values.pop(old)) for end, old in _MEAN.items()}
     entries = FeatureEntries(
         **{name: _ints(values.pop(f"entry_{name}")) for name in ("prompt", "place", "feature")},
         **{name: _floats(values.pop(name)) for name in ("activation", "exact", "attribution", "integrated")},
@@ -117,7 +118,7 @@ def _feature_effects(values: Fields) -> Fields:
         place=_ints(values.pop("cell_place")),
         feature=_ints(values.pop("cell_feature")),
         share=_floats(values.pop("share")),
-        exact=Interval(**{end: _floats(values.pop(old)) for end, old in _MEAN.items()}),
+        exact=Interval(**ends),
         attribution=_floats(values.pop("mean_attribution")),
         integrated=_floats(values.pop("mean_integrated")),
     )
@@ -139,7 +140,8 @@ def _feature_effects(values: Fields) -> Fields:
 def _feature_ablation(values: Fields) -> Fields:
     """Tasks were an axis of the arrays."""
     n_prompts, accuracy = values.pop("n_prompts"), _floats(values.pop("accuracy"))
-    logit_diff = Interval(**{end: _floats(values.pop(old)) for end, old in _LOGIT_DIFF.items()})
+    ends: dict[str, Any] = {end: _floats(values.pop(old)) for end, old in _LOGIT_DIFF.items()}
+    logit_diff = Interval(**ends)
     tasks = [
         TaskAblation(task=task, n_prompts=n_prompts[i], logit_diff=logit_diff[i], accuracy=accuracy[i])
         for i, task in enumerate(values.pop("tasks"))

@@ -20,6 +20,7 @@ from interp.models.devices import DTYPES, find_device, find_dtype
 from interp.models.hooked_transformer import is_hooked_transformer, load_hooked_transformer
 from interp.models.in_memory import owners_device
 from interp.models.layouts import Layout, find_layout
+from interp.models.modes import outside_inference_mode
 from interp.models.self_check import require
 from interp.models.self_check import self_check as run_self_check
 from interp.models.sources import from_memory, from_name
@@ -38,6 +39,7 @@ BACKENDS: dict[str, tuple[str, str, str | None]] = {
 }
 
 
+@outside_inference_mode
 def load_model(
     model: str | Path | nn.Module,
     tokenizer: PreTrainedTokenizerBase | None = None,

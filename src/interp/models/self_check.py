@@ -67,7 +67,7 @@ def self_check(model: Model) -> tuple[Check, ...]:
     if bad_weights or not plain.isfinite().all():
         where = f"in {bad_weights[0]}" if bad_weights else "in the logits of a plain forward pass"
         return (Check(finite, torch.inf, 0.0, where),)
-    cache = model.run_with_cache(ids[0], model.sites)
+    cache = model.run_with_cache(Tokens.pad([ids[0].tolist()]), model.sites)
     shapes = _shapes(model, cache)
     checks = [Check(finite, 0.0, 0.0), shapes]
     allowed = ROUNDING[model.dtype]

@@ -33,6 +33,7 @@ from torch import Tensor
 
 from interp.errors import InputError
 from interp.models.base import Model
+from interp.models.modes import outside_inference_mode
 from interp.progress import report, report_values
 from interp.resume import kept
 from interp.saes.dictionary import SAE, model_facts
@@ -48,6 +49,7 @@ _MEDIAN_OF = 4  # batches that b_dec and the scale are computed from
 Batches = Callable[[int], Float[Tensor, "batch d_in"]]
 
 
+@outside_inference_mode
 def train_sae(
     model: Model,
     site: str,

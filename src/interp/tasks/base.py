@@ -7,6 +7,7 @@ another question, answered by `interp.tasks.inspection`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from interp.results import Dropped, Pairs
 from interp.tokens import Prompt, differing_positions
 
 T = TypeVar("T")
+_FEWEST_ANSWERS = 5  # different ones, for which pairs of one answer are drawn together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +113,28 @@ class PairDataset:
         if any(len(positions) != 1 for positions in found):
             raise InputError(f"The role {role!r} is several tokens in some pairs; use positions({role!r}).")
         return [position for (position,) in found]
+
+    @property
+    def clustered_by(self) -> str:
+        """What pairs share that are drawn together for an interval: their ``template``, its slots left open;
+        of one template the ``answer``, where several pairs share each; empty where each pair stands for
+        itself."""
+        return self._clusters[0]
+
+    @property
+    def clusters(self) -> tuple[str | int, ...] | None:
+        """A label for each pair, the same for those that are drawn together; None where there are none."""
+        return self._clusters[1]
+
+    @property
+    def _clusters(self) -> tuple[str, tuple[str | int, ...] | None]:
+        templates = tuple(re.sub(r"[\[{][^\]}]*[\]}]", "[]", pair.template) for pair in self.pairs)
+        if 1 < len(set(templates)) < len(self):
+            return "template", templates
+        answers = tuple(str(Answer.of(one).key) for one in self.answers)
+        if len(set(templates)) == 1 and _FEWEST_ANSWERS <= len(set(answers)) < len(self):
+            return "answer", answers
+        return "", None
 
     def where(self, *, template: str | None = None, length: int | None = None) -> PairDataset:
         """The pairs of one template, of one length in tokens, or both. `InputError` where there are none."""
@@ -232,8 +256,9 @@ def _nearest(name: str, valid: Iterable[str]) -> str:
     return nearest(name, valid) if list(valid) else "they have no such labels."
 
 
-def pairs_in_words(model: Model, dataset: PairDataset) -> Pairs:
-    """The pairs of a dataset as text, for a result."""
+def pairs_in_words(model: Model, dataset: PairDataset, said: Sequence[int] = ()) -> Pairs:
+    """The pairs of a dataset as text, for a result; `said` are the likeliest tokens of the clean runs, where
+    they are known."""
 
     def texts(prompts: Sequence[Sequence[int]]) -> tuple[str, ...]:
         return tuple(model.to_text(ids) for ids in prompts)
@@ -246,4 +271,6 @@ def pairs_in_words(model: Model, dataset: PairDataset) -> Pairs:
         foils=tuple(map(model.answer_label, dataset.foils)),
         dropped=dataset.dropped,
         several_tokens=not all(Answer.of(one).at_once for one in (*dataset.answers, *dataset.foils)),
+        said=tuple(model.labels(list(said))),
+        clustered_by=dataset.clustered_by,
     )

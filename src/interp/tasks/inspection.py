@@ -14,7 +14,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError
-from interp.metrics import METRICS
 from interp.models.base import Model
 from interp.provenance import Provenance
 from interp.readout import AnyReadout, Readout
@@ -39,22 +38,24 @@ def inspect_dataset(model: Model, dataset: PairDataset, *, batch_size: int = 32)
             _values(model, dataset.pairs[start : start + batch_size], prompts[start : start + batch_size])
             for start in range(0, len(dataset), batch_size)
         ]
-        values += list(torch.cat(parts, 1).numpy())
+        values.append(torch.cat(parts, 1).numpy())
+    clean, corrupted = values
     return Inspection(
         provenance=Provenance.of(model, seed=int(dataset.made.get("seed", 0))),
         pairs=pairs_in_words(model, dataset),
         made={option: _in_tuples(value) for option, value in dataset.made.items()},
         templates=tuple(pair.template for pair in dataset),
         lengths=tuple(len(pair) for pair in dataset),
-        clean_logit_diff=values[0],
-        clean_prob=values[1],
-        corrupted_logit_diff=values[2],
-        corrupted_prob=values[3],
+        clean_logit_diff=clean[0],
+        clean_prob=clean[1],
+        corrupted_logit_diff=corrupted[0],
+        corrupted_prob=corrupted[1],
+        clean_logit_spread=clean[2],
     )
 
 
 def drop_failures(
-    dataset: PairDataset, inspection: Inspection, *, min_span: float = METRICS["logit_diff"].min_span
+    dataset: PairDataset, inspection: Inspection, *, min_span: float | None = None
 ) -> PairDataset:
     """The dataset less the pairs of `Inspection.failures`, which join `PairDataset.dropped`.
 
@@ -87,9 +88,9 @@ def _check_made_for(model: Model, dataset: PairDataset) -> None:
 
 def _values(
     model: Model, pairs: Sequence[Pair], prompts: Sequence[tuple[int, ...]]
-) -> Float[Tensor, "two pair"]:
+) -> Float[Tensor, "three pair"]:
     """The logit difference and the answer's probability after the prompt of each pair, in one pass of all the
-    runs in which they are read."""
+    runs in which they are read; and the standard deviation of the logits there."""
     rows: dict[tuple[int, tuple[int, ...]], int] = {}  # of the batch, by pair and ids
     asked: list[tuple[AnyReadout, list[int], int]] = []
     for number, (pair, prompt) in enumerate(zip(pairs, prompts, strict=True)):
@@ -99,4 +100,9 @@ def _values(
             asked.append((readout, own, max(runs.lengths)))
     logits = model.forward(model.to_tokens([ids for _, ids in rows])).cpu()  # [row, pos, d_vocab]
     values = torch.stack([readout(logits[own, :longest])[0] for readout, own, longest in asked])
-    return values.view(-1, 2).T
+    ends = [
+        logits[own[0], len(prompt) - 1].double()
+        for (_, own, _), prompt in zip(asked[::2], prompts, strict=True)
+    ]
+    spreads = torch.stack([row[row.isfinite()].std() for row in ends])
+    return torch.cat([values.view(-1, 2).T.double(), spreads[None]])

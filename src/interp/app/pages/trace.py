@@ -87,6 +87,8 @@ def _map(model: str, clean: str, corrupted: str, answer: str, foil: str | None) 
         beside_title = st.container(width="content")
     with left:
         result = ask(model, question)
+        for doubt in trace.doubts_of(result):
+            st.warning(escape_markdown(doubt))
         cell = address.clicked_cell((len(result.recovery.mean), len(result.columns)), result.peak)
         show.grid(
             trace.recovery_grid(result), key="map", selected=cell, around=cell[1], on_click=address.go_to_cell

@@ -12,7 +12,7 @@ from interp.app.views.questions import LibraryQuestion
 from interp.errors import InputError
 from interp.figures.engine.notation import brief, decimal, probability, show_token
 from interp.figures.engine.view import Grid, Table
-from interp.figures.views.pairs_text import metric_with_tokens
+from interp.figures.views.pairs_text import doubts, metric_with_tokens
 from interp.methods.common.names import head_name
 from interp.tokens import differing_positions
 
@@ -161,6 +161,11 @@ class CellPredictions:
 
 
 # ---- what is shown ----
+
+
+def doubts_of(result: ActivationPatchingResult) -> tuple[str, ...]:
+    """What speaks against calling the clean run clean: its answer is not the model's."""
+    return doubts(result.pairs, result.metric, result.clean_values)
 
 
 def recovery_grid(result: ActivationPatchingResult) -> Grid:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
+import numpy as np
+
 from interp.figures.engine.blocks import Chart, Table, check_finite, check_shown, in_sentences, number
 from interp.figures.engine.notation import count, decimal
+
+
+def _leave_out_missing(block: Bars | Series) -> None:
+    """No ends are drawn where all intervals of a block are missing, as of one prompt."""
+    if block.low and np.isnan([*block.low, *block.high]).all():
+        for name in ("low", "high"):
+            object.__setattr__(block, name, ())
 
 
 @dataclass(frozen=True)
@@ -17,13 +26,14 @@ class Bars(Chart):
     values: tuple[float, ...]
     unit: str
     _: KW_ONLY
-    low: tuple[float, ...] = ()
+    low: tuple[float, ...] = ()  # NaN, all of them: there is no interval
     high: tuple[float, ...] = ()
     note: str = ""  # what the sign and the intervals mean
     most: int = 60  # of more, the largest are drawn, and it is said
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _leave_out_missing(self)
         for values in (self.values, self.low or self.values, self.high or self.values):
             check_shown(len(values) == len(self.labels), f"{len(values)} values for {len(self.labels)} bars")
             check_finite(values)
@@ -63,6 +73,7 @@ class Series:
     hollow: tuple[int, ...] = ()  # which points are drawn as rings; what that means, the chart's note says
 
     def __post_init__(self) -> None:
+        _leave_out_missing(self)
         for values in (self.y, self.low or self.x, self.high or self.x):
             check_shown(len(values) == len(self.x), f"{len(values)} values at {len(self.x)} places")
             check_finite((*values, *self.x))

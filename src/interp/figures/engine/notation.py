@@ -93,8 +93,8 @@ def measured(value: float) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """The ends of an interval, with two decimals: ``0.71 to 0.75``."""
-    return f"{decimal(low)} to {decimal(high)}"
+    """The ends of an interval, with two decimals: ``0.71 to 0.75``; ``no interval`` where they are NaN."""
+    return "no interval" if math.isnan(low) or math.isnan(high) else f"{decimal(low)} to {decimal(high)}"
 
 
 def probability(value: float) -> str:

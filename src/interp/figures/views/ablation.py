@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from interp.figures.engine.notation import count, decimal, measured, show_text, signed
+from interp.figures.engine.notation import count, decimal, interval, measured, show_text, signed
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Grid, Table, View, Words, block_name
+from interp.figures.views.chance_text import chance_sentence
 from interp.figures.views.head_maps import head_map
 from interp.figures.views.norms_text import norms_sentences
+from interp.figures.views.pairs_text import intervals_sentence
 from interp.methods.ablation.results import AblationResult
 from interp.metrics import METRICS
 from interp.results import Interval
@@ -38,9 +40,11 @@ def view(result: AblationResult) -> View:
             f"Task: {result.pairs.task}, {count(len(result.pairs), 'prompt')}; the first: "
             f"{show_text(result.pairs.prompts[0])}",
             f"Metric: {METRICS[result.metric].description}. Before: {measured(float(before.mean))} "
-            f"({measured(float(before.low))} to {measured(float(before.high))}).",
+            f"({interval(float(before.low), float(before.high))}).",
             f"Replaced by - {kinds}. Means, noise and other prompts are those of the {result.reference} "
-            "prompts. Intervals: 95 %, bootstrap over prompts.",
+            f"prompts. {intervals_sentence(result.pairs, result.change)}",
+            *chance_sentence(result.change, "changes"),
+            *(() if result.outliers is None else (result.outliers.sentence,)),
         ),
         blocks=(Words(_verdict(result), strong=True, name="verdict"), *_maps(result), _table(result)),
         below=(
@@ -97,9 +101,10 @@ def _maps(result: AblationResult) -> list[Grid]:
 
 def _map_of_heads(result: AblationResult, kind: int, shape: tuple[int, int]) -> Grid:
     name, change = result.kinds[kind], result.change[kind]
-    mean, low, high = (x.reshape(shape) for x in (change.mean, change.low, change.high))
+    parts = {"value": change.mean, "low": change.low, "high": change.high, "error": change.error}
+    reshaped = {part: None if x is None else x.reshape(shape) for part, x in parts.items()}
     return head_map(
-        Interval(value=mean, low=low, high=high),
+        Interval(**reshaped, clusters=change.clusters),  # type: ignore[arg-type]
         name=block_name("change", name),
         unit="change",
         title=f"Change of the metric: {name}",
@@ -157,7 +162,9 @@ def _table(result: AblationResult) -> Table:
 
 def _after(result: AblationResult, kind: int, i: int) -> str:
     change = result.change[kind, i]
-    return f"{decimal(result.after[kind, i])} ({signed(float(change.low))} to {signed(float(change.high))})"
+    low, high = float(change.low), float(change.high)
+    ends = "no interval" if np.isnan(low) else f"{signed(low)} to {signed(high)}"
+    return f"{decimal(result.after[kind, i])} ({ends})"
 
 
 def _how_many(rows: list[int], result: AblationResult) -> str:

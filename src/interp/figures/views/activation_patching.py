@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from interp.figures.engine.notation import brief, count, decimal, measured, show_text
+from interp.figures.engine.notation import brief, count, decimal, interval, measured, show_text
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Arrays, Axis, Block, Grid, Scatter, View, Words
+from interp.figures.views.chance_text import chance_sentence, framed_cells
 from interp.figures.views.norms_text import norms_sentences
-from interp.figures.views.pairs_text import metric_with_tokens
+from interp.figures.views.pairs_text import doubts, intervals_sentence, metric_with_tokens, weak_sentence
 from interp.figures.views.recovery import CARRIED, LIMIT, no_effect, recovery_map
 from interp.methods.patching.results import ActivationPatchingResult, ComparedActivationPatchingResult
 from interp.metrics import METRICS
@@ -30,6 +31,14 @@ _SHOWS = {
     "noising": "Noising shows what is necessary in this context: 0 means that the corrupted activation of "
     "this cell alone, in the clean run, loses the clean answer; 1 that nothing is lost. It does not show "
     "what is sufficient, and where parts can stand in for each other, none of them looks necessary.",
+}
+_SHOWS_OF_DOUBT = {
+    "denoising": "1 means that the clean activation of this cell alone, in the corrupted run, brings back "
+    "the clean run's metric; 0 that it brings back nothing. As the clean run does not give the answer, this "
+    "does not show what suffices for it.",
+    "noising": "0 means that the corrupted activation of this cell alone, in the clean run, loses the clean "
+    "run's metric; 1 that nothing is lost. As the clean run does not give the answer, this does not show "
+    "what it needs.",
 }
 _PATHS = {
     "branching": "as branches of one run (path “branching”), which is equal to a forward pass for each cell "
@@ -60,10 +69,15 @@ def _view(result: ActivationPatchingResult, *, hover: Arrays = (), blocks: Seque
     small = f"All effects are small: the colours end at a change of {_SMALL_LIMIT:g}, not {LIMIT:g}."
     return View(
         title=_title(result),
-        above=(_setting(result), *_baselines(result)),
+        above=(
+            *doubts(result.pairs, result.metric, result.clean_values),
+            *weak_sentence(result.metric, result.clean_values, result.corrupted_values),
+            _setting(result),
+            *_baselines(result),
+        ),
         blocks=(Words(_strongest(result), strong=True, name="verdict"), _map(result, hover), *blocks),
         below=(
-            _SHOWS[result.direction],
+            (_SHOWS if not _doubted(result) else _SHOWS_OF_DOUBT)[result.direction],
             f"{_METHODS[result.method].format(steps=result.steps)} {_path(result)}.",
             *(_over_pairs(result) if len(result.pairs) > 1 else ()),
             *((small,) if _all_small(result) else ()),
@@ -87,18 +101,20 @@ def _map(result: ActivationPatchingResult, hover: Arrays) -> Grid:
         unit="recovery" if result.method == "exact" else "estimated recovery",
         limit=_SMALL_LIMIT if _all_small(result) else LIMIT,
         hover=(*_details(result), *hover),
+        **({} if len(result.pairs) == 1 else framed_cells(result.recovery, null=no_effect(result.direction))),
     )
 
 
 def _details(result: ActivationPatchingResult) -> list[tuple[str, np.ndarray]]:
     """What else is known of each cell: the metric; of several pairs also the interval."""
     recovery = result.recovery
-    spans = (result.clean_values - result.corrupted_values)[:, None, None]
-    metric = (result.corrupted_values[:, None, None] + recovery.each * spans).mean(0)
+    metric = result.values.mean(0)
     if len(result.pairs) == 1:
         return [("metric", metric)]
     ends = zip(recovery.low.ravel(), recovery.high.ravel(), strict=True)
-    intervals = [f"{decimal(low, 3)} to {decimal(high, 3)}" for low, high in ends]
+    intervals = [
+        "none" if np.isnan(low) else f"{decimal(low, 3)} to {decimal(high, 3)}" for low, high in ends
+    ]
     return [
         ("95 % interval of the mean", np.array(intervals).reshape(recovery.shape)),
         ("metric, mean", metric),
@@ -129,6 +145,15 @@ def _all_small(result: ActivationPatchingResult) -> bool:
 
 
 # ---- in words ----
+
+
+def _doubted(result: ActivationPatchingResult) -> bool:
+    """Whether most of the clean runs do not give the answer."""
+    pairs, lost = result.pairs, result.clean_values <= 0
+    said = () if pairs.several_tokens else pairs.said
+    other = [own not in answer.split("|") for own, answer in zip(said, pairs.answers, strict=False)]
+    not_given = np.array(other or [False] * len(lost)) | (lost if result.metric == "logit_diff" else False)
+    return bool(2 * not_given.sum() > len(lost))
 
 
 def _title(result: ActivationPatchingResult) -> str:
@@ -212,12 +237,14 @@ def _path(result: ActivationPatchingResult) -> str:
 def _over_pairs(result: ActivationPatchingResult) -> list[str]:
     """What is averaged, and what an interval of so few pairs is worth."""
     n = len(result.pairs)
+    how = "a ratio of means" if result.aggregation == "ratio of means" else "the mean of each pair's ratio,"
     lines = [
-        f"Cells: the mean over {n} pairs; on hover in the report a 95 % bootstrap interval of it, over pairs"
-        + (", which is too narrow with so few." if n < 10 else ".")
+        f"Cells: {how} over {n} pairs; on hover in the report its interval. "
+        + intervals_sentence(result.pairs, result.recovery),
+        *chance_sentence(result.recovery, "cells", null=no_effect(result.direction)),
     ]
     low, high = (float(end[result.peak]) for end in (result.recovery.low, result.recovery.high))
-    lines.append(f"Framed cell: 95 % interval {decimal(low)} to {decimal(high)}.")
+    lines.append(f"{_name(result, *result.peak)}, the strongest: {interval(low, high)}.")
     if result.by == "position":
         lines.append("Columns bear the tokens of the first pair; in the others, other words may stand there.")
     return lines

@@ -6,6 +6,7 @@ from interp.figures.engine.notation import count, show_text
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import View, Words, block_name
 from interp.figures.views.head_maps import head_map, strongest_heads
+from interp.figures.views.pairs_text import intervals_sentence
 from interp.methods.heads.results import AttentionByRoleResult
 
 
@@ -29,10 +30,14 @@ def view(result: AttentionByRoleResult) -> View:
         above=(
             f"Task: {result.pairs.task}, {count(len(result.prompts), f'{result.side} prompt')}; the first: "
             f"{show_text(result.prompts[0])}",
-            "Attention, from 0 to 1; the mean over prompts, with 95 % bootstrap intervals.",
+            "Attention, from 0 to 1; the mean over prompts, with intervals.",
+            intervals_sentence(result.pairs, result.attention),
         ),
         blocks=(Words(" ".join(strongest), strong=True, name="verdict"), *maps),
-        below=("Attention says where a head looks, not what it reads there or whether that matters.",),
+        below=(
+            "Attention is not an effect: it says where a head looks, not what it reads there or whether that "
+            "matters; ablation does.",
+        ),
     )
 
 

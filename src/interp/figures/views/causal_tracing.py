@@ -12,7 +12,7 @@ import numpy as np
 from interp.figures.engine.notation import brief, count, decimal, measured, probability, show_prompt
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Table, View, Words
-from interp.figures.views.pairs_text import metric_with_tokens
+from interp.figures.views.pairs_text import clean_doubts, metric_with_tokens
 from interp.figures.views.recovery import CARRIED, recovery_map
 from interp.methods.patching.results import CausalTracingResult
 
@@ -24,7 +24,17 @@ def view(result: CausalTracingResult) -> View:
     differ = "the prompts differ" if result.corruption == "interchange" else "the noise is added"
     return View(
         title=f"Causal tracing: where does {brief(result.answer)} come from?",
-        above=(_setting(result), f"Metric: {_metric(result)}."),
+        above=(
+            *clean_doubts(
+                result.metric,
+                np.array([result.clean_value]),
+                answers=(result.answer,),
+                said=() if result.several_tokens else (result.clean_top,),
+                foil=result.foil,
+            ),
+            _setting(result),
+            f"Metric: {_metric(result)}.",
+        ),
         blocks=(
             Words(_half_of_the_effect(result), strong=True, name="verdict"),
             Words(_strongest(result), name="strongest"),
@@ -34,7 +44,10 @@ def view(result: CausalTracingResult) -> View:
                 direction=result.direction,
                 columns=_columns(result),
                 peak=result.peak,
-                hover=((_metric(result), result.values),),
+                hover=(
+                    (_metric(result), result.values),
+                    *(() if result.recovery_error is None else (("standard error", result.recovery_error),)),
+                ),
             ),
         ),
         below=(f"Recovery {result.meaning} Columns in bold: where {differ}.",),
@@ -100,7 +113,12 @@ def _corrupted_prompt(result: CausalTracingResult) -> str:
         return _quoted(result, "corrupted")
     noised = " ".join(brief(result.clean_tokens[i]) for i in result.corrupted_positions)
     std = "" if result.noise_std is None else f" of standard deviation {result.noise_std:.3g}"
-    return f"Gaussian noise{std} on the embeddings of {noised}, mean of {count(result.samples, 'sample')}"
+    if result.noise_norm is not None:
+        std += f" ({result.noise_norm:.3g} times the embeddings' norm)"
+    error = result.corrupted_error
+    sure = "" if error is None else f", standard error of the metric {measured(error)}"
+    drawn = count(result.samples, "sample")
+    return f"Gaussian noise{std} on the embeddings of {noised}, mean of {drawn}{sure}"
 
 
 def _columns(result: CausalTracingResult) -> Axis:

@@ -9,10 +9,17 @@ import numpy as np
 from interp.figures.engine.notation import count, decimal
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Bars, Block, View, Words
+from interp.figures.views.chance_text import chance_sentence
 from interp.figures.views.circuit_graph import circuit_graph
 from interp.figures.views.circuit_text import members_text
 from interp.figures.views.norms_text import norms_sentences
-from interp.figures.views.pairs_text import intervals_sentence, metric_sentence, pairs_sentences
+from interp.figures.views.pairs_text import (
+    doubts,
+    intervals_sentence,
+    metric_sentence,
+    pairs_sentences,
+    weak_sentence,
+)
 from interp.methods.circuits.results import CircuitDiscoveryResult
 from interp.methods.common.names import NODES, edge_ends, parse
 from interp.metrics import METRICS
@@ -32,7 +39,11 @@ _PATHS = {
     "plain": "by whole forward passes",
     "gradients": "by gradients",
 }
-_CARRY = {"noising": "corrupted output in the clean run", "denoising": "clean output in the corrupted run"}
+_SUPPORT = {
+    "noising": "how far its corrupted output in the clean run moves the metric away",
+    "denoising": "how far its clean output in the corrupted run moves the metric",
+}
+_FROM_TO = {"noising": "from", "denoising": "towards"}
 _BUILT = {
     "greedy": "grown from the logits backwards, the largest score first",
     "top": "the largest scores",
@@ -46,9 +57,11 @@ def view(result: CircuitDiscoveryResult) -> View:
     return View(
         title="Which circuit carries the answer?",
         above=(
+            *doubts(result.pairs, result.metric, result.clean_values),
             *pairs_sentences(result.pairs),
-            f"Score of {'an edge' if result.level == 'edge' else 'a node'}: what its "
-            f"{_CARRY[result.direction]} changes in the metric. "
+            *weak_sentence(result.metric, result.clean_values, result.corrupted_values),
+            f"Score of {'an edge' if result.level == 'edge' else 'a node'}: {_SUPPORT[result.direction]} "
+            f"{_FROM_TO[result.direction]} the clean answer. "
             + metric_sentence(result.metric, result.clean_values, result.corrupted_values),
             f"Circuit: {n} of {len(result.names):,} {what}, {_BUILT[result.construction]}"
             + ("" if result.absolute else ", negative ones last")
@@ -62,7 +75,7 @@ def view(result: CircuitDiscoveryResult) -> View:
         below=(
             f"{_METHODS[result.method].format(level=result.level, steps=result.steps)} "
             f"{' and '.join(_PATHS[path] for path in result.path.split(' and '))}.",
-            "Negative: patching lowers the metric." + (" So the answer needs it." if _needs(result) else ""),
+            "Positive supports the clean answer; negative works against it.",
             "Scores are of single parts: a circuit is tested by experiment 'faithfulness', on other pairs.",
             *(
                 (
@@ -72,17 +85,14 @@ def view(result: CircuitDiscoveryResult) -> View:
                 if result.level == "edge" and result.graph.n_kv_heads < result.graph.n_heads
                 else ()
             ),
+            *chance_sentence(result.scores, f"{result.level}s"),
+            intervals_sentence(result.pairs, result.scores),
             *norms_sentences(result.provenance, "frozen"),
-            intervals_sentence(result.pairs),
         ),
     )
 
 
 figure, table, report = presentation(view)
-
-
-def _needs(result: CircuitDiscoveryResult) -> bool:
-    return result.direction == "noising" and result.metric != "kl"
 
 
 def _verdict(result: CircuitDiscoveryResult) -> str:

@@ -36,6 +36,7 @@ def view(result: CompletenessResult) -> View:
             _members(result),
         ),
         below=(
+            *(() if result.outliers is None else (result.outliers.sentence,)),
             "Complete: without any part K, circuit and model give the same, so that points lie on the line. "
             "Below it, the circuit lacks what the model falls back on.",
             "Minimal: for each member there is some K without which leaving the member out changes much. "

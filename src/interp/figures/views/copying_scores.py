@@ -6,6 +6,7 @@ from interp.figures.engine.notation import count, show_text
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import View, Words
 from interp.figures.views.head_maps import head_map, strongest_heads
+from interp.figures.views.pairs_text import intervals_sentence
 from interp.methods.heads.results import CopyingScoresResult
 
 
@@ -17,7 +18,8 @@ def view(result: CopyingScoresResult) -> View:
             f"Task: {result.pairs.task}, {count(len(result.pairs), 'prompt')}; the tokens of "
             f"{', '.join(result.roles)}. The first prompt: {show_text(result.pairs.prompts[0])}",
             f"Score: the share of names that are among the {result.k} likeliest tokens if the head attends "
-            "to the name alone, with 95 % bootstrap intervals over prompts.",
+            "to the name alone, with intervals.",
+            intervals_sentence(result.pairs, result.copying),
         ),
         blocks=(
             Words(

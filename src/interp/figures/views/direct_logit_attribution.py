@@ -7,8 +7,10 @@ import numpy as np
 from interp.figures.engine.notation import brief, count, measured, show_prompt, signed
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Arrays, Axis, Bars, Block, Grid, Lines, Series, View, Words
+from interp.figures.views.chance_text import chance_sentence, framed_cells
 from interp.figures.views.head_maps import strongest_cells
 from interp.figures.views.norms_text import norms_sentences
+from interp.figures.views.pairs_text import how_interval
 from interp.methods.attribution.results import DirectLogitAttributionResult, NeuronParts
 from interp.results import Estimate, Interval, Pairs
 
@@ -65,7 +67,8 @@ def _asked(result: DirectLogitAttributionResult) -> list[str]:
     mean = float(result.logits.mean())
     if len(result.pairs) > 1:
         where = f"the mean over {count(len(result.pairs), 'prompt')}"
-        intervals = ["Intervals: 95 %, bootstrap over prompts."]
+        intervals = [how_interval(result.by_component, over="prompts")]
+        intervals += chance_sentence(result.by_head, "heads") if result.by_head is not None else []
     else:
         where = f"position {result.position} ({brief(result.tokens[result.position])})"
         intervals = []
@@ -156,8 +159,7 @@ def _heads(result: DirectLogitAttributionResult, by_head: Estimate) -> Grid:
         above=towards,
         below=away,
         hover=hover,
-        framed=tuple(strongest_cells(by_head.mean)[:_FRAMED]),
-        framed_means="the largest parts",
+        **framed_cells(by_head),
     )
 
 

@@ -8,7 +8,7 @@ from interp.figures.engine.view import Bars, Block, Table, View, Words
 from interp.figures.views.circuit_graph import circuit_graph
 from interp.figures.views.circuit_text import REPLACEMENTS, members_text
 from interp.figures.views.norms_text import norms_sentences
-from interp.figures.views.pairs_text import pairs_sentences
+from interp.figures.views.pairs_text import intervals_sentence, pairs_sentences, weak_sentence
 from interp.methods.circuits.results import BASELINES, FaithfulnessResult
 from interp.metrics import METRICS
 
@@ -34,6 +34,7 @@ def view(result: FaithfulnessResult) -> View:
         title="Does the circuit do what the model does?",
         above=(
             *pairs_sentences(result.pairs),
+            *weak_sentence(result.metric, *result.values[0, :2], than="with everything ablated"),
             f"Circuit: {len(result.circuit)} of {result.n_candidates} {what}: "
             f"{members_text(result.circuit, most=30 if result.level == 'node' else 8)}.",
             f"All other {what} {replaced} {REPLACEMENTS[result.ablations[0]]} ({result.ablations[0]} "
@@ -43,7 +44,9 @@ def view(result: FaithfulnessResult) -> View:
         below=(
             "Faithfulness is (m(circuit) - m(empty)) / (m(full) - m(empty)) of means: 1 as the full "
             "model, 0 as the empty circuit; it may lie outside. The gap is |mean of m(full) - m(circuit)|, "
-            f"in {METRICS[result.metric].unit}; 0 is best. Intervals: 95 %, bootstrap over pairs.",
+            f"in {METRICS[result.metric].unit}; 0 is best. "
+            + intervals_sentence(result.pairs, result.faithfulness),
+            *(() if result.outliers is None else (result.outliers.sentence,)),
             "Random circuits have the same size"
             + ("." if result.level == "edge" else ", in heads and MLPs."),
             "A circuit that was found on these pairs looks better than it is.",

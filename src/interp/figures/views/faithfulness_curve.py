@@ -7,7 +7,7 @@ from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Lines, Series, Table, View, Words
 from interp.figures.views.circuit_text import REPLACEMENTS
 from interp.figures.views.norms_text import norms_sentences
-from interp.figures.views.pairs_text import pairs_sentences
+from interp.figures.views.pairs_text import intervals_sentence, pairs_sentences
 from interp.methods.circuits.results import FaithfulnessCurveResult
 from interp.metrics import METRICS
 from interp.results import Interval
@@ -30,7 +30,8 @@ def view(result: FaithfulnessCurveResult) -> View:
             "CPR is the area under faithfulness, CMD that under its distance from 1, over the share of "
             f"{result.level}s on a linear axis, as in the MIB benchmark: perfect at every size would be CPR "
             ".999 and CMD 0. CPR rewards doing better than the model.",
-            "Intervals and the band: 95 %, bootstrap over pairs.",
+            intervals_sentence(result.pairs, result.faithfulness),
+            *(() if result.outliers is None else (result.outliers.sentence,)),
             *norms_sentences(result.provenance, "frozen"),
         ),
     )

@@ -34,7 +34,7 @@ def view(result: FeatureAblationResult) -> View:
             _features(result),
         ),
         below=(
-            "Bands: 95 %, bootstrap over prompts or sequences. What is left may be carried by what the SAE "
+            "Bands: 95 % intervals over prompts or sequences. What is left may be carried by what the SAE "
             "does not reconstruct.",
         ),
     )

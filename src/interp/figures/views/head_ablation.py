@@ -35,6 +35,7 @@ def view(result: HeadAblationResult) -> View:
         ),
         blocks=(Words(verdict(result), strong=True, name="verdict"), table_of(result), *bars(result)),
         below=(
+            *(() if result.outliers is None else (result.outliers.sentence,)),
             "A small change does not mean that the heads do nothing: others may take over.",
             f"Random heads: {count(len(result.random_heads), 'draw')} of as many, from all heads.",
             *norms_sentences(result.provenance, "recomputed"),

@@ -6,6 +6,7 @@ import numpy as np
 
 from interp.figures.engine.notation import decimal
 from interp.figures.engine.view import Axis, Grid
+from interp.figures.views.chance_text import framed_cells
 from interp.methods.common.names import head_name
 from interp.results import Interval
 
@@ -26,9 +27,11 @@ def head_map(
     least: float = 0.0,
 ) -> Grid:
     """Values [layer, head] with their intervals on hover; from 0 upwards, or centred on 0 where `signed`.
-    The strongest are framed, where they are above `least`."""
+    Framed are the cells that are told from chance, where `signed`; else the strongest, above `least`."""
     values = interval.value
     layers, heads = values.shape
+    strongest = tuple(at for at in strongest_cells(values)[:_FRAMED] if abs(values[at]) > least)
+    marked = framed_cells(interval) if signed else {"framed": strongest, "framed_means": "the strongest"}
     return Grid(
         name=name,
         values=values,
@@ -41,8 +44,7 @@ def head_map(
         above=above,
         below=below,
         hover=(("from", interval.low), ("to", interval.high)),
-        framed=tuple(at for at in strongest_cells(values)[:_FRAMED] if abs(values[at]) > least),
-        framed_means="the strongest",
+        **marked,
     )
 
 

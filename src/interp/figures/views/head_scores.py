@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from interp.figures.engine.notation import count, decimal
+from interp.figures.engine.notation import count, decimal, signed
 from interp.figures.engine.presentation import presentation
-from interp.figures.engine.view import Grid, Lines, Series, Table, View, Words
-from interp.figures.views.head_maps import head_map, strongest_heads
+from interp.figures.engine.view import Block, Grid, Lines, Series, Table, View, Words
+from interp.figures.views.head_maps import head_map, strongest_cells, strongest_heads
+from interp.figures.views.pairs_text import how_interval
 from interp.methods.common.names import head_name
 from interp.methods.heads.results import HeadScoresResult, PromptHeadScoresResult
 
@@ -18,6 +19,7 @@ _MEANING = {
     "prefix_matching": "to the tokens after all earlier occurrences, of a sequence said four times",
 }
 _CLEAR = 0.25  # attention to one shift that is worth a line of the table
+_COSTLY = 6  # heads of each kind in the table of scores and effects
 _SEEN = 0.1  # scores below are not named, nor framed
 
 
@@ -34,12 +36,14 @@ def _on_prompts(result: PromptHeadScoresResult) -> View:
     return View(
         title="Which heads look at the token before, at duplicates, and at what came after them?",
         above=(
-            f"{count(result.sequences, 'prompt')} of {length} tokens; 95 % bootstrap intervals over prompts.",
+            f"{count(result.sequences, 'prompt')} of {length} tokens.",
+            how_interval(result.attention, over="prompts"),
             *([f"Left out: {left_out}."] if left_out else []),
         ),
         blocks=(_verdict(result), *(score_map(result, name) for name in result.scores)),
         below=(
-            "A score says where a head looks, not what it writes. A head that looks at everything alike has "
+            "A score is not an effect: it says where a head looks, not what it writes or whether that "
+            "matters. A head that looks at everything alike has "
             "the score in brackets.",
         ),
     )
@@ -52,13 +56,14 @@ def _on_random_tokens(result: HeadScoresResult) -> View:
         title="Which heads look at the token before, at duplicates, and at what came after them?",
         above=(
             f"{count(result.sequences, 'sequence')} of {result.copy_length} random tokens said twice"
-            f"{', after a BOS' if result.bos else ''}; attention of the second copy, with 95 % bootstrap "
-            "intervals over sequences.",
+            f"{', after a BOS' if result.bos else ''}; attention of the second copy, with intervals.",
+            how_interval(result.attention, over="sequences"),
             *_losses_in_words(result),
         ),
-        blocks=(_verdict(result), *maps, _shifts(result), *_losses(result)),
+        blocks=(_verdict(result), *_costs(result), *maps, _shifts(result), *_losses(result)),
         below=(
-            "A score says where a head looks on random tokens, not what it writes, nor what it does on text.",
+            "A score is not an effect: it says where a head looks on random tokens, not what it writes, nor "
+            "what it does on text. Without a head (its mean in its place), others may take over.",
         ),
     )
 
@@ -66,6 +71,42 @@ def _on_random_tokens(result: HeadScoresResult) -> View:
 def _verdict(result: HeadScoresResult | PromptHeadScoresResult) -> Words:
     highest = [f"{name.replace('_', ' ')}: {_highest(result.score(name))}" for name in result.scores]
     return Words(f"Highest: {'; '.join(highest)}.", strong=True, name="verdict")
+
+
+def _costs(result: HeadScoresResult) -> list[Block]:
+    """What the loss costs without each head, beside its scores: the heads of the highest induction scores,
+    and those that cost most."""
+    if result.cost is None:
+        return []
+    cost, scores = result.cost.mean, {name: result.score(name) for name in result.scores}
+    rho = result.agreement("induction")
+    by_score, by_cost = (strongest_cells(of)[:_COSTLY] for of in (scores["induction"], cost))
+    rows = tuple(
+        (head_name(at), *(decimal(of[at]) for of in scores.values()), signed(float(cost[at])))
+        for at in dict.fromkeys([*by_score, *by_cost])
+    )
+    words = (
+        "A score is not an effect: the rank correlation of induction scores with what the second copy costs "
+        f"without the head, alone, is {decimal(rho or 0.0)}."
+    )
+    names = [name.replace("_", " ") for name in result.scores]
+    table = Table(
+        name="scores_and_costs",
+        columns=("head", *names, "loss without it (nats a token)"),
+        rows=rows,
+        title="Scores beside effects: the highest induction scores, and the heads that cost most",
+    )
+    grid = head_map(
+        result.cost.interval,
+        name="cost",
+        unit="nats a token",
+        title="What the second copy costs without each head",
+        above="the loss rises",
+        below="the loss falls",
+        signed=True,
+        limit=float(np.abs(cost).max()) or 1.0,
+    )
+    return [Words(words, name="agreement"), table, grid]
 
 
 def _losses_in_words(result: HeadScoresResult) -> list[str]:
@@ -135,8 +176,7 @@ def _losses(result: HeadScoresResult) -> list[Lines]:
         x_title="position of the token predicted",
         y_title="nats",
         title="Loss by token",
-        note=f"The second copy begins at position {result.copy_length + result.bos}. Band: 95 % bootstrap "
-        "interval.",
+        note=f"The second copy begins at position {result.copy_length + result.bos}. Band: its interval.",
     )
     return [line]
 

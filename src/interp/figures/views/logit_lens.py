@@ -12,7 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from interp.figures.engine.notation import brief, decimal, probability, show_prompt, show_text, show_token
+from interp.figures.engine.notation import (
+    brief,
+    count,
+    decimal,
+    probability,
+    show_prompt,
+    show_text,
+    show_token,
+)
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Cell, Grid, Panels, Table, View, Words
 from interp.figures.views.by_layer import from_layer, lines_by_layer, nats_by_layer
@@ -40,6 +48,12 @@ def view(result: LogitLensResult) -> View:
             _top_tokens(result),
         ),
     )
+
+
+def _ties(result: LogitLensResult) -> str:
+    """How many other tokens have the answer's logit at the end; nothing where none have."""
+    n = 0 if result.answer_ties is None else int(result.answer_ties.reshape(len(result.layers), -1)[-1, -1])
+    return f", tied with {count(n, 'other token')}" if n else ""
 
 
 figure, table, report = presentation(view)
@@ -74,7 +88,8 @@ def _verdict(result: LogitLensResult) -> str:
     if result.crossover_layer is None:
         rank, prob = int(grid["answer_rank"][-1, -1]), float(grid["answer_prob"][-1, -1])
         return (
-            f"No crossover: at the last layer {answer} has rank {rank}{at} (probability {probability(prob)})."
+            f"No crossover: at the last layer {answer} has rank {rank}{at} (probability "
+            f"{probability(prob)}){_ties(result)}."
         )
     return f"Crossover: {from_layer(result.crossover_layer)} on, {answer} stays on top{at}."
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
 from interp.figures.engine.notation import brief, count, measured, show_text
-from interp.metrics import METRICS
-from interp.results import Pairs
+from interp.methods.common.intervals import FEWEST
+from interp.metrics import METRICS, weak_pairs
+from interp.results import Estimate, Interval, Pairs
 
 #: What the metric is, where answers have several tokens.
 SEVERAL_TOKENS = (
@@ -55,6 +59,80 @@ def metric_sentence(
     )
 
 
-def intervals_sentence(pairs: Pairs) -> str:
-    """What intervals are over."""
-    return "Intervals: 95 %, bootstrap over pairs." if len(pairs) > 1 else "One pair: there is no interval."
+def intervals_sentence(pairs: Pairs, of: Estimate | Interval) -> str:
+    """How intervals were made, and over what."""
+    return how_interval(of, over="pairs", cluster=pairs.clustered_by)
+
+
+def how_interval(of: Estimate | Interval, *, over: str, cluster: str = "") -> str:
+    """How an interval was made: of so many prompts, or clusters that share a template or an answer."""
+    n = of.clusters
+    if n == 0:
+        return f"Intervals: 95 %, percentile bootstrap over {over}, which is too narrow with few."
+    if n == 1:
+        return f"One {cluster or over.removesuffix('s')} alone: there is no interval."
+    what = f"{n} clusters of {over} that share the {cluster}" if cluster else f"{n} {over}"
+    how = "studentised bootstrap" if n >= FEWEST else "Student's t, wide with so few,"
+    return f"Intervals: 95 %, {how} over {what}."
+
+
+def weak_sentence(
+    metric: str,
+    clean_values: Float[np.ndarray, " pair"],
+    corrupted_values: Float[np.ndarray, " pair"],
+    *,
+    than: str = "the corrupted one",
+) -> tuple[str, ...]:
+    """How many pairs do not have the clean metric above the other; nothing where all have."""
+    n = int(weak_pairs(metric, clean_values, corrupted_values).sum())
+    if not n:
+        return ()
+    return (
+        f"In {n} of {count(len(clean_values), 'pair')} the clean run does not favour the answer more than "
+        f"{than}; they count in the means, against the others.",
+    )
+
+
+def doubts(pairs: Pairs, metric: str, clean_values: Float[np.ndarray, " pair"]) -> tuple[str, ...]:
+    """What speaks against calling the clean runs clean, for the first lines of a page: the answer is not
+    above its foil, or not what the model says; nothing where all is well."""
+    return clean_doubts(
+        metric,
+        clean_values,
+        answers=pairs.answers,
+        said=() if pairs.several_tokens else pairs.said,
+        foil=None if pairs.foils is None else pairs.foils[0],
+    )
+
+
+def clean_doubts(
+    metric: str,
+    clean_values: Float[np.ndarray, " pair"],
+    *,
+    answers: Sequence[str],
+    said: Sequence[str],
+    foil: str | None,
+) -> tuple[str, ...]:
+    """As `doubts`, of answers and what the model says instead."""
+    n, found = len(clean_values), []
+    lost = int((clean_values <= 0).sum()) if metric == "logit_diff" else 0
+    others = [own for own, answer in zip(said, answers, strict=False) if own not in answer.split("|")]
+    if n == 1 and lost:
+        value = measured(float(clean_values[0]))
+        found.append(
+            f"The clean run does not favour {brief(answers[0])} over {brief(foil or '')} (logit difference "
+            f"{value}): what is brought back is not an answer of this model."
+        )
+    elif lost:
+        found.append(f"In {lost} of {n} pairs the clean run does not put the answer above the foil.")
+    if n == 1 and others:
+        found.append(
+            f"The model does not say {brief(answers[0])} here: its first choice is {brief(others[0])}."
+        )
+    elif others:
+        common = Counter(others).most_common(1)[0][0]
+        found.append(
+            f"In {len(others)} of {n} pairs the answer is not what the model says first (often "
+            f"{brief(common)})."
+        )
+    return tuple(found)

@@ -7,8 +7,9 @@ import numpy as np
 from interp.figures.engine.notation import decimal, interval
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Grid, Scatter, Table, View, Words
+from interp.figures.views.chance_text import chance_sentence
 from interp.figures.views.norms_text import norms_sentences
-from interp.figures.views.pairs_text import pairs_sentences
+from interp.figures.views.pairs_text import intervals_sentence, pairs_sentences
 from interp.methods.attribution.results import PatchingVsAttributionResult
 
 _NAMED = 5
@@ -44,8 +45,9 @@ def view(result: PatchingVsAttributionResult) -> View:
         ),
         below=(
             _WHY["direct" if result.attribution_by == "direct" else "attribution"],
-            "Intervals: 95 %, bootstrap over pairs. Correlations are over all heads; a few large ones make "
-            "Pearson's.",
+            *chance_sentence(result.patching, "patched heads"),
+            f"{intervals_sentence(result.pairs, result.patching)} Correlations are over all heads; a few "
+            "large ones make Pearson's.",
             *_norms(result),
         ),
     )

@@ -7,11 +7,19 @@ import numpy as np
 from interp.figures.engine.notation import decimal, interval
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Block, Grid, Table, View, Words, block_name
+from interp.figures.views.chance_text import chance_sentence, framed_cells
 from interp.figures.views.circuit_text import members_text
 from interp.figures.views.norms_text import norms_sentences
-from interp.figures.views.pairs_text import intervals_sentence, metric_sentence, pairs_sentences
+from interp.figures.views.pairs_text import (
+    doubts,
+    intervals_sentence,
+    metric_sentence,
+    pairs_sentences,
+    weak_sentence,
+)
 from interp.methods.patching.results import PathPatchingResult
 from interp.metrics import METRICS
+from interp.results import Interval
 
 _NAMED, _LISTED, _FRAMED = 4, 12, 3
 _RUNS = {
@@ -36,7 +44,9 @@ def view(result: PathPatchingResult) -> View:
     return View(
         title=f"Who acts directly on {_named(result)}?",
         above=(
+            *doubts(result.pairs, result.metric, result.clean_values),
             *pairs_sentences(result.pairs),
+            *weak_sentence(result.metric, result.clean_values, result.corrupted_values),
             f"Receivers: {members_text(result.receivers)}" + (f", at {result.role}." if result.role else "."),
             f"{_RUNS[result.direction]}. {_MLPS[result.mlps]}",
             metric_sentence(result.metric, result.clean_values, result.corrupted_values),
@@ -46,8 +56,9 @@ def view(result: PathPatchingResult) -> View:
             "The direct effect is the change of the metric (patched - base) by what reaches the receivers "
             "alone; the total effect that of replacing the output for all who read it.",
             _SHOWS[result.direction],
+            *chance_sentence(result.direct, "direct effects"),
+            intervals_sentence(result.pairs, result.direct),
             *norms_sentences(result.provenance, "frozen"),
-            intervals_sentence(result.pairs),
         ),
     )
 
@@ -87,7 +98,13 @@ def _maps(result: PathPatchingResult) -> list[Block]:
     grids: list[Block] = []
     for title, effect in (("Direct effect", result.direct), ("Total effect", result.total)):
         values = result.by_head(effect.mean)
-        order = np.argsort(-np.abs(np.nan_to_num(values)), axis=None, kind="stable")[:_FRAMED]
+        ends = Interval(
+            value=values,
+            low=result.by_head(effect.low),
+            high=result.by_head(effect.high),
+            error=None if effect.error is None else result.by_head(effect.error),
+            clusters=effect.clusters,
+        )
         grids.append(
             Grid(
                 name=block_name(title),
@@ -98,9 +115,8 @@ def _maps(result: PathPatchingResult) -> list[Block]:
                 title=title,
                 above=above,
                 below=below,
-                hover=(("from", result.by_head(effect.low)), ("to", result.by_head(effect.high))),
-                framed=tuple((int(i) // result.n_heads, int(i) % result.n_heads) for i in order),
-                framed_means="the strongest",
+                hover=(("from", ends.low), ("to", ends.high)),
+                **framed_cells(ends),
             )
         )
     return grids

@@ -45,9 +45,12 @@ def recovery_map(
     unit: str = "recovery",
     limit: float = LIMIT,
     hover: Arrays = (),
+    framed: tuple[tuple[int, int], ...] | None = None,
+    framed_means: str = "the strongest effect",
 ) -> Grid:
     """Recovery [layer, column], layer 0 at the bottom. No effect is neutral in colour, which is 0 denoising
-    and 1 noising, so that in both directions the places that matter stand out."""
+    and 1 noising, so that in both directions the places that matter stand out. Framed is the peak, or the
+    cells that are given."""
     above, below = _SIGNS[direction]
     return Grid(
         name="recovery",
@@ -61,5 +64,6 @@ def recovery_map(
         below=below,
         marks=_MARKS[direction],
         hover=hover,
-        framed=(peak,),
+        framed=(peak,) if framed is None else framed,
+        framed_means=framed_means,
     )

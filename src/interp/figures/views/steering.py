@@ -25,7 +25,9 @@ def view(result: SteeringResult) -> View:
     what = f"{result.what[0].upper()}{result.what[1:]}"
     return View(
         title="What does the model say when it is steered?",
-        above=(f"{show_text(what)}, at {result.site}, {_OPS[result.op]} {result.where}.{own}",),
+        above=(
+            f"{show_text(what)}, at {result.site}, {_OPS[result.op]} {result.where}.{own}{_in_norms(result)}",
+        ),
         blocks=tuple(blocks),
         below=(
             "KL: of the steered next-token prediction from the unsteered one. A great strength breaks what "
@@ -35,6 +37,17 @@ def view(result: SteeringResult) -> View:
 
 
 figure, table, report = presentation(view)
+
+
+def _in_norms(result: SteeringResult) -> str:
+    """How much is added, in units of what is there."""
+    if not result.relative or result.typical_norm is None:
+        return ""
+    least, most = min(result.relative), max(result.relative)
+    return (
+        f" The strengths add from {measured(least)} to {measured(most)} times the typical norm there, "
+        f"{measured(result.typical_norm)}."
+    )
 
 
 def _verdict(result: SteeringResult) -> str:

@@ -28,6 +28,8 @@ from interp.methods.ablation.results import AblationResult
 from interp.methods.common.answers import Measure
 from interp.methods.common.components import Set, find_sets
 from interp.methods.common.names import Component, set_name
+from interp.methods.common.outlier_positions import OutlierPositions
+from interp.methods.common.outliers import OVERWRITING, find_outliers
 from interp.methods.common.over_pairs import over_pairs
 from interp.methods.common.question import prompt_readout
 from interp.methods.common.statistics import estimate
@@ -48,6 +50,7 @@ def ablation(
     metric: MetricKind = "logit_diff",
     exact: Exact = "auto",
     batch_size: int = 64,
+    include_outliers: bool = False,
     seed: int = 0,
 ) -> AblationResult:
     """Knock out each set of components in the clean prompts of a dataset, in each way.
@@ -64,6 +67,9 @@ def ablation(
         prompt
             ends. Where the answer or foil has several tokens, components are knocked out at these, too.
         exact, batch_size: see `interp.Model.sweep`; ``path`` in the result says how it was computed.
+        include_outliers: ablate also positions whose norm is an outlier (BOS and attention sinks; see
+            `interp.methods.common.outlier_positions`), and take them into means. By default zeros, means and
+            noise leave them as they are, unless a component names its position; the result records them.
         seed: of the noise, of which prompt is resampled from which, and of the bootstrap.
 
     Raises:
@@ -78,12 +84,17 @@ def ablation(
     sets = find_sets(model, what, dataset.roles)
     _check_roles(dataset, sets)
     keys = {key for one in sets for component in one for key in component.sites}
-    references = ReferenceActivations.of(model, dataset, keys, kinds, reference=reference, seed=seed)
+    references = ReferenceActivations.of(
+        model, dataset, keys, kinds, reference=reference, seed=seed, leave_out_outliers=not include_outliers
+    )
+    outliers = None
+    if OVERWRITING & set(kinds):
+        outliers = find_outliers(model, dataset.clean, include=include_outliers)
 
     def measured(number: int) -> dict[str, np.ndarray]:
         pair = dataset[number]
         readout = prompt_readout(model, pair.clean, Measure.of_pair(pair, metric))
-        branches = _branches(references, number, readout, kinds, sets)
+        branches = _branches(references, number, readout, kinds, sets, outliers)
         swept = model.sweep(pair.clean, branches, readout, exact=exact, batch_size=batch_size)
         return {"values": swept.values.numpy(), "path": np.array(swept.path)}
 
@@ -98,8 +109,9 @@ def ablation(
         reference=reference,
         path=parts.path,
         sets=tuple(map(set_name, sets)),
-        before=estimate(before, seed),
-        change=estimate(after - before[:, None, None], seed),
+        before=estimate(before, seed, dataset.clusters),
+        outliers=outliers,
+        change=estimate(after - before[:, None, None], seed, dataset.clusters),
     )
 
 
@@ -109,7 +121,7 @@ def _check_roles(dataset: PairDataset, sets: Sequence[Set]) -> None:
         if isinstance(component.where, str):
             dataset.positions(component.where)
         for pair in dataset:
-            _positions(component, pair)
+            _positions(component, pair, len(pair))
 
 
 def _branches(
@@ -118,26 +130,34 @@ def _branches(
     readout: AnyReadout,
     kinds: Sequence[str],
     sets: Sequence[Set],
+    outliers: OutlierPositions | None,
 ) -> list[list[Edit]]:
     """The edits of each run of a prompt: none at all, then those of every kind and set."""
     model, pair = references.model, references.dataset[number]
     replacement = references.for_prompt(number, readout)
+    n_pos = len(pair) + min(len(part.continuation) for part in readout.parts)
     branches: list[list[Edit]] = [[]]
     for kind in kinds:
         activation = partial(replacement, kind)
+        left = outliers.at[number] if outliers is not None and kind in OVERWRITING else ()
         for one in sets:
             edits = [
-                replace_component(model, component, kind, activation, positions=_positions(component, pair))
+                replace_component(
+                    model, component, kind, activation, positions=_positions(component, pair, n_pos, left)
+                )
                 for component in one
             ]
             branches.append([edit for of_component in edits for edit in of_component])
     return branches
 
 
-def _positions(component: Component, pair: Pair) -> tuple[int, ...] | None:
-    """The positions of a prompt at which a component is knocked out; None for all of them."""
+def _positions(
+    component: Component, pair: Pair, n_pos: int, left: tuple[int, ...] = ()
+) -> tuple[int, ...] | None:
+    """The positions at which a component is knocked out in a run of `n_pos` (a prompt, perhaps with an answer
+    behind it), without those that are left as they are where it names none; None for all of them."""
     if component.where is None:
-        return None
+        return tuple(i for i in range(n_pos) if i not in left) if left else None
     if isinstance(component.where, str):
         return pair.positions[component.where]
     if not -len(pair) <= component.where < len(pair):

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -40,6 +40,7 @@ from interp.methods.ablation.results import HeadAblationResult, TextSizes
 from interp.methods.common.answers import Measure
 from interp.methods.common.heads import find_heads
 from interp.methods.common.names import Component, Head
+from interp.methods.common.outliers import find_outliers
 from interp.methods.common.over_pairs import Parts, over_pairs
 from interp.models.base import Cache, Model
 from interp.provenance import Provenance
@@ -68,6 +69,7 @@ def head_ablation(
     n_texts: int = 2,
     text_length: int = 64,
     copy_length: int = 25,
+    include_outliers: bool = False,
     seed: int = 0,
 ) -> HeadAblationResult:
     """Knock out heads, all together, and see what moves on a prompt and on text.
@@ -80,6 +82,8 @@ def head_ablation(
         n_random: draws of as many random heads.
         n_reference, n_donors: sequences of text that means are over, and how many of them are resampled from.
         n_texts, text_length, copy_length: how many sequences the losses are measured on, and their lengths.
+        include_outliers: ablate also positions whose norm is an outlier, and take them into means; see
+            `interp.ablation`.
         seed: of all that is drawn: texts, random tokens, random heads and donors.
 
     Raises `InputError` for heads and kinds that are not there, what is no answer or foil or the same, a
@@ -103,13 +107,18 @@ def head_ablation(
     draws = _random_heads(model, len(chosen), n_random, rng)
     sets = (chosen, *draws)
     texts = [_prompt(tokens, measure), *_texts(model, sizes, seed), *_copies(model, sizes, seed)]
+    reference_texts = _reference_texts(model, texts[0].n_pos, sizes, seed)
+    outliers = find_outliers(
+        model, [*(text.tokens.row(0) for text in texts), *reference_texts], include=include_outliers
+    )
+    texts = [replace(text, left_alone=own) for text, own in zip(texts, outliers.at, strict=False)]
     reference = _Reference.of(
-        model, _reference_texts(model, texts[0].n_pos, sizes, seed), {head for one in sets for head in one}
+        model, reference_texts, {head for one in sets for head in one}, outliers.at[len(texts) :]
     )
 
     def measured(text: _Text) -> dict[str, np.ndarray]:
         donors = rng.sample(range(n_reference), n_donors)
-        branches = _branches(model, reference, sets, kinds, donors, text.n_pos)
+        branches = _branches(model, reference, sets, kinds, donors, text)
         swept = model.sweep(text.tokens, branches, text.readout)
         return {"values": swept.values.numpy(), "path": np.array(swept.path)}
 
@@ -130,6 +139,7 @@ def head_ablation(
         random_heads=draws,
         random=after[1:].transpose(1, 0, 2),
         text_sizes=sizes,
+        outliers=replace(outliers, positions=outliers.positions[: len(texts)]),
         path=parts.path,
         several_tokens=not measure.at_once,
     )
@@ -160,6 +170,7 @@ class _Text:
 
     tokens: Tokens
     readout: AnyReadout
+    left_alone: tuple[int, ...] = ()  # positions at which zeros and means put nothing
 
     @property
     def n_pos(self) -> int:
@@ -244,10 +255,22 @@ class _Reference:
     means: dict[Key, Tensor]  # over all sequences and positions, [1, head, d_head]
 
     @classmethod
-    def of(cls, model: Model, texts: Sequence[Sequence[int]], heads: set[Head]) -> _Reference:
+    def of(
+        cls,
+        model: Model,
+        texts: Sequence[Sequence[int]],
+        heads: set[Head],
+        left_out: Sequence[tuple[int, ...]],
+    ) -> _Reference:
         keys = [("z", layer) for layer in sorted({layer for layer, _ in heads})]
         cache = model.run_with_cache(texts, keys)
-        means = {key: cache[key].double().mean((0, 1))[None].to(cache[key].dtype) for key in keys}
+        kept = torch.ones(len(texts), len(texts[0]), dtype=torch.bool)
+        for row, positions in enumerate(left_out):
+            kept[row, list(positions)] = False
+        means = {}
+        for key in keys:
+            value = cache[key]  # [text, pos, head, d_head]
+            means[key] = value[kept.to(value.device)].double().mean(0)[None].to(value.dtype)
         return cls(cache, means)
 
     def activation(self, donor: int | None, n_pos: int, key: Key) -> Tensor:
@@ -268,15 +291,17 @@ def _branches(
     sets: Sequence[Sequence[Head]],
     kinds: Sequence[str],
     donors: Sequence[int],
-    n_pos: int,
+    text: _Text,
 ) -> list[list[Edit]]:
     """The edits of each run of a text: none, then those of each set and kind, and of each donor."""
     branches: list[list[Edit]] = [[]]
+    n_pos, left = min(text.readout.runs(text.tokens).lengths), text.left_alone
     for heads in sets:
         components = [Component(kind="head", layer=layer, index=head) for layer, head in heads]
         for kind in kinds:
             for donor in donors if kind == "resample" else (None,):
-                activation = partial(reference.activation, donor, n_pos)
-                edits = [replace_component(model, one, kind, activation) for one in components]
+                activation = partial(reference.activation, donor, text.n_pos)
+                at = tuple(i for i in range(n_pos) if i not in left) if left and kind != "resample" else None
+                edits = [replace_component(model, one, kind, activation, positions=at) for one in components]
                 branches.append([edit for of_head in edits for edit in of_head])
     return branches

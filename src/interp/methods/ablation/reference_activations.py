@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from interp.errors import InputError
 from interp.methods.ablation.replacement import Key
+from interp.methods.common.outliers import find_outliers
 from interp.models.base import Cache, Model
 from interp.readout import AnyReadout
 from interp.sites import SITES
@@ -36,9 +37,16 @@ class Sums:
     prompts: int
     total: Tensor
     squares: Tensor
+    outlying: tuple[int, Tensor, Tensor]  # of the positions left out of means over everything: n, and [...]
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(self.prompts + other.prompts, self.total + other.total, self.squares + other.squares)
+        (n, total, squares), (m, others_total, others_squares) = self.outlying, other.outlying
+        return Sums(
+            self.prompts + other.prompts,
+            self.total + other.total,
+            self.squares + other.squares,
+            (n + m, total + others_total, squares + others_squares),
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -71,9 +79,11 @@ class ReferenceActivations:
         reference: Reference = "corrupted",
         seed: int = 0,
         taken: Taken = lambda _, value: value,
+        leave_out_outliers: bool = False,
     ) -> ReferenceActivations:
         """For activations at `keys`, and the `kinds` of ablation of `interp.methods.ablation.replacement`.
-        What is `taken` of an activation takes its place: by default itself.
+        What is `taken` of an activation takes its place: by default itself. Outlying positions of the
+        reference prompts (`interp.methods.common.outliers`) may be left out of means over everything.
 
         With `reference` ``corrupted``, a prompt is resampled from its own corrupted one; with ``clean``, from
         another prompt of as many tokens. Raises `InputError` for means that these prompts do not have, and
@@ -87,13 +97,16 @@ class ReferenceActivations:
         sites = list(SITES)
         ordered = tuple(sorted(keys, key=lambda key: (key[1], sites.index(key[0]))))
         need_sums = any(kind not in ("zero", "resample") for kind in kinds)
+        left_out: Sequence[tuple[int, ...]] = [()] * len(prompts)
+        if leave_out_outliers and need_sums:
+            left_out = find_outliers(model, prompts).at
         return cls(
             model=model,
             dataset=dataset,
             keys=ordered,
             prompts=tuple(prompts),
             others=tuple(others),
-            sums=_sums_of_groups(model, dataset, prompts, ordered, taken) if need_sums else {},
+            sums=_sums_of_groups(model, dataset, prompts, ordered, taken, left_out) if need_sums else {},
             seed=seed,
             taken=taken,
         )
@@ -139,7 +152,9 @@ class ReferenceActivations:
             for prompt, other in zip(self.prompts, self.dataset, strict=True)
             if len(other) == len(pair) and (other.template == pair.template or not same_template)
         ]
-        runs = [_sums(self.model, [(*p, *ids) for p in alike], self.keys, self.taken) for ids in following]
+        runs = [
+            _sums(self.model, [((*p, *ids), ()) for p in alike], self.keys, self.taken) for ids in following
+        ]
         return {
             key: pad_sequence([sums[key].total / len(alike) for sums in runs], batch_first=True).to(
                 self.model.dtype
@@ -162,9 +177,10 @@ class ReferenceActivations:
         """The mean or the standard deviation of each entry, over all prompts and positions, [1, ...]."""
         if (what, key) not in self.computed:
             sums = [group[key] for group in self.sums.values()]
-            n = sum(one.prompts * len(one.total) for one in sums)
-            mean = torch.stack([one.total.sum(0) for one in sums]).sum(0) / n
-            variance = torch.stack([one.squares.sum(0) for one in sums]).sum(0) / n - mean**2
+            n = sum(one.prompts * len(one.total) - one.outlying[0] for one in sums)
+            mean = torch.stack([one.total.sum(0) - one.outlying[1] for one in sums]).sum(0) / n
+            squares = torch.stack([one.squares.sum(0) - one.outlying[2] for one in sums]).sum(0)
+            variance = squares / n - mean**2
             std = variance.clamp(min=0).sqrt()  # below 0 by rounding alone
             for name, value in (("mean", mean), ("std", std)):
                 self.computed[name, key] = value[None].to(self.model.dtype)
@@ -222,23 +238,32 @@ def _sums_of_groups(
     prompts: Sequence[tuple[int, ...]],
     keys: Sequence[Key],
     taken: Taken,
+    left_out: Sequence[tuple[int, ...]],
 ) -> dict[Group, dict[Key, Sums]]:
     """The sums over the reference prompts, for each template and length."""
-    groups: dict[Group, list[tuple[int, ...]]] = defaultdict(list)
-    for prompt, pair in zip(prompts, dataset, strict=True):
-        groups[pair.template, len(pair)].append(prompt)
+    groups: dict[Group, list[tuple[tuple[int, ...], tuple[int, ...]]]] = defaultdict(list)
+    for prompt, pair, outliers in zip(prompts, dataset, left_out, strict=True):
+        groups[pair.template, len(pair)].append((prompt, outliers))
     return {group: _sums(model, alike, keys, taken) for group, alike in groups.items()}
 
 
 def _sums(
-    model: Model, prompts: Sequence[tuple[int, ...]], keys: Sequence[Key], taken: Taken
+    model: Model,
+    prompts: Sequence[tuple[tuple[int, ...], tuple[int, ...]]],
+    keys: Sequence[Key],
+    taken: Taken,
 ) -> dict[Key, Sums]:
-    """The sums over prompts of one length."""
+    """The sums over prompts of one length, each with its positions that are left out."""
     sums: dict[Key, Sums] = {}
     for start in range(0, len(prompts), PROMPTS_AT_ONCE):
-        cache = model.run_with_cache(prompts[start : start + PROMPTS_AT_ONCE], keys)
+        part = prompts[start : start + PROMPTS_AT_ONCE]
+        cache = model.run_with_cache([prompt for prompt, _ in part], keys)
+        rows = [(row, position) for row, (_, outliers) in enumerate(part) for position in outliers]
+        at = torch.tensor(rows, dtype=torch.long).reshape(-1, 2).T
         for key in keys:
             values = taken(key, cache[key]).cpu().double()  # [prompt, pos, ...]
-            new = Sums(len(values), values.sum(0), values.square().sum(0))
+            outlying = values[at[0], at[1]]  # [outlier, ...]
+            off = len(outlying), outlying.sum(0), outlying.square().sum(0)
+            new = Sums(len(values), values.sum(0), values.square().sum(0), off)
             sums[key] = sums[key] + new if key in sums else new
     return sums

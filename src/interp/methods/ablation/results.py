@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from interp.errors import check_choice
 from interp.methods.common.names import Component, Head, parse_set
+from interp.methods.common.outlier_positions import OutlierPositions
 from interp.results import Estimate, Pairs, Result, Stored
 
 
@@ -26,6 +27,9 @@ class AblationResult(Result):
     sets: tuple[str, ...]  # what was ablated: the components of each set, joined by " + "
     before: Estimate  # of the whole model, one number
     change: Estimate  # [kind, set], after - before
+    outliers: OutlierPositions | None = (
+        None  # of the clean prompts; None: no kind that overwrites, or not kept
+    )
 
     @property
     def after(self) -> Float[np.ndarray, "kind set"]:
@@ -83,6 +87,7 @@ class HeadAblationResult(Result):
     path: str  # branching | plain
     several_tokens: bool = False  # of answer or foil: log-probabilities stand for logits
     prompt: str | None = None  # as running text; None in runs of earlier versions
+    outliers: OutlierPositions | None = None  # of all texts that were ablated, the prompt first
 
     @property
     def change(self) -> Float[np.ndarray, "kind measure"]:

@@ -36,9 +36,11 @@ from interp.errors import InputError, SiteError, check_choice
 from interp.methods.attribution.answer_parts import AnswerQuestion, answer_parts
 from interp.methods.attribution.results import DirectLogitAttributionResult, NeuronParts
 from interp.methods.common.answers import Measure, for_each, one_by_one
+from interp.methods.common.intervals import Clusters, mean_interval
 from interp.methods.common.over_pairs import Parts, over_pairs
 from interp.methods.common.statistics import estimate
 from interp.models.base import Model
+from interp.models.modes import outside_inference_mode
 from interp.provenance import Provenance
 from interp.results import Dropped, Pairs
 from interp.tokens import Prompt
@@ -47,6 +49,7 @@ View = Literal["head", "source", "neuron"]
 VIEWS: tuple[View, ...] = ("head", "source", "neuron")
 
 
+@outside_inference_mode
 def direct_logit_attribution(
     model: Model,
     prompt: Prompt | Sequence[Prompt],
@@ -56,6 +59,7 @@ def direct_logit_attribution(
     position: int = -1,
     views: Sequence[View] | Literal["all"] = "all",
     k: int = 10,
+    clusters: Clusters | None = None,
     seed: int = 0,
 ) -> DirectLogitAttributionResult:
     """Decompose logit(answer), or logit(answer) - logit(foil), into what each part of the model wrote.
@@ -70,6 +74,8 @@ def direct_logit_attribution(
             be had here and records the others in ``left_out``; a view that is named and cannot be had is an
             error.
         k: how many neurons to list.
+        clusters: a label for each prompt, those of one label being drawn together for intervals, such as
+            `interp.tasks.base.PairDataset.clusters`.
         seed: of the bootstrap.
 
     Raises:
@@ -100,13 +106,13 @@ def direct_logit_attribution(
         soft_cap=model.arch.logit_soft_cap,
         logits=parts.stacked("logit"),
         components=components,
-        by_component=estimate(by_component, seed),
+        by_component=estimate(by_component, seed, clusters),
         states=("embed", *map(str, range(model.arch.n_layers))),
-        accumulated=estimate(parts.stacked("accumulated"), seed).interval,
-        by_head=estimate(parts.stacked("heads"), seed) if "head" in given else None,
+        accumulated=mean_interval(parts.stacked("accumulated"), seed, clusters),
+        by_head=estimate(parts.stacked("heads"), seed, clusters) if "head" in given else None,
         attn_bias=parts.stacked("attn_bias").mean(0) if "head" in given else None,
         by_source=parts.stacked("sources").mean(0) if "source" in given else None,
-        by_neuron=_largest_neurons(parts, k, seed) if "neuron" in given else None,
+        by_neuron=_largest_neurons(parts, k, seed, clusters) if "neuron" in given else None,
         left_out=left_out,
     )
 
@@ -192,7 +198,7 @@ def _by_component(parts: Parts) -> tuple[tuple[str, ...], np.ndarray]:
     return names, np.array([[found.get(name, 0.0) for name in names] for found in by_name])
 
 
-def _largest_neurons(parts: Parts, k: int, seed: int) -> NeuronParts:
+def _largest_neurons(parts: Parts, k: int, seed: int, clusters: Clusters | None) -> NeuronParts:
     """The `k` neurons with the largest mean parts, and the sum of the others, by layer."""
     each = parts.stacked("neurons")  # [prompt, layer, d_mlp]
     mean = each.mean(0)
@@ -202,7 +208,7 @@ def _largest_neurons(parts: Parts, k: int, seed: int) -> NeuronParts:
     np.subtract.at(others, layers, mean[layers, neurons])
     return NeuronParts(
         neurons=tuple((int(layer), int(neuron)) for layer, neuron in zip(layers, neurons, strict=True)),
-        parts=estimate(each[:, layers, neurons], seed).interval,
+        parts=mean_interval(each[:, layers, neurons], seed, clusters),
         others=others,
         bias=parts.stacked("mlp_bias").mean(0),
     )

@@ -3,11 +3,13 @@
 The score of an edge is the effect of patching it alone: what its receiver reads of its sender is the donor's,
 everything downstream follows, and
 
-    score = metric with the edge patched - metric unpatched.
+    score = metric unpatched - metric with the edge patched    (noising)
+    score = metric with the edge patched - metric unpatched    (denoising)
 
-In the usual direction, noising, the base run is clean and the donor corrupted, so that an edge which supports
-the answer has a negative score: corrupting it lowers the metric. (EAP-IG's examples hand the metric in as a
-loss, -logit_diff, so its signs are the opposite; what is chosen by absolute score is the same.)
+so that positive supports the clean answer: corrupting the edge lowers the metric, or restoring it raises it.
+(Of a divergence, which is lower where the run is as clean, the signs are the other way round.) The highest
+scores then make the circuit, and the lowest what works against it. EAP-IG's examples hand the metric in as a
+loss, -logit_diff, of which this is the sign, too.
 
 Methods:
 
@@ -47,17 +49,17 @@ from interp.methods.attribution.edge_attribution_patching import (
     runs_between,
 )
 from interp.methods.attribution.exact_edge_patching import exact_edge_scores, exact_node_scores
-from interp.methods.attribution.results import EDGE_METHODS, EdgeMethod, ScoresResult
+from interp.methods.attribution.results import EDGE_METHODS, EdgeMethod, ScoresResult, orientation
 from interp.methods.common.graph import Graph, Level
+from interp.methods.common.intervals import mean_interval
 from interp.methods.common.over_pairs import Arrays
 from interp.methods.common.pairs import Direction
-from interp.methods.common.question import check_metric_and_direction
+from interp.methods.common.question import check_first_order, check_metric_and_direction
 from interp.methods.common.sender_runs import PairRuns, over_sender_runs
-from interp.methods.common.statistics import bootstrap_interval
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
+from interp.models.modes import outside_inference_mode
 from interp.provenance import Provenance
-from interp.results import Interval
 from interp.tasks.base import PairDataset, pairs_in_words
 
 
@@ -93,6 +95,12 @@ class _Scoring:
         check_metric_and_direction(self.metric, self.direction)
         if self.steps < 1:
             raise InputError(f"steps must be at least 1; got {self.steps}.")
+        if self.method == "eap":
+            check_first_order(
+                self.metric,
+                base_is_clean=self.direction == "noising",
+                instead="method 'exact', 'eap-ig-inputs' or 'eap-ig-activations'",
+            )
 
     @property
     def steps_taken(self) -> int:
@@ -100,6 +108,7 @@ class _Scoring:
         return self.steps if "ig" in self.method else 0
 
 
+@outside_inference_mode
 def edge_attribution(
     model: Model,
     dataset: PairDataset,
@@ -127,7 +136,7 @@ def edge_attribution(
     Within `interp.resume.resuming`, pairs that were scored before it was stopped are not scored again.
 
     Raises:
-        InputError: unknown choices.
+        InputError: unknown choices; noising by ``eap`` with ``kl``, which has no gradient at the clean run.
         SiteError: a backend that does not reach q, k and v; a norm behind attention that is no RMSNorm.
         DegeneratePairError: clean and corrupted values that hardly differ on average.
     """
@@ -143,6 +152,7 @@ def edge_attribution(
     return _attribution(model, dataset, "edge", scoring)
 
 
+@outside_inference_mode
 def node_attribution(model: Model, dataset: PairDataset, **options: Unpack[ScoringOptions]) -> ScoresResult:
     """Score every head, every MLP and the input, each patched as a whole, on any architecture.
 
@@ -164,11 +174,11 @@ def _attribution(model: Model, dataset: PairDataset, level: Level, scoring: _Sco
         metric=scoring.metric,
         options={"scores": [level, scoring.method, scoring.steps_taken, str(scoring.exact)]},
     )
-    scores = parts.stacked("scores")  # [pair, component]
-    low, high = bootstrap_interval(scores, scoring.seed)
+    sign = orientation(scoring.direction, scoring.metric)
+    scores = sign * parts.stacked("scores")  # [pair, component]
     return ScoresResult(
         provenance=Provenance.of(model, seed=scoring.seed),
-        pairs=pairs_in_words(model, dataset),
+        pairs=pairs_in_words(model, dataset, parts.stacked("said").tolist()),
         graph=graph,
         level=level,
         method=scoring.method,
@@ -177,9 +187,10 @@ def _attribution(model: Model, dataset: PairDataset, level: Level, scoring: _Sco
         metric=scoring.metric,
         path=parts.path,
         names=graph.edges if level == "edge" else graph.senders,
-        scores=Interval(value=scores.mean(0), low=low, high=high),
+        scores=mean_interval(scores, scoring.seed, dataset.clusters),
         clean_values=parts.stacked("clean_value"),
         corrupted_values=parts.stacked("corrupted_value"),
+        oriented=True,
     )
 
 

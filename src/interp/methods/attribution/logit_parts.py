@@ -152,7 +152,7 @@ def embeddings(model: Model, tokens: Tokens, cache: Cache, at: int) -> dict[str,
     sites: list[SiteSpec] = [("resid_pre", 0), *(["embed"] if "embed" in model.sites else [])]
     one_token = [int(ids[0])] * max(n, 2)
     other_tokens = ((ids + 1) % model.arch.d_vocab_in).tolist()
-    probe = model.run_with_cache([one_token, other_tokens], sites)
+    probe = model.run_with_cache(Tokens.pad([one_token, other_tokens]), sites)
     same_token = probe["resid_pre", 0][0]
     if _same(same_token, same_token[:1].expand_as(same_token)):
         return {"embed": stream[at]}

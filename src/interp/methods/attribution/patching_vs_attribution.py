@@ -28,8 +28,9 @@ from jaxtyping import Float
 from interp.errors import check_choice
 from interp.methods.attribution.direct_logit_attribution import direct_logit_attribution
 from interp.methods.attribution.results import PatchingVsAttributionResult
+from interp.methods.common.intervals import mean_interval
 from interp.methods.common.pairs import Direction
-from interp.methods.common.statistics import estimate, pearson, spearman
+from interp.methods.common.statistics import pearson, spearman
 from interp.methods.patching.activation_patching import activation_patching
 from interp.methods.patching.results import ActivationPatchingResult
 from interp.models.base import Exact, Model
@@ -76,6 +77,7 @@ def patching_vs_attribution(
         by="head",
         direction=direction,
         metric="logit_diff",
+        clusters=dataset.clusters,
         seed=seed,
     )
     patched = _effects(patch_heads(batch_size=batch_size, exact=exact))
@@ -89,18 +91,16 @@ def patching_vs_attribution(
         pairs=pairs_in_words(model, dataset),
         attribution_by=attribution,
         direction=direction,
-        patching=estimate(patched, seed).interval,
-        attribution=estimate(attributed, seed).interval,
+        patching=mean_interval(patched, seed, dataset.clusters),
+        attribution=mean_interval(attributed, seed, dataset.clusters),
         pearson=pearson(x, y),
         spearman=spearman(x, y),
     )
 
 
 def _effects(result: ActivationPatchingResult) -> Float[np.ndarray, "pair layer head"]:
-    """What patching each head changes, in logits: recovery, or what it lacks, times the pair's span."""
-    span = (result.clean_values - result.corrupted_values)[:, None, None]
-    recovery = result.recovery.each
-    return (recovery if result.direction == "denoising" else 1 - recovery) * span
+    """What patching each head brings back (denoising) or loses (noising), in logits."""
+    return result.effects if result.direction == "denoising" else -result.effects
 
 
 def _direct(model: Model, dataset: PairDataset, seed: int) -> Float[np.ndarray, "pair layer head"]:

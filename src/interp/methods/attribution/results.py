@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -12,15 +13,26 @@ from interp.errors import InputError
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph, Level
 from interp.methods.common.statistics import ranks
+from interp.metrics import METRICS
 from interp.results import Dropped, Estimate, Interval, Pairs, Result, Stored
 
 EdgeMethod = Literal["exact", "eap", "eap-ig-inputs", "eap-ig-activations"]
 EDGE_METHODS: tuple[EdgeMethod, ...] = ("exact", "eap", "eap-ig-inputs", "eap-ig-activations")
 
 
+def orientation(direction: str, metric: str) -> int:
+    """The sign by which a change of the metric counts as support of the clean answer: noising, what lowers it
+    was needed; denoising, what raises it helps. A divergence counts the other way round."""
+    return METRICS[metric].favours * (1 if direction == "denoising" else -1)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScoresResult(Result):
-    """A score of every edge or node: what patching it alone changes in the metric, in the metric's unit."""
+    """A score of every edge or node, in the metric's unit: how much it supports the clean answer, by itself.
+
+    Positive supports it, in every direction and by every metric: noising, the metric moves away from the
+    clean answer where it is corrupted; denoising, towards it where it is restored.
+    """
 
     kind: ClassVar[str] = "scores"
     pairs: Pairs
@@ -35,6 +47,21 @@ class ScoresResult(Result):
     scores: Interval  # [component], in the order of `names`; means over pairs
     clean_values: Float[np.ndarray, " pair"]  # the metric, unpatched
     corrupted_values: Float[np.ndarray, " pair"]
+    oriented: bool = False  # as runs were stored before: scores were changes; they are turned when read
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The result that was written; one from before scores were oriented has them turned."""
+        found = super().from_dict(data)
+        if found.oriented:
+            return found
+        turned = found.scores.times(orientation(found.direction, found.metric))
+        return replace(found, scores=turned, oriented=True)
+
+    @property
+    def changes(self) -> Float[np.ndarray, " component"]:
+        """What patching each alone changes in the metric: patched - unpatched."""
+        return self.scores.value * orientation(self.direction, self.metric)
 
     @property
     def scored(self) -> Circuit:

@@ -32,6 +32,7 @@ from interp.methods.circuits.results import Ablation, CompletenessResult
 from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit, member_names
 from interp.methods.common.names import Head
+from interp.methods.common.outliers import find_outliers
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
@@ -54,6 +55,7 @@ def completeness(
     keep_mlps: bool = False,
     batch_size: int = 64,
     exact: Exact = "auto",
+    include_outliers: bool = False,
     seed: int = 0,
 ) -> CompletenessResult:
     """Measure completeness and minimality of a circuit.
@@ -64,6 +66,7 @@ def completeness(
         n_greedy: steps of the greedy search.
         most_members: refuse larger circuits. The number of runs grows with the members times the parts.
         ablation, metric, keep_mlps, batch_size, exact: see `interp.faithfulness`.
+        include_outliers: put zeros and means also at positions of outlying norm; see `interp.ablation`.
         seed: of the random halves.
 
     Raises:
@@ -81,14 +84,23 @@ def completeness(
             "taken apart; choose a smaller circuit, or raise most_members."
         )
 
+    outliers = find_outliers(model, dataset.clean, include=include_outliers)
+
     def values(circuits: Sequence[Circuit]) -> Float[np.ndarray, "circuit pair"]:
         return circuit_values(
-            model, dataset, circuits, ablation=ablation, metric=metric, batch_size=batch_size, exact=exact
+            model,
+            dataset,
+            circuits,
+            ablation=ablation,
+            metric=metric,
+            batch_size=batch_size,
+            exact=exact,
+            outliers=outliers,
         )
 
     parts = _parts(measured, groups or {}, n_random, seed)
     found = values(_taken_apart(measured, list(parts.values())))
-    check_full_and_empty(found[0], found[1], metric, ablation)
+    check_full_and_empty(model, dataset, found[0], found[1], metric, ablation)
     means = _Means.of(found.mean(-1), n_parts=len(parts), n_members=len(members))
     greedy = _greedy(measured, n_greedy, lambda circuits: values(circuits).mean(-1))
     scores = np.abs(means.without_member - means.circuit_without)  # [member, part]; 0 where v is in K
@@ -96,6 +108,7 @@ def completeness(
     return CompletenessResult(
         provenance=Provenance.of(model, seed=seed),
         pairs=pairs_in_words(model, dataset),
+        outliers=outliers,
         level=circuit.level,
         metric=metric,
         ablation=ablation,

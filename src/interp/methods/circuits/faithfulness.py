@@ -25,11 +25,12 @@ import numpy as np
 from jaxtyping import Float
 
 from interp.errors import DegeneratePairError, InputError
-from interp.methods.circuits.measures import MeasuredCircuit, check_full_and_empty, faithfulness_of
+from interp.methods.circuits.measures import MeasuredCircuit, check_full_and_empty
 from interp.methods.circuits.results import ABLATIONS, BASELINES, Ablation, FaithfulnessResult
 from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit
-from interp.methods.common.statistics import resampled_means
+from interp.methods.common.intervals import Clusters, magnitude, mean_interval, ratio_interval
+from interp.methods.common.outliers import find_outliers
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
@@ -49,6 +50,7 @@ def faithfulness(
     n_random: int = 5,
     batch_size: int = 64,
     exact: Exact = "auto",
+    include_outliers: bool = False,
     seed: int = 0,
 ) -> FaithfulnessResult:
     """Measure how much of a behaviour a circuit carries by itself.
@@ -63,6 +65,7 @@ def faithfulness(
         keep_mlps: never ablate MLPs (as Wang et al. do); for circuits of nodes.
         n_random: random circuits of the same size.
         batch_size, exact: see `interp.methods.circuits.runs.circuit_values`.
+        include_outliers: put zeros and means also at positions of outlying norm; see `interp.ablation`.
         seed: of the random circuits and the bootstrap.
 
     Raises:
@@ -75,19 +78,30 @@ def faithfulness(
     randoms = [measured.circuit.random(seed + i, among=measured.candidates) for i in range(n_random)]
     circuits = [measured.full, measured.empty, measured.circuit, *randoms]
 
+    outliers = find_outliers(model, dataset.clean, include=include_outliers)
+
     def measure(kind: Ablation) -> Float[np.ndarray, "run pair"]:
         found = circuit_values(
-            model, dataset, circuits, ablation=kind, metric=metric, batch_size=batch_size, exact=exact
+            model,
+            dataset,
+            circuits,
+            ablation=kind,
+            metric=metric,
+            batch_size=batch_size,
+            exact=exact,
+            outliers=outliers,
         )
-        check_full_and_empty(found[0], found[1], metric, kind)
+        check_full_and_empty(model, dataset, found[0], found[1], metric, kind)
         return found
 
     by_ablation, left_out = _by_ablation(measure, ablation, compare)
     values = np.stack(list(by_ablation.values()))  # [ablation, run, pair]
+    by_pair = np.moveaxis(values, -1, 0)
     scores = [circuit.scores[name] for name in measured.members if name in circuit.scores]
     return FaithfulnessResult(
         provenance=Provenance.of(model, seed=seed),
         pairs=pairs_in_words(model, dataset),
+        outliers=outliers,
         level=circuit.level,
         metric=metric,
         circuit=measured.members,
@@ -97,8 +111,8 @@ def faithfulness(
         ablations=tuple(by_ablation),
         runs=(*BASELINES, *(f"random {i}" for i in range(n_random))),
         values=values,
-        faithfulness=_with_interval(_faithfulness, values, seed),
-        gap=_with_interval(_gap, values, seed),
+        faithfulness=_faithfulness(values, seed, dataset.clusters),
+        gap=magnitude(mean_interval(by_pair[..., :1] - by_pair, seed, dataset.clusters)),
         left_out=left_out,
     )
 
@@ -124,24 +138,10 @@ def _by_ablation(
     return values, tuple(left_out)
 
 
-def _faithfulness(means: Float[np.ndarray, "*draw run"]) -> Float[np.ndarray, "*draw run"]:
-    return faithfulness_of(means, means[..., :1], means[..., 1:2])
-
-
-def _gap(means: Float[np.ndarray, "*draw run"]) -> Float[np.ndarray, "*draw run"]:
-    return np.abs(means[..., :1] - means)
-
-
-def _with_interval(
-    of: Callable[[np.ndarray], np.ndarray], values: Float[np.ndarray, "ablation run pair"], seed: int
+def _faithfulness(
+    values: Float[np.ndarray, "ablation run pair"], seed: int, clusters: Clusters | None
 ) -> Interval:
-    """Something that is made of means over pairs, for each ablation and run, with its interval."""
-    drawn = resampled_means(np.moveaxis(values, -1, 0), seed)  # [resample, ablation, run]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = np.percentile(of(drawn), [2.5, 97.5], axis=0)
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        raise DegeneratePairError(
-            "Among some of these pairs, full and empty circuit do not differ at all, so that there is no "
-            "interval; give more pairs, or those that the model gets right."
-        )
-    return Interval(value=of(values.mean(-1)), low=low, high=high)
+    """Of each ablation and run, a ratio of means over pairs."""
+    by_pair = np.moveaxis(values, -1, 0)  # [pair, ablation, run]
+    full, empty = by_pair[..., :1], by_pair[..., 1:2]
+    return ratio_interval(by_pair - empty, full - empty, seed, clusters)

@@ -33,10 +33,12 @@ from interp.methods.circuits.measures import check_full_and_empty, faithfulness_
 from interp.methods.circuits.results import Ablation, FaithfulnessCurveResult
 from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit
-from interp.methods.common.statistics import percentile_interval, resampled_means
+from interp.methods.common.intervals import magnitude, ratio_interval
+from interp.methods.common.outliers import find_outliers
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
+from interp.results import Interval
 from interp.tasks.base import PairDataset, check_count, pairs_in_words
 
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -55,6 +57,7 @@ def faithfulness_curve(
     metric: MetricKind = "logit_diff",
     batch_size: int = 64,
     exact: Exact = "auto",
+    include_outliers: bool = False,
     seed: int = 0,
 ) -> FaithfulnessCurveResult:
     """Measure the circuits that scores make, from small to large.
@@ -67,6 +70,7 @@ def faithfulness_curve(
         fractions: growing, the last one 1. CPR and CMD compare with MIB's for the default ones alone.
         n_random: random orders of the edges or nodes, each of which makes a curve.
         ablation, metric, batch_size, exact: see `interp.faithfulness`.
+        include_outliers: put zeros and means also at positions of outlying norm; see `interp.ablation`.
         seed: of the random orders and the bootstrap.
 
     Raises:
@@ -78,6 +82,7 @@ def faithfulness_curve(
     sizes = tuple(int(fraction * len(scored.scores)) for fraction in fractions)
     orders = [scored, *(_shuffled(scored, seed + i) for i in range(n_random))]
     circuits = [build(order, size, absolute=absolute).pruned() for order in orders for size in sizes]
+    outliers = find_outliers(model, dataset.clean, include=include_outliers)
     found = circuit_values(
         model,
         dataset,
@@ -86,17 +91,23 @@ def faithfulness_curve(
         metric=metric,
         batch_size=batch_size,
         exact=exact,
+        outliers=outliers,
     )
     full, empty, values = found[0], found[1], found[2:]
-    check_full_and_empty(full, empty, metric, ablation)
+    check_full_and_empty(model, dataset, full, empty, metric, ablation)
     curves = faithfulness_of(values.mean(-1), full.mean(-1), empty.mean(-1)).reshape(len(orders), len(sizes))
-    drawn = resampled_means(found[: 2 + len(sizes)].T, seed)  # [resample, circuit]
-    resampled = faithfulness_of(drawn[:, 2:], drawn[:, :1], drawn[:, 1:2])  # [resample, size]
     cpr, cmd = area(fractions, curves)  # [order] each
-    resampled_cpr, resampled_cmd = area(fractions, resampled)
+    own, span = (values[: len(sizes)] - empty).T, full - empty  # [pair, size], [pair]
+    sides = np.sign(1 - curves[0])  # of each size, whether it lies below the model or above
+    distance = sides * (span[:, None] - own)  # [pair, size]: |1 - faithfulness|, the sides as they are
+
+    def with_interval(numerators: Float[np.ndarray, " pair *size"]) -> Interval:
+        return ratio_interval(numerators, span, seed, dataset.clusters)
+
     return FaithfulnessCurveResult(
         provenance=Provenance.of(model, seed=seed),
         pairs=pairs_in_words(model, dataset),
+        outliers=outliers,
         level=scored.level,
         metric=metric,
         ablation=ablation,
@@ -109,9 +120,9 @@ def faithfulness_curve(
         full_values=full,
         empty_values=empty,
         values=values[: len(sizes)],
-        faithfulness=percentile_interval(curves[0], resampled),
-        cpr=percentile_interval(np.asarray(cpr[0]), resampled_cpr),
-        cmd=percentile_interval(np.asarray(cmd[0]), resampled_cmd),
+        faithfulness=with_interval(own),
+        cpr=with_interval(_trapezoids(own, fractions)),
+        cmd=magnitude(with_interval(_trapezoids(distance, fractions))),
         random_faithfulness=curves[1:],
         random_cpr=cpr[1:],
         random_cmd=cmd[1:],

@@ -12,6 +12,10 @@ All nodes and edges stand in the file. Three things about it:
   together); where only some of them are in the circuit, there is no such circuit of this graph, and reading
   is refused.
 - EAP-IG wants a score for each edge. Where a circuit has none, 0 is written.
+- Scores are positive where they support the clean answer, here and in files of EAP-IG and MIB, whose metric
+  is handed in as a loss (-logit_diff): corrupting the edge raises it. With a metric that is no loss they are
+  the other way round; say so by `scores_are` on reading, and on writing for a reader that expects it.
+  Files that this library wrote before (format 1) held changes of the metric by noising, and are turned.
 - The further key ``interp`` says which level is meant and whether the edges' scores are any. EAP-IG passes
   over it.
 """
@@ -21,32 +25,41 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from interp.architecture import HasArchitecture
-from interp.errors import InputError, nearest
+from interp.errors import InputError, check_choice, nearest
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Graph, Level
 from interp.methods.common.names import edge_ends
 
 Grouped = Literal["refuse", "any", "all"]
-FORMAT = 1  # of the key ``interp``
+FORMAT = 2  # of the key ``interp``; 1 held scores of which negative ones support the answer
+ScoresAre = Literal["support", "changes"]  # what a positive score says: it supports the answer, or it is lost
 
 
-def write_circuit(circuit: Circuit, path: str | Path, model: HasArchitecture) -> None:
-    """Write a circuit of `model` as EAP-IG's JSON. Raises `InputError` where it is none of this model's, or
-    where the file cannot be written.
+def write_circuit(
+    circuit: Circuit, path: str | Path, model: HasArchitecture, *, scores_are: ScoresAre = "support"
+) -> None:
+    """Write a circuit of `model` as EAP-IG's JSON, its scores as support of the answer (of a loss, as EAP-IG
+    has them) or as changes of a metric that is no loss. Raises `InputError` where it is none of this model's,
+    or where the file cannot be written.
     """
-    text = circuit_text(circuit, model)
+    check_choice("meaning of scores", scores_are, get_args(ScoresAre))
+    sign = 1 if scores_are == "support" else -1
+    turned = replace(circuit, scores={name: sign * score for name, score in circuit.scores.items()})
+    text = circuit_text(turned, model, scores_are=scores_are)
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"Cannot write the circuit {str(path)!r} ({error.strerror}).") from None
 
 
-def circuit_text(circuit: Circuit, model: HasArchitecture) -> str:
-    """What `write_circuit` writes. Raises `InputError` where the circuit is none of this model's."""
+def circuit_text(circuit: Circuit, model: HasArchitecture, *, scores_are: ScoresAre = "support") -> str:
+    """What `write_circuit` writes, the scores as they are here and said to be `scores_are`.
+    Raises `InputError` where the circuit is none of this model's."""
     graph = circuit.graph
     if graph != Graph.of(model):
         raise InputError(f"This circuit is of another architecture than {model.identity.name}.")
@@ -70,13 +83,23 @@ def circuit_text(circuit: Circuit, model: HasArchitecture) -> str:
         "cfg": _cfg(model),
         "nodes": nodes,
         "edges": edges,
-        "interp": {"format": FORMAT, "level": circuit.level, "scored": bool(circuit.scores)},
+        "interp": {
+            "format": FORMAT,
+            "level": circuit.level,
+            "scored": bool(circuit.scores),
+            "scores_are": scores_are,
+        },
     }
     return json.dumps(data)
 
 
 def read_circuit(
-    path: str | Path, model: HasArchitecture, *, level: Level | None = None, grouped: Grouped = "refuse"
+    path: str | Path,
+    model: HasArchitecture,
+    *,
+    level: Level | None = None,
+    grouped: Grouped = "refuse",
+    scores_are: ScoresAre | None = None,
 ) -> Circuit:
     """Read a circuit of `model` from EAP-IG's JSON.
 
@@ -85,6 +108,9 @@ def read_circuit(
             wrote, and edges for any other, where their scores are not all 0.
         grouped: where a file has some of the edges of a key-value head in the circuit, and some not:
             ``refuse``, or take the edge if ``any`` or ``all`` of them are.
+        scores_are: what a positive score means: ``support`` of the clean answer, as in files of EAP-IG and
+            MIB whose metric is a loss; or ``changes`` of a metric that is none, which are turned. By default
+            what a file of this library says, and else ``support``.
 
     Raises `InputError` for a file that is not there or no such JSON, that is of a model of other dimensions,
     that names an unknown node or edge or lacks one, or that holds single neurons.
@@ -93,11 +119,17 @@ def read_circuit(
         text = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"Cannot read the circuit {str(path)!r} ({error.strerror}).") from None
-    return parse_circuit(text, model, name=str(path), level=level, grouped=grouped)
+    return parse_circuit(text, model, name=str(path), level=level, grouped=grouped, scores_are=scores_are)
 
 
 def parse_circuit(
-    text: bytes, model: HasArchitecture, *, name: str, level: Level | None = None, grouped: Grouped = "refuse"
+    text: bytes,
+    model: HasArchitecture,
+    *,
+    name: str,
+    level: Level | None = None,
+    grouped: Grouped = "refuse",
+    scores_are: ScoresAre | None = None,
 ) -> Circuit:
     """The circuit in the bytes of a file that is called `name`; the rest is as in `read_circuit`."""
     name = repr(name)
@@ -105,10 +137,10 @@ def parse_circuit(
     _check_cfg(data["cfg"], model, name)
     ours = data.get("interp") or {}
     level = level or ours.get("level") or _guessed_level(data, name)
-    graph = Graph.of(model)
+    graph, sign = Graph.of(model), _sign(ours, scores_are)
     _check_names(data["nodes"], (*graph.senders, "logits"), "node", name)
     if level == "node":
-        return _read_nodes(data["nodes"], graph, name)
+        return _read_nodes(data["nodes"], graph, name, sign)
     groups = {edge: [n for n, _ in _ungrouped(edge, graph)] for edge in graph.edges}
     _check_names(data["edges"], [n for names in groups.values() for n in names], "edge", name)
     found = {edge: [_entry(data["edges"], n, name) for n in names] for edge, names in groups.items()}
@@ -117,11 +149,19 @@ def parse_circuit(
     if ours.get("scored", True):
         for edge, entries in found.items():
             values = [_score(entry, edge, name) for entry in entries]
-            scores[edge] = values[0] if ours else math.fsum(values)
+            scores[edge] = sign * (values[0] if ours else math.fsum(values))
     return Circuit(graph=graph, level="edge", members=members, scores=scores)
 
 
 # ---- the parts of a file ----
+
+
+def _sign(ours: Mapping[str, Any], scores_are: ScoresAre | None) -> int:
+    """The factor that makes a file's scores those of support."""
+    if scores_are is not None:
+        check_choice("meaning of scores", scores_are, get_args(ScoresAre))
+    before = "changes" if ours.get("format") == 1 else "support"
+    return 1 if (scores_are or ours.get("scores_are") or before) == "support" else -1
 
 
 def _load(text: bytes, name: str) -> dict[str, Any]:
@@ -197,7 +237,7 @@ def _guessed_level(data: Mapping[str, Any], name: str) -> Level:
     return "edge"
 
 
-def _read_nodes(nodes: Mapping[str, Any], graph: Graph, name: str) -> Circuit:
+def _read_nodes(nodes: Mapping[str, Any], graph: Graph, name: str, sign: int) -> Circuit:
     entries = {one: _entry(nodes, one, name) for one in graph.senders}
     if partly := [one for one, entry in entries.items() if "neurons" in entry]:
         raise InputError(
@@ -207,7 +247,7 @@ def _read_nodes(nodes: Mapping[str, Any], graph: Graph, name: str) -> Circuit:
     if members and "input" not in members:
         raise InputError(f"The circuit {name} leaves out the input, which belongs to every circuit of nodes.")
     scores = {
-        one: _score(entry, one, name)
+        one: sign * _score(entry, one, name)
         for one, entry in entries.items()
         if one != "input" and not _is_nan(entry.get("score", math.nan))  # NaN: EAP-IG's word for no score
     }

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
+from interp.answers import Answer
 from interp.errors import DegeneratePairError, InputError, NonFiniteError
 from interp.methods.common.circuit import Circuit
-from interp.metrics import METRICS
+from interp.methods.common.pairs import metric_spread
+from interp.metrics import LEAST_SPAN, METRICS
+from interp.models.base import Model
+from interp.tasks.base import PairDataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,17 +65,33 @@ def faithfulness_of(
 
 
 def check_full_and_empty(
-    full: Float[np.ndarray, " pair"], empty: Float[np.ndarray, " pair"], metric: str, ablation: str
+    model: Model,
+    dataset: PairDataset,
+    full: Float[np.ndarray, " pair"],
+    empty: Float[np.ndarray, " pair"],
+    metric: str,
+    ablation: str,
 ) -> None:
-    """Raise `DegeneratePairError` where faithfulness would divide by nearly nothing, `NonFiniteError` for
-    NaN."""
-    values = float(full.mean()), float(empty.mean())
+    """Raise `DegeneratePairError` where faithfulness would divide by nearly nothing: less than `LEAST_SPAN`
+    of the metric's spread. `NonFiniteError` for NaN."""
+    values, known = (float(full.mean()), float(empty.mean())), METRICS[metric]
     if not np.isfinite(values).all():
         raise NonFiniteError("The model's logits are NaN or infinite on these prompts; check its weights.")
-    if abs(values[0] - values[1]) < METRICS[metric].min_span:
+    spread = _mean_spread(model, dataset, metric, values)
+    measured = f"{known.description} is {values[0]:.4g} and {values[1]:.4g} on average"
+    if abs(values[0] - values[1]) <= LEAST_SPAN * spread:
         raise DegeneratePairError(
-            f"The full and the empty circuit hardly differ by {ablation} ablation: "
-            f"{METRICS[metric].description} is "
-            f"{values[0]:.4g} and {values[1]:.4g} on average, less than {METRICS[metric].min_span} apart, so "
-            "faithfulness would divide by nearly nothing; choose another corruption, ablation or metric."
+            f"The full and the empty circuit hardly differ by {ablation} ablation: {measured}, less than "
+            f"{LEAST_SPAN:.0%} of {known.spread} ({spread:.3g}) apart, so faithfulness would divide by "
+            "nearly nothing; choose another corruption, ablation or metric."
         )
+
+
+def _mean_spread(model: Model, dataset: PairDataset, metric: str, values: Sequence[float]) -> float:
+    """The metric's spread, the mean over the clean prompts."""
+    spreads = []
+    for pair in dataset:
+        last = model.forward(model.to_tokens([pair.clean]))[0, -1]
+        at_once = Answer.of(pair.answer).at_once and Answer.of(pair.foil).at_once
+        spreads.append(metric_spread(metric, last, values=values, at_once=at_once))
+    return float(np.mean(spreads))

@@ -15,7 +15,8 @@ from interp.errors import DegeneratePairError
 from interp.methods.attribution.results import ScoresResult
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.graph import Level
-from interp.metrics import METRICS
+from interp.methods.common.outlier_positions import OutlierPositions
+from interp.metrics import LEAST_SPAN, weak_pairs
 from interp.results import Interval, Pairs, Result
 
 Construction = Literal["greedy", "top"]
@@ -64,6 +65,14 @@ class FaithfulnessResult(Result):
     faithfulness: Interval  # [ablation, run], (m(run) - m(empty)) / (m(full) - m(empty))
     gap: Interval  # [ablation, run], |mean of m(full) - m(run)|, in the metric's unit
     left_out: tuple[tuple[str, str], ...]  # (ablation, why it is not here)
+    outliers: OutlierPositions | None = None  # of the clean prompts; None: not kept
+
+    @property
+    def weak(self) -> tuple[int, ...]:
+        """The pairs, by index, whose metric in the whole model is not above that of the empty circuit, by the
+        ablation that was asked for."""
+        full, empty = self.values[0, :2]
+        return tuple(map(int, np.flatnonzero(weak_pairs(self.metric, full, empty))))
 
     @property
     def random_faithfulness(self) -> Float[np.ndarray, "ablation seed"]:
@@ -74,7 +83,7 @@ class FaithfulnessResult(Result):
     def share(self) -> Float[np.ndarray, " ablation"]:
         """m(C) / m(M), as Wang et al. report it. Raises `DegeneratePairError` where m(M) is nearly 0."""
         full, circuit = self.values[:, 0].mean(-1), self.values[:, 2].mean(-1)
-        if (np.abs(full) < METRICS[self.metric].min_span).any():
+        if (np.abs(full) <= LEAST_SPAN * np.abs(self.values).max()).any():
             raise DegeneratePairError("The full model's metric is nearly 0, so nothing is a share of it.")
         return circuit / full
 
@@ -99,6 +108,7 @@ class CompletenessResult(Result):
     minimality: Float[np.ndarray, " member"]  # of each of `circuit`, the largest over K
     minimality_part: tuple[str, ...]  # the K by which it is
     minimality_alone: Float[np.ndarray, " member"]  # with nothing as K
+    outliers: OutlierPositions | None = None  # of the clean prompts; None: not kept
 
     @property
     def incompleteness(self) -> Float[np.ndarray, " part"]:
@@ -130,3 +140,4 @@ class FaithfulnessCurveResult(Result):
     random_faithfulness: Float[np.ndarray, "seed size"]
     random_cpr: Float[np.ndarray, " seed"]
     random_cmd: Float[np.ndarray, " seed"]
+    outliers: OutlierPositions | None = None  # of the clean prompts; None: not kept

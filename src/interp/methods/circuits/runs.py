@@ -35,6 +35,8 @@ from interp.methods.common.answers import Measure
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.edge_runs import edge_run_values
 from interp.methods.common.graph import Graph
+from interp.methods.common.outlier_positions import OutlierPositions
+from interp.methods.common.outliers import OVERWRITING
 from interp.methods.common.senders import outputs_of_scaled, scaled, sender_outputs, sender_sites
 from interp.metrics import MetricKind
 from interp.models.base import Cache, Exact, Model
@@ -56,6 +58,7 @@ def circuit_values(
     metric: MetricKind = "logit_diff",
     batch_size: int = 64,
     exact: Exact = "auto",
+    outliers: OutlierPositions | None = None,
 ) -> Float[np.ndarray, "circuit pair"]:
     """The metric on each clean prompt with all but each circuit ablated.
 
@@ -65,6 +68,8 @@ def circuit_values(
         batch_size: at the level of nodes, see `interp.Model.sweep`; at the level of edges, and where a norm
             stands behind attention, the number of streams that a layer reads at once.
         exact: where circuits are swept, see `interp.Model.sweep`.
+        outliers: positions of the clean prompts at which zeros and means put nothing: there, what lies
+            outside is what it is in the clean run. They are left out of means, too.
 
     Raises `InputError` for an unknown choice, for circuits of different levels or of another model, and for
     means that these prompts do not have; `SiteError` where the backend cannot reach q, k, v, which edges
@@ -76,7 +81,7 @@ def circuit_values(
     _check_circuits(model, circuits)
     distinct = {circuit.members: circuit for circuit in circuits}  # those that are the same are run once
     values = []
-    others = _others(model, dataset, ablation, metric)
+    others = _others(model, dataset, ablation, metric, outliers)
     for index, (pair, other) in enumerate(zip(dataset, others, strict=True)):
         report("pairs", index, len(dataset))
         prompt = _Prompt.of(model, pair, metric)
@@ -125,7 +130,13 @@ def _check_circuits(model: Model, circuits: Sequence[Circuit]) -> None:
 # ---- what takes the place of outputs outside ----
 
 
-def _others(model: Model, dataset: PairDataset, ablation: Ablation, metric: MetricKind) -> Iterator[Cache]:
+def _others(
+    model: Model,
+    dataset: PairDataset,
+    ablation: Ablation,
+    metric: MetricKind,
+    outliers: OutlierPositions | None,
+) -> Iterator[Cache]:
     """For each pair, what its senders write instead, as if it were a run (or one for each way in which the
     answer goes on): resid_pre 0, mlp_out, and z (as `scaled` has it where a norm stands behind attention: the
     mean is of what heads add)."""
@@ -135,7 +146,14 @@ def _others(model: Model, dataset: PairDataset, ablation: Ablation, metric: Metr
         return scaled(model, layer, value) if site == "z" else value
 
     sites = sender_sites(model.arch.n_layers)
-    references = ReferenceActivations.of(model, dataset, sites, [ablation], taken=as_written)
+    references = ReferenceActivations.of(
+        model,
+        dataset,
+        sites,
+        [ablation],
+        taken=as_written,
+        leave_out_outliers=outliers is not None and outliers.left_out,
+    )
     for index, pair in enumerate(dataset):
         measure = Measure.of_pair(pair, metric)
         run = model.run_with_cache(measure.runs(model.to_tokens([pair.corrupted])), sites)  # [run, pos, ...]
@@ -145,6 +163,12 @@ def _others(model: Model, dataset: PairDataset, ablation: Ablation, metric: Metr
         elif ablation != "resample":
             instead = references.for_prompt(index, measure.readout(run.logits))
             values = {key: instead(ablation, key).to(values[key]).expand_as(values[key]) for key in sites}
+        left = outliers.at[index] if outliers is not None and ablation in OVERWRITING else ()
+        if left:
+            own = model.run_with_cache(measure.runs(model.to_tokens([pair.clean])), sites)
+            for key in sites:
+                values[key] = values[key].clone()
+                values[key][:, list(left)] = as_written(key, own[key])[:, list(left)]
         yield Cache(values, logits=run.logits, tokens=run.tokens)
 
 

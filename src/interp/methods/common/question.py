@@ -14,22 +14,26 @@ activations of these, one row each, are what `Model.sweep` and `Model.gradients`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+from jaxtyping import Float
 from torch import Tensor
 
 from interp.answers import Answer, AnswerLike
-from interp.errors import check_choice
+from interp.errors import InputError, NonFiniteError, check_choice
 from interp.methods.common.answers import Measure
-from interp.methods.common.pairs import DIRECTIONS, Direction, check_span, differences
+from interp.methods.common.pairs import DIRECTIONS, Direction, check_span, differences, metric_spread
 from interp.metrics import METRICS, MetricKind
 from interp.models.base import Cache, Model
+from interp.models.overflow import why_not_finite
 from interp.readout import AnyReadout
 from interp.results import Pairs
 from interp.tokens import Prompt, Tokens
+from interp.traps import check_space
 
 Values = TypeVar("Values", float, Tensor, np.ndarray)
 
@@ -51,6 +55,8 @@ class Question:
     readout: AnyReadout  # the metric of any run, [row]
     clean_value: float  # the metric, unpatched
     corrupted_value: float
+    said: int  # the likeliest token of the clean run
+    spread: float  # of the metric in this model, see `interp.methods.common.pairs.metric_spread`
 
     @classmethod
     def of(
@@ -100,6 +106,9 @@ class Question:
         """The question of two prompts, clean and corrupted, of which the `Measure.runs` were made and checked
         already. Of several corrupted runs, such as samples of noise, the value is their mean."""
         readout = measure.readout(clean.logits)
+        values = float(readout(clean.logits).mean()), float(readout(corrupted.logits).mean())
+        last = clean.logits[0, prompts[0].lengths[0] - 1]  # where the prompt ends
+        _check_leading_space(model, measure.answer, last)
         return cls(
             model=model,
             clean=prompts[0],
@@ -108,8 +117,10 @@ class Question:
             measure=measure,
             direction=direction,
             readout=readout,
-            clean_value=float(readout(clean.logits).mean()),
-            corrupted_value=float(readout(corrupted.logits).mean()),
+            clean_value=values[0],
+            corrupted_value=values[1],
+            said=int(last.argmax()),
+            spread=metric_spread(measure.metric, last, values=values, at_once=measure.at_once),
         )
 
     @property
@@ -167,9 +178,11 @@ class Question:
         return (value - self.corrupted_value) / self.span
 
     def check_span(self, *, of: str = "") -> None:
-        """Raise `DegeneratePairError` where recovery would divide by nearly nothing, `NonFiniteError` for NaN
-        or infinity. `of` says which pair it is, where there are several."""
-        check_span(self.clean_value, self.corrupted_value, self.metric, of=of)
+        """Raise `DegeneratePairError` where recovery would divide by nearly nothing or the clean run is not
+        the one that favours the answer, `NonFiniteError` for NaN or infinity. `of` says which pair it is."""
+        if not math.isfinite(self.clean_value + self.corrupted_value):
+            raise NonFiniteError(why_not_finite(self.model, self.clean, self.corrupted))
+        check_span(self.clean_value, self.corrupted_value, self.metric, spread=self.spread, of=of)
 
     # ---- in words and as a key ----
 
@@ -195,6 +208,29 @@ class Question:
             "direction": self.direction,
             "unpatched": [self.clean_value, self.corrupted_value],
         }
+
+
+def _check_leading_space(model: Model, answer: Answer, logits: Float[Tensor, " d_vocab"]) -> None:
+    """Warn where an answer of one token with a leading space is a token, too, and likelier."""
+    text = model.answer_label(answer) if model.tokenizer is not None and answer.at_once else ""
+    if not text[:1].isalnum() or len(answer.forms) > 1:
+        return
+    try:
+        spaced = model.to_single_token(f" {text}")
+    except InputError:
+        return
+    check_space(text, f" {text}", likelier=bool(logits[spaced] > logits[answer.first]))
+
+
+def check_first_order(metric: str | None, *, base_is_clean: bool, instead: str) -> None:
+    """`InputError` where a gradient at the base run says nothing: the divergence from the clean prediction is
+    least at the clean run itself, so that its gradient is 0 there, whatever matters. `instead` names what
+    works besides another metric."""
+    if metric == "kl" and base_is_clean:
+        raise InputError(
+            "The divergence from the clean run has no gradient at the clean run, so that every first-order "
+            f"estimate would be 0; take metric 'logit_diff' or 'prob', or {instead}."
+        )
 
 
 def check_metric_and_direction(metric: str | None, direction: str) -> None:
@@ -224,4 +260,5 @@ def pairs_of(questions: Sequence[Question]) -> Pairs:
         foils=None
         if None in foils
         else tuple(model.answer_label(foil) for foil in foils if foil is not None),
+        said=tuple(model.labels([question.said for question in questions])),
     )

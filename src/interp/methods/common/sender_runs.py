@@ -190,7 +190,8 @@ def over_sender_runs(
     """Compute something of both runs of each pair, and keep it where a method can be resumed.
 
     Beside what `compute` returns, the parts have the metric without patching, ``clean_value`` and
-    ``corrupted_value``. `options` are all that `compute` depends on besides the runs, as JSON values.
+    ``corrupted_value``, and the likeliest token of the clean run, ``said``.
+    `options` are all that `compute` depends on besides the runs, as JSON values.
 
     Raises:
         InputError: an unknown direction or metric.
@@ -204,11 +205,20 @@ def over_sender_runs(
         total=len(dataset),
         key=lambda runs: runs.question.key | {"positions": dict(runs.pair.positions), **options},
     )
-    clean, corrupted = (float(parts.stacked(name).mean()) for name in ("clean_value", "corrupted_value"))
-    check_span(clean, corrupted, metric, of=f" (the mean of {len(dataset)} pairs)")
+    clean, corrupted, spread = (
+        float(parts.stacked(name).mean()) for name in ("clean_value", "corrupted_value", "spread")
+    )
+    of = f" (the mean of {len(dataset)} pairs)" if len(dataset) > 1 else ""
+    check_span(clean, corrupted, metric, spread=spread, of=of, either_way=True)
     return parts
 
 
 def _unpatched(runs: PairRuns) -> Arrays:
-    values = {"clean_value": runs.question.clean_value, "corrupted_value": runs.question.corrupted_value}
+    question = runs.question
+    values = {
+        "clean_value": question.clean_value,
+        "corrupted_value": question.corrupted_value,
+        "spread": question.spread,
+        "said": question.said,
+    }
     return {name: np.array(value) for name, value in values.items()}

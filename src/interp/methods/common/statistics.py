@@ -1,4 +1,4 @@
-"""How sure a mean over prompts is (the percentile bootstrap); how far two lists of numbers go together."""
+"""The mean over prompts, with how sure it is; how far two lists of numbers go together."""
 
 from __future__ import annotations
 
@@ -6,56 +6,40 @@ import numpy as np
 from jaxtyping import Float
 
 from interp.errors import InputError
+from interp.methods.common.intervals import Clusters, mean_interval, ratio_interval
 from interp.results import Estimate, Interval
 
-RESAMPLES = 2000
 
-# ---- a mean over prompts ----
-
-
-def estimate(each: Float[np.ndarray, " prompt *cell"], seed: int) -> Estimate:
-    """The mean over prompts with its 95 % interval; see `bootstrap_interval` for when it misleads."""
-    low, high = bootstrap_interval(each, seed)
-    return Estimate(mean=np.asarray(each.mean(0)), low=np.asarray(low), high=np.asarray(high), each=each)
+def estimate(
+    each: Float[np.ndarray, " prompt *cell"], seed: int, clusters: Clusters | None = None
+) -> Estimate:
+    """The mean over prompts with its 95 % interval; see `interp.methods.common.intervals` for what it covers,
+    and for `clusters`."""
+    return _estimate(mean_interval(each, seed, clusters), each)
 
 
-def mean_interval(each: Float[np.ndarray, " prompt *cell"], seed: int) -> Interval:
-    """As `estimate`, where the values that it is the mean of need not be kept."""
-    low, high = bootstrap_interval(each, seed)
-    return Interval(value=np.asarray(each.mean(0)), low=np.asarray(low), high=np.asarray(high))
+def ratio_estimate(
+    numerators: Float[np.ndarray, " prompt *cell"],
+    denominators: Float[np.ndarray, " prompt"],
+    seed: int,
+    clusters: Clusters | None = None,
+) -> Estimate:
+    """A ratio of means over prompts, with its interval. Of each prompt, the numerator over the *mean*
+    denominator is kept, so that the ratio is their mean and a prompt with a small denominator weighs
+    little."""
+    found = ratio_interval(numerators, denominators, seed, clusters)
+    return _estimate(found, numerators / denominators.mean())
 
 
-def bootstrap_interval(
-    values: Float[np.ndarray, " prompt *cell"], seed: int
-) -> tuple[Float[np.ndarray, " *cell"], Float[np.ndarray, " *cell"]]:
-    """The 95 % percentile interval of the mean over the first axis, its lower and upper ends.
-
-    Of a single prompt both ends are its own value: the interval then says nothing. With a handful of prompts
-    it is too narrow, as the bootstrap cannot draw what was not sampled.
-    """
-    if len(values) == 1:
-        return np.asarray(values[0]), np.asarray(values[0])
-    low, high = np.percentile(resampled_means(values, seed), [2.5, 97.5], axis=0)
-    return np.asarray(low), np.asarray(high)
-
-
-def resampled_means(
-    values: Float[np.ndarray, " prompt *cell"], seed: int
-) -> Float[np.ndarray, " resample *cell"]:
-    """The means of samples of the prompts, drawn with replacement, as many as there are: for the interval of
-    something that is made of several means. The same prompts are drawn for all that is given at once."""
-    n = len(values)
-    draws = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
-    weights = np.stack([np.bincount(draw, minlength=n) for draw in draws]) / n  # [resample, prompt]
-    return np.tensordot(weights, values, axes=1)
-
-
-def percentile_interval(
-    value: Float[np.ndarray, "*cell"], resampled: Float[np.ndarray, " resample *cell"]
-) -> Interval:
-    """A value with its 95 % interval, from what it would be for each sample of the prompts."""
-    low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
-    return Interval(value=value, low=np.asarray(low), high=np.asarray(high))
+def _estimate(found: Interval, each: Float[np.ndarray, " prompt *cell"]) -> Estimate:
+    return Estimate(
+        mean=found.value,
+        low=found.low,
+        high=found.high,
+        each=each,
+        error=found.error,
+        clusters=found.clusters,
+    )
 
 
 # ---- two lists of numbers ----

@@ -29,8 +29,8 @@ from jaxtyping import Float, Shaped
 from interp.answers import Answer, check_at_once
 from interp.edits import Edit
 from interp.errors import InputError
+from interp.methods.common.intervals import mean_interval
 from interp.methods.common.over_pairs import Arrays, over_pairs
-from interp.methods.common.statistics import bootstrap_interval, mean_interval
 from interp.methods.features.feature_effects import feature_effects
 from interp.methods.features.results import FeatureAblationResult, TaskAblation, TextAblation
 from interp.models.base import Exact, Model
@@ -194,7 +194,7 @@ def _without_in_task(
     return TaskAblation(
         task=dataset.name,
         n_prompts=len(dataset),
-        logit_diff=mean_interval(_chosen_and_others(diffs), seed),
+        logit_diff=mean_interval(_chosen_and_others(diffs), seed, dataset.clusters),
         accuracy=_chosen_and_others(diffs > 0).mean(0),
     )
 
@@ -204,12 +204,12 @@ def _without_in_text(
 ) -> TextAblation:
     """The loss of a text without each set."""
     losses = _losses(model, sae, text, sets, batch_size)  # [sequence, draw, size]
-    low, high = bootstrap_interval(_chosen_and_others(losses - losses[..., :1]), seed)
+    change = mean_interval(_chosen_and_others(losses - losses[..., :1]), seed)
     return TextAblation(
         n_sequences=len(text),
         loss=_chosen_and_others(losses).mean(0),
-        change_low=low,
-        change_high=high,
+        change_low=change.low,
+        change_high=change.high,
     )
 
 

@@ -40,8 +40,9 @@ from jaxtyping import Float
 
 from interp.answers import AnswerLike
 from interp.errors import InputError
+from interp.methods.common.intervals import Clusters, mean_interval
 from interp.methods.common.over_pairs import Parts, over_pairs
-from interp.methods.common.statistics import mean_interval, pearson, spearman
+from interp.methods.common.statistics import pearson, spearman
 from interp.methods.features.cell_effects import OF_CELL, Options, base_runs, cell_effects, sae_digest
 from interp.methods.features.feature_questions import FeatureChangeKind, ask
 from interp.methods.features.results import (
@@ -52,6 +53,7 @@ from interp.methods.features.results import (
 )
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
+from interp.models.modes import outside_inference_mode
 from interp.provenance import Provenance
 from interp.saes.dictionary import SAE
 from interp.saes.metrics import EXCLUDED
@@ -61,6 +63,7 @@ from interp.tokens import Prompt
 ESTIMATES = ("attribution", "integrated")
 
 
+@outside_inference_mode
 def feature_effects(
     model: Model,
     sae: SAE,
@@ -134,7 +137,7 @@ def feature_effects(
         places=asked.places,
         before=np.array([float(part["before"]) for part in parts.each]),
         entries=entries,
-        cells=_cells(entries, len(asked.each), seed),
+        cells=_cells(entries, len(asked.each), seed, asked.clusters),
         agreement=tuple(_agreement(entries, estimate) for estimate in ESTIMATES),
     )
 
@@ -153,7 +156,7 @@ def _entries(parts: Parts) -> FeatureEntries:
     return FeatureEntries(prompt=np.repeat(np.arange(len(sizes)), sizes), **columns)
 
 
-def _cells(entries: FeatureEntries, n_prompts: int, seed: int) -> FeatureCells:
+def _cells(entries: FeatureEntries, n_prompts: int, seed: int, clusters: Clusters | None) -> FeatureCells:
     """Each cell over all prompts: 0 where it does not change."""
     cells, index = np.unique(
         np.stack([entries.place, entries.feature]), axis=1, return_inverse=True
@@ -168,7 +171,7 @@ def _cells(entries: FeatureEntries, n_prompts: int, seed: int) -> FeatureCells:
         place=cells[0],
         feature=cells[1],
         share=np.bincount(index, minlength=cells.shape[1]) / n_prompts,
-        exact=mean_interval(dense(entries.exact), seed),
+        exact=mean_interval(dense(entries.exact), seed, clusters),
         attribution=dense(entries.attribution).mean(0),
         integrated=dense(entries.integrated).mean(0),
     )

@@ -9,8 +9,9 @@ from typing import Any, Literal
 from interp.answers import AnswerLike, check_at_once
 from interp.errors import InputError, check_choice
 from interp.methods.common.answers import Measure
+from interp.methods.common.intervals import Clusters
 from interp.methods.common.pairs import differences
-from interp.methods.common.question import prompt_readout
+from interp.methods.common.question import check_first_order, prompt_readout
 from interp.metrics import METRICS, MetricKind
 from interp.models.base import Model
 from interp.readout import AnyReadout
@@ -57,6 +58,7 @@ class FeatureQuestions:
     metric: MetricKind
     places: tuple[str, ...]  # roles; tokens, where there is one prompt
     pairs: Pairs
+    clusters: Clusters | None = None  # of prompts that are drawn together
 
 
 def ask(
@@ -74,6 +76,9 @@ def ask(
     check_choice("change", change, CHANGES)
     if metric is not None:
         check_choice("metric", metric, METRICS)
+        check_first_order(
+            metric, base_is_clean=change != "denoising", instead="change 'denoising' with corrupted prompts"
+        )
     if isinstance(data, PairDataset):
         if (answer, foil, corrupted) != (None, None, None):
             raise InputError("A dataset has its own answers and corrupted prompts; give no others.")
@@ -129,7 +134,11 @@ def _of_dataset(
         for pair, where in zip(dataset, places, strict=True)
     ]
     return FeatureQuestions(
-        each=tuple(questions), metric=metric, places=names, pairs=pairs_in_words(model, dataset)
+        each=tuple(questions),
+        metric=metric,
+        places=names,
+        pairs=pairs_in_words(model, dataset),
+        clusters=dataset.clusters,
     )
 
 

@@ -199,6 +199,7 @@ class TextAblation(Stored):
     """Running text with more and more features knocked out."""
 
     kind: ClassVar[str] = "text_ablation"
+    MAY_BE_NAN: ClassVar[frozenset[str]] = frozenset({"change_low", "change_high"})  # of one sequence
     n_sequences: int
     loss: Float[np.ndarray, "set size"]  # of next tokens, nats
     change_low: Float[np.ndarray, "set size"]  # the interval of the change of the loss

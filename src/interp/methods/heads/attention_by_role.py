@@ -61,7 +61,7 @@ def attention_by_role(
         pairs=pairs_in_words(model, dataset),
         side=side,
         between=roles,
-        attention=estimate(torch.stack(each).numpy(), seed),
+        attention=estimate(torch.stack(each).numpy(), seed, dataset.clusters),
     )
 
 

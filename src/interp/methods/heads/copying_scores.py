@@ -31,6 +31,7 @@ from interp.errors import InputError
 from interp.methods.common.statistics import estimate
 from interp.methods.heads.results import CopyingScoresResult
 from interp.models.base import Cache, Model
+from interp.models.precise import precise_unembed
 from interp.progress import report
 from interp.provenance import Provenance
 from interp.tasks.base import PairDataset, pairs_in_words
@@ -68,7 +69,7 @@ def copying_scores(
         rows = slice(start, start + batch_size)
         shares += _shares_copied(model, dataset.clean[rows], places[rows], k)
     report("prompts", len(dataset), len(dataset))
-    copied = estimate(torch.stack(shares).numpy(), seed)
+    copied = estimate(torch.stack(shares).numpy(), seed, dataset.clusters)
     return CopyingScoresResult(
         provenance=Provenance.of(model, seed=seed),
         pairs=pairs_in_words(model, dataset),
@@ -124,7 +125,7 @@ def _among_top(
     rows, wanted = written.flatten(0, 1), names.repeat(len(written))  # [head * name, ...]
     ranks = []
     for start in range(0, len(rows), _ROWS):
-        logits = model.unembed(rows[start : start + _ROWS])  # [row, d_vocab]
+        logits = precise_unembed(model, rows[start : start + _ROWS])  # [row, d_vocab]
         own = logits.gather(-1, wanted[start : start + _ROWS, None])
         ranks.append((logits >= own).sum(-1))  # itself included
     return (torch.cat(ranks).unflatten(0, written.shape[:2]) <= k).double()

@@ -18,8 +18,9 @@ what TransformerLens calls a head that looks there:
 duplicate-token, 1 induction. Heads that copy by another way are seen there: one that reads, two places after
 the earlier occurrence, what a previous-token head has put there, has an induction score of nearly nothing.
 
-When it misleads: a score says where a head looks on random tokens. What it writes, and what it does on text,
-are other questions. With a sequence of L tokens, a head that looks evenly at everything has the scores in
+When it misleads: a score is not an effect. It says where a head looks on random tokens; what it writes there,
+and what it does on text, are other questions. So what the loss costs without each head stands beside it.
+With a sequence of L tokens, a head that looks evenly at everything has the scores in
 `HeadScoresResult.chance`.
 
 Scores on prompts of one's own, and of patterns that were computed elsewhere, are in
@@ -37,10 +38,12 @@ from torch import Tensor
 
 from interp.errors import InputError
 from interp.methods.common.statistics import estimate
+from interp.methods.heads.head_costs import head_costs
 from interp.methods.heads.results import HeadScoresResult
 from interp.models.base import Cache, Model
 from interp.progress import report
 from interp.provenance import Provenance
+from interp.tasks.base import check_count
 from interp.tasks.repeated_tokens import RepeatedSequences, n_usable, repeated_sequences
 
 SCORES: tuple[str, ...] = ("previous_token", "duplicate_token", "induction", "prefix_matching")
@@ -59,6 +62,7 @@ def head_scores(
     n: int = 10,
     length: int | None = None,
     batch_size: int = 8,
+    n_ablated: int = 2,
     seed: int = 0,
 ) -> HeadScoresResult:
     """Score every head on `n` sequences of `length` random tokens, said twice (and four times).
@@ -69,10 +73,13 @@ def head_scores(
     Args:
         length: of a copy, in tokens. By default 25, or what the model has room and different tokens for; with
             room for less than four copies of 3, prefix matching is left out.
+        n_ablated: on how many of the sequences each head is ablated by itself, so that what it costs stands
+            beside its score (`interp.methods.heads.head_costs`); 0: none.
 
     Raises `SiteError` where the backend does not reach the pattern, and `InputError` where the model does not
     read so many tokens, or does not have them.
     """
+    check_count(n_ablated, of="n_ablated", least=0)
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; got {batch_size}.")
     if length == 2:
@@ -100,6 +107,7 @@ def head_scores(
         by_shift=torch.cat([one.by_shift for one in batches]).mean(0).numpy(),
         chance=_scores(even, even, text, scores)[0, :, 0, 0].numpy(),
         loss=estimate(torch.cat(losses).numpy(), seed) if losses else None,
+        cost=estimate(head_costs(model, text, n_ablated), seed) if losses and n_ablated else None,
     )
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from interp.errors import InputError, check_choice
 from interp.methods.common.names import Head, head_name
+from interp.methods.common.statistics import spearman
 from interp.results import Dropped, Estimate, Pairs, Result
 
 
@@ -127,6 +128,13 @@ class HeadScoresResult(_Scores):
     by_shift: Float[np.ndarray, "shift layer head"]  # attention, 0 to 1; means over sequences
     chance: Float[np.ndarray, " score"]  # attention of a head that looks evenly at every position
     loss: Estimate | None  # [token], nats, of each token but the first position's
+    cost: Estimate | None = None  # [layer, head], nats a token of the second copy, without the head by itself
+
+    def agreement(self, score: str) -> float | None:
+        """The rank correlation of a score with what each head costs; None where that was not measured."""
+        if self.cost is None:
+            return None
+        return spearman(self.score(score).ravel(), self.cost.mean.ravel())
 
     @property
     def first_copy_loss(self) -> float:

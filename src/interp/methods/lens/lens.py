@@ -25,6 +25,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.models.base import Cache, Model, SiteSpec
+from interp.models.precise import precise_unembed
 from interp.tokens import Prompt, Tokens
 
 EMBEDDING = -1  # the number of the stream before the first layer
@@ -60,7 +61,7 @@ class Lens(ABC):
         self, model: Model, resid: Float[Tensor, "*any d_model"], layer: int
     ) -> Float[Tensor, "*any d_vocab"]:
         """What `model` would say if the streams after `layer` were read now."""
-        return model.unembed(self.translate(resid, layer))
+        return precise_unembed(model, self.translate(resid, layer))
 
     def translate_layers(
         self, resid: Float[Tensor, "layer *any d_model"], layers: Sequence[int]

@@ -10,6 +10,7 @@ last, so a token that the plain lens does not show can be there all the same. A 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -20,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.answers import Answer, AnswerLike
-from interp.errors import InputError, check_choice
+from interp.errors import InputError, InterpWarning, check_choice
 from interp.methods.lens.answer_reading import read_answer
 from interp.methods.lens.lens import (
     STREAMS,
@@ -32,6 +33,7 @@ from interp.methods.lens.lens import (
 )
 from interp.methods.lens.results import LogitLensResult
 from interp.models.base import Model
+from interp.models.precise import HALF, precise_unembed
 from interp.progress import report
 from interp.provenance import Provenance
 from interp.readout import kl_divergence
@@ -81,6 +83,7 @@ def logit_lens(
     states = _read_states(model, prompt, positions, site, lens)
     last = states.final[-1]
     asked = asked or Answer.of(int(last.argmax()))
+    _warn_of_rounding(model, states)
     found = _measure(model, states, k, asked) | _read_sequences(model, ids, positions, site, lens, asked)
     token_log_probs = found.pop("token_log_probs", None)
     if position != "all":
@@ -117,7 +120,7 @@ def lens_logits(
     """The logits that a lens reads at each layer, and the model's own, in float64 on the CPU. Arguments and
     errors as of `logit_lens`."""
     states = _read_states(model, prompt, list(positions), site, lens or PlainLens())
-    return model.unembed(states.translated).cpu().double(), states.final.double().cpu()
+    return precise_unembed(model, states.translated).cpu().double(), states.final.double().cpu()
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +129,8 @@ class _States:
 
     layers: tuple[str, ...]
     translated: Float[Tensor, "layer pos d_model"]
-    final: Float[Tensor, "pos d_vocab"]  # the model's own logits
+    final: Float[Tensor, "pos d_vocab"]  # of the last stream; below float32, read in float32
+    own: Float[Tensor, "pos d_vocab"]  # the model's own logits, as it rounds them
 
 
 def _read_states(model: Model, prompt: Prompt, positions: list[int], site: str, lens: Lens) -> _States:
@@ -136,16 +140,36 @@ def _read_states(model: Model, prompt: Prompt, positions: list[int], site: str, 
         )
     lens.check_fits(model)
     layers: range
+    last = ("resid_post", model.arch.n_layers - 1)
     if site == "resid":
         cache = model.run_with_cache(prompt, STREAMS)
         found, layers = residual_streams(cache), stream_layers(model)
     else:
-        cache = model.run_with_cache(prompt, [site])
+        cache = model.run_with_cache(prompt, [site, last])
         found, layers = cache.stack(site), range(model.arch.n_layers)
     return _States(
         layers=layer_names(layers),
         translated=lens.translate_layers(found[:, 0, positions], layers),
-        final=cache.logits[0, positions],
+        final=precise_unembed(model, cache[last][0, positions])
+        if model.dtype in HALF
+        else cache.logits[0, positions],
+        own=cache.logits[0, positions],
+    )
+
+
+def _warn_of_rounding(model: Model, states: _States) -> None:
+    """Below float32, say what was measured of the rounding of the model's own logits."""
+    if model.dtype not in HALF:
+        return
+    own, precise = states.own.double().cpu(), states.final.double().cpu()
+    off = float((own - precise).abs().max())
+    tied = int((own == own.max(-1, keepdim=True).values).sum(-1).max())
+    shared = f"; up to {tied} tokens share the highest one" if tied > 1 else ""
+    warnings.warn(
+        f"In {model.identity.dtype} the model's own logits are rounded by up to {off:.2g} here{shared}. The "
+        "lens reads the streams in float32; their own error stays, so load with dtype='float32' to be sure.",
+        InterpWarning,
+        stacklevel=3,
     )
 
 
@@ -185,13 +209,16 @@ def _measure(model: Model, states: _States, k: int, answer: Answer) -> dict[str,
     for start in range(0, n, step):
         report("positions", start, n)
         here = slice(start, start + step)
-        read = model.unembed(states.translated[:, here]).cpu().double()  # [layer, pos, d_vocab]
+        read = precise_unembed(model, states.translated[:, here]).cpu().double()  # [layer, pos, d_vocab]
         log_probs = read.log_softmax(-1)
         probs = log_probs.exp()
         top = probs.topk(k, dim=-1)  # [layer, pos, k]
+        best = read[..., tokens].amax(-1, keepdim=True)
+        others = read.index_fill(-1, torch.tensor(tokens), -torch.inf)
         part = {
             "answer_prob": probs[..., tokens].sum(-1),
-            "answer_rank": (read > read[..., tokens].amax(-1, keepdim=True)).sum(-1) + 1,
+            "answer_rank": (others >= best).sum(-1) + 1,
+            "answer_ties": (others == best).sum(-1),
             "entropy": -(probs * log_probs).sum(-1),
             "kl_to_final": kl_divergence(states.final[here].double().cpu(), read),
             "top_ids": top.indices,

@@ -31,9 +31,8 @@ class LogitLensResult(Result):
     site: str  # resid | attn_out | mlp_out
     layers: tuple[str, ...]  # "embed", "0", "1", ...
     answer_prob: Float[np.ndarray, " layer *position"]
-    answer_rank: Int[
-        np.ndarray, " layer *position"
-    ]  # 1 is top; of several tokens, of the one that ranks last
+    #: 1 is top, and alone so: ties count against it. Of several tokens, of the one that ranks last.
+    answer_rank: Int[np.ndarray, " layer *position"]
     entropy: Float[np.ndarray, " layer *position"]  # nats
     kl_to_final: Float[np.ndarray, " layer *position"]  # KL(final || layer), nats
     top_ids: Int[np.ndarray, "layer *position k"]
@@ -47,6 +46,7 @@ class LogitLensResult(Result):
     #: Of an answer of several tokens in one form, at one position, each token behind those before it; nats.
     answer_token_log_probs: Float[np.ndarray, "layer token"] | None = None
     prompt: str | None = None  # as running text; None in runs of earlier versions
+    answer_ties: Int[np.ndarray, " layer *position"] | None = None  # other tokens of its logit
 
     @property
     def crossover_layer(self) -> int | None:

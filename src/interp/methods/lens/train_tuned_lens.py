@@ -25,12 +25,14 @@ from interp.errors import InputError, NonFiniteError
 from interp.methods.lens.lens import streams_of_tokens
 from interp.methods.lens.tuned_lens import TunedLens
 from interp.models.base import Model
+from interp.models.modes import outside_inference_mode
 from interp.progress import report
 from interp.tokens import Prompt
 
 _STANDARDISED_ON = 8  # sequences whose medians and spreads fix the coordinates of the training
 
 
+@outside_inference_mode
 def train_tuned_lens(
     model: Model,
     text: Sequence[Prompt],

@@ -5,7 +5,10 @@ clean into corrupted; noising: corrupted into clean), and
 
     recovery = (patched - corrupted) / (clean - corrupted)
 
-of the metric, per cell; never clipped. Over several pairs, the mean, with a bootstrap interval over pairs.
+of the metric, per cell; never clipped. Over several pairs it is a ratio of means, the sum of what is brought
+back over the sum of the pairs' spans, with its interval: a mean of ratios would be made by the pairs with the
+smallest spans. Pairs whose clean run does not favour the answer more than the corrupted one count in the
+sums, and are named in ``weak`` of the result; one such pair alone is refused.
 
 Three methods:
 
@@ -33,18 +36,21 @@ from interp.answers import AnswerLike
 from interp.edits import Edit
 from interp.errors import InputError, check_choice
 from interp.methods.common.answers import for_each, one_by_one
+from interp.methods.common.intervals import Clusters
 from interp.methods.common.over_pairs import Arrays, Parts, over_pairs
-from interp.methods.common.pairs import Direction
+from interp.methods.common.pairs import Direction, check_span
 from interp.methods.common.question import (
     Question,
+    check_first_order,
     check_metric_and_direction,
     pairs_of,
 )
-from interp.methods.common.statistics import estimate
+from interp.methods.common.statistics import ratio_estimate
 from interp.methods.patching.cells import By, Cells
 from interp.methods.patching.results import ActivationPatchingResult
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
+from interp.models.modes import outside_inference_mode
 from interp.provenance import Provenance
 from interp.tokens import Prompt
 
@@ -52,6 +58,7 @@ Method = Literal["exact", "attribution", "integrated"]
 METHODS: tuple[str, ...] = ("exact", "attribution", "integrated")
 
 
+@outside_inference_mode
 def activation_patching(
     model: Model,
     *,
@@ -67,6 +74,7 @@ def activation_patching(
     steps: int = 8,
     exact: Exact = "auto",
     batch_size: int = 64,
+    clusters: Clusters | None = None,
     seed: int = 0,
 ) -> ActivationPatchingResult:
     """Patch every cell of a site between clean and corrupted runs.
@@ -85,22 +93,32 @@ def activation_patching(
         metric: ``logit_diff``, ``prob``, ``log_prob`` or ``kl``.
         method: ``exact``, ``attribution`` or ``integrated`` (with `steps`).
         exact: see `interp.Model.sweep`; the result records in ``path`` how it was computed.
+        clusters: a label for each pair, those of one label being drawn together for the interval, such as
+            `interp.tasks.base.PairDataset.clusters`: prompts of one template are alike.
         seed: of the bootstrap.
 
     Within `interp.resume.resuming`, pairs that were patched before it was stopped are not patched again.
 
     Raises:
-        InputError: prompts that do not align, lists of different lengths, an unknown choice.
-        DegeneratePairError: a pair whose clean and corrupted values hardly differ.
+        InputError: prompts that do not align, lists of different lengths, an unknown choice; noising by
+            ``attribution`` with ``kl``, which has no gradient at the clean run.
+        DegeneratePairError: clean and corrupted values that hardly differ, on average over the pairs, or the
+            clean one not above the corrupted one.
     """
     sweep = _Sweep(Cells(site, by), method, steps, exact, batch_size)
     sweep.cells.check(model)
     check_metric_and_direction(metric, direction)
+    if sweep.averaged == 1:
+        check_first_order(
+            metric,
+            base_is_clean=direction == "noising",
+            instead="method 'exact', or 'integrated' with two steps or more",
+        )
     questions = _questions(model, clean, corrupted, answer, foil, metric, direction)
     if by == "position":
         _check_one_length(questions)
     parts = over_pairs(questions, sweep.of, total=len(questions), key=sweep.key)
-    return _result(sweep, questions, parts, seed)
+    return _result(sweep, questions, parts, seed, clusters)
 
 
 @dataclass(frozen=True)
@@ -138,10 +156,14 @@ class _Sweep:
 
 
 def _result(
-    sweep: _Sweep, questions: Sequence[Question], parts: Parts, seed: int
+    sweep: _Sweep, questions: Sequence[Question], parts: Parts, seed: int, clusters: Clusters | None
 ) -> ActivationPatchingResult:
     values = parts.stacked("values")  # [pair, layer, column]
-    recovery = np.stack([question.recovery(one) for question, one in zip(questions, values, strict=True)])
+    clean, corrupted = (
+        np.array([getattr(question, name) for question in questions])
+        for name in ("clean_value", "corrupted_value")
+    )
+    brought_back = values - corrupted[:, None, None]
     first, cells = questions[0], sweep.cells
     by_position = cells.by == "position"
     tokens, others = (tuple(first.model.labels(run.row(0))) for run in (first.clean, first.corrupted))
@@ -154,12 +176,13 @@ def _result(
         steps=sweep.steps if sweep.method == "integrated" else 0,
         metric=first.metric,
         path=parts.path,
-        columns=tokens if by_position else tuple(map(str, range(recovery.shape[-1]))),
+        columns=tokens if by_position else tuple(map(str, range(values.shape[-1]))),
         corrupted_columns=others if by_position else (),
         pairs=pairs_of(questions),
-        clean_values=np.array([question.clean_value for question in questions]),
-        corrupted_values=np.array([question.corrupted_value for question in questions]),
-        recovery=estimate(recovery, seed),
+        clean_values=clean,
+        corrupted_values=corrupted,
+        recovery=ratio_estimate(brought_back, clean - corrupted, seed, clusters),
+        aggregation="ratio of means",
     )
 
 
@@ -185,10 +208,22 @@ def _questions(
         question = Question.of(
             model, clean=a, corrupted=b, answer=right, foil=wrong, metric=metric, direction=direction
         )
-        texts = question.texts
-        question.check_span(of=f" of {texts[0]!r} and {texts[1]!r}" if n > 1 else "")
         questions.append(question)
+    _check_spans(questions)
     return questions
+
+
+def _check_spans(questions: Sequence[Question]) -> None:
+    """Refuse pairs whose clean and corrupted values hardly differ on average."""
+    clean, corrupted, spread = (
+        float(np.mean([getattr(question, name) for question in questions]))
+        for name in ("clean_value", "corrupted_value", "spread")
+    )
+    for question in questions:
+        if not np.isfinite([question.clean_value, question.corrupted_value]).all():
+            question.check_span()
+    of = f" (the mean of {len(questions)} pairs)" if len(questions) > 1 else ""
+    check_span(clean, corrupted, questions[0].metric, spread=spread, of=of)
 
 
 def _check_one_length(questions: Sequence[Question]) -> None:

@@ -20,9 +20,10 @@ one of them, and an interchange only shows what differs between the two prompts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -41,6 +42,7 @@ from interp.provenance import Provenance
 from interp.sites import SITES
 from interp.tokens import Prompt, Tokens
 
+SMALL_ERROR = 0.05  # of the span: the standard error over draws of noise at which no more are drawn
 Corruption = Literal["interchange", "noise"]
 TRACE_SITES: tuple[str, ...] = tuple(
     s.name for s in SITES.values() if s.per_layer and s.axes[-1] == "d_model"
@@ -61,6 +63,7 @@ def causal_tracing(
     subject: str | list[int] | None = None,
     sigma: float = 3.0,
     samples: int = 10,
+    most_samples: int = 40,
     metric: MetricKind | None = None,
     seed: int = 0,
     batch_size: int = 64,
@@ -79,9 +82,11 @@ def causal_tracing(
         corruption: ``interchange`` runs `corrupted`; ``noise`` adds Gaussian noise to the embeddings of
             the `subject` in the clean prompt, as in ROME.
         subject: for ``noise``, the part of the prompt to corrupt, or its positions.
-        sigma: the noise's standard deviation, in standard deviations of the entries of the token
-            embedding matrix.
-        samples: how many draws of noise to average over.
+        sigma: the noise's standard deviation, in standard deviations of the entries of the subject's
+            embeddings, as the model adds them to the stream (scaled, where it scales them).
+        samples: how many draws of noise to average over, at least.
+        most_samples: as many more are drawn, until the standard error of the corrupted value is at most
+            `SMALL_ERROR` of the span, or there are this many; the result tells what is left.
         metric: ``logit_diff``, ``prob``, ``log_prob`` or ``kl``; by default ``logit_diff`` with a foil and
             ``prob`` without one, of an answer of several tokens ``log_prob``.
         seed: of the noise. The same noise on every backend and device.
@@ -96,7 +101,7 @@ def causal_tracing(
     """
     check_metric_and_direction(metric, direction)
     _check_cells(model, site, window)
-    _check_corruption(corruption, corrupted, subject, sigma, samples)
+    _check_corruption(corruption, corrupted, subject, sigma, min(samples, most_samples))
     tokens = model.to_tokens(clean).repeat(1)
     measure = Measure.of(model, answer, foil, metric)
     if corrupted is not None:
@@ -104,19 +109,27 @@ def causal_tracing(
         corrupting = _Corrupting(other, differences(model, tokens, other))
     else:
         where = _subject_positions(model, clean, tokens, subject)
-        noise = draw_noise(model, n_positions=len(where), sigma=sigma, samples=samples, seed=seed)
-        corrupting = _Corrupting(tokens, where, noise, _noise_std(model, sigma))
+        std, typical = sigma * embedding_std(model, tokens, where), embedding_norm(model, tokens, where)
+        noise = draw_noise(model, n_positions=len(where), std=std, samples=samples, seed=seed)
+        corrupting = _Corrupting(tokens, where, noise, std, std * model.arch.d_model**0.5 / typical)
 
-    runs = model.run_with_cache(measure.runs(tokens), [site]), corrupting.run(model, site, measure)
-    question = Question.of_runs(
-        model,
-        prompts=(tokens, corrupting.tokens),
-        clean=runs[0],
-        corrupted=runs[1],
-        differing=corrupting.positions,
-        measure=measure,
-        direction=direction,
-    )
+    clean_run = model.run_with_cache(measure.runs(tokens), [site])
+    while True:
+        runs = clean_run, corrupting.run(model, site, measure)
+        question = Question.of_runs(
+            model,
+            prompts=(tokens, corrupting.tokens),
+            clean=runs[0],
+            corrupted=runs[1],
+            differing=corrupting.positions,
+            measure=measure,
+            direction=direction,
+        )
+        more = min(2 * corrupting.samples, most_samples)
+        if corrupting.noise is None or more <= corrupting.samples or _is_precise(question, runs[1]):
+            break
+        noise = draw_noise(model, n_positions=len(where), std=std, samples=more, seed=seed)
+        corrupting = replace(corrupting, noise=noise)
     question.check_span()
     donor = runs[0] if direction == "denoising" else runs[1]
     branches = _branches(question, corrupting, donor, site, window)
@@ -156,7 +169,9 @@ def _result(
 ) -> CausalTracingResult:
     model, (clean, corrupted) = question.model, runs
     shape = model.arch.n_layers, question.clean.lengths[0], corrupting.samples
-    values = swept.values.view(shape).mean(-1).numpy()  # [layer, position]
+    each = swept.values.view(shape).numpy()  # [layer, position, sample]
+    values = each.mean(-1)
+    unpatched = question.readout(corrupted.logits).cpu().numpy()  # [sample]
     probs = _answer_probs(question, corrupting, runs)
     return CausalTracingResult(
         provenance=Provenance.of(model, seed=seed),
@@ -186,7 +201,36 @@ def _result(
         values=values,
         recovery=question.recovery(values),
         several_tokens=not question.measure.at_once,
+        noise_norm=corrupting.noise_norm,
+        noise_of="" if corrupting.noise is None else "subject",
+        corrupted_error=standard_error(unpatched),
+        recovery_error=_recovery_error(each, unpatched, question),
     )
+
+
+def _is_precise(question: Question, corrupted: Cache) -> bool:
+    """Whether the corrupted value is known to `SMALL_ERROR` of the span."""
+    error = standard_error(question.readout(corrupted.logits).cpu().numpy())
+    return error is not None and error <= SMALL_ERROR * abs(question.span)
+
+
+def standard_error(values: Float[np.ndarray, " sample"]) -> float | None:
+    """That of a mean over draws; None of a single one."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+
+
+def _recovery_error(
+    each: Float[np.ndarray, "layer position sample"],
+    unpatched: Float[np.ndarray, " sample"],
+    question: Question,
+) -> Float[np.ndarray, "layer position"] | None:
+    """The standard error of each recovery over draws of noise, which patched and corrupted runs share."""
+    n = len(unpatched)
+    if n == 1:
+        return None
+    recovery = question.recovery(each.mean(-1))[..., None]
+    off = each - unpatched - recovery * (question.clean_value - unpatched)
+    return np.asarray(off.std(-1, ddof=1) / np.sqrt(n) / abs(question.span))
 
 
 def _answer_probs(
@@ -218,6 +262,7 @@ class _Corrupting:
     positions: Sequence[int]  # at which the corrupted runs differ from the clean one at the input
     noise: Float[Tensor, "sample position d_model"] | None = None  # on the embeddings at these positions
     noise_std: float | None = None
+    noise_norm: float | None = None  # its length, over the typical one of these embeddings
 
     @property
     def samples(self) -> int:
@@ -241,16 +286,26 @@ class _Corrupting:
 
 
 def draw_noise(
-    model: Model, *, n_positions: int, sigma: float, samples: int, seed: int
+    model: Model, *, n_positions: int, std: float, samples: int, seed: int
 ) -> Float[Tensor, "sample position d_model"]:
-    """Gaussian noise of `sigma` standard deviations of the token embeddings' entries, drawn on the CPU."""
+    """Gaussian noise of a standard deviation, drawn on the CPU; the first draws are the same however many
+    there are."""
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(samples, n_positions, model.arch.d_model, generator=generator)
-    return noise * _noise_std(model, sigma)
+    draws = [torch.randn(n_positions, model.arch.d_model, generator=generator) for _ in range(samples)]
+    return torch.stack(draws) * std
 
 
-def _noise_std(model: Model, sigma: float) -> float:
-    return sigma * float(model.W_E.float().std())
+def embedding_norm(model: Model, tokens: Tokens, positions: Sequence[int]) -> float:
+    """The typical norm (the median) of the embeddings at some positions of a prompt."""
+    embedded = model.run_with_cache(tokens, ["embed"])["embed"][0, list(positions)]
+    return float(embedded.double().norm(dim=-1).median())
+
+
+def embedding_std(model: Model, tokens: Tokens, positions: Sequence[int]) -> float:
+    """The standard deviation of the entries of the embeddings at some positions of a prompt, in the units of
+    the activation that noise is added to: not those of the embedding matrix, where a model scales it (Gemma:
+    by the root of its width)."""
+    return float(model.run_with_cache(tokens, ["embed"])["embed"][0, list(positions)].double().std())
 
 
 def _subject_positions(

@@ -103,7 +103,7 @@ def path_patching(
     effects = parts.stacked("effects")  # [pair, direct or total, sender]
     return PathPatchingResult(
         provenance=Provenance.of(model, seed=seed),
-        pairs=pairs_in_words(model, dataset),
+        pairs=pairs_in_words(model, dataset, parts.stacked("said").tolist()),
         direction=direction,
         mlps=mlps,
         metric=metric,
@@ -113,8 +113,8 @@ def path_patching(
         senders=paths.sender_names,
         receivers=tuple(map(str, paths.receivers)),
         role=role or "",
-        direct=estimate(effects[:, 0], seed),
-        total=estimate(effects[:, 1], seed),
+        direct=estimate(effects[:, 0], seed, dataset.clusters),
+        total=estimate(effects[:, 1], seed, dataset.clusters),
         clean_values=parts.stacked("clean_value"),
         corrupted_values=parts.stacked("corrupted_value"),
     )

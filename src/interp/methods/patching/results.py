@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interp.methods.common.names import SENDERS, parse
+from interp.metrics import weak_pairs
 from interp.results import Estimate, Pairs, Result
 
 #: What recovery says at its two ends, by direction.
@@ -17,6 +18,13 @@ MEANING: dict[str, str] = {
     "(sufficient here); 0: it brings back nothing.",
     "noising": "0: this corrupted activation alone, put into the clean run, loses the clean answer "
     "(necessary here); 1: the answer does not depend on it alone.",
+}
+#: The same, where the clean run does not give the answer.
+MEANING_OF_DOUBT: dict[str, str] = {
+    "denoising": "1: this clean activation alone, put into the corrupted run, brings back the clean run's "
+    "metric, though that run does not give the answer; 0: it brings back nothing.",
+    "noising": "0: this corrupted activation alone, put into the clean run, loses the clean run's metric, "
+    "though that run does not give the answer; 1: nothing is lost.",
 }
 
 
@@ -39,6 +47,28 @@ class ActivationPatchingResult(Result):
     clean_values: Float[np.ndarray, " pair"]  # the metric, unpatched
     corrupted_values: Float[np.ndarray, " pair"]
     recovery: Estimate  # [layer, column], over pairs; no unit
+    aggregation: str = "mean of ratios"  # as runs were stored before; now a ratio of means
+
+    @property
+    def weak(self) -> tuple[int, ...]:
+        """The pairs whose clean value does not lie above the corrupted one, by index."""
+        return tuple(
+            map(int, np.flatnonzero(weak_pairs(self.metric, self.clean_values, self.corrupted_values)))
+        )
+
+    @property
+    def values(self) -> Float[np.ndarray, "pair layer column"]:
+        """The metric of each pair after each patch, in its own unit."""
+        spans = self.clean_values - self.corrupted_values
+        if self.aggregation == "ratio of means":
+            spans = np.full_like(spans, spans.mean())  # each pair's is a share of the mean span
+        return self.corrupted_values[:, None, None] + self.recovery.each * spans[:, None, None]
+
+    @property
+    def effects(self) -> Float[np.ndarray, "pair layer column"]:
+        """By how much each patch changes the metric of each pair, in its own unit: patched - unpatched."""
+        base = self.corrupted_values if self.direction == "denoising" else self.clean_values
+        return self.values - base[:, None, None]
 
     @property
     def peak(self) -> tuple[int, int]:
@@ -89,11 +119,23 @@ class CausalTracingResult(Result):
     several_tokens: bool = False  # of answer or foil: log-probabilities stand for logits
     clean_prompt: str | None = None  # as running text; None in runs of earlier versions
     corrupted_prompt: str | None = None
+    noise_norm: float | None = None  # the noise's length, over the typical norm of the subject's embeddings
+    noise_of: str = "matrix"  # whose deviation sigma is of: the subject's embeddings; before, their matrix
+    corrupted_error: float | None = None  # the standard error of `corrupted_value` over draws of noise
+    recovery_error: Float[np.ndarray, "layer position"] | None = None  # likewise
+
+    @property
+    def gives_answer(self) -> bool:
+        """Whether the clean run says the answer first, and, against a foil, above it. Of several tokens, or
+        several forms, whether it is favoured alone."""
+        favoured = self.metric != "logit_diff" or self.clean_value > 0
+        return favoured and (self.several_tokens or self.clean_top in self.answer.split("|"))
 
     @property
     def meaning(self) -> str:
-        """What a recovery of 0 and of 1 says, in this direction."""
-        return MEANING[self.direction]
+        """What a recovery of 0 and of 1 says, in this direction; of a clean run that does not give the
+        answer, not that anything suffices for it or is needed."""
+        return (MEANING if self.gives_answer else MEANING_OF_DOUBT)[self.direction]
 
     @property
     def peak(self) -> tuple[int, int]:

@@ -48,3 +48,7 @@ class SteeringResult(Result):
     tracked: tuple[str, ...]  # the tokens of which probabilities are kept
     unsteered: Unsteered
     steered: Steered
+    typical_norm: float | None = (
+        None  # of the activation at the site, the median over positions; None: not kept
+    )
+    relative: tuple[float, ...] = ()  # the length of what each strength adds, over the typical norm

@@ -33,6 +33,9 @@ from interp.saes.edits import FeatureOp, feature_edit, features_of
 from interp.sites import Address
 from interp.tokens import Prompt, Tokens
 
+Unit = Literal["own", "norm"]
+UNITS: tuple[Unit, ...] = ("own", "norm")
+
 
 def steering(
     model: Model,
@@ -44,6 +47,7 @@ def steering(
     direction: Float[Tensor, "*width"] | None = None,
     at: Address | None = None,
     op: Literal["add", "set"] = "add",
+    unit: Unit = "own",
     positions: int | Sequence[int] | None = None,
     track: Sequence[str | int] = (),
     n_tokens: int = 12,
@@ -59,6 +63,9 @@ def steering(
         direction, at: a vector as wide as the activation at a site and layer, such as
             ``Address("resid_post", 3)``.
         op: ``add`` to the feature's activation, or ``set`` it; a direction can only be added.
+        unit: of the strengths: their ``own``, as above; or ``norm``, the typical norm at that site (the
+            median over the prompts' positions), so that 1 adds as much as is there. Streams of models differ
+            by a factor of hundreds, and grow over the layers. The result has both.
         positions: where, in each prompt; negative ones count from its end. None: all but the first, and all
             that is said.
         track: tokens of which the probability is kept.
@@ -73,11 +80,15 @@ def steering(
         SiteError: the model does not have the site, or a prompt not the positions.
     """
     by = _steer_by(sae, feature, direction, at, op)
+    check_choice("unit", unit, UNITS)
     strengths = _rising(strengths)
     if n_tokens < 0 or not 1 <= k <= model.arch.d_vocab:
         raise InputError("n_tokens is at least 0, and k at least 1 and no more than there are tokens.")
     tokens = model.to_tokens(prompts)
     _check_lengths(model, tokens, positions, n_tokens)
+    typical, length = _lengths(model, tokens.row(0), tokens, by, op)
+    if unit == "norm":
+        strengths = tuple(strength * typical / _known(length) for strength in strengths)
     tracked = [model.to_single_token(token) for token in track]
     runs = []
     for row in range(len(tokens)):
@@ -93,6 +104,8 @@ def steering(
         where=_positions_in_words(positions),
         prompts=tuple(model.to_text(tokens.row(row)) for row in range(len(tokens))),
         strengths=strengths,
+        typical_norm=typical,
+        relative=() if length is None else tuple(strength * length / typical for strength in strengths),
         activation=by.activations(model, tokens),
         tracked=tuple(model.labels(tracked)),
         unsteered=unsteered,
@@ -167,6 +180,36 @@ def _steer_by(
             raise InputError("A direction has no activation to be set; add it.")
         return _ByDirection(direction, at)
     raise InputError("Steer by a feature of an SAE (sae and feature), or by a direction (direction and at).")
+
+
+# ---- how much it is ----
+
+
+def _lengths(
+    model: Model, prompt: list[int], tokens: Tokens, by: _ByFeature | _ByDirection, op: str
+) -> tuple[float, float | None]:
+    """The typical norm at the site, over all positions of the prompts; and the length of what a strength of 1
+    adds, measured in a prompt. None where the feature is set: what that adds depends on what is there."""
+    raw = model.run_with_cache(tokens, [by.address])[by.address]
+    norms = [
+        row[:n].flatten(1).norm(dim=-1) for row, n in zip(raw.double().cpu(), tokens.lengths, strict=True)
+    ]
+    typical = float(torch.cat(norms).median())
+    if op == "set":
+        return typical, None
+    last = len(prompt) - 1
+    steered = model.run_with_cache(Tokens.pad([prompt]), [by.address], [by.edit(1.0, (last,), 0)])
+    added = steered[by.address][0, last].double().cpu() - raw[0, last].double().cpu()
+    return typical, float(added.norm())
+
+
+def _known(length: float | None) -> float:
+    """`InputError` where strengths in norms have no meaning."""
+    if not length:
+        raise InputError(
+            "Strengths in units of the norm are for what is added, and not for a feature that is set."
+        )
+    return length
 
 
 # ---- what is asked ----

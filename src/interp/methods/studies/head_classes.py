@@ -76,7 +76,13 @@ def effects_on_logits(study: Study, to_logits: PathPatchingResult) -> dict[str, 
     """The total and the direct effect of every head, and its direct logit attribution."""
     dataset = study.dataset
     parts = direct_logit_attribution(
-        study.model, dataset.clean, dataset.answers, dataset.foils, views=["head"], seed=study.seed
+        study.model,
+        dataset.clean,
+        dataset.answers,
+        dataset.foils,
+        views=["head"],
+        clusters=dataset.clusters,
+        seed=study.seed,
     ).by_head
     assert parts is not None  # it was asked for by name
     return {
@@ -100,7 +106,8 @@ def looks_and_copies(study: Study) -> dict[str, Interval]:
 def _by_head(paths: PathPatchingResult, effect: Estimate) -> Interval:
     """An effect of senders, all heads, as a map."""
     value, low, high = (paths.by_head(part) for part in (effect.mean, effect.low, effect.high))
-    return Interval(value=value, low=low, high=high)
+    error = None if effect.error is None else paths.by_head(effect.error)
+    return Interval(value=value, low=low, high=high, error=error, clusters=effect.clusters)
 
 
 # ---- the classes ----

@@ -19,16 +19,22 @@ from interp.readout import Readout
 from interp.sites import Address
 from interp.tokens import Tokens
 
+TOKENS_COMPARED = 256  # of branches together, but one branch at least: plain passes of long prompts take long
+READ = 32  # positions whose logits are compared, evenly over the prompt
+
 #: What a layer of another make raises where it takes no packed batch, or cannot be called by itself.
 _REFUSALS = (RuntimeError, TypeError, ValueError, IndexError)
 
 
 def sweeps_agree(model: HookedModel, tokens: Tokens, branches: Sequence[Sequence[Edit]]) -> bool:
     """Whether some branches, chosen at random, give the logits of plain forward passes; warns where not."""
-    chosen = random.Random(0).sample(list(branches), min(4, len(branches)))
+    n_pos = tokens.lengths[0]
+    n = min(max(1, TOKENS_COMPARED // n_pos), 4, len(branches))
+    chosen = random.Random(0).sample(list(branches), n)
     if not chosen:
         return True
-    everything = Readout.logits(range(tokens.lengths[0]))
+    n_read = min(READ, n_pos)
+    everything = Readout.logits([(i + 1) * n_pos // n_read - 1 for i in range(n_read)])
     try:
         with listening(lambda *_: None):  # these few are no progress of the sweep itself
             ours = sweep(model, tokens, chosen, everything).cpu()

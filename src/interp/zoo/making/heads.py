@@ -47,7 +47,7 @@ def measure(model: Model, *, seed: int = 0) -> dict[str, Any]:
 
 def _looks(model: Model, seed: int) -> dict[str, Any]:
     """Where heads look on random tokens said twice: name -> attention, the highest first."""
-    found = head_scores(model, n=10, length=25, seed=seed)
+    found = head_scores(model, n=10, length=25, n_ablated=0, seed=seed)
     return {
         "sequences": found.sequences,
         "copy_length": found.copy_length,

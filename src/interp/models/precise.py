@@ -1,0 +1,24 @@
+"""Reading residual streams in float32, in a model that computes below it."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp.models.base import Model
+from interp.models.hugging_face import HuggingFaceModel
+
+HALF = (torch.float16, torch.bfloat16)
+
+
+def precise_unembed(model: Model, resid: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_vocab"]:
+    """`Model.unembed`, in which a model below float32 normalises and unembeds in float32: its own logits are
+    rounded to a few bits, so that several tokens share the highest one. A backend that has no way to does it
+    in the model's precision."""
+    if model.dtype not in HALF:
+        return model.unembed(resid)
+    if not isinstance(model, HuggingFaceModel):
+        return model.unembed(resid).float()
+    with torch.no_grad():
+        return model.unembed_in_float32(resid.to(model.device))
