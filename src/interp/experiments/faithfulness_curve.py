@@ -26,6 +26,7 @@ class FaithfulnessCurveConfig(CircuitConfig):
     construction: Construction = "top"
     absolute: bool = True
     n_random: int = 3
+    include_outliers: bool = False
 
     def scored(self, model: Model) -> Circuit:
         """The circuit with the scores that make the order."""

@@ -25,6 +25,7 @@ class HeadAblationConfig(ExperimentConfig):
     n_texts: int = 2
     text_length: int = 64
     copy_length: int = 25
+    include_outliers: bool = False
 
 
 @experiment("head_ablation", config=HeadAblationConfig)
