@@ -130,7 +130,8 @@ def test_logit_lens(model):
     final = softmax(rms_normed(STREAM))
     assert lens.layers == ("embed", "0", "1")
     assert lens.answer_prob == pytest.approx([embedding[C], middle[C], final[C]], abs=1e-6)
-    assert lens.answer_rank.tolist() == [2, 1, 1]  # b before c; a and d tie with c
+    assert lens.answer_rank.tolist() == [4, 1, 1]  # b before c; a and d tie with c, which counts against it
+    assert lens.answer_ties.tolist() == [2, 0, 0]
     assert lens.crossover_layer == 0
     assert lens.entropy[0] == pytest.approx(-sum(p * math.log(p) for p in embedding), abs=1e-6)
     kl = [

@@ -38,7 +38,8 @@ def metric_spread(
     entropy in nats (``kl``)."""
     last = widened(logits)
     if metric in ("logit_diff", "log_prob"):
-        return float(last[last.isfinite()].std())
+        finite = last[last.isfinite()]
+        return float(finite.std()) if len(finite) > 1 else 0.0
     if metric == "prob":
         return float(last.softmax(-1).max()) if at_once else max(map(abs, values))
     log_probs = last.log_softmax(-1)
