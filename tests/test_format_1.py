@@ -28,12 +28,16 @@ def numbers(value: object) -> list[float]:
 
 
 def without_differences(result: dict) -> dict:
-    """A result without the numbers that are differences of two that the first format kept; see below."""
+    """A result without the numbers that are differences of two that the first format kept; see below. Scores are turned back."""
     if result["kind"] == "ablation":
         del result["change"]["each"]
     if result["kind"] == "ioi":
         for one in result["ablations"]:
             del one["change"]["value"]
+    if result["kind"] in ("circuit_discovery", "scores"):  # which were changes, and are turned into support
+        for part in ("value", "low", "high"):
+            array = result["scores"][part]
+            array["values"] = [-score for score in array["values"]]
     return result
 
 
