@@ -28,7 +28,8 @@ def numbers(value: object) -> list[float]:
 
 
 def without_differences(result: dict) -> dict:
-    """A result without the numbers that are differences of two that the first format kept; see below. Scores are turned back."""
+    """A result without the numbers that are differences of two that the first format kept (see below), and
+    with scores turned back."""
     if result["kind"] == "ablation":
         del result["change"]["each"]
     if result["kind"] == "ioi":
