@@ -63,13 +63,11 @@ class Model(ABC):
         processing: str = "none",
     ) -> None:
         self.tokenizer = tokenizer
-        self.arch = architecture
+        self.arch = arch = architecture
         self.device = device
         self.dtype = dtype
         self.bos_id = bos_id
-        self.encoder = Encoder(
-            tokenizer, bos_id, architecture.d_vocab, architecture.n_ctx, d_vocab_in=architecture.d_vocab_in
-        )
+        self.encoder = Encoder(tokenizer, bos_id, arch.d_vocab, arch.n_ctx, d_vocab_in=arch.d_vocab_in)
         self.identity = Identity(
             name=name,
             revision=revision,
@@ -122,8 +120,8 @@ class Model(ABC):
 
     @property
     @abstractmethod
-    def W_E(self) -> Float[Tensor, "d_vocab d_model"]:
-        """The token embedding."""
+    def W_E(self) -> Float[Tensor, "d_vocab_in d_model"]:
+        """The token embedding, in the units of ``embed``."""
 
     def plain_logits(self, ids: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab"]:
         """Those of the model by itself, which a backend's own runs are held to."""
@@ -373,17 +371,13 @@ class Model(ABC):
 
     def _check(self, addresses: Sequence[Address], edits: Sequence[Edit], tokens: Tokens) -> None:
         """Refuse addresses that this model or these prompts do not have, and edits that it cannot take."""
-        for address in addresses:
-            self._check_address(address, tokens)
+        for address in (*addresses, *(edit.address for edit in edits)):
+            self.check_site(address.site)
+            check_ranges(address, self.arch, tokens.lengths)
         for edit in edits:
-            self._check_address(edit.address, tokens)
             check_value(edit, self.dtype)
             if isinstance(edit.value, Change):
                 edit.value.check(self)
-
-    def _check_address(self, address: Address, tokens: Tokens) -> None:
-        self.check_site(address.site)
-        check_ranges(address, self.arch, tokens.lengths)
 
     def check_site(self, site: str) -> None:
         """Raise `SiteError` where this model on this backend does not have `site`."""
