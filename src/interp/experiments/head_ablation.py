@@ -15,7 +15,7 @@ class HeadAblationConfig(ExperimentConfig):
     """See `interp.head_ablation` for what each key means."""
 
     prompt: str | list[int] = "When Mary and John went to the store, John gave a drink to"
-    heads: list[str | list[int]] = ["0.5"]  # noqa: RUF012  # pydantic copies it
+    heads: list[str | list[int]] = ["0.0"]  # noqa: RUF012  # pydantic copies it
     answer: AnswerText = " Mary"
     foil: AnswerText | None = " John"
     kinds: list[str] = ["zero", "mean", "resample"]  # noqa: RUF012  # pydantic copies it
