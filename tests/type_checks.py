@@ -4,8 +4,9 @@ jaxtyping's import hook decorates every function and dataclass of interp; `conft
 anything of interp is imported. beartype checks, and jaxtyping's context holds the axes of a call together.
 What a function refuses with an error of its own, which many tests are about, is no fault of its annotations.
 
-Not checked are functions inside functions, which are made anew at every call, and what an annotation names
-that its module imports for type checkers alone (experiments/, app/ and the command line must stay light).
+Not checked are functions inside functions, which are made anew at every call, generators, which begin in the
+middle of another call, and what an annotation names that its module imports for type checkers alone
+(experiments/, app/ and the command line must stay light).
 """
 
 from __future__ import annotations
@@ -69,8 +70,10 @@ def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _ready(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function as beartype checks it, in a context of its own where its annotations name axes."""
-    has_axes = any(_AXES.search(str(hint)) for hint in function.__annotations__.values())
+    if inspect.isgeneratorfunction(function):
+        return function
     function.__annotations__ = _hints(function.__annotations__, function.__globals__)
+    has_axes = any(_AXES.search(str(hint)) for hint in function.__annotations__.values())  # names resolved
     by_beartype = beartype(conf=_CONFIGURATION)(function)
 
     def in_context(*args: Any, **kwargs: Any) -> Any:
