@@ -22,6 +22,7 @@ from families import family_model
 from interp import Edit
 from interp.answers import Answer, apart, check_at_once
 from interp.errors import InputError
+from interp.figures.views.logit_lens import report
 from interp.methods.attribution.edge_attribution import node_attribution
 from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit
@@ -217,6 +218,9 @@ def test_lens(both: tuple[Model, PreTrainedModel]) -> None:
             one = interp.logit_lens(model, [*CLEAN, *ANSWER.forms[0][:i]], token)
             got = found.answer_token_log_probs[layer, i]
             assert got == pytest.approx(np.log(one.answer_prob[layer]), abs=1e-5)
+    page = report(found)
+    assert "Token by token" in page
+    assert "ranks last" in page
     ranks = [
         interp.logit_lens(model, [*CLEAN, *ANSWER.forms[0][:i]], token).answer_rank
         for i, token in enumerate(ANSWER.forms[0])

@@ -44,6 +44,7 @@ def view(result: LogitLensResult) -> View:
             Words(_verdict(result), strong=True, name="verdict"),
             *(() if result.one_position else (_positions(result),)),
             _layers(result),
+            *(() if result.answer_token_log_probs is None else (_answer_tokens(result),)),
             *((_curves(result),) if result.one_position else ()),
             _top_tokens(result),
         ),
@@ -71,6 +72,12 @@ def _question(result: LogitLensResult) -> list[str]:
         f"Answer: {brief(result.answer)}, read {read}. The model's own answer at {where}: "
         f"{brief(result.final_top_token)} ({probability(result.final_top_prob)}).",
     ]
+    if result.answer_tokens:
+        forms = ", or ".join(" + ".join(map(show_token, form)) for form in result.answer_tokens)
+        lines.append(
+            f"Its tokens: {forms}. Each is read behind those before it; the probability is that of all of "
+            "them, of several forms the sum; the rank is that of the token which ranks last."
+        )
     if result.lens != "plain":
         lines.append(f"The {result.lens} lens: {show_text(result.lens_description)}.")
     return lines
@@ -175,6 +182,22 @@ def _layers(result: LogitLensResult) -> Table:
         title=f"Layer by layer at {_last_position(result)}",
         marked=() if row is None else (row,),
         name="layers",
+        media=("terminal", "page"),
+    )
+
+
+def _answer_tokens(result: LogitLensResult) -> Table:
+    """The probability of each token of the answer behind those before it, by layer."""
+    assert result.answer_token_log_probs is not None
+    (form,) = result.answer_tokens
+    return Table(
+        ("layer", *(f"p({show_token(token, max_chars=10)})" for token in form)),
+        tuple(
+            (layer, *map(probability, np.exp(of_layer).tolist()))
+            for layer, of_layer in zip(result.layers, result.answer_token_log_probs, strict=True)
+        ),
+        title="Token by token, each behind those before it",
+        name="answer_tokens",
         media=("terminal", "page"),
     )
 
