@@ -98,7 +98,7 @@ def _edits(
     senders: list[int],
     place: tuple[str, int, int | None],
     values: Float[Tensor, "row pos ..."],
-) -> Iterator[tuple[int, Edit]]:
+) -> list[tuple[int, Edit]]:
     """The activation at `place` (site, layer, head) as an edit, for each sender that changes it.
 
     `values` are as `_from_each` has its rows. Edits are at the positions where the sender changes something
@@ -111,11 +111,13 @@ def _edits(
     if layer == runs.model.arch.n_layers - 1 and site in ("q", "mlp_out"):
         read = [position % runs.n_pos for position in runs.readout.positions]
         changes[:, [position for position in range(runs.n_pos) if position not in read]] = False
+    edits = []
     for row, sender in enumerate(senders):
         positions = changes[row].nonzero()[:, 0].tolist()
         if positions:
             value = values[1 + row, positions][None]
-            yield sender, Edit.set(site, layer, value=value, positions=positions, heads=head)
+            edits.append((sender, Edit.set(site, layer, value=value, positions=positions, heads=head)))
+    return edits
 
 
 # ---- nodes ----
