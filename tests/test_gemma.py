@@ -74,7 +74,7 @@ MAKE_FILES = ("train_sae", "train_tuned_lens")
 def gemma() -> Iterator[Model]:
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    yield interp.load_model("gemma-3-270m", self_check=False)
+    yield interp.load_model("gemma-3-270m", self_check=False, memory=1.0)  # GB for a sweep
     torch.set_num_threads(threads)
 
 
