@@ -19,7 +19,8 @@ def test_noise_is_in_the_units_of_scaled_embeddings():
     """Gemma multiplies its embeddings by the root of its width; the matrix has them without."""
     model = interp.load_model(family_model("gemma3_text"), device="cpu")
     tokens = model.to_tokens(list(IDS)).repeat(1)
-    rows = model.W_E[list(IDS[1:3])].double() * model.arch.d_model**0.5
+    matrix = model.hf_model.get_input_embeddings().weight.detach()
+    rows = matrix[list(IDS[1:3])].double() * model.arch.d_model**0.5
     assert embedding_std(model, tokens, [1, 2]) == pytest.approx(float(rows.std()), rel=1e-2)
 
 
