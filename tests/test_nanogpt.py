@@ -59,6 +59,19 @@ def test_the_logits_are_the_same(form: str, bias: bool, tmp_path: Path) -> None:
     assert model.identity.self_check == "passed"
 
 
+def test_a_compiled_module_is_not_run_compiled() -> None:
+    module = nano_gpt()
+    module.transformer["drop"].eval()  # modes that differ stay so
+    converted = interp.from_nanogpt(torch.compile(module, backend=_never))
+    assert (module.training, module.transformer["drop"].training) == (True, False)
+    model = interp.load_model(converted, device="cpu")
+    assert (model.forward(IDS) - logits_of(module)).abs().max() < 1e-5
+
+
+def _never(*_: Any) -> Any:
+    raise AssertionError("compiled")
+
+
 def test_an_untied_head_and_another_width_are_kept() -> None:
     module = nano_gpt()
     module.lm_head.weight = nn.Parameter(torch.randn(23, 32))

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from interp.errors import ModelLoadError, first_line
+from interp.models.evaluation import evaluating
 
 _LINEAR = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
 _PREFIXES = re.compile(r"^((_orig_mod|module)\.)+")
@@ -191,13 +192,9 @@ def _check_logits(module: nn.Module, model: GPT2LMHeadModel) -> None:
     model.to(device)
     length = min(8, model.config.n_positions)
     ids = torch.linspace(0, model.config.vocab_size - 1, length, device=device).long()[None]
-    training = module.training
-    try:
-        with torch.no_grad():
-            given: Any = module.eval()(ids)
-            own = model.eval()(input_ids=ids, use_cache=False).logits[:, -1].double()
-    finally:
-        module.train(training)
+    with torch.no_grad(), evaluating(module):
+        given: Any = module(ids)
+        own = model.eval()(input_ids=ids, use_cache=False).logits[:, -1].double()
     logits = (given[0] if isinstance(given, tuple) else given)[:, -1].double()
     off = (logits - own).abs().max() / logits.abs().max().clamp(min=1e-6)
     if not off <= TOLERANCE * (1 if model.dtype in (torch.float32, torch.float64) else 300):
