@@ -96,6 +96,22 @@ def test_wrong_types_and_shapes_are_seen() -> None:
         interp.Readout(lambda logits: logits, positions="all")  # type: ignore[arg-type]
 
 
+@checked
+def steps(x: Float[Tensor, " n"]) -> Iterator[int]:
+    """A generator: its arguments are its own, whoever asks it for its steps."""
+    yield from range(len(x))
+
+
+@checked
+def taken(x: Float[Tensor, " n"], found: Iterator[int]) -> list[int]:
+    """The steps of a generator, in a function with an `n` of its own."""
+    return list(found)
+
+
+def test_a_generator_has_no_axes_of_who_takes_its_steps() -> None:
+    assert taken(torch.zeros(2), steps(torch.zeros(3))) == [0, 1, 2]
+
+
 @pytest.mark.skipif(not CHECK_TYPES, reason="the types are not checked")
 def test_what_a_function_refuses_itself_is_said_in_its_own_words() -> None:
     with pytest.raises(interp.errors.EditError, match="heads"):
