@@ -154,7 +154,8 @@ def test_edges_against_brute_force(kind: str) -> None:
     pair = Pair(clean=tuple(IDS), corrupted=tuple(CORRUPTED), answer=4, foil=2)
     found = interp.edge_attribution(model, PairDataset(name="one", pairs=(pair,)))
     wanted = exact_effects(model, pair.clean, pair.corrupted, Readout.logit_diff(4, 2))
-    assert found.by_name() == pytest.approx({f"{s}->{r}": x for (s, r), x in wanted.items()}, abs=1e-4)
+    changes = dict(zip(found.names, found.changes.tolist(), strict=True))
+    assert changes == pytest.approx({f"{s}->{r}": x for (s, r), x in wanted.items()}, abs=1e-4)
 
 
 def test_the_lens_without_a_norm_is_the_unembedding() -> None:

@@ -112,7 +112,8 @@ def test_sweeps_and_edges_of_models_without_mlps_or_norms(kind: dict[str, bool])
     plain = model.sweep(clean, branches, readout, exact=True).values
     torch.testing.assert_close(fast.values, plain, atol=1e-5, rtol=1e-5)
     pair = Pair(clean=tuple(clean), corrupted=tuple(corrupted), answer=3, foil=5)
-    found = interp.edge_attribution(model, PairDataset(name="one", pairs=(pair,))).by_name()
+    scored = interp.edge_attribution(model, PairDataset(name="one", pairs=(pair,)))
+    found = dict(zip(scored.names, scored.changes.tolist(), strict=True))
     wanted = exact_effects(model, pair.clean, pair.corrupted, readout)
     assert found == pytest.approx({f"{s}->{r}": effect for (s, r), effect in wanted.items()}, abs=2e-4)
 
