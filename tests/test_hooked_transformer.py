@@ -131,10 +131,11 @@ def difference(logits: Tensor) -> float:
 def test_a_trace_is_what_its_own_hooks_give(kind: str) -> None:
     hooked = toy(**KINDS[kind])
     model = interp.load_model(hooked)
-    found = interp.causal_tracing(model, clean=IDS, corrupted=CORRUPTED, answer=4, foil=2).recovery
     ids, others = torch.tensor([IDS]), torch.tensor([CORRUPTED])
     logits, cache = hooked.run_with_cache(ids)
     base, span = difference(hooked(others)), difference(logits) - difference(hooked(others))
+    answer, foil = (4, 2) if span > 0 else (2, 4)  # that which the clean prompt favours
+    found = interp.causal_tracing(model, clean=IDS, corrupted=CORRUPTED, answer=answer, foil=foil).recovery
     for layer in range(2):
         name = f"blocks.{layer}.hook_resid_pre"
         for position in range(len(IDS)):

@@ -245,7 +245,7 @@ def test_in_the_app_ids_and_names(bare: Path, open_page: Any) -> None:
     run_without_errors(page)
     assert "5 9 33 9" in texts(page)
     prompts = {"clean": "5 9 33 9", "corrupted": "5 8 33 9"}
-    run_without_errors(open_page("Trace", model=str(bare), **prompts, answer="4", foil="6"))
+    run_without_errors(open_page("Trace", model=str(bare), **prompts, answer="6", foil="4"))
     page = open_page("Explore", model=str(bare), prompt="The Eiffel Tower", target="")
     assert "prompts must be token ids, as in '5 9 33'" in error_of(page)
     named = bare.parent / "named"
