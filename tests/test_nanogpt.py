@@ -74,9 +74,11 @@ def _never(*_: Any) -> Any:
 
 def test_an_untied_head_and_another_width_are_kept() -> None:
     module = nano_gpt()
-    module.lm_head.weight = nn.Parameter(torch.randn(23, 32))
-    for block in module.transformer["h"]:
-        block.mlp.c_fc, block.mlp.c_proj = nn.Linear(32, 48), nn.Linear(48, 32)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module.lm_head.weight = nn.Parameter(0.2 * torch.randn(23, 32))
+        for block in module.transformer["h"]:
+            block.mlp.c_fc, block.mlp.c_proj = nn.Linear(32, 48), nn.Linear(48, 32)
     converted = interp.from_nanogpt(module)
     model = interp.load_model(converted, device="cpu")
     assert model.arch.d_mlp == 48
