@@ -82,13 +82,14 @@ class HookedModel(HuggingFaceModel):
             self.reach = frozenset(SITES) - INSIDE_ATTENTION
 
     def _run(self, ids: Tensor, taps: Taps) -> Tensor:
-        with evaluating(self.hf_model), self.borrowed(Pass(taps), taps.keys, len(ids)):
+        with self.borrowed(Pass(taps), taps.keys, len(ids)):
             return self.hf_model(input_ids=ids, use_cache=False).logits
 
     @contextmanager
     def borrowed(self, this: Pass, keys: Iterable[Key], n_rows: int) -> Iterator[None]:
-        """For as long as the context lasts, what this thread runs brings the sites `keys` to `this`."""
-        with ExitStack() as borrowed:
+        """For as long as the context lasts, what this thread runs brings the sites `keys` to `this`, in
+        evaluation mode."""
+        with evaluating(self.hf_model), ExitStack() as borrowed:
             borrowed.callback(_current.reset, _current.set(this))
             if self.sees_attention:
                 borrowed.enter_context(_own_attention(self.hf_model))

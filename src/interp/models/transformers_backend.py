@@ -19,7 +19,7 @@ from interp.models.branching.base_run import BaseRun
 from interp.models.branching.single_layer import run_layer
 from interp.models.branching.sweep import sweep
 from interp.models.editing import Taps
-from interp.models.evaluation import evaluating, modules_and_hooks
+from interp.models.evaluation import modules_and_hooks
 from interp.models.hooked import HookedModel
 from interp.models.layouts import Layout
 from interp.readout import Readout
@@ -46,18 +46,17 @@ class TransformersModel(HookedModel):
     ) -> Tensor | None:
         if not self.sees_attention:
             return None
-        with evaluating(self.hf_model):
-            if compare:
-                modules = modules_and_hooks(self.hf_model)
-                if modules not in self._sweeps_agree:
-                    self._sweeps_agree = {modules: sweeps_agree(self, tokens, branches)}
-                if not self._sweeps_agree[modules]:
-                    return None
-            return sweep(self, tokens, branches, readout)
+        if compare:
+            modules = modules_and_hooks(self.hf_model)
+            if modules not in self._sweeps_agree:
+                self._sweeps_agree = {modules: sweeps_agree(self, tokens, branches)}
+            if not self._sweeps_agree[modules]:
+                return None
+        return sweep(self, tokens, branches, readout)
 
     def _run_layer(self, tokens: Tokens, layer: int, taps: Taps) -> None:
         modules = modules_and_hooks(self.hf_model)
-        with torch.no_grad(), evaluating(self.hf_model):
+        with torch.no_grad():
             if self.sees_attention and modules not in self._layers_agree:
                 self._layers_agree, self._base = {modules: layers_agree(self, tokens)}, None
             if not self._layers_agree.get(modules):
@@ -67,5 +66,4 @@ class TransformersModel(HookedModel):
         if self._base is None:
             super()._run_layer(tokens, layer, taps)
             return
-        with evaluating(self.hf_model):
-            run_layer(self._base, layer, taps, len(tokens))
+        run_layer(self._base, layer, taps, len(tokens))
