@@ -229,9 +229,11 @@ def test_an_edit_of_embed_moves_the_first_layer_by_as_much(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["gemma", "gemma3_text", "granite", "bloom"])
 def test_noise_is_in_standard_deviations_of_what_the_first_layer_reads(name: str) -> None:
-    from interp.methods.patching.causal_tracing import draw_noise
+    """No position embedding is added in these: the first layer reads the token embedding alone."""
+    from interp.methods.patching.causal_tracing import embedding_std
 
     model = interp.load_model(family_model(name), device="cpu")
-    everything = model.run_with_cache([[i, i] for i in range(257)], [("resid_pre", 0)])["resid_pre", 0][:, 0]
-    noise = draw_noise(model, n_positions=200, sigma=3.0, samples=10, seed=0)
-    assert noise.std() == pytest.approx(3.0 * float(everything.std()), rel=0.02)
+    tokens = model.to_tokens(IDS)
+    read = model.run_with_cache(tokens, [("resid_pre", 0)])["resid_pre", 0][0, 1:3]
+    assert embedding_std(model, tokens, [1, 2]) == pytest.approx(float(read.std()), rel=1e-5)
+    assert float(model.W_E.std()) == pytest.approx(float(read.std()), rel=0.5), "no factor of a scale apart"
