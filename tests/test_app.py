@@ -1,6 +1,7 @@
 """The command `interp app`, and the pages as Streamlit runs them (skipped where it is not installed)."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 import urllib.request
@@ -26,15 +27,16 @@ def test_without_streamlit_the_command_says_what_to_install(monkeypatch, capsys)
 
 def test_the_server_is_local_and_silent(monkeypatch):
     monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: object())
-    given = launch.server_command(8600, browser=False)
-    for option in (
-        "--server.address=127.0.0.1",
-        "--server.port=8600",
-        "--server.headless=true",
-        "--browser.gatherUsageStats=false",
-    ):
-        assert option in given
-    assert "--server.headless=false" in launch.server_command(8600, browser=True)
+    given = json.loads(launch.server_command(8600, browser=False)[-1])
+    expected = {
+        "server.address": "127.0.0.1",
+        "server.port": 8600,
+        "server.allowedHosts": ["127.0.0.1", "localhost"],
+        "server.headless": True,
+        "browser.gatherUsageStats": False,
+    }
+    assert {key: given[key] for key in expected} == expected
+    assert json.loads(launch.server_command(8600, browser=True)[-1])["server.headless"] is False
     with pytest.raises(ConfigError, match="port"):
         launch.server_command(0, browser=False)
 

@@ -85,7 +85,7 @@ def _one_run(run: Run) -> None:
     tabs = st.tabs(["Report", "Figure", "Configuration", "Provenance", "Files"])
     with tabs[0], show_errors():
         changed = (run.path / "result.json").stat().st_mtime
-        st.iframe(_report(str(run.path), changed), height=_REPORT_HEIGHT)
+        show.document(_report(str(run.path), changed), title="Report", height=_REPORT_HEIGHT, key="report")
     with tabs[1]:
         _figure(run)
     with tabs[2]:

@@ -1,16 +1,21 @@
-"""The server's process: Streamlit, while the first model is loaded for the first page."""
+"""The server's process: Streamlit behind its guard, while the first model is loaded for the first page."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
-from streamlit.web import cli
+from starlette.middleware import Middleware
+from streamlit.starlette import App
 
+from interp.app.server.guard import Guard
 from interp.app.server.model_server import shared_server
 from interp.app.server.models import ModelIdentity
 from interp.app.server.settings import first_model
 
 if __name__ == "__main__":
+    options = json.loads(sys.argv[1])  # as `launch.server_command` gives them
     shared_server().submit(first_model(), ModelIdentity())
-    cli.main(["run", str(Path(__file__).parents[1] / "main.py"), *sys.argv[1:]])
+    guard = Middleware(Guard, port=options["server.port"])
+    App(Path(__file__).parents[1] / "main.py", middleware=[guard]).run(config=options)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from interp.app.server import settings
+from interp.app.server.guard import NAMES
 from interp.app.theme import THEME
 from interp.errors import ConfigError, how_to_install
 
@@ -19,9 +21,11 @@ def server_command(port: int, *, browser: bool) -> list[str]:
         raise ConfigError(f"The app needs Streamlit; run: {how_to_install('app')}.")
     if not 1 <= port <= 65535:
         raise ConfigError(f"A port lies between 1 and 65535; got {port}.")
-    options = {
-        "server.address": "127.0.0.1",
+    options: dict[str, object] = {
+        "server.address": NAMES[0],
         "server.port": port,
+        "server.allowedHosts": list(NAMES),
+        "browser.serverAddress": NAMES[0],
         "server.headless": not browser,
         "server.showEmailPrompt": False,
         "server.fileWatcherType": "none",
@@ -31,9 +35,7 @@ def server_command(port: int, *, browser: bool) -> list[str]:
         "client.showErrorLinks": False,
         "global.disableWidgetStateDuplicationWarning": True,  # texts have defaults, and examples replace them
     }
-    flags = [f"--{key}={str(value).lower()}" for key, value in options.items()]
-    flags += [f"--{key}={value}" for key, value in THEME.items()]
-    return [sys.executable, "-m", "interp.app.server", *flags]
+    return [sys.executable, "-m", "interp.app.server", json.dumps(options | THEME)]
 
 
 def launch(port: int, *, browser: bool, model: str | None = None, out: Path | None = None) -> int:

@@ -75,6 +75,13 @@ def chart(chart: Chart, *, key: str) -> None:
     st.html(f'<div class="interp">{html.details("The numbers", _table_html(numbers, caption=""))}</div>')
 
 
+def document(page: str, *, title: str, height: int, key: str) -> None:
+    """A whole HTML page in a frame of so many pixels, which is kept apart from the app. (The frame of
+    `st.iframe` is not: its scripts have the app's origin.)"""
+    component = _component("interp_frame", "frame_component.js")
+    component(data={"document": page, "title": title, "height": height}, key=key)
+
+
 def _table_html(table: Table, *, caption: str) -> str:
     return html.table(table.columns, table.texts, caption=caption, right=table.right, strong=table.strong)
 
