@@ -173,6 +173,10 @@ def test_what_a_result_holds_within_others_is_compared_too(load):
     assert differing["pairs: task"] == ("not there", "facts", "differs")
     assert len(differing) == 2
     assert comparison.result_differences(one, one).strong == ()
+    assert np.isnan(one.recovery.low).all()  # of one pair: the same on both sides, and no difference
+    low = dataclasses.replace(one.recovery, low=np.zeros_like(one.recovery.low))
+    table = comparison.result_differences(one, dataclasses.replace(one, recovery=low))
+    assert [table.rows[i][-1] for i in table.strong] == ["no number in one of them, at 36 of 36"]
 
 
 def test_configurations_are_compared_key_by_key(finished):

@@ -120,10 +120,13 @@ def _numbers_in_brief(array: np.ndarray) -> str:
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> str:
-    """The largest difference of two entries, and where it is."""
+    """The largest difference of two entries, and where it is. NaN (no interval, say) is the same as NaN."""
     if a.shape != b.shape:
         return "of different shapes"
-    away = np.abs(a.astype(float) - b.astype(float))
+    a, b = a.astype(float), b.astype(float)
+    if (alone := np.isnan(a) != np.isnan(b)).any():
+        return f"no number in one of them, at {int(alone.sum())} of {a.size}"
+    away = np.where((a == b) | np.isnan(a), 0.0, np.abs(a - b))  # two infinities can be the same
     if not away.any():
         return _SAME
     if away.size == 1:
