@@ -85,7 +85,7 @@ def test_a_linked_file_is_not_given_out(out):
 def test_an_opened_run_shows_what_is_in_its_folder(out):
     opened = runs.open_run(out, runs.find_runs(out), "logit_lens/a")
     assert runs.report(opened) == (opened.path / "report.html").read_text()
-    assert runs.figure(opened) == opened.path / "logit_lens.png"
+    assert runs.figure(opened) == (opened.path / "logit_lens.png").read_bytes()
     assert ("model", "demo-gpt2") in runs.config_table(opened).rows
     assert ("backend", "transformers") in runs.provenance_table(opened).rows
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from interp.errors import ConfigError
+from interp.errors import ConfigError, first_line
+from interp.files import read_text
 
 #: No configuration comes near this; a file beyond it is something else.
 LARGEST = 100_000  # bytes
@@ -37,21 +38,22 @@ class _Loader(yaml.SafeLoader):
 def read_config(path: Path) -> dict[str, Any]:
     """The keys and values of a YAML file; `ConfigError` where it is none."""
     try:
-        if path.is_file() and path.stat().st_size > LARGEST:
-            raise ConfigError(
-                f"{str(path)!r} is {path.stat().st_size / 1e6:.1f} MB, too large for a configuration; "
-                "check the path."
-            )
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        text = read_text(path, largest=LARGEST, error=ConfigError)
     except FileNotFoundError:
         raise ConfigError(f"There is no configuration file {str(path)!r}.") from None
+    try:
+        values = yaml.load(text, Loader=_Loader)
     except RecursionError:
         raise ConfigError(f"The configuration file {str(path)!r} is nested too deeply.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The configuration file {str(path)!r} cannot be read ({error}).") from None
     except yaml.YAMLError as error:
         first = " ".join(str(error).split())
         raise ConfigError(f"The configuration file {str(path)!r} is not valid YAML: {first}.") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # of a value that YAML's own constructors fail on: no such day, too many digits, a tag that lies
+        raise ConfigError(
+            f"The configuration file {str(path)!r} holds a value that cannot be read ({first_line(error)}); "
+            "write it in quotes."
+        ) from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ConfigError(f"The configuration file {str(path)!r} must hold 'key: value' lines.")
     return values

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from jaxtyping import Float
 
-from interp.errors import NonFiniteError, RunError, nearest
+from interp.errors import NonFiniteError, RunError, first_line, nearest
 from interp.provenance import Provenance
 
 _KINDS: dict[str, type[Stored]] = {}
@@ -187,9 +187,9 @@ def read_result(data: Mapping[str, Any]) -> Result:
         raise RunError(f"Unknown kind of result {kind!r}; {nearest(kind, results)}")
     try:
         return found.from_dict(data)
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise RunError(
-            f"This {kind} result is damaged or of another version ({error}); run it again."
+            f"This {kind} result is damaged or of another version ({first_line(error)}); run it again."
         ) from None
 
 
@@ -233,7 +233,10 @@ def decoded(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if value.keys() == _ARRAY:
-        return np.array(value["values"], dtype=value["dtype"]).reshape(value["shape"])
+        dtype = np.dtype(value["dtype"])
+        if dtype.kind not in "biuf":  # a text of a given width can ask for any amount of memory
+            raise ValueError(f"an array of {dtype} holds no numbers")
+        return np.array(value["values"], dtype=dtype).reshape(value["shape"])
     if "kind" not in value:
         return {key: decoded(item) for key, item in value.items()}
     if value["kind"] == "provenance":

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interp.configs import write_config
-from interp.errors import ConfigError, RunError
+from interp.errors import ConfigError, RunError, first_line
 from interp.experiments.base import Experiment, ExperimentConfig, current_name, find_experiment
+from interp.files import read_text
 from interp.format_1 import upgraded
 from interp.results import Result, read_result
 from interp.resume import resuming
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from interp.models.base import Model
 
 FORMAT = 2
+LARGEST = 2e9  # bytes of a result.json: more would not fit into the memory of a laptop
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
@@ -156,17 +158,20 @@ def parts_folder(folder: Path) -> Path:
     return folder.parent / f".{folder.name}.parts"
 
 
-def read_run(path: Path) -> Run:
-    """The run in a folder; `RunError` where there is none or it is damaged."""
+def read_run(path: Path, *, largest: float = LARGEST) -> Run:
+    """The run in a folder; `RunError` where there is none, it is damaged, or its ``result.json`` has more
+    than `largest` bytes."""
     file = path / "result.json"
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = json.loads(read_text(file, largest=largest, error=RunError))
     except FileNotFoundError:
         raise RunError(
             f"There is no finished run at {str(path)!r}; give a folder with a result.json."
         ) from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{str(file)!r} cannot be read ({error}); run it again.") from None
+    except RecursionError:
+        raise RunError(f"{str(file)!r} is nested too deeply to be a result; run it again.") from None
+    except ValueError as error:
+        raise RunError(f"{str(file)!r} cannot be read ({first_line(error)}); run it again.") from None
     if not isinstance(record, dict) or record.get("format") not in (1, FORMAT):
         raise RunError(f"{str(file)!r} is not a result that this version reads; run it again.")
     if missing := {"experiment", "config", "result"} - record.keys():

@@ -86,13 +86,13 @@ def _one_run(run: Run) -> None:
     with tabs[0], show_errors():
         changed = (run.path / "result.json").stat().st_mtime
         show.document(_report(str(run.path), changed), title="Report", height=_REPORT_HEIGHT, key="report")
-    with tabs[1]:
+    with tabs[1], show_errors():
         _figure(run)
-    with tabs[2]:
+    with tabs[2], show_errors():
         show.table(runs.config_table(run))
-    with tabs[3]:
+    with tabs[3], show_errors():
         show.table(runs.provenance_table(run))
-    with tabs[4]:
+    with tabs[4], show_errors():
         for path in runs.files(run):
             size = f"{path.stat().st_size / 1000:,.1f} kB"
             st.download_button(
@@ -105,28 +105,29 @@ def _one_run(run: Run) -> None:
 
 
 def _two_runs(first: Run, second: Run) -> None:
-    differences = comparison.config_differences(first, second)
-    if differences.rows:
-        show.table(differences)
-    else:
-        st.caption("Configuration and provenance are the same.")
+    with show_errors():
+        differences = comparison.config_differences(first, second)
+        if differences.rows:
+            show.table(differences)
+        else:
+            st.caption("Configuration and provenance are the same.")
     with show_errors():
         table = comparison.result_differences(first.result, second.result)
         st.markdown(f"**{escape_markdown(comparison.verdict(table))}**")
         show.table(table)
     for place, run in zip(st.columns(2), (first, second), strict=True):
-        with place:
+        with place, show_errors():
             st.caption(escape_markdown(f"{run.experiment.name}/{run.path.name}"))
             _figure(run)
 
 
 def _figure(run: Run) -> None:
     """The figure that lies in the folder."""
-    path = runs.figure(run)
-    if path is None:
+    picture = runs.figure(run)
+    if picture is None:
         st.info("There is no figure in this folder; draw it with: interp show --redraw")
     else:
-        st.image(path.read_bytes())
+        st.image(picture)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -134,4 +135,4 @@ def _report(path: str, changed: float) -> str:
     """The report of the run in a folder; drawn again where its result has `changed`."""
     from interp.runs import read_run
 
-    return runs.report(read_run(Path(path)))
+    return runs.report(read_run(Path(path), largest=runs.LARGEST_RESULT))

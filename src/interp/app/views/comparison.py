@@ -25,7 +25,7 @@ def config_differences(first: Run, second: Run) -> Table:
     """The keys of the configurations that differ, side by side, and what differs of the provenance."""
     sides = [{"experiment": run.experiment.name, **run.config, **_made_with(run)} for run in (first, second)]
     rows = tuple(
-        (key, *(in_brief(side[key]) if key in side else _MISSING for side in sides))
+        (show_text(key), *(in_brief(side[key]) if key in side else _MISSING for side in sides))
         for key in dict.fromkeys((*sides[0], *sides[1]))
         if key not in sides[0] or key not in sides[1] or sides[0][key] != sides[1][key]
     )

@@ -5,20 +5,27 @@ How two runs are compared is in `comparison`.
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interp.app.views.comparison import flat, in_brief
 from interp.configs import read_config
 from interp.errors import ConfigError, RunError, first_line, nearest
-from interp.figures.engine.notation import count
+from interp.figures.engine.notation import count, show_text
 from interp.figures.engine.view import Table
 
 if TYPE_CHECKING:
     from interp.runs import Run
+
+LARGEST_RESULT = 100e6  # bytes of a result.json that is opened here
+LARGEST_FILE = 500e6  # bytes of a file that is sent to a browser
+_MOST_PIXELS = 100e6  # of a figure
+_MAX_CHARS = 80  # of a name in a list or table
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,8 @@ def find_runs(out: Path) -> list[RunFolder]:
     """The runs under `out`, newest first; at the end the folders without a result.
 
     Hidden folders are runs at work or stopped, and links are not followed, so that nothing outside is listed.
+    Folders whose names are no text (not UTF-8, or with characters that do not print) are left out; no run has
+    such a name, and a browser could not ask for it.
     """
     folders = (tag for experiment in _subfolders(out) for tag in _subfolders(experiment))
     return sorted(map(_run_folder, folders), key=lambda run: (-run.finished, run.name))
@@ -59,7 +68,8 @@ def find_runs(out: Path) -> list[RunFolder]:
 
 def _subfolders(path: Path) -> list[Path]:
     try:
-        return [one for one in path.iterdir() if one.is_dir() and not one.is_symlink() and one.name[0] != "."]
+        inside = [one for one in path.iterdir() if one.name.isprintable() and one.name[0] != "."]
+        return [one for one in inside if one.is_dir() and not one.is_symlink()]
     except OSError:  # not there, or not to be read
         return []
 
@@ -81,7 +91,7 @@ def _last_change(path: Path) -> float:
 def _model_of(config: Path, changed: float) -> str:
     """The model that a configuration names, or "". It is read again where the file has `changed`."""
     try:
-        return str(read_config(config).get("model", ""))
+        return show_text(str(read_config(config).get("model", "")), max_chars=_MAX_CHARS)
     except ConfigError:
         return ""
 
@@ -112,7 +122,7 @@ def open_run(out: Path, runs: list[RunFolder], name: str) -> Run:
     names = [run.name for run in runs]
     if name not in names:
         raise RunError(f"There is no run {name!r} in {str(out)!r}; {nearest(name, names)}")
-    return read_run(out / name)
+    return read_run(out / name, largest=LARGEST_RESULT)
 
 
 def report(run: Run) -> str:
@@ -130,24 +140,50 @@ def report(run: Run) -> str:
 
 
 def files(run: Run) -> list[Path]:
-    """The files of a run that may be downloaded; links are left out."""
-    return [path for path in run.files if path.is_file() and not path.is_symlink()]
+    """The files of a run that may be downloaded. Left out are links, pipes and devices, what is too large to
+    be sent, and what has a name that is no text."""
+    return [path for path in run.files if path.name.isprintable() and _may_be_sent(path)]
 
 
-def figure(run: Run) -> Path | None:
-    """The file of the run's figure; None where it is not there."""
+def _may_be_sent(path: Path) -> bool:
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_FILE
+
+
+def figure(run: Run) -> bytes | None:
+    """The run's figure, as PNG; None where it is not there. `RunError` where its file holds no picture, or
+    one far larger than a figure."""
     name = f"{run.experiment.name}.png"
-    return next((path for path in files(run) if path.name == name), None)
+    path = next((path for path in files(run) if path.name == name), None)
+    if path is None:
+        return None
+    from PIL import Image
+
+    content = path.read_bytes()
+    try:
+        with Image.open(BytesIO(content), formats=["PNG"]) as picture:
+            if picture.width * picture.height > _MOST_PIXELS:
+                raise ValueError(f"{picture.width:,} x {picture.height:,} pixels")
+            picture.load()
+    except Exception as error:  # a damaged file can fail in any way
+        raise RunError(
+            f"The figure {str(path)!r} is damaged ({first_line(error)}); draw it again with: interp show "
+            "--redraw."
+        ) from None
+    return content
 
 
 def provenance_table(run: Run) -> Table:
     """Where the numbers came from."""
     provenance = flat(run.result.provenance.to_dict())
-    rows = tuple((key, in_brief(value)) for key, value in provenance.items())
+    rows = tuple((show_text(key, max_chars=_MAX_CHARS), in_brief(value)) for key, value in provenance.items())
     return Table(("", "value"), rows, title="Where these numbers come from")
 
 
 def config_table(run: Run) -> Table:
     """What was asked for."""
-    rows = tuple((key, in_brief(value)) for key, value in run.config.items())
+    rows = tuple((show_text(key, max_chars=_MAX_CHARS), in_brief(value)) for key, value in run.config.items())
     return Table(("key", "value"), rows, title="Configuration")
