@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+import pytest
+
 import interp
-from interp.figures.views import activation_patching, causal_tracing, path_patching
+from interp.figures.views import (
+    ablation,
+    activation_patching,
+    causal_tracing,
+    completeness,
+    direct_logit_attribution,
+    faithfulness,
+    faithfulness_curve,
+    head_ablation,
+    patching_vs_attribution,
+    path_patching,
+)
+from interp.methods.common.circuit import Circuit
+from interp.results import read_result
+from interp.tasks.base import PairDataset, encode_pair
 
 RIGHT = {"clean": "The capital of France is", "corrupted": "The capital of Japan is"}
 ANSWERS = {"answer": " Paris", "foil": " Tokyo"}
@@ -50,3 +66,88 @@ def test_a_foil_above_the_answer_is_told_first_over_one_pair_and_over_many(load)
     effects = interp.path_patching(model, dataset)
     assert effects.pairs.said == many.pairs.said
     assert "does not" not in first_lines(path_patching.view(effects))
+
+
+NOT_SAID = "The model does not say ␣Rome here: its first choice is ␣Paris."
+CIRCUIT = ["a0.h0", "a1.h2", "m2"]
+
+
+def asked(model, answer: str, foil: str) -> PairDataset:
+    return PairDataset(name="asked", pairs=(encode_pair(model, **RIGHT, answer=answer, foil=foil),))
+
+
+def measured(model, dataset: PairDataset):
+    """Each method that is told a dataset, with its view."""
+    one = dataset[0]
+    words = {"answer": one.answer, "foil": one.foil}
+    circuit = Circuit.of(model, CIRCUIT)
+    scores = interp.node_attribution(model, dataset, method="eap")
+    return {
+        "ablation": (ablation, lambda: interp.ablation(model, dataset, ["a0.h0"], kinds="zero")),
+        "head_ablation": (
+            head_ablation,
+            lambda: interp.head_ablation(
+                model, RIGHT["clean"], ["0.1"], **words, kinds=["zero"], n_random=1, text_length=16
+            ),
+        ),
+        "direct_logit_attribution": (
+            direct_logit_attribution,
+            lambda: interp.direct_logit_attribution(model, RIGHT["clean"], one.answer, one.foil),
+        ),
+        "patching_vs_attribution": (
+            patching_vs_attribution,
+            lambda: interp.patching_vs_attribution(model, dataset, attribution="attribution"),
+        ),
+        "faithfulness": (
+            faithfulness,
+            lambda: interp.faithfulness(model, dataset, circuit, compare=(), n_random=0),
+        ),
+        "faithfulness_curve": (
+            faithfulness_curve,
+            lambda: interp.faithfulness_curve(model, dataset, scores.scored, fractions=(0.1, 1), n_random=0),
+        ),
+        "completeness": (
+            completeness,
+            lambda: interp.completeness(model, dataset, circuit, n_random=0, n_greedy=0),
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def unsaid(load):
+    model = load("demo-gpt2")
+    return measured(model, asked(model, " Rome", " Tokyo"))
+
+
+@pytest.fixture(scope="module")
+def said(load):
+    model = load("demo-gpt2")
+    return measured(model, asked(model, " Paris", " Tokyo"))
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "ablation",
+        "head_ablation",
+        "direct_logit_attribution",
+        "patching_vs_attribution",
+        "faithfulness",
+        "faithfulness_curve",
+        "completeness",
+    ],
+)
+def test_every_method_tells_first_that_the_answer_is_not_the_models(unsaid, said, method):
+    view, measure = unsaid[method]
+    result = measure()
+    assert NOT_SAID in view.view(result).above[:2]
+    assert NOT_SAID in view.view(read_result(result.to_dict())).above[:2]
+    assert "first choice" not in first_lines(view.view(said[method][1]()))
+
+
+@pytest.mark.parametrize("method", ["ablation", "head_ablation", "direct_logit_attribution"])
+def test_a_foil_above_the_answer_is_told_first_where_nothing_is_corrupted(load, method):
+    model = load("demo-gpt2")
+    one = asked(model, " Rome", " Paris")
+    view, measure = measured(model, one)[method]
+    assert view.view(measure()).above[0].startswith("The clean run does not favour ␣Rome over ␣Paris")

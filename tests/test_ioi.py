@@ -11,6 +11,7 @@ import pytest
 import interp
 from compiled import indirect_object_model
 from interp.errors import InputError, SiteError
+from interp.figures.views.ioi import view
 from interp.methods.common.heads import head_name
 from interp.methods.studies.head_classes import CLASSES
 from interp.models.base import Model
@@ -55,6 +56,11 @@ def test_every_planted_head_is_in_its_class(family: str) -> None:
     # the arithmetic of the planted circuit: names at 1 / 0 from the mover, -1/4 / 0 from the negative one
     assert after["name mover"] == pytest.approx(-before / 3, rel=0.03)
     assert after["negative name mover"] == pytest.approx(4 * before / 3, rel=0.03)
+    assert found.pairs.said == found.pairs.answers
+    assert "clean run" not in " ".join(view(found).above)
+    lost = dataclasses.replace(found.baseline, logit_diff=-found.baseline.logit_diff)
+    first = view(dataclasses.replace(found, baseline=lost)).above[0]
+    assert first == "In 24 of 24 pairs the clean run does not put the answer above the foil."
 
 
 @pytest.mark.parametrize("name", ["demo-gpt2", "demo-qwen3"])

@@ -7,8 +7,11 @@ import pytest
 import torch
 
 import interp
+from conftest import needs_backend
 from families import family_model
+from hooked_toys import toy
 from interp.errors import InterpWarning, NonFiniteError
+from interp.models.precise import precise_unembed
 
 IDS = [5, 17, 80, 3, 42]
 
@@ -59,3 +62,40 @@ def test_ranks_without_ties_are_as_they_were(load):
     found = interp.logit_lens(load("demo-gpt2"), "The capital of France is", answer=" Paris")
     assert found.answer_rank[-1] == 1
     assert not np.any(found.answer_ties)
+
+
+@pytest.mark.parametrize("processing", ["none", "folded"])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
+def test_the_lens_reads_in_float32_through_transformer_lens_too(family, processing):
+    """Gemma 2 caps its logits; folded norms have no weights left."""
+    needs_backend("transformer_lens")
+    hf = family_model(family).bfloat16()
+    options = {"backend": "transformer_lens", "processing": processing, "device": "cpu"}
+    model = interp.load_model(hf, dtype="bfloat16", **options)
+    resid = 3 * torch.randn(4, model.arch.d_model, generator=torch.Generator().manual_seed(0))
+    found = precise_unembed(model, resid.bfloat16())
+    wide = interp.load_model(family_model(family).bfloat16().float(), device="cpu")
+    expected = wide.unembed(resid.bfloat16().float())
+    assert found.dtype == torch.float32
+    if processing == "folded":  # weights are centred and rounded to bfloat16: each row may be shifted by one
+        found, expected = found.log_softmax(-1), expected.log_softmax(-1)
+        torch.testing.assert_close(found, expected, rtol=0, atol=0.05)
+    else:
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    rounded = model.unembed(resid.bfloat16())
+    assert rounded.dtype == torch.bfloat16  # and the model itself is as it was
+    assert len(found[0].unique()) > len(rounded[0].unique())
+
+
+@pytest.mark.parametrize("norm", ["LN", "RMS", "LNPre", "RMSPre", None])
+def test_the_lens_of_a_hooked_transformer_in_bfloat16_reads_in_float32(norm):
+    needs_backend("transformer_lens")
+    hooked = toy(normalization_type=norm, dtype=torch.bfloat16).to(torch.bfloat16)
+    model = interp.load_model(hooked, dtype="bfloat16", device="cpu")
+    resid = 3 * torch.randn(4, model.arch.d_model, generator=torch.Generator().manual_seed(0)).bfloat16()
+    wide = toy(normalization_type=norm)
+    wide.load_state_dict({name: value.float() for name, value in hooked.state_dict().items()})
+    expected = interp.load_model(wide, device="cpu").unembed(resid.float())
+    torch.testing.assert_close(precise_unembed(model, resid), expected, rtol=1e-5, atol=1e-5)
+    assert model.unembed(resid).dtype == torch.bfloat16
+    assert hooked.cfg.dtype == torch.bfloat16

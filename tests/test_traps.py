@@ -62,6 +62,21 @@ def _is_token(model, word: str) -> bool:
         return False
 
 
+def test_an_answer_and_a_foil_that_begin_alike(model):
+    paris, tokyo = (model.to_single_token(word) for word in (" Paris", " Tokyo"))
+    alike = {**PAIR, "answer": {"any": [[paris, paris]]}, "foil": {"any": [[paris, tokyo]]}}
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("default")
+        interp.activation_patching(model, **alike, by="layer")
+        interp.activation_patching(model, **alike, by="layer")
+    found = [str(one.message) for one in seen if "begin with the same token" in str(one.message)]
+    assert len(set(found)) == 1
+    apart = {**alike, "foil": {"any": [[tokyo, paris]]}}
+    interp.activation_patching(model, **apart, by="layer")  # a warning would be an error
+    with pytest.raises(interp.errors.InputError, match="are the same token"):
+        interp.activation_patching(model, **{**PAIR, "foil": " Paris"}, by="layer")
+
+
 def test_a_model_back_in_training_mode(tiny_gpt2):
     model = interp.load_model(tiny_gpt2, device="cpu")
     expected = model.forward([0, 1, 2, 3])

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from interp.errors import InputError
+from interp.traps import check_first_tokens
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ def check_apart(answer: Answer, foil: Answer) -> None:
             "One of answer and foil begins with the other, so that its probability is a part of the other's; "
             "add what follows to both, such as a full stop."
         )
+    firsts, others = ({form[0] for form in one} for one in (answer, foil))
+    check_first_tokens(firsts, others)
 
 
 def check_at_once(*answers: Answer | None, what: str) -> None:

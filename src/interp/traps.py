@@ -6,7 +6,7 @@ They are no errors, as each may be meant; but mostly they are not, and the numbe
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from interp.errors import InterpWarning
 
@@ -35,6 +35,16 @@ def check_bos(ids: Sequence[int], bos: int | None) -> None:
         warn(
             "Token ids do not begin with the BOS that text gets here; ids are taken as they are: put it in "
             "front, or load the model with bos=False."
+        )
+
+
+def check_first_tokens(answer: Set[int], foil: Set[int]) -> None:
+    """The first tokens of the forms of an answer and of a foil, of which some are the same."""
+    if answer & foil:
+        warn(
+            "The answer and the foil begin with the same token, so that they are told apart only behind it: "
+            "what the model predicts where the prompt ends does not count in their difference; take words of "
+            "which the first tokens differ."
         )
 
 

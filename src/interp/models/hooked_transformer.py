@@ -27,6 +27,7 @@ from interp.models.base import Model
 from interp.models.devices import find_device
 from interp.models.editing import Taps
 from interp.models.evaluation import evaluating
+from interp.models.float32 import called_in_float32
 from interp.models.post_norm import PostNorm
 from interp.models.weights_hash import weights_hash
 from interp.sites import SITES, Address
@@ -95,6 +96,16 @@ class HookedTransformerModel(Model):
         hooked, cap = self.hf_model, self.arch.logit_soft_cap
         normed = resid if self.cfg.normalization_type is None else hooked.ln_final(resid)
         logits = hooked.unembed(normed)
+        return logits if cap is None else cap * (logits / cap).tanh()
+
+    def unembed_in_float32(self, resid: Tensor) -> Tensor:
+        """Norm and unembedding with widened weights; the norm does not round to the model's precision."""
+        hooked, cap = self.hf_model, self.arch.logit_soft_cap
+        with self._lock:
+            normed = resid.float()
+            if self.cfg.normalization_type is not None:
+                normed = called_in_float32(hooked.ln_final, normed)
+            logits = called_in_float32(hooked.unembed, normed)
         return logits if cap is None else cap * (logits / cap).tanh()
 
     @property

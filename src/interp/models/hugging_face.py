@@ -14,10 +14,10 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from transformers import PreTrainedModel
 
 from interp.models.evaluation import evaluating
+from interp.models.float32 import called_in_float32
 from interp.models.layouts import Layout, logits_divisor, part
 from interp.models.linear_map import is_its_weight
 from interp.models.weights import WithWeights
@@ -92,8 +92,8 @@ class HuggingFaceModel(WithWeights):
         """The norm and the unembedding are called with widened weights, whatever they are."""
         head = self.runs.get_output_embeddings()
         with evaluating(head):
-            normed = _called_in_float32(part(self.runs, self.layout.final_norm), resid.float())
-            logits = _called_in_float32(head, normed)
+            normed = called_in_float32(part(self.runs, self.layout.final_norm), resid.float())
+            logits = called_in_float32(head, normed)
         logits = logits / logits_divisor(self.hf_model)
         cap = self.arch.logit_soft_cap
         return logits if cap is None else cap * torch.tanh(logits / cap)
@@ -123,10 +123,3 @@ def twin(hf_model: PreTrainedModel) -> PreTrainedModel:
 def in_place(old: Tensor, new: Tensor) -> Tensor:
     """Write `new` into `old`: resid_mid is read by the norm and by the residual sum, the same tensor."""
     return old if new is old else old.copy_(new)
-
-
-def _called_in_float32(module: nn.Module, given: Tensor) -> Tensor:
-    """What a module makes of something in float32, its weights widened for this call."""
-    kept = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    widened = {name: value.float() if value.is_floating_point() else value for name, value in kept.items()}
-    return functional_call(module, widened, (given,))

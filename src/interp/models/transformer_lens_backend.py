@@ -30,6 +30,7 @@ from transformers import PreTrainedModel
 from interp.errors import ModelLoadError, first_line
 from interp.models.editing import Taps
 from interp.models.evaluation import evaluating
+from interp.models.float32 import called_in_float32
 from interp.models.hugging_face import in_place, twin
 from interp.models.layouts import Layout, logits_divisor
 from interp.models.linear_map import LinearMap
@@ -88,9 +89,18 @@ class TransformerLensModel(WithWeights):
         return name
 
     def _unembed(self, resid: Tensor) -> Tensor:
-        bridge = self.bridge
-        logits = bridge.unembed(bridge.ln_final(resid)) / logits_divisor(self.hf_model)
-        cap = bridge.cfg.output_logits_soft_cap
+        return self._as_logits(self.bridge.unembed(self.bridge.ln_final(resid)))
+
+    def unembed_in_float32(self, resid: Tensor) -> Tensor:
+        """Norm and unembedding with widened weights, whatever they are."""
+        with self._lock:
+            normed = called_in_float32(self.bridge.ln_final, resid)
+            return self._as_logits(called_in_float32(self.bridge.unembed, normed))
+
+    def _as_logits(self, logits: Tensor) -> Tensor:
+        """Logits as the model divides and caps them."""
+        logits = logits / logits_divisor(self.hf_model)
+        cap = self.bridge.cfg.output_logits_soft_cap
         return cap * (logits / cap).tanh() if cap and cap > 0 else logits
 
     @property

@@ -10,7 +10,7 @@ from interp.figures.engine.view import Axis, Grid, Table, View, Words, block_nam
 from interp.figures.views.chance_text import chance_sentence
 from interp.figures.views.head_maps import head_map
 from interp.figures.views.norms_text import norms_sentences
-from interp.figures.views.pairs_text import intervals_sentence
+from interp.figures.views.pairs_text import doubts, intervals_sentence
 from interp.methods.ablation.results import AblationResult
 from interp.metrics import METRICS
 from interp.results import Interval
@@ -37,6 +37,7 @@ def view(result: AblationResult) -> View:
     return View(
         title="What does the model lose without it?",
         above=(
+            *doubts(result.pairs, result.metric, before.each),
             f"Task: {result.pairs.task}, {count(len(result.pairs), 'prompt')}; the first: "
             f"{show_text(result.pairs.prompts[0])}",
             f"Metric: {METRICS[result.metric].description}. Before: {measured(float(before.mean))} "

@@ -9,7 +9,7 @@ from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Bars, Scatter, Table, View, Words
 from interp.figures.views.circuit_text import REPLACEMENTS, members_text
 from interp.figures.views.norms_text import norms_sentences
-from interp.figures.views.pairs_text import pairs_sentences
+from interp.figures.views.pairs_text import doubts, pairs_sentences
 from interp.methods.circuits.results import CompletenessResult
 from interp.metrics import METRICS
 
@@ -23,6 +23,7 @@ def view(result: CompletenessResult) -> View:
     return View(
         title="Does the circuit have all that it needs, and nothing else?",
         above=(
+            *doubts(result.pairs, result.metric, result.full_values),
             *pairs_sentences(result.pairs),
             f"Circuit of {len(result.circuit)} {result.level}s: {members_text(result.circuit)}.",
             f"Ablated parts are replaced by {ablation}.{kept} "

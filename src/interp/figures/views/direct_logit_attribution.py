@@ -10,7 +10,7 @@ from interp.figures.engine.view import Arrays, Axis, Bars, Block, Grid, Lines, S
 from interp.figures.views.chance_text import chance_sentence, framed_cells
 from interp.figures.views.head_maps import strongest_cells
 from interp.figures.views.norms_text import norms_sentences
-from interp.figures.views.pairs_text import how_interval
+from interp.figures.views.pairs_text import doubts, how_interval
 from interp.methods.attribution.results import DirectLogitAttributionResult, NeuronParts
 from interp.results import Estimate, Interval, Pairs
 
@@ -34,7 +34,7 @@ def view(result: DirectLogitAttributionResult) -> View:
         blocks.append(_neurons(result, result.by_neuron))
     return View(
         title=f"Which parts of the model write {_what(result)}?",
-        above=tuple(_asked(result)),
+        above=(*_doubts(result), *_asked(result)),
         blocks=tuple(blocks),
         below=(
             "Direct effects alone: what a part does through later parts is counted as theirs. The final "
@@ -79,6 +79,12 @@ def _asked(result: DirectLogitAttributionResult) -> list[str]:
         f"{_quantity(result.pairs)}{before}, at {where}: {measured(mean)}, the sum of the parts.",
         *intervals,
     ]
+
+
+def _doubts(result: DirectLogitAttributionResult) -> tuple[str, ...]:
+    """A logit alone has no foil to be above."""
+    metric = "logit" if result.pairs.foils is None else "logit_diff"
+    return doubts(result.pairs, metric, result.logits)
 
 
 def _verdict(result: DirectLogitAttributionResult) -> str:

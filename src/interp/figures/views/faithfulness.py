@@ -8,11 +8,11 @@ from interp.figures.engine.view import Bars, Block, Table, View, Words
 from interp.figures.views.circuit_graph import circuit_graph
 from interp.figures.views.circuit_text import REPLACEMENTS, members_text
 from interp.figures.views.norms_text import norms_sentences
-from interp.figures.views.pairs_text import intervals_sentence, pairs_sentences, weak_sentence
+from interp.figures.views.pairs_text import doubts, intervals_sentence, pairs_sentences, weak_sentence
 from interp.methods.circuits.results import BASELINES, FaithfulnessResult
 from interp.metrics import METRICS
 
-_CIRCUIT = BASELINES.index("circuit")
+_FULL, _CIRCUIT = BASELINES.index("full"), BASELINES.index("circuit")
 _CLOSE = 0.1  # of faithfulness
 
 
@@ -33,6 +33,7 @@ def view(result: FaithfulnessResult) -> View:
     return View(
         title="Does the circuit do what the model does?",
         above=(
+            *doubts(result.pairs, result.metric, result.values[0, _FULL]),
             *pairs_sentences(result.pairs),
             *weak_sentence(result.metric, *result.values[0, :2], than="with everything ablated"),
             f"Circuit: {len(result.circuit)} of {result.n_candidates} {what}: "

@@ -7,7 +7,7 @@ from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Lines, Series, Table, View, Words
 from interp.figures.views.circuit_text import REPLACEMENTS
 from interp.figures.views.norms_text import norms_sentences
-from interp.figures.views.pairs_text import intervals_sentence, pairs_sentences
+from interp.figures.views.pairs_text import doubts, intervals_sentence, pairs_sentences
 from interp.methods.circuits.results import FaithfulnessCurveResult
 from interp.metrics import METRICS
 from interp.results import Interval
@@ -19,6 +19,7 @@ def view(result: FaithfulnessCurveResult) -> View:
     return View(
         title="How large must the circuit be?",
         above=(
+            *doubts(result.pairs, result.metric, result.full_values),
             *pairs_sentences(result.pairs),
             f"The {by} scores of {result.n_scored} {result.level}s first "
             f"({result.construction}); all else is replaced by "
@@ -62,14 +63,13 @@ def _curve(result: FaithfulnessCurveResult) -> Lines:
     own = result.faithfulness
     by_score = series("by score", *(part.tolist() for part in (own.value, own.low, own.high)))
     randoms = result.random_faithfulness
-    mean = [
-        series(
-            "random order, mean and range", *(f(0).tolist() for f in (randoms.mean, randoms.min, randoms.max))
-        )
-    ]
+    mean = []
+    if len(randoms):
+        ends = (f(0).tolist() for f in (randoms.mean, randoms.min, randoms.max))
+        mean = [series("random order, mean and range", *ends)]
     return Lines(
         name="curve",
-        series=(by_score, *(mean if len(randoms) else [])),
+        series=(by_score, *mean),
         x_title=f"share of {result.level}s",
         y_title="faithfulness",
         title="Faithfulness by size",

@@ -10,7 +10,7 @@ from interp.figures.engine.notation import count, decimal, probability, show_pro
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Bars, Table, View, Words, block_name
 from interp.figures.views.norms_text import norms_sentences
-from interp.figures.views.pairs_text import metric_with_tokens
+from interp.figures.views.pairs_text import clean_doubts, metric_with_tokens
 from interp.methods.ablation.results import HeadAblationResult
 
 _LOSSES = {
@@ -26,6 +26,7 @@ def view(result: HeadAblationResult) -> View:
     return View(
         title=f"What does the model lose without {_heads(result)}?",
         above=(
+            *_doubts(result),
             f"Prompt: {show_prompt(result.tokens, result.prompt, bos=result.provenance.bos)}",
             f"The heads are taken out together, at all positions. Means are over {sizes.n_reference} "
             "sequences of simple English, and the outputs resampled are those of "
@@ -40,6 +41,16 @@ def view(result: HeadAblationResult) -> View:
             f"Random heads: {count(len(result.random_heads), 'draw')} of as many, from all heads.",
             *norms_sentences(result.provenance, "recomputed"),
         ),
+    )
+
+
+def _doubts(result: HeadAblationResult) -> tuple[str, ...]:
+    return clean_doubts(
+        result.measures[0],
+        result.before[:1],
+        answers=(result.answer,),
+        said=() if result.several_tokens or not result.clean_top else (result.clean_top,),
+        foil=result.foil,
     )
 
 

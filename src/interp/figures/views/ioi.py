@@ -10,7 +10,7 @@ from interp.figures.engine.notation import brief, count, decimal, measured, show
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Block, Table, View, Words, block_name
 from interp.figures.views.head_maps import head_map, strongest_cells, strongest_heads
-from interp.figures.views.pairs_text import intervals_sentence
+from interp.figures.views.pairs_text import doubts, intervals_sentence
 from interp.methods.studies.published import PUBLISHED, PUBLISHED_HEADS
 from interp.methods.studies.results import CircuitAlone, ClassAblation, IOIBaseline, IOIResult
 from interp.results import Interval
@@ -35,6 +35,7 @@ def view(result: IOIResult) -> View:
     return View(
         title="Indirect objects: who received it, and which heads know?",
         above=(
+            *doubts(result.pairs, "logit_diff", result.baseline.logit_diff),
             f"{count(len(result.pairs), 'prompt')}; the first: {show_text(result.pairs.prompts[0])}",
             "Metric: logit(IO) - logit(S). Corrupted prompts have three other names in place of IO, S and S "
             "(p_ABC). " + intervals_sentence(result.pairs, result.maps["direct"]),

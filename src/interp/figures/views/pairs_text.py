@@ -114,14 +114,14 @@ def clean_doubts(
     foil: str | None,
 ) -> tuple[str, ...]:
     """As `doubts`, of answers and what the model says instead."""
-    n, found = len(clean_values), []
+    n, found = len(answers), []
     lost = int((clean_values <= 0).sum()) if metric == "logit_diff" else 0
     others = [own for own, answer in zip(said, answers, strict=False) if own not in answer.split("|")]
     if n == 1 and lost:
         value = measured(float(clean_values[0]))
         found.append(
             f"The clean run does not favour {brief(answers[0])} over {brief(foil or '')} (logit difference "
-            f"{value}): what is brought back is not an answer of this model."
+            f"{value}): what is measured is not an answer of this model."
         )
     elif lost:
         found.append(f"In {lost} of {n} pairs the clean run does not put the answer above the foil.")

@@ -9,7 +9,7 @@ from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Grid, Scatter, Table, View, Words
 from interp.figures.views.chance_text import chance_sentence
 from interp.figures.views.norms_text import norms_sentences
-from interp.figures.views.pairs_text import intervals_sentence, pairs_sentences
+from interp.figures.views.pairs_text import doubts, intervals_sentence, pairs_sentences
 from interp.methods.attribution.results import PatchingVsAttributionResult
 
 _NAMED = 5
@@ -33,6 +33,7 @@ def view(result: PatchingVsAttributionResult) -> View:
     return View(
         title="Do patching and attribution find the same heads?",
         above=(
+            *doubts(result.pairs, "logit_diff", result.clean_values),
             *pairs_sentences(result.pairs),
             f"Patching: z of each head, {result.direction}, {_CHANGE[result.direction]}. Attribution: "
             f"{_BY[result.attribution_by]}. Both in logits of answer less foil, means over pairs.",

@@ -27,6 +27,7 @@ from interp.methods.ablation.replacement import check_kinds, replace_component
 from interp.methods.ablation.results import AblationResult
 from interp.methods.common.answers import Measure
 from interp.methods.common.components import Set, find_sets
+from interp.methods.common.first_choice import pairs_with_choices
 from interp.methods.common.names import Component, set_name
 from interp.methods.common.outlier_positions import OutlierPositions
 from interp.methods.common.outliers import OVERWRITING, find_outliers
@@ -37,7 +38,7 @@ from interp.metrics import METRICS, MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
 from interp.readout import AnyReadout
-from interp.tasks.base import Pair, PairDataset, pairs_in_words
+from interp.tasks.base import Pair, PairDataset
 
 
 def ablation(
@@ -103,7 +104,7 @@ def ablation(
     before, after = values[:, 0], values[:, 1:].reshape(-1, len(kinds), len(sets))
     return AblationResult(
         provenance=Provenance.of(model, seed=seed),
-        pairs=pairs_in_words(model, dataset),
+        pairs=pairs_with_choices(model, dataset),
         metric=metric,
         kinds=kinds,
         reference=reference,

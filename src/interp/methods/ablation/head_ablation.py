@@ -38,6 +38,7 @@ from interp.errors import InputError
 from interp.methods.ablation.replacement import Key, check_kinds, replace_component
 from interp.methods.ablation.results import HeadAblationResult, TextSizes
 from interp.methods.common.answers import Measure
+from interp.methods.common.first_choice import first_choices
 from interp.methods.common.heads import find_heads
 from interp.methods.common.names import Component, Head
 from interp.methods.common.outliers import find_outliers
@@ -142,6 +143,7 @@ def head_ablation(
         outliers=replace(outliers, positions=outliers.positions[: len(texts)]),
         path=parts.path,
         several_tokens=not measure.at_once,
+        clean_top=model.labels(first_choices(model, [tokens.row(0)]))[0],
     )
 
 

@@ -88,6 +88,7 @@ class HeadAblationResult(Result):
     several_tokens: bool = False  # of answer or foil: log-probabilities stand for logits
     prompt: str | None = None  # as running text; None in runs of earlier versions
     outliers: OutlierPositions | None = None  # of all texts that were ablated, the prompt first
+    clean_top: str = ""  # the model's own likeliest token after the prompt; empty: not kept
 
     @property
     def change(self) -> Float[np.ndarray, "kind measure"]:

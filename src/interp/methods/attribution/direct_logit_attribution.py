@@ -36,6 +36,7 @@ from interp.errors import InputError, SiteError, check_choice
 from interp.methods.attribution.answer_parts import AnswerQuestion, answer_parts
 from interp.methods.attribution.results import DirectLogitAttributionResult, NeuronParts
 from interp.methods.common.answers import Measure, for_each, one_by_one
+from interp.methods.common.first_choice import first_choices
 from interp.methods.common.intervals import Clusters, mean_interval
 from interp.methods.common.over_pairs import Parts, over_pairs
 from interp.methods.common.statistics import estimate
@@ -184,6 +185,7 @@ def _in_words(model: Model, questions: Sequence[AnswerQuestion]) -> Pairs:
         answers=tuple(model.answer_label(question.measure.answer) for question in questions),
         foils=tuple(map(model.answer_label, foils)) if foils else None,
         several_tokens=not all(question.at_once for question in questions),
+        said=tuple(model.labels(first_choices(model, [question.begun for question in questions]))),
     )
 
 

@@ -19,6 +19,7 @@ correlation over all heads is made by a few large ones; look at the points.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -80,7 +81,8 @@ def patching_vs_attribution(
         clusters=dataset.clusters,
         seed=seed,
     )
-    patched = _effects(patch_heads(batch_size=batch_size, exact=exact))
+    exactly = patch_heads(batch_size=batch_size, exact=exact)
+    patched = _effects(exactly)
     if attribution == "direct":
         attributed = _direct(model, dataset, seed)
     else:
@@ -88,7 +90,8 @@ def patching_vs_attribution(
     x, y = attributed.mean(0).ravel(), patched.mean(0).ravel()
     return PatchingVsAttributionResult(
         provenance=Provenance.of(model, seed=seed),
-        pairs=pairs_in_words(model, dataset),
+        pairs=replace(pairs_in_words(model, dataset), said=exactly.pairs.said),
+        clean_values=exactly.clean_values,
         attribution_by=attribution,
         direction=direction,
         patching=mean_interval(patched, seed, dataset.clusters),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -100,6 +100,8 @@ class PatchingVsAttributionResult(Result):
     attribution: Interval  # [layer, head], in logits: the mean over pairs
     pearson: float  # over all heads
     spearman: float
+    #: The logit difference of each clean run; empty in runs that were stored without.
+    clean_values: Float[np.ndarray, " pair_or_none"] = field(default_factory=lambda: np.zeros(0))
 
     @property
     def heads(self) -> tuple[str, ...]:

@@ -31,12 +31,13 @@ from interp.methods.circuits.measures import MeasuredCircuit, check_full_and_emp
 from interp.methods.circuits.results import Ablation, CompletenessResult
 from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit, member_names
+from interp.methods.common.first_choice import pairs_with_choices
 from interp.methods.common.names import Head
 from interp.methods.common.outliers import find_outliers
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
-from interp.tasks.base import PairDataset, check_count, pairs_in_words
+from interp.tasks.base import PairDataset, check_count
 
 MOST_MEMBERS = 100  # of a circuit that is taken apart without being asked twice
 
@@ -107,7 +108,7 @@ def completeness(
     names = list(parts)
     return CompletenessResult(
         provenance=Provenance.of(model, seed=seed),
-        pairs=pairs_in_words(model, dataset),
+        pairs=pairs_with_choices(model, dataset),
         outliers=outliers,
         level=circuit.level,
         metric=metric,
@@ -116,6 +117,7 @@ def completeness(
         kept=measured.kept,
         full_value=means.full,
         empty_value=means.empty,
+        full_values=found[0],
         parts=(*names, *(f"greedy {i + 1}" for i in range(len(greedy)))),
         part_members=(*parts.values(), *(step.part for step in greedy)),
         circuit_without=np.append(means.circuit_without, [step.circuit_without for step in greedy]),

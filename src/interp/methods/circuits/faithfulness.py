@@ -29,13 +29,14 @@ from interp.methods.circuits.measures import MeasuredCircuit, check_full_and_emp
 from interp.methods.circuits.results import ABLATIONS, BASELINES, Ablation, FaithfulnessResult
 from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit
+from interp.methods.common.first_choice import pairs_with_choices
 from interp.methods.common.intervals import Clusters, magnitude, mean_interval, ratio_interval
 from interp.methods.common.outliers import find_outliers
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
 from interp.results import Interval
-from interp.tasks.base import PairDataset, check_count, pairs_in_words
+from interp.tasks.base import PairDataset, check_count
 
 
 def faithfulness(
@@ -100,7 +101,7 @@ def faithfulness(
     scores = [circuit.scores[name] for name in measured.members if name in circuit.scores]
     return FaithfulnessResult(
         provenance=Provenance.of(model, seed=seed),
-        pairs=pairs_in_words(model, dataset),
+        pairs=pairs_with_choices(model, dataset),
         outliers=outliers,
         level=circuit.level,
         metric=metric,

@@ -33,13 +33,14 @@ from interp.methods.circuits.measures import check_full_and_empty, faithfulness_
 from interp.methods.circuits.results import Ablation, FaithfulnessCurveResult
 from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit
+from interp.methods.common.first_choice import pairs_with_choices
 from interp.methods.common.intervals import magnitude, ratio_interval
 from interp.methods.common.outliers import find_outliers
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
 from interp.results import Interval
-from interp.tasks.base import PairDataset, check_count, pairs_in_words
+from interp.tasks.base import PairDataset, check_count
 
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -106,7 +107,7 @@ def faithfulness_curve(
 
     return FaithfulnessCurveResult(
         provenance=Provenance.of(model, seed=seed),
-        pairs=pairs_in_words(model, dataset),
+        pairs=pairs_with_choices(model, dataset),
         outliers=outliers,
         level=scored.level,
         metric=metric,

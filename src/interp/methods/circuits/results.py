@@ -5,7 +5,7 @@ m is the metric's mean over pairs, with all but some nodes or edges ablated; C i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -109,6 +109,8 @@ class CompletenessResult(Result):
     minimality_part: tuple[str, ...]  # the K by which it is
     minimality_alone: Float[np.ndarray, " member"]  # with nothing as K
     outliers: OutlierPositions | None = None  # of the clean prompts; None: not kept
+    #: m(M) of each pair, of which `full_value` is the mean; empty in runs that were stored without.
+    full_values: Float[np.ndarray, " pair_or_none"] = field(default_factory=lambda: np.zeros(0))
 
     @property
     def incompleteness(self) -> Float[np.ndarray, " part"]:

@@ -34,6 +34,7 @@ from interp.errors import InputError
 from interp.methods.ablation.ablation import ablation
 from interp.methods.circuits.faithfulness import faithfulness
 from interp.methods.common.circuit import Circuit
+from interp.methods.common.first_choice import pairs_with_choices
 from interp.methods.common.heads import Head, head_name
 from interp.methods.common.names import node_name
 from interp.methods.studies.head_classes import Study, effects_on_logits, find_classes, looks_and_copies
@@ -42,7 +43,7 @@ from interp.methods.studies.results import CircuitAlone, ClassAblation, IOIBasel
 from interp.models.base import Exact, Model
 from interp.progress import report
 from interp.provenance import Provenance
-from interp.tasks.base import PairDataset, pairs_in_words
+from interp.tasks.base import PairDataset
 from interp.tasks.indirect_objects import indirect_objects, role_swaps
 from interp.tasks.inspection import inspect_dataset
 
@@ -108,7 +109,7 @@ def ioi(
     report("steps", 6, _STEPS)
     return IOIResult(
         provenance=Provenance.of(model, seed=seed),
-        pairs=pairs_in_words(model, dataset),
+        pairs=pairs_with_choices(model, dataset),
         baseline=baseline,
         maps=maps,
         least=least,
