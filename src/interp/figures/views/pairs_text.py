@@ -101,7 +101,7 @@ def doubts(pairs: Pairs, metric: str, clean_values: Float[np.ndarray, " pair"]) 
         clean_values,
         answers=pairs.answers,
         said=() if pairs.several_tokens else pairs.said,
-        foil=None if pairs.foils is None else pairs.foils[0],
+        foil=pairs.foils[0] if pairs.foils else None,
     )
 
 
@@ -114,10 +114,10 @@ def clean_doubts(
     foil: str | None,
 ) -> tuple[str, ...]:
     """As `doubts`, of answers and what the model says instead."""
-    n, found = len(answers), []
+    n, found = max(len(clean_values), len(answers)), []  # runs stored before may have one of them alone
     lost = int((clean_values <= 0).sum()) if metric == "logit_diff" else 0
     others = [own for own, answer in zip(said, answers, strict=False) if own not in answer.split("|")]
-    if n == 1 and lost:
+    if n == 1 and lost and answers:
         value = measured(float(clean_values[0]))
         found.append(
             f"The clean run does not favour {brief(answers[0])} over {brief(foil or '')} (logit difference "
