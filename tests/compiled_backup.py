@@ -15,7 +15,7 @@ INHIBITION: Place = (0, 3)
 WHOLE = LOGIT / 2  # the logit difference, and that without the principal
 
 
-def self_repair_model() -> Planted:
+def self_repair_model(*, sink: float = SINK) -> Planted:
     """Three layers: the token before the last comes again, and three things get in the way of seeing why.
 
     0.3, inhibition head: looks one back, and copies ``token`` there to ``inhibit``.
@@ -23,7 +23,7 @@ def self_repair_model() -> Planted:
     half of its attention to each. It copies ``token`` to ``output``: half of `LOGIT`; without 0.3, all.
     2.1, backup: looks one back (12), or at the sink (24), as far as anything stands in ``output`` (24 for
     half of `LOGIT`). It copies half of `LOGIT` where the principal has written nothing, and else nothing.
-    MLP 0 writes 1000 to ``sink`` at BOS, and nothing of use: it is where the backup rests.
+    MLP 0 writes `sink` to a space of its own at BOS, and nothing of use: it is where the backup rests.
 
     Logit difference, in units of `LOGIT`: 1/2. Zero-ablating the principal: 1/2, as the backup takes over;
     the backup: 1/2; both: 0. Zero-ablating the inhibition head: 1; it writes nothing that the logits read, so
@@ -48,13 +48,13 @@ def self_repair_model() -> Planted:
     head = plant.head(BACKUP)
     head.looks_back(1)
     written = plant.read("output", tokens).sum(1, keepdim=True) / LOGIT
-    sink = plant.read("sink", [0])
-    head.matches(4 * plant.sharp * written, sink / SINK)
+    at_sink = plant.read("sink", [0])
+    head.matches(4 * plant.sharp * written, at_sink / sink)
     head.copies("token", "output", LOGIT / 2, rows=tokens)
     _plant_first_token(plant, (0, 0))
     plant.echo(0)
     plant.mlp_in[0, :, plant.vocab] = 10 * plant.read("token", [BOS])[:, 0]
-    plant.mlp_out[0, plant.vocab] = SINK / 10 * sink[:, 0]
+    plant.mlp_out[0, plant.vocab] = sink / 10 * at_sink[:, 0]
     plant.never_bos(2)
     fixed: set[Edge] = {
         ("input", "a0.h3<q>"),
