@@ -142,14 +142,12 @@ def perform(model: Model, name: str, values: dict[str, Any]) -> Any:
     result = found.run(found.make_config(given), model)
     assert png(found.presentation.figure(result)).startswith(b"\x89PNG")
     assert found.presentation.table(result) is not None
-    assert "gemma-3-270m" in found.presentation.report(result)
+    assert found.presentation.report(result).startswith("<section")
     return result
 
 
 @pytest.mark.parametrize("name", sorted(set(all_experiments()) - set(MAKE_FILES)))
-def test_every_experiment_runs_in_its_configuration(
-    gemma: Model, trained: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_experiment_runs_in_its_configuration(gemma: Model, trained: dict[str, str], name: str) -> None:
     fields = find_experiment(name).config.model_fields
     result = perform(gemma, name, {key: place for key, place in trained.items() if key in fields})
     assert result.provenance.post_norms
