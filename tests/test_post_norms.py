@@ -3,6 +3,7 @@ forward passes, the formula written out, and circuits known in advance."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
@@ -215,8 +216,23 @@ def test_copying_scores_by_the_formula(name: str) -> None:
     assert 0 < copied < 6  # else this would show little
 
 
+def favoured(model: Model, pairs: PairDataset) -> PairDataset:
+    """Each pair with the prompt first that favours its answer the more."""
+
+    def lead(prompt: Any, pair: Pair) -> float:
+        return float(Readout.logit_diff(pair.answer, pair.foil)(model.forward(prompt))[0])
+
+    turned = [
+        pair
+        if lead(pair.clean, pair) > lead(pair.corrupted, pair)
+        else dataclasses.replace(pair, clean=pair.corrupted, corrupted=pair.clean)
+        for pair in pairs
+    ]
+    return dataclasses.replace(pairs, pairs=tuple(turned))
+
+
 def test_patching_is_compared_with_attribution(one: Model) -> None:
-    pairs = some_pairs(one, 2)
+    pairs = favoured(one, some_pairs(one, 2))
     found = patching_vs_attribution(one, pairs)
     by_head = interp.direct_logit_attribution(one, pairs.clean, pairs.answers, pairs.foils).by_head
     np.testing.assert_allclose(found.attribution.value, by_head.mean)
