@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app_pages import HOSTILE, error_of, run_copied_command, run_without_errors, texts
+from interp.app.server.access import permissions
 from interp.app.server.model_server import ModelServer
 from interp.app.views import features
 from interp.app.views.downloads import downloads
@@ -165,7 +167,10 @@ def test_the_sae_that_goes_with_a_model():
 
 
 @pytest.fixture
-def app(open_page, folder, small):
+def app(open_page, folder, small, monkeypatch):
+    """The page with an SAE in a folder that the app was given, and that its user has asked for."""
+    monkeypatch.setenv("INTERP_APP_FILES", str(Path(folder).parent))
+    permissions().allow(str(folder))
     return open_page("Features", sae=folder)
 
 
@@ -200,8 +205,8 @@ def test_a_feature_that_is_not_there_is_said(app, feature):
 
 
 def test_an_sae_that_is_not_there_is_a_sentence(app):
-    app.query_params["sae"] = "nowhere"
-    assert "nowhere" in error_of(app)
+    app.run()
+    assert "There is no SAE" in error_of(app.text_input(key="sae").set_value("nowhere"))
 
 
 def test_a_hostile_prompt_is_a_prompt(app):

@@ -18,7 +18,8 @@ from interp.app.server.model_server import ModelServer
 from interp.app.server.models import ModelIdentity, bytes_in_memory, weight_bytes
 from interp.app.server.progress import duration, progress_in_words
 from interp.app.views import attention, circuit_map, features, lens, tokens, trace
-from interp.errors import InputError
+from interp.errors import InputError, ModelLoadError
+from interp.models import sources
 from interp.progress import report
 from type_checks import unchecked
 
@@ -221,6 +222,33 @@ def test_a_sweep_is_cancelled_between_its_steps(load):
     assert len(server.ask("demo-gpt2", lens.LogitLens(PROMPT)).tokens) > 1
 
 
+def test_loading_is_cancelled_between_its_weights(monkeypatch, tiny_gpt2):
+    """A real one: it stops at the first weight after it is left, and can be loaded again."""
+    from interp.models.registry import load_model
+
+    held, reports = threading.Event(), []
+    real = sources.report
+
+    def slow_report(task, done, total):
+        reports.append(done)
+        if done == 2:
+            held.wait(30)
+        real(task, done, total)
+
+    monkeypatch.setattr(sources, "report", slow_report)
+    server = ModelServer(load_model)
+    job = server.submit(str(tiny_gpt2), ModelIdentity())
+    until(lambda: 2 in reports)
+    server.withdraw(job)
+    held.set()
+    with pytest.raises(CancelledError):
+        job.future.result(30)
+    until(lambda: not sources._loading.locked())
+    assert max(reports) == 2
+    assert server.models == ()
+    assert server.ask(str(tiny_gpt2), ModelIdentity()).name == str(tiny_gpt2)
+
+
 # ---- memory ----
 
 
@@ -248,12 +276,15 @@ def test_only_as_many_leave_as_are_needed(load):
     until(lambda: lab.server.models == ("b", "c", "d"))
 
 
-def test_a_model_that_is_at_work_stays(load):
-    lab = Lab(load, size=lambda name: 1e9, free=lambda device: 0.0)
+def test_a_model_that_is_at_work_stays_and_what_does_not_fit_is_refused(load):
+    free = iter([2e9, 2e9])  # before and after the first one is loaded
+    lab = Lab(load, size=lambda name: 1e9, free=lambda device: next(free, 0.0))
     held = lab.server.submit("a", lab.held("held"))
     wait_until_at_work(held)
-    lab.server.ask("b", lab.ask("other"))
-    assert lab.server.models == ("a", "b")
+    with pytest.raises(ModelLoadError, match="takes about 1 GB, of which 1 GB are not free"):
+        lab.server.ask("b", lab.ask("other"))
+    assert lab.loaded == ["a"]
+    assert lab.server.models == ("a",)
     lab.gates["held"].set()
     assert held.future.result(30) == "held"
 

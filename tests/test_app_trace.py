@@ -116,13 +116,14 @@ def test_a_refused_model_is_not_tried_at_every_word(app, monkeypatch):
 
     server = ModelServer(load)
     monkeypatch.setattr("interp.app.server.session.shared_server", lambda: server)
-    app.query_params["model"] = "/no/such/folder"
+    app.query_params["model"] = "no-such-model"
     app.run()
+    app.button(key="permit-model").click().run()
     app.text_input(key="clean").set_value("Another prompt").run()
-    assert tried == ["/no/such/folder"]
-    assert "no folder" in app.error[0].value
+    assert tried == ["no-such-model"]
+    assert "Unknown model" in app.error[0].value
     app.button(key="try-again").click().run()
-    assert tried == ["/no/such/folder"] * 2
+    assert tried == ["no-such-model"] * 2
     assert not app.exception
 
 

@@ -88,7 +88,7 @@ def test_a_link_gives_the_same_view(open_app, expect, shows):
     ("parameters", "sentence"),
     [
         ({"page": "Nowhere"}, "There is no page 'Nowhere'; Explore is shown."),
-        ({"model": "../../etc/passwd"}, "There is no folder '../../etc/passwd'"),
+        ({"model": "../../etc/passwd"}, "'../../etc/passwd' lies outside the folders that the app may read"),
         ({"cell": "99.99"}, "names a cell that is not in this grid"),
         ({"cell": "<script>alert(1)</script>"}, "names a cell that is not in this grid"),
         ({"head": "x.y"}, "names the head 'x.y'"),

@@ -81,13 +81,15 @@ def test_no_token_of_a_dashboard_acts(opened, load, scheme):
     assert page.get_by_role("link", name="Neuronpedia").get_attribute("href").endswith("8-res-jb/0")
 
 
-def test_the_page_leads_from_a_cell_to_its_feature(open_app, expect, load, tmp_path):
+def test_the_page_leads_from_a_cell_to_its_feature(open_app, expect, load, server):
     model = load("demo-gpt2")
-    write_sae(tmp_path / "sae", make(model, "resid_post", 3, activation=TopK(5)))
-    found = features.SAEFeatures(str(tmp_path / "sae"), features.EXAMPLES[1])(model)
+    folder = server.folder / "sae"  # in the folder that the app may read
+    write_sae(folder, make(model, "resid_post", 3, activation=TopK(5)))
+    found = features.SAEFeatures(str(folder), features.EXAMPLES[1])(model)
     shown = found.strongest(features.ROWS)
     feature, position = shown[2], int((found.features == shown[2]).any(1).argmax())
-    page = open_app(page="Features", sae=str(tmp_path / "sae"), prompt=features.EXAMPLES[1])
+    page = open_app(page="Features", sae=str(folder), prompt=features.EXAMPLES[1])
+    page.get_by_role("button", name="Open it").click()  # a link asks first
     expect(page.get_by_text("Nearest features")).to_be_visible(timeout=READING)
     grid = page.get_by_role("grid", name=re.compile("strongest features"))
     grid.get_by_role("row").nth(3).get_by_role("gridcell").nth(position).click()

@@ -258,6 +258,7 @@ def serve(
     port: int = 8501,
     model: str | None = None,
     out: Path = Path("outputs"),
+    files: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     browser: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Start the app, for this machine only; needs the extra `app`.
@@ -270,12 +271,14 @@ def serve(
         What the pages begin with: a short name, a Hugging Face id or a folder; any other can be chosen there.
     out
         Where the runs are that the page Runs shows.
+    files
+        A folder that models, SAEs and texts may be read from, by default the working folder; may be repeated.
     browser
         Open it in a browser.
     """
     from interp.app.server.launch import launch
 
-    code = launch(port, browser=browser, model=model, out=out)
+    code = launch(port, browser=browser, model=model, out=out, files=files)
     if code:
         sys.exit(code)
 

@@ -40,7 +40,7 @@ def read_text(path: Path, *, largest: float, error: type[InterpError]) -> str:
 def check_file(path: Path, status: os.stat_result, *, largest: float, error: type[InterpError]) -> None:
     """An `error` where a path leads to no regular file, or to one of more than `largest` bytes."""
     if stat.S_ISDIR(status.st_mode):
-        raise error(f"{str(path)!r} is a folder, where a file is expected; check the path.")
+        raise error(f"{str(path)!r} is a folder and cannot be read as a file; check the path.")
     if not stat.S_ISREG(status.st_mode):
         raise error(f"{str(path)!r} is a pipe or a device and no file; give a file.")
     if status.st_size > largest:

@@ -7,6 +7,8 @@ for by name.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -25,12 +27,15 @@ from interp.models.gguf.packages import GEMMA, assembled, is_installed
 from interp.models.in_memory import check_whole, owners_model
 from interp.models.names import KNOWN, in_cache
 from interp.models.sentencepiece_files import check_sentencepiece
+from interp.models.sizes import check_sizes
 from interp.models.token_names import FILES as NAME_FILES
 from interp.models.token_names import tokenizer_of
 from interp.models.weights_hash import weights_hash
+from interp.progress import report
 
 #: Transformers loads under switches of the whole process: of two models that load at once, neither is whole.
 _loading = Lock()
+_PATIENCE = 0.2  # seconds between two reports while another model loads
 #: A folder with any of these has a tokenizer.
 _TOKENIZER_FILES = (
     *("tokenizer*", "special_tokens*", "added_tokens*", "vocab*"),
@@ -87,10 +92,12 @@ def from_name(
     try:
         options["local_files_only"] = local or _cached_or_reachable(source, revision, pickled=allow_pickle)
         safe = None if allow_pickle else True
-        hf_model, report = _weights(source, quiet=local, dtype=dtype, use_safetensors=safe, **options)
+        hf_model, found = _weights(source, quiet=local, dtype=dtype, use_safetensors=safe, **options)
+    except CancelledError:  # nobody waits for it any more
+        raise
     except Exception as error:  # the libraries raise of many kinds; each becomes one sentence
         raise ModelLoadError(_why_not(name, source, local, error)) from error
-    _check_tensors(name, hf_model, missing=report["missing_keys"], unexpected=report["unexpected_keys"])
+    _check_tensors(name, hf_model, missing=found["missing_keys"], unexpected=found["unexpected_keys"])
     check_whole(hf_model)
     return Source(
         hf_model=hf_model,
@@ -131,20 +138,42 @@ def _checked_source(name: str) -> str:
         raise ModelLoadError(f"Unknown model {name!r}; {nearest(name, KNOWN)} Or give a folder or a hub id.")
     if local and not (path / "config.json").is_file():
         raise ModelLoadError(f"The folder {name!r} holds no config.json, so it is no Hugging Face model.")
+    if local:
+        check_sizes(path)
     return source
 
 
 def _weights(source: str, *, quiet: bool, **options: Any) -> tuple[PreTrainedModel, dict[str, Any]]:
     """The model, and the report of its loading; without a progress bar where `quiet`."""
-    with _loading:
+    while not _loading.acquire(timeout=_PATIENCE):
+        report("loading", 0, 2)  # who waits for another model can leave
+    try:
         bars = logging.is_progress_bar_enabled()
         if quiet:
             logging.disable_progress_bar()
+        hook = logging.set_tqdm_hook(_reported)
         try:
             return AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
         finally:
+            logging.set_tqdm_hook(hook)
             if bars:
                 logging.enable_progress_bar()
+    finally:
+        _loading.release()
+
+
+def _reported(bar: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """A progress bar of transformers; that of the weights also reports here at each of them, so that whoever
+    listens can stop the loading."""
+    made = bar(*args, **options)
+    weights = options.get("desc") == "Loading weights" and args
+    return _each_reported(made, total=len(args[0])) if weights else made
+
+
+def _each_reported(weights: Any, *, total: int) -> Iterator[Any]:
+    for done, weight in enumerate(weights):
+        report("loading", done, 2 * total)
+        yield weight
 
 
 #: Tensors that older files hold and that are no weights: masks and frequencies.

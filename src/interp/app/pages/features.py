@@ -15,6 +15,7 @@ from interp.app.ui.copies import copy_menu
 from interp.app.ui.errors import show_errors
 from interp.app.ui.files import read_file
 from interp.app.ui.model_choice import choose_model
+from interp.app.ui.permission import allow_typed, permitted
 from interp.app.views import features
 from interp.app.views.downloads import Download, downloads
 from interp.app.views.feature_html import contexts_html, histogram_html
@@ -41,12 +42,21 @@ def page() -> None:
     left, right = st.columns(2)
     with left:
         sae = inputs.text(
-            "SAE (empty: the model's own)", "sae", placeholder="a folder, or org/repo:folder on the hub"
+            "SAE (empty: the model's own)",
+            "sae",
+            placeholder="a folder, or org/repo:folder on the hub",
+            on_change=allow_typed,
+            args=("sae",),
         )
     with right:
-        text = inputs.text("Text to read features on", "text", placeholder="demo, or a file")
+        text = inputs.text(
+            "Text to read features on", "text", placeholder="demo, or a file",
+            on_change=allow_typed, args=("text",),
+        )  # fmt: skip
     with show_errors():
-        _features(model, features.ReadText(sae or features.own_sae(model), text or "demo"), prompt)
+        sae, text = sae or features.own_sae(model), text or "demo"
+        if permitted("SAE", sae, "sae") and permitted("text", text, "text"):
+            _features(model, features.ReadText(sae, text), prompt)
 
 
 def _features(model: str, read_text: features.ReadText, prompt: str) -> None:

@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from interp.app.server import settings
+from interp.app.server.access import folders_of
 from interp.app.server.guard import NAMES
 from interp.app.theme import THEME
 from interp.errors import ConfigError, how_to_install
@@ -38,10 +40,19 @@ def server_command(port: int, *, browser: bool) -> list[str]:
     return [sys.executable, "-m", "interp.app.server", json.dumps(options | THEME)]
 
 
-def launch(port: int, *, browser: bool, model: str | None = None, out: Path | None = None) -> int:
+def launch(
+    port: int,
+    *,
+    browser: bool,
+    model: str | None = None,
+    out: Path | None = None,
+    files: Sequence[Path] = (),
+) -> int:
     """Serve until interrupted; the server's exit code. Pages begin with `model`, by default a demo model, and
-    the page Runs shows the runs in `out`."""
-    given = {settings.MODEL: model, settings.RUNS: out}
+    the page Runs shows the runs in `out`. Models, SAEs and texts are read from the folders `files`, by
+    default the working folder; `InputError` where one is not there."""
+    folders = os.pathsep.join(map(str, folders_of(files))) or None
+    given = {settings.MODEL: model, settings.RUNS: out, settings.FILES: folders}
     environment = os.environ | {name: str(value) for name, value in given.items() if value is not None}
     command = server_command(port, browser=browser)
     if os.name == "posix":  # the server takes this process's place: what ends the one ends the other

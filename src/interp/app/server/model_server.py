@@ -5,7 +5,8 @@
 2. Each model has one queue and one thread, which takes the jobs in the order in which they came. A long job
    lets quick ones overtake whenever it reports progress, so that nobody waits for another's sweep.
 3. A session that no longer wants an answer withdraws; a job that nobody waits for ends at its next report.
-4. Before a model is loaded, idle models are unloaded until it fits, the least recently used one first.
+4. Before a model is loaded, idle models are unloaded until it fits, the least recently used one first. One
+   that does not fit even then is refused. Loading reports as it goes, so that it can be cancelled, too.
 
 Only what was asked is shared, by its content: no session can reach another's prompts without typing them.
 """
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, cast
 from interp.app.server.cache import AnswerCache
 from interp.app.server.jobs import QUICK, Answer, Job, ModelQueue, Question
 from interp.app.server.models import bytes_in_memory, weight_bytes
+from interp.errors import ModelLoadError
 from interp.progress import Listener, listening
 
 if TYPE_CHECKING:
@@ -200,13 +202,20 @@ class ModelServer:
         if queue.model is None:
             import torch
 
-            self._free_memory(self._size(queue.name), torch.device("cpu"))
+            size = self._size(queue.name)
+            missing = self._free_memory(size, torch.device("cpu")) - self._spare_bytes
+            if size and missing > 0:
+                raise ModelLoadError(
+                    f"{queue.name!r} takes about {size / 1e9:.2g} GB, of which {missing / 1e9:.2g} GB are "
+                    "not free; close what else takes memory, or choose a smaller model."
+                )
             queue.model = self._load(queue.name)
             self._free_memory(0.0, queue.model.device)
         return queue.model
 
-    def _free_memory(self, needed: float, device: torch.device) -> None:
-        """Unload idle models, the least recently used one first, until so many bytes are free."""
+    def _free_memory(self, needed: float, device: torch.device) -> float:
+        """Unload idle models, the least recently used one first, until so many bytes and those to spare are
+        free; how many are missing still."""
         from interp.models.memory import free_bytes
 
         missing = needed + self._spare_bytes - (self._free or free_bytes)(device)
@@ -217,6 +226,7 @@ class ModelServer:
                     queue.model = None
             self._lock.notify_all()
         gc.collect()
+        return missing
 
 
 @cache

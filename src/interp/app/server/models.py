@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interp.app.server.settings import first_model
+from interp.errors import ModelLoadError
+from interp.files import read_text
 from interp.zoo import NAMES
 
 if TYPE_CHECKING:
@@ -41,17 +43,18 @@ def local_folder(name: str) -> Path | None:
 
 
 def weight_bytes(name: str) -> float:
-    """About how many bytes the weights take in float32; 0 where they are not on this machine."""
+    """About how many bytes the weights take in float32, by their files and by what the configuration says;
+    0 where they are not on this machine. `ModelLoadError` where the configuration says what cannot be."""
+    from interp.models.sizes import LARGEST, least_parameters, read_sizes, stored_bytes
+
     folder = local_folder(name)
-    if folder is None:
+    if folder is None or not (folder / "config.json").exists():
         return 0.0
-    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return float(stored)
+    stored = stored_bytes(folder)
+    sizes = read_sizes(folder)
+    config = json.loads(read_text(folder / "config.json", largest=LARGEST, error=ModelLoadError))
     dtype = config.get("dtype") or config.get("torch_dtype") or "float32"
-    return stored * 4.0 / _BYTES.get(dtype, 4)
+    return max(stored * 4.0 / _BYTES.get(str(dtype), 4), 4.0 * least_parameters(sizes))
 
 
 def bytes_in_memory(model: Model) -> int:

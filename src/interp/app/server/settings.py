@@ -11,6 +11,8 @@ from interp.zoo import NAMES
 MODEL = "INTERP_APP_MODEL"
 #: The folder of runs that the page Runs shows.
 RUNS = "INTERP_OUTPUTS"
+#: The folders that models, SAEs and texts may lie in.
+FILES = "INTERP_APP_FILES"
 
 
 def first_model() -> str:
@@ -21,3 +23,9 @@ def first_model() -> str:
 def runs_folder() -> Path:
     """The folder of runs that the server was given; else the command line's own, where the server runs."""
     return Path(os.environ.get(RUNS, "outputs"))
+
+
+def files_folders() -> tuple[Path, ...]:
+    """The folders that models, SAEs and texts may lie in; the one where the server runs, if none is given."""
+    given = os.environ.get(FILES, "").split(os.pathsep)
+    return tuple(Path(folder or ".").resolve() for folder in given)

@@ -9,6 +9,7 @@ from interp.app.server.models import ModelIdentity, offered_models
 from interp.app.server.session import ask
 from interp.app.server.settings import first_model
 from interp.app.ui.errors import show_errors
+from interp.app.ui.permission import allow_typed, permitted
 from interp.errors import InterpError
 
 _REFUSED = "refused models"  # key of the session's state: why each was refused
@@ -24,6 +25,8 @@ def choose_model() -> str:
         key="model",
         bind="query-params",
         accept_new_options=True,
+        on_change=allow_typed,
+        args=("model",),
         help="Or type the path of a folder, or the id of a model on the Hugging Face hub.",
     )
     refused: dict[str, str] = st.session_state.setdefault(_REFUSED, {})
@@ -31,6 +34,8 @@ def choose_model() -> str:
         st.error("Choose a model, or type the path of a folder or a hub id.")
         return ""
     with show_errors():
+        if not permitted("model", name, "model"):
+            return ""
         if name not in refused:
             try:
                 ask(name, ModelIdentity())
