@@ -47,6 +47,7 @@ bench: $(VENV)/.test  ## sweeps side by side with other libraries; writes docs/b
 	$(BIN)/python bench/loading.py --write
 	-$(BIN)/python bench/real.py --write
 	$(BIN)/python bench/edges.py --write
+	$(BIN)/python bench/discovery.py --write
 	$(BIN)/python bench/features.py --write
 	$(BIN)/python bench/published.py --write
 	$(INSTALL) -c constraints.txt -e '.[app,dev]'
