@@ -8,6 +8,7 @@ import torch
 
 from interp import feature_ablation, feature_edit, make_dataset
 from interp.errors import InputError
+from interp.figures.views.feature_ablation import view
 from interp.methods.features.feature_ablation import NEAREST, _as_active
 from interp.results import read_result
 from interp.saes.activations import TopK
@@ -53,6 +54,9 @@ def test_every_number_is_that_of_plain_runs(asked):
         assert found.text.change_low[0, size] <= change <= found.text.change_high[0, size]
     for task in found.tasks:
         assert task.logit_diff.value[0, 0] == pytest.approx(task.logit_diff.value[1, 0])
+    said = " ".join(view(found).below)
+    assert f"over {first.logit_diff.clusters} cluster" in said
+    assert "3 sequences of text" in said
     assert (found.text.loss[:, 1:] != found.text.loss[:, :1]).all()
     assert found.effects.tolist() == sorted(found.effects)
     assert read_result(found.to_dict()).to_dict() == found.to_dict()

@@ -9,6 +9,7 @@ import torch
 from compiled import linear_model
 from interp import feature_edit, feature_effects, load_model, make_dataset, resuming
 from interp.errors import InputError
+from interp.figures.views.feature_effects import view
 from interp.methods.features import cell_effects as module
 from interp.results import read_result
 from interp.saes.activations import Standard, TopK
@@ -108,6 +109,8 @@ def test_over_a_dataset_places_are_roles_and_what_does_not_change_counts_as_0(lo
         assert cells.exact.value[cell] == pytest.approx(found.entries.exact[mine].sum() / 4)
         assert cells.share[cell] == mine.sum() / 4
         assert cells.exact.low[cell] <= cells.exact.value[cell] <= cells.exact.high[cell]
+    assert view(found).below[-1].startswith("Intervals: 95 %")
+    assert "Intervals" not in view(feature_effects(model, sae, PROMPT, **ASKED, steps=1)).below[-1]
     long = next(i for i, where in enumerate(dataset.positions("subject")) if len(where) > 1)
     entry = np.flatnonzero((found.entries.prompt == long) & (found.entries.place == 0))[0]
     pair = dataset[long]

@@ -347,5 +347,9 @@ def test_what_a_head_costs_stands_beside_its_score(load):
     assert found.cost.mean[layer, head] == pytest.approx(np.mean(costs), abs=1e-4)
     assert -1 <= found.agreement("induction") <= 1
     shown = view(found)
-    assert "A score is not an effect" in shown.block("agreement", Words).text
+    said = shown.block("agreement", Words).text
+    assert "A score is not an effect" in said
+    assert said.endswith(
+        "Costs are means over 2 sequences: too few to tell one from chance; raise n_ablated."
+    )
     assert head_scores(model, n=1, length=8, n_ablated=0).cost is None

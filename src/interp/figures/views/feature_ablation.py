@@ -34,13 +34,24 @@ def view(result: FeatureAblationResult) -> View:
             _features(result),
         ),
         below=(
-            "Bands: 95 % intervals over prompts or sequences. What is left may be carried by what the SAE "
-            "does not reconstruct.",
+            _bands(result),
+            "What is left may be carried by what the SAE does not reconstruct.",
         ),
     )
 
 
 figure, table, report = presentation(view)
+
+
+def _bands(result: FeatureAblationResult) -> str:
+    """What the intervals are over; runs of before did not keep their clusters."""
+    if not all(of.logit_diff.clusters for of in result.tasks):
+        return "Bands: 95 % intervals over prompts or sequences."
+    over = [f"{count(of.logit_diff.clusters, 'cluster')} of {show_text(of.task)}" for of in result.tasks]
+    return (
+        f"Bands: 95 % intervals, over {', '.join(over)} (prompts that are alike are drawn together) and "
+        f"{count(result.text.n_sequences, 'sequence')} of text."
+    )
 
 
 def _verdict(result: FeatureAblationResult) -> str:

@@ -16,7 +16,7 @@ from interp.figures.engine.notation import (
 )
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Grid, Scatter, Table, View, Words, block_name
-from interp.figures.views.pairs_text import dropped_sentences
+from interp.figures.views.pairs_text import dropped_sentences, intervals_sentence
 from interp.methods.features.results import EstimateAgreement, FeatureEffectsResult
 from interp.metrics import METRICS
 
@@ -61,6 +61,7 @@ def view(result: FeatureEffectsResult) -> View:
             "Empty: the feature is the same before and after there, in all prompts.",
             "An effect is that of one feature with all others in place: of two that say the same, neither "
             "may matter. Integrated estimates add up to the effect of changing all features at once.",
+            *(() if _is_one_prompt(result) else (intervals_sentence(result.pairs, result.cells.exact),)),
         ),
     )
 

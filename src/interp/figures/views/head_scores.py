@@ -9,8 +9,10 @@ from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Block, Grid, Lines, Series, Table, View, Words
 from interp.figures.views.head_maps import head_map, strongest_cells, strongest_heads
 from interp.figures.views.pairs_text import how_interval
+from interp.methods.common.chance import standing_out
 from interp.methods.common.names import head_name
 from interp.methods.heads.results import HeadScoresResult, PromptHeadScoresResult
+from interp.results import Estimate
 
 _MEANING = {
     "previous_token": "to the token before",
@@ -87,7 +89,7 @@ def _costs(result: HeadScoresResult) -> list[Block]:
     )
     words = (
         "A score is not an effect: the rank correlation of induction scores with what the second copy costs "
-        f"without the head, alone, is {decimal(rho or 0.0)}."
+        f"without the head, alone, is {decimal(rho or 0.0)}. {_of_how_many(result.cost)}"
     )
     names = [name.replace("_", " ") for name in result.scores]
     table = Table(
@@ -107,6 +109,15 @@ def _costs(result: HeadScoresResult) -> list[Block]:
         limit=float(np.abs(cost).max()) or 1.0,
     )
     return [Words(words, name="agreement"), table, grid]
+
+
+def _of_how_many(cost: Estimate) -> str:
+    """On how many sequences the costs were measured, and whether that tells one from chance."""
+    n = len(cost.each)
+    told = standing_out(cost)
+    if told is not None and told.n:
+        return f"Costs are means over {count(n, 'sequence')}."
+    return f"Costs are means over {count(n, 'sequence')}: too few to tell one from chance; raise n_ablated."
 
 
 def _losses_in_words(result: HeadScoresResult) -> list[str]:
