@@ -59,7 +59,8 @@ WRONG: dict[str, list[dict[str, Any]]] = {
 
 
 def test_every_experiment_is_asked():
-    assert set(WRONG) == set(all_experiments())
+    ours = {name for name, one in all_experiments().items() if one.run.__module__.startswith("interp.")}
+    assert set(WRONG) == ours  # other tests register experiments of their own
 
 
 @pytest.mark.parametrize(

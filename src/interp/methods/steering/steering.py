@@ -86,10 +86,11 @@ def steering(
         raise InputError("n_tokens is at least 0, and k at least 1 and no more than there are tokens.")
     tokens = model.to_tokens(prompts)
     _check_lengths(model, tokens, positions, n_tokens)
+    tracked = [model.to_single_token(token) for token in track]
+    by.edit(1.0, (0,), 0)  # made once before any prompt is run: a feature may not be there
     typical, length = _lengths(model, tokens.row(0), tokens, by, op)
     if unit == "norm":
         strengths = tuple(strength * typical / _known(length) for strength in strengths)
-    tracked = [model.to_single_token(token) for token in track]
     runs = []
     for row in range(len(tokens)):
         report("prompts", row, len(tokens))
