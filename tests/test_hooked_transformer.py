@@ -13,15 +13,14 @@ from transformers import AutoTokenizer
 import interp
 from conftest import byte_tokenizer, n_hooks
 from edges_by_hand import exact_effects
-from hooked_toys import SIZES, toy
+from hooked_toys import SIZES, needs_hooked_transformers, toy
 from interp.edits import Edit
 from interp.errors import InputError, ModelLoadError, SiteError
 from interp.readout import Readout
 from interp.tasks.base import Pair, PairDataset
 
 pytestmark = pytest.mark.tl
-if not hasattr(pytest.importorskip("transformer_lens"), "HookedTransformer"):
-    pytest.skip("this TransformerLens has no HookedTransformer", allow_module_level=True)
+needs_hooked_transformers()
 
 IDS = [3, 17, 5, 17, 5, 11]
 KINDS: dict[str, dict[str, Any]] = {

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from conftest import run, tiny_model
+from hooked_toys import needs_hooked_transformers
 from nanogpt import nano_gpt
 
 PAGE = (Path(__file__).parents[1] / "docs" / "your-model.md").read_text(encoding="utf-8")
@@ -22,7 +23,7 @@ CHARACTERS = "\n !$&',-.3:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 
 @pytest.mark.tl
 def test_every_block_runs(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
-    pytest.importorskip("transformer_lens")
+    needs_hooked_transformers()
     prepare(tmp_path)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}

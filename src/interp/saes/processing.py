@@ -33,6 +33,8 @@ _HARMLESS = frozenset(
 )
 #: Keywords that change the activations within attention alone, and the sites where they do.
 _WITHIN_ATTENTION = {"fold_value_biases": ("v", "z"), "refactor_factored_attn_matrices": ("q", "k", "v", "z")}
+#: The keyword that takes the mean off whatever is written to the residual stream.
+_CENTRED = "center_writing_weights"
 _WRITTEN = ("embed", "pos_embed", "resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
 
 
@@ -43,12 +45,12 @@ def is_centred(model: Model, config: dict[str, Any], site: str) -> bool:
     """
     done = {key: value for key, value in (config.get("model_from_pretrained_kwargs") or {}).items() if value}
     for key, value in done.items():
-        if key not in _HARMLESS and site in _WITHIN_ATTENTION.get(key, (site,)):
+        if key not in _HARMLESS | {_CENTRED} and site in _WITHIN_ATTENTION.get(key, (site,)):
             raise InputError(
                 f"This SAE was trained on a model that was loaded with {key}={value!r}, so that its {site!r} "
                 "is another than here; take an SAE of the weights as they are."
             )
-    return bool(done.get("center_writing_weights")) and site in _WRITTEN and _ignores_the_mean(model)
+    return bool(done.get(_CENTRED)) and site in _WRITTEN and _ignores_the_mean(model)
 
 
 def _ignores_the_mean(model: Model) -> bool:
