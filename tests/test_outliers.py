@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -90,3 +92,10 @@ def test_circuits_have_the_clean_run_at_bos(model):
     assert as_edges == pytest.approx(found, abs=1e-6)
     whole = circuit_values(model, DATASET, [circuit], ablation="zero")[0]
     assert np.abs(whole - found).max() > 1e-3
+
+
+def test_circuits_tell_of_outliers_only_where_a_kind_would_overwrite_them(model):
+    circuit = Circuit.of(model, []).full.without(["m1"])
+    one = partial(interp.faithfulness, model, DATASET, circuit, n_random=1)
+    assert one(ablation="resample", compare=[]).outliers is None
+    assert one(ablation="resample", compare=["zero"]).outliers.positions == ((0,), (0,))

@@ -30,7 +30,7 @@ from interp.methods.common.components import Set, find_sets
 from interp.methods.common.first_choice import pairs_with_choices
 from interp.methods.common.names import Component, set_name
 from interp.methods.common.outlier_positions import OutlierPositions
-from interp.methods.common.outliers import OVERWRITING, find_outliers
+from interp.methods.common.outliers import OVERWRITING, outliers_under
 from interp.methods.common.over_pairs import over_pairs
 from interp.methods.common.question import prompt_readout
 from interp.methods.common.statistics import estimate
@@ -88,9 +88,7 @@ def ablation(
     references = ReferenceActivations.of(
         model, dataset, keys, kinds, reference=reference, seed=seed, leave_out_outliers=not include_outliers
     )
-    outliers = None
-    if OVERWRITING & set(kinds):
-        outliers = find_outliers(model, dataset.clean, include=include_outliers)
+    outliers = outliers_under(model, dataset.clean, kinds, include=include_outliers)
 
     def measured(number: int) -> dict[str, np.ndarray]:
         pair = dataset[number]

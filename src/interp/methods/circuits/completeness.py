@@ -33,7 +33,7 @@ from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit, member_names
 from interp.methods.common.first_choice import pairs_with_choices
 from interp.methods.common.names import Head
-from interp.methods.common.outliers import find_outliers
+from interp.methods.common.outliers import outliers_under
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
@@ -85,7 +85,7 @@ def completeness(
             "taken apart; choose a smaller circuit, or raise most_members."
         )
 
-    outliers = find_outliers(model, dataset.clean, include=include_outliers)
+    outliers = outliers_under(model, dataset.clean, [ablation], include=include_outliers)
 
     def values(circuits: Sequence[Circuit]) -> Float[np.ndarray, "circuit pair"]:
         return circuit_values(

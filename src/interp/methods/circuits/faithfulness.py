@@ -31,7 +31,7 @@ from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.first_choice import pairs_with_choices
 from interp.methods.common.intervals import Clusters, magnitude, mean_interval, ratio_interval
-from interp.methods.common.outliers import find_outliers
+from interp.methods.common.outliers import outliers_under
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
@@ -79,7 +79,8 @@ def faithfulness(
     randoms = [measured.circuit.random(seed + i, among=measured.candidates) for i in range(n_random)]
     circuits = [measured.full, measured.empty, measured.circuit, *randoms]
 
-    outliers = find_outliers(model, dataset.clean, include=include_outliers)
+    kinds = (ablation, *(ABLATIONS if compare == "all" else compare))
+    outliers = outliers_under(model, dataset.clean, kinds, include=include_outliers)
 
     def measure(kind: Ablation) -> Float[np.ndarray, "run pair"]:
         found = circuit_values(

@@ -35,7 +35,7 @@ from interp.methods.circuits.runs import circuit_values
 from interp.methods.common.circuit import Circuit
 from interp.methods.common.first_choice import pairs_with_choices
 from interp.methods.common.intervals import magnitude, ratio_interval
-from interp.methods.common.outliers import find_outliers
+from interp.methods.common.outliers import outliers_under
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.provenance import Provenance
@@ -83,7 +83,7 @@ def faithfulness_curve(
     sizes = tuple(int(fraction * len(scored.scores)) for fraction in fractions)
     orders = [scored, *(_shuffled(scored, seed + i) for i in range(n_random))]
     circuits = [build(order, size, absolute=absolute).pruned() for order in orders for size in sizes]
-    outliers = find_outliers(model, dataset.clean, include=include_outliers)
+    outliers = outliers_under(model, dataset.clean, [ablation], include=include_outliers)
     found = circuit_values(
         model,
         dataset,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -31,6 +31,14 @@ def find_outliers(
         positions=tuple(tuple(np.flatnonzero(own >= THRESHOLD).tolist()) for own in shares),
         left_out=not include,
     )
+
+
+def outliers_under(
+    model: Model, prompts: Sequence[Sequence[int]], kinds: Iterable[str], *, include: bool
+) -> OutlierPositions | None:
+    """Those that some kinds of ablation leave alone, or with `include` do not; None where none of the kinds
+    is one that overwrites them (`OVERWRITING`)."""
+    return find_outliers(model, prompts, include=include) if OVERWRITING & set(kinds) else None
 
 
 def _norms(model: Model, prompts: Sequence[Sequence[int]]) -> list[Float[np.ndarray, "layer pos"]]:
