@@ -3,9 +3,10 @@
 import pytest
 
 from app_pages import DEMOS, error_of, run_without_errors, texts
+from interp.app.server.access import permissions
 from interp.app.server.jobs import question_id
 from interp.app.server.model_server import ModelServer
-from interp.app.server.settings import MODEL
+from interp.app.server.settings import FILES, MODEL
 from interp.app.views import trace
 from interp.app.views.tokens import Vocabulary
 
@@ -98,6 +99,7 @@ def test_a_pair_that_hardly_differs_keeps_the_rest_of_the_page(app):
 
 def test_an_unknown_model_is_one_sentence_beside_the_choice(app):
     app.query_params["model"] = "nonsense"
+    permissions().allow("nonsense")  # as where it is typed
     assert "Unknown model" in error_of(app)
     assert app.text_input(key="clean").value == trace.EXAMPLES["A capital"]["clean"]  # what was typed stays
     app.selectbox(key="model").set_value("demo-qwen3").run()
@@ -127,7 +129,9 @@ def test_a_refused_model_is_not_tried_at_every_word(app, monkeypatch):
     assert not app.exception
 
 
-def test_a_folder_can_be_typed(app, tiny_qwen3):
+def test_a_folder_can_be_typed(app, tiny_qwen3, monkeypatch):
+    monkeypatch.setenv(FILES, str(tiny_qwen3.parent))
+    permissions().allow(str(tiny_qwen3))  # as where it is typed
     app.query_params["model"] = str(tiny_qwen3)
     app.query_params["answer"] = "a"
     app.query_params["foil"] = "b"

@@ -52,7 +52,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "copying_scores": {"n": 1},
     "faithfulness": {"n": 2, "n_random": 1, "compare": []},
     "faithfulness_curve": {"n": 1, "steps": 1, "n_random": 1},
-    "feature_ablation": {"n": 1, "sequences": 2, "length": 32, "sizes": [1], "n_random": 1, "others": []},
+    "feature_ablation": {"n": 4, "sequences": 2, "length": 32, "sizes": [1], "n_random": 1, "others": []},
     "feature_effects": {"n": 1, "steps": 1},
     "head_ablation": {"n_random": 1, "n_reference": 2, "n_texts": 1, "text_length": 16, "copy_length": 8},
     "head_scores": {"n": 1, "length": 12},
@@ -166,7 +166,7 @@ def test_a_head_that_is_not_there_is_refused_before_the_model_runs(
     monkeypatch.setattr(type(gemma), "_run", lambda *_: pytest.fail("a prompt was run"))
     found = find_experiment(name)
     with pytest.raises(InputError, match=r"9\.9|a9\.h9"):
-        found.run(found.make_config({key: ["a9.h9"]}), gemma)
+        found.run(found.make_config({key[name]: ["a9.h9"]}), gemma)
 
 
 # ---- what it knows and does ----
@@ -250,10 +250,10 @@ def test_parts_by_head_sum_to_the_logits(gemma: Model) -> None:
 def test_interp_real_runs_all_on_one_loaded_model(
     gemma: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What `make real` runs, made small."""
+    """What `make real` runs, made small; its study of indirect objects is tested above."""
     from interp.experiments import demonstrations
 
-    small = tuple((name, values | SMALL.get(name, {})) for name, values in demonstrations.REAL)
+    small = tuple((name, values | SMALL.get(name, {})) for name, values in demonstrations.REAL[:3])
     monkeypatch.setattr(demonstrations, "REAL", small)
     loads: list[str] = []
     monkeypatch.setattr("interp.runs.load_for", lambda config: loads.append(config.model) or gemma)
@@ -261,5 +261,5 @@ def test_interp_real_runs_all_on_one_loaded_model(
     assert loads == ["gemma-3-270m"]
     printed = capsys.readouterr().out
     assert "Gemma Terms of Use" in printed.split("\n")[0]
-    for name, _ in demonstrations.REAL:
+    for name, _ in small:
         assert (tmp_path / name / "gemma-3-270m-demo" / f"{name}.png").is_file()

@@ -16,6 +16,8 @@ from transformers import dynamic_module_utils
 import interp
 from app_pages import error_of, run_without_errors, texts
 from conftest import byte_tokenizer, run, tiny_model
+from interp.app.server.access import permissions
+from interp.app.server.settings import FILES
 from interp.errors import InputError, ModelLoadError
 from interp.figures.engine.html import provenance_table
 from interp.figures.engine.notation import model_line
@@ -239,8 +241,11 @@ def test_a_pickle_with_names_is_not_read(tmp_path: Path) -> None:
         tokenizer_of(tmp_path / "meta.pkl")
 
 
-def test_in_the_app_ids_and_names(bare: Path, open_page: Any) -> None:
+def test_in_the_app_ids_and_names(bare: Path, open_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder without a tokenizer on every page that takes prompts, by ids and then by names."""
+    monkeypatch.setenv(FILES, str(bare.parent))
+    for folder in ("bare", "named"):
+        permissions().allow(str(bare.parent / folder))
     page = open_page("Explore", model=str(bare), prompt="5 9 33 9", target="<4>")
     run_without_errors(page)
     assert "5 9 33 9" in texts(page)
