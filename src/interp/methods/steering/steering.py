@@ -88,7 +88,8 @@ def steering(
     _check_lengths(model, tokens, positions, n_tokens)
     tracked = [model.to_single_token(token) for token in track]
     by.edit(1.0, (0,), 0)  # made once before any prompt is run: a feature may not be there
-    typical, length = _lengths(model, tokens.row(0), tokens, by, op)
+    raw = model.run_with_cache(tokens, [by.address])[by.address]
+    typical, length = _lengths(model, tokens, raw, by, op)
     if unit == "norm":
         strengths = tuple(strength * typical / _known(length) for strength in strengths)
     runs = []
@@ -107,7 +108,7 @@ def steering(
         strengths=strengths,
         typical_norm=typical,
         relative=() if length is None else tuple(strength * length / typical for strength in strengths),
-        activation=by.activations(model, tokens),
+        activation=by.activations(raw, tokens),
         tracked=tuple(model.labels(tracked)),
         unsteered=unsteered,
         steered=steered,
@@ -136,9 +137,8 @@ class _ByFeature:
     def edit(self, strength: float, positions: Sequence[int], row: int) -> Edit:
         return feature_edit(self.sae, self.op, self.feature, value=strength, positions=positions, rows=row)
 
-    def activations(self, model: Model, tokens: Tokens) -> tuple[float, ...]:
+    def activations(self, raw: Float[Tensor, "row pos *width"], tokens: Tokens) -> tuple[float, ...]:
         """The feature's strongest activation in each prompt, without its first position."""
-        raw = model.run_with_cache(tokens, [self.address])[self.address]
         values = features_of(self.sae, activations_for(self.sae, raw), [self.feature])[..., 0]
         return tuple(
             row[1:length].max().item() if length > 1 else 0.0
@@ -161,7 +161,7 @@ class _ByDirection:
         site, layer = self.address.site, self.address.layer
         return Edit.add(site, layer, value=strength * self.direction, positions=positions, rows=row)
 
-    def activations(self, model: Model, tokens: Tokens) -> None:
+    def activations(self, raw: Float[Tensor, "row pos *width"], tokens: Tokens) -> None:
         """A direction has none."""
 
 
@@ -187,19 +187,23 @@ def _steer_by(
 
 
 def _lengths(
-    model: Model, prompt: list[int], tokens: Tokens, by: _ByFeature | _ByDirection, op: str
+    model: Model,
+    tokens: Tokens,
+    raw: Float[Tensor, "row pos *width"],
+    by: _ByFeature | _ByDirection,
+    op: str,
 ) -> tuple[float, float | None]:
-    """The typical norm at the site, over all positions of the prompts; and the length of what a strength of 1
-    adds, measured in a prompt. None where the feature is set: what that adds depends on what is there."""
-    raw = model.run_with_cache(tokens, [by.address])[by.address]
+    """The typical norm at the site, over all positions of the prompts, of which `raw` are the activations;
+    and the length of what a strength of 1 adds, measured in the first prompt. None where the feature is set:
+    what that adds depends on what is there."""
     norms = [
         row[:n].flatten(1).norm(dim=-1) for row, n in zip(raw.double().cpu(), tokens.lengths, strict=True)
     ]
     typical = float(torch.cat(norms).median())
     if op == "set":
         return typical, None
-    last = len(prompt) - 1
-    steered = model.run_with_cache(Tokens.pad([prompt]), [by.address], [by.edit(1.0, (last,), 0)])
+    last = tokens.lengths[0] - 1
+    steered = model.run_with_cache(Tokens.pad([tokens.row(0)]), [by.address], [by.edit(1.0, (last,), 0)])
     added = steered[by.address][0, last].double().cpu() - raw[0, last].double().cpu()
     return typical, float(added.norm())
 
