@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 MetricKind = Literal["logit_diff", "prob", "log_prob", "kl"]
 LEAST_SPAN = 0.02  # of a metric's spread: clean and corrupted values that are closer make a degenerate pair
@@ -56,7 +56,9 @@ METRICS: dict[str, Metric] = {
 
 def weak_pairs(
     metric: str, clean: Float[np.ndarray, " pair"], corrupted: Float[np.ndarray, " pair"]
-) -> Bool[np.ndarray, " pair"]:
-    """The pairs whose clean run does not favour the clean answer more than the corrupted run does: what is
-    measured between the two of them has no meaning, and over several pairs they count against the others."""
-    return METRICS[metric].favours * (clean - corrupted) <= 0
+) -> tuple[int, ...]:
+    """The pairs, by index, whose clean run does not favour the clean answer more than the corrupted run does:
+    what is measured between the two of them has no meaning, and over several pairs they count against the
+    others."""
+    weak = METRICS[metric].favours * (clean - corrupted) <= 0
+    return tuple(map(int, np.flatnonzero(weak)))

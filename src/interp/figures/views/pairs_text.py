@@ -84,7 +84,7 @@ def weak_sentence(
     than: str = "the corrupted one",
 ) -> tuple[str, ...]:
     """How many pairs do not have the clean metric above the other; nothing where all have."""
-    n = int(weak_pairs(metric, clean_values, corrupted_values).sum())
+    n = len(weak_pairs(metric, clean_values, corrupted_values))
     if not n:
         return ()
     return (

@@ -72,7 +72,7 @@ class FaithfulnessResult(Result):
         """The pairs, by index, whose metric in the whole model is not above that of the empty circuit, by the
         ablation that was asked for."""
         full, empty = self.values[0, :2]
-        return tuple(map(int, np.flatnonzero(weak_pairs(self.metric, full, empty))))
+        return weak_pairs(self.metric, full, empty)
 
     @property
     def random_faithfulness(self) -> Float[np.ndarray, "ablation seed"]:

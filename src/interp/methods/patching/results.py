@@ -52,9 +52,7 @@ class ActivationPatchingResult(Result):
     @property
     def weak(self) -> tuple[int, ...]:
         """The pairs whose clean value does not lie above the corrupted one, by index."""
-        return tuple(
-            map(int, np.flatnonzero(weak_pairs(self.metric, self.clean_values, self.corrupted_values)))
-        )
+        return weak_pairs(self.metric, self.clean_values, self.corrupted_values)
 
     @property
     def values(self) -> Float[np.ndarray, "pair layer column"]:
