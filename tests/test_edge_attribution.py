@@ -24,6 +24,7 @@ from families import FAMILIES as ALL_FAMILIES
 from families import family_model
 from interp.edits import Edit
 from interp.errors import DegeneratePairError, EditError, InputError, SiteError
+from interp.figures.views import path_patching as path_view
 from interp.methods.attribution.edge_attribution import edge_attribution, node_attribution
 from interp.methods.attribution.edge_attribution_patching import edge_scores_by_gradients
 from interp.methods.attribution.results import EDGE_METHODS
@@ -313,6 +314,17 @@ def test_direct_effects_on_the_logits_sum_to_the_total_effect_in_a_linear_model(
     result = path_patching(model, pairs, senders=[*everyone, everyone])
     assert result.direct.mean[:-1].sum() == exact(result.direct.mean[-1], abs=1e-3)
     assert result.direct.mean[-1] == exact(result.total.mean[0], abs=1e-3)  # all of it comes from the input
+
+
+def test_direct_effects_need_no_total_ones(linear):
+    _, model, pairs = linear
+    both, alone = (
+        path_patching(model, pairs, receivers=["a1.h0<q>"], totals=totals) for totals in (True, False)
+    )
+    assert alone.total is None
+    assert both.total is not None
+    np.testing.assert_allclose(alone.direct.each, both.direct.each, rtol=0, atol=1e-6)
+    assert [len(path_view.view(one).blocks) for one in (alone, both)] == [3, 4]  # a map less
 
 
 @pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-qwen3"])

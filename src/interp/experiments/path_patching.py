@@ -24,6 +24,7 @@ class PathPatchingConfig(PairsConfig):
     mlps: Mlps = "frozen"
     role: str | None = None
     metric: MetricKind = "logit_diff"
+    totals: bool = True
     exact: bool | Literal["auto"] = "auto"
     batch_size: int = 64
 

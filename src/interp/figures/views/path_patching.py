@@ -19,7 +19,7 @@ from interp.figures.views.pairs_text import (
 )
 from interp.methods.patching.results import PathPatchingResult
 from interp.metrics import METRICS
-from interp.results import Interval
+from interp.results import Estimate, Interval
 
 _NAMED, _LISTED, _FRAMED = 4, 12, 3
 _RUNS = {
@@ -54,7 +54,8 @@ def view(result: PathPatchingResult) -> View:
         blocks=(Words(_verdict(result), strong=True, name="verdict"), *_maps(result), _table(result)),
         below=(
             "The direct effect is the change of the metric (patched - base) by what reaches the receivers "
-            "alone; the total effect that of replacing the output for all who read it.",
+            "alone; the total effect that of replacing the output for all who read it"
+            + ("." if result.total else ", which was not measured here."),
             _SHOWS[result.direction],
             *chance_sentence(result.direct, "direct effects"),
             intervals_sentence(result.pairs, result.direct),
@@ -78,8 +79,9 @@ def _verdict(result: PathPatchingResult) -> str:
     strongest = _order(result)[:_NAMED]
     if not result.direct.mean[strongest].any():
         return "No sender acts directly on the receivers."
+    total = {i: f"; total {decimal(result.total.mean[i])}" if result.total else "" for i in strongest}
     named = [
-        f"{result.senders[i]} ({decimal(result.direct.mean[i])}; total {decimal(result.total.mean[i])})"
+        f"{result.senders[i]} ({decimal(result.direct.mean[i])}{total[i]})"
         for i in strongest
         if result.direct.mean[i]
     ]
@@ -96,7 +98,7 @@ def _maps(result: PathPatchingResult) -> list[Block]:
     }
     above, below = raised[result.direction]
     grids: list[Block] = []
-    for title, effect in (("Direct effect", result.direct), ("Total effect", result.total)):
+    for title, effect in _measured(result):
         values = result.by_head(effect.mean)
         ends = Interval(
             value=values,
@@ -123,18 +125,25 @@ def _maps(result: PathPatchingResult) -> list[Block]:
 
 
 def _table(result: PathPatchingResult) -> Table:
-    rows: list[tuple[str, ...]] = []
-    for i in _order(result)[:_LISTED]:
-        rows.append(
-            (
-                result.senders[i],
-                decimal(result.direct.mean[i]),
-                interval(result.direct.low[i], result.direct.high[i]),
-                decimal(result.total.mean[i]),
-                interval(result.total.low[i], result.total.high[i]),
-            )
+    effects = [effect for _, effect in _measured(result)]
+    rows = tuple(
+        (
+            result.senders[i],
+            *(
+                text
+                for effect in effects
+                for text in (decimal(effect.mean[i]), interval(effect.low[i], effect.high[i]))
+            ),
         )
-    columns = ("sender", "direct", "interval", "total", "interval")
-    return Table(
-        columns, tuple(rows), title=f"The strongest senders, in {METRICS[result.metric].unit}", name="senders"
+        for i in _order(result)[:_LISTED]
     )
+    columns = ("sender", "direct", "interval", "total", "interval")[: len(rows[0])]
+    return Table(
+        columns, rows, title=f"The strongest senders, in {METRICS[result.metric].unit}", name="senders"
+    )
+
+
+def _measured(result: PathPatchingResult) -> list[tuple[str, Estimate]]:
+    """The effects that were measured, each with its title."""
+    direct = ("Direct effect", result.direct)
+    return [direct] if result.total is None else [direct, ("Total effect", result.total)]

@@ -63,6 +63,7 @@ def path_patching(
     mlps: Mlps = "frozen",
     role: str | None = None,
     metric: MetricKind = "logit_diff",
+    totals: bool = True,
     exact: Exact = "auto",
     batch_size: int = 64,
     seed: int = 0,
@@ -78,6 +79,7 @@ def path_patching(
         mlps: those between sender and receivers ``frozen`` or ``recomputed``; see the module.
         role: patch the receivers at the positions of this role alone (``END``, ``S2``); None: everywhere.
         metric: ``logit_diff``, ``prob``, ``log_prob`` or ``kl``.
+        totals: measure total effects too. They do not depend on the receivers, and are most of the cost.
         exact: see `interp.Model.sweep`; the result records in ``path`` how runs were computed.
         batch_size: rows at once, where layers run by themselves or sweeps take the plain way.
         seed: of the bootstrap.
@@ -95,12 +97,12 @@ def path_patching(
     parts = over_sender_runs(
         model,
         dataset,
-        lambda runs: _effects(paths, runs, exact=exact, batch_size=batch_size),
+        lambda runs: _effects(paths, runs, totals=totals, exact=exact, batch_size=batch_size),
         direction=direction,
         metric=metric,
-        options={"paths": [paths.groups, list(map(str, paths.receivers)), mlps, role, str(exact)]},
+        options={"paths": [paths.groups, list(map(str, paths.receivers)), mlps, role, str(exact), totals]},
     )
-    effects = parts.stacked("effects")  # [pair, direct or total, sender]
+    effects = parts.stacked("effects")  # [pair, direct (and total), sender]
     return PathPatchingResult(
         provenance=Provenance.of(model, seed=seed),
         pairs=pairs_in_words(model, dataset, parts.stacked("said").tolist()),
@@ -114,7 +116,7 @@ def path_patching(
         receivers=tuple(map(str, paths.receivers)),
         role=role or "",
         direct=estimate(effects[:, 0], seed, dataset.clusters),
-        total=estimate(effects[:, 1], seed, dataset.clusters),
+        total=estimate(effects[:, 1], seed, dataset.clusters) if totals else None,
         clean_values=parts.stacked("clean_value"),
         corrupted_values=parts.stacked("corrupted_value"),
     )
@@ -209,23 +211,22 @@ def _find_senders(graph: Graph, names: Sequence[str | Sequence[str]] | None) -> 
 # ---- the effects of one pair ----
 
 
-def _effects(paths: Paths, runs: PairRuns, *, exact: Exact, batch_size: int) -> Arrays:
-    """The direct and the total effect of each group of senders, [direct or total, group]."""
+def _effects(paths: Paths, runs: PairRuns, *, totals: bool, exact: Exact, batch_size: int) -> Arrays:
+    """The direct (and the total) effect of each group of senders, [direct (and total), group]."""
     batches = [paths.groups[start : start + batch_size] for start in range(0, len(paths.groups), batch_size)]
     waves = [[_carried(paths, run, groups) for groups in batches] for run in runs.each]
     swept = []
     for run, of_run in zip(runs.each, waves, strict=True):
         direct = [edits for wave in of_run for edits in wave.edits]
-        total = [_replaced(paths.graph, run, group) for group in paths.groups]
+        total = [_replaced(paths.graph, run, group) for group in paths.groups] if totals else []
         branches = [[], *direct, *total]
         swept.append(run.model.sweep(run.tokens, branches, run.readout, batch_size=batch_size, exact=exact))
     values = runs.joined([one.values for one in swept])
-    effects = (values[1:] - values[0]).double().view(2, -1)
+    effects = (values[1:] - values[0]).double().view(1 + totals, -1)
     if paths.to_logits:
         effects[0] = torch.cat([_at_logits(runs, of_batch) for of_batch in zip(*waves, strict=True)])
-    if together := [
-        i for i, group in enumerate(paths.groups) if len(group) > 1 and runs.model.arch.post_norms
-    ]:
+    together = [i for i, group in enumerate(paths.groups) if len(group) > 1 and runs.model.arch.post_norms]
+    if totals and together:
         effects[1, together] = _total_of_groups(paths, runs, together, batch_size)
     return {"effects": effects.numpy(), "path": np.array(" and ".join(sorted({one.path for one in swept})))}
 

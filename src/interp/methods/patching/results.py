@@ -161,7 +161,7 @@ class PathPatchingResult(Result):
     receivers: tuple[str, ...]
     role: str  # of the positions at which receivers are patched; empty: all
     direct: Estimate  # [sender], through the receivers alone; in the metric's unit
-    total: Estimate  # [sender], through all who read it
+    total: Estimate | None  # [sender], through all who read it; None: not measured
     clean_values: Float[np.ndarray, " pair"]  # the metric, unpatched
     corrupted_values: Float[np.ndarray, " pair"]
 

@@ -62,10 +62,18 @@ class Study:
         """How runs are computed, as the methods take it."""
         return {"exact": self.exact, "batch_size": self.batch_size, "seed": self.seed}
 
-    def paths(self, receivers: Sequence[str], role: str | None = None) -> PathPatchingResult:
+    def paths(
+        self, receivers: Sequence[str], role: str | None = None, *, totals: bool = False
+    ) -> PathPatchingResult:
         """Every head's effect through these receivers; as in the paper, MLPs between are recomputed."""
         return path_patching(
-            self.model, self.dataset, receivers=receivers, role=role, mlps="recomputed", **self.options
+            self.model,
+            self.dataset,
+            receivers=receivers,
+            role=role,
+            mlps="recomputed",
+            totals=totals,
+            **self.options,
         )
 
 
@@ -84,7 +92,8 @@ def effects_on_logits(study: Study, to_logits: PathPatchingResult) -> dict[str, 
         clusters=dataset.clusters,
         seed=study.seed,
     ).by_head
-    assert parts is not None  # it was asked for by name
+    assert parts is not None
+    assert to_logits.total is not None
     return {
         "total": _by_head(to_logits, to_logits.total),
         "direct": _by_head(to_logits, to_logits.direct),

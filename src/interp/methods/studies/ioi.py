@@ -95,7 +95,7 @@ def ioi(
 
     baseline = _baseline(study, swaps)
     report("steps", 0, _STEPS)
-    to_logits = study.paths(["logits"])
+    to_logits = study.paths(["logits"], totals=True)
     maps = effects_on_logits(study, to_logits)
     report("steps", 1, _STEPS)
     maps |= looks_and_copies(study)
