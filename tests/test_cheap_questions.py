@@ -52,6 +52,7 @@ WRONG: dict[str, list[dict[str, Any]]] = {
     "path_patching": [{"receivers": ["9.0"], "n": 4}, {"senders": ["0.77"], "n": 4}, {"role": "WHO", "n": 4}],
     "prompt_features": [{"features": [10**6]}, {"text": "no file"}, {"sae": "no folder"}],
     "steering": [{"feature": 10**6}, {"track": ["<999999>"]}],
+    "train_jacobian_lens": [{"text": "no file"}, {"layers": [9]}, {"target_layer": -3}, {"skip_first": 999}],
     "train_sae": [{"site": "resid_prr"}, {"text": "no file"}],
     "train_tuned_lens": [{"text": "no file"}],
     "tuned_lens": [{"answer": "<999999>"}, {"position": 99}],

@@ -51,8 +51,13 @@ _HOME = {
     "activation_patching": "interp.methods.patching.activation_patching",
     "direct_logit_attribution": "interp.methods.attribution.direct_logit_attribution",
     "contrast": "interp.methods.lens.contrast",
+    "JacobianLens": "interp.methods.lens.jacobian_lens",
     "TunedLens": "interp.methods.lens.tuned_lens",
     "tuned_lens": "interp.methods.lens.tuned_lens",
+    "token_directions": "interp.methods.lens.token_directions",
+    "exchange_edits": "interp.methods.lens.token_directions",
+    "decompose_state": "interp.methods.lens.token_directions",
+    "fit_jacobian_lens": "interp.methods.lens.fit_jacobian_lens",
     "train_tuned_lens": "interp.methods.lens.train_tuned_lens",
     "measure_lens": "interp.methods.lens.measure_lens",
     "ablation": "interp.methods.ablation.ablation",
@@ -87,6 +92,7 @@ __all__ = [
     "Edit",
     "Graph",
     "InterpError",
+    "JacobianLens",
     "Layout",
     "Model",
     "Pair",
@@ -105,8 +111,10 @@ __all__ = [
     "completeness",
     "contrast",
     "copying_scores",
+    "decompose_state",
     "direct_logit_attribution",
     "edge_attribution",
+    "exchange_edits",
     "faithfulness",
     "faithfulness_curve",
     "feature_ablation",
@@ -114,6 +122,7 @@ __all__ = [
     "feature_edit",
     "feature_effects",
     "feature_profiles",
+    "fit_jacobian_lens",
     "from_nanogpt",
     "head_ablation",
     "head_scores",
@@ -139,6 +148,7 @@ __all__ = [
     "resuming",
     "sae_features",
     "steering",
+    "token_directions",
     "train_sae",
     "train_tuned_lens",
     "tuned_lens",
@@ -177,8 +187,11 @@ if TYPE_CHECKING:
     from interp.methods.heads.head_scores import head_scores
     from interp.methods.heads.scores_on_prompts import head_scores_of_patterns, head_scores_on_prompts
     from interp.methods.lens.contrast import contrast
+    from interp.methods.lens.fit_jacobian_lens import fit_jacobian_lens
+    from interp.methods.lens.jacobian_lens import JacobianLens
     from interp.methods.lens.logit_lens import logit_lens
     from interp.methods.lens.measure_lens import measure_lens
+    from interp.methods.lens.token_directions import decompose_state, exchange_edits, token_directions
     from interp.methods.lens.train_tuned_lens import train_tuned_lens
     from interp.methods.lens.tuned_lens import TunedLens, tuned_lens
     from interp.methods.patching.activation_patching import activation_patching

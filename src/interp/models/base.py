@@ -297,6 +297,10 @@ class Model(ABC):
         """Bring the sites of a layer to `taps`, which set what it reads."""
         self._run(tokens.ids.to(self.device), taps)
 
+    def _run_to_last_site(self, ids: Tensor, taps: Taps) -> None:
+        """`_run`, of which what comes after the last site of `taps` may be left out."""
+        self._run(ids, taps)
+
     def unembed(
         self, resid: Float[Tensor, "*any d_model"], *, differentiable: bool = False
     ) -> Float[Tensor, "*any d_vocab"]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -65,6 +65,23 @@ class Pass:
             yield self.visit(site, layer, x.transpose(1, 2)).transpose(1, 2)
 
 
+class AllVisited(Exception):
+    """Thrown out of a pass of which all that is wanted has been seen."""
+
+
+class PartialPass(Pass):
+    """A pass that ends with the last site that `taps` want: what comes after is not computed."""
+
+    def __init__(self, taps: Taps) -> None:
+        self.taps = taps
+
+    def visit(self, site: str, layer: int | None, value: Tensor) -> Tensor:
+        value = self.taps.visit(site, layer, value)
+        if self.taps.all_visited:
+            raise AllVisited
+        return value
+
+
 def mix(pattern: Tensor, v: Tensor) -> Tensor:
     """What the heads write, [batch, pos, head, d_head], given patterns and values (of fewer heads)."""
     groups = pattern.shape[1] // v.shape[1]
@@ -84,6 +101,10 @@ class HookedModel(HuggingFaceModel):
     def _run(self, ids: Tensor, taps: Taps) -> Tensor:
         with self.borrowed(Pass(taps), taps.keys, len(ids)):
             return self.hf_model(input_ids=ids, use_cache=False).logits
+
+    def _run_to_last_site(self, ids: Tensor, taps: Taps) -> None:
+        with suppress(AllVisited), self.borrowed(PartialPass(taps), taps.keys, len(ids)):
+            self.hf_model(input_ids=ids, use_cache=False)
 
     @contextmanager
     def borrowed(self, this: Pass, keys: Iterable[Key], n_rows: int) -> Iterator[None]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from interp.results import Result
+from interp.results import Result, Stored
 
 TARGET, NEITHER, COMPETITOR = 1, 0, -1  # marks of a contrast: who is ahead at a layer
 
@@ -156,6 +156,33 @@ class ContrastResult(Result):
         """
         first, second = (_hand_off(marks) for marks in self.marks)
         return first, second
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ErrorCurve(Stored):
+    """How the standard error of a Jacobian lens falls with the number of prompts, over which it is.
+
+    As a share of the norm of each matrix (Frobenius); NaN where it is not known yet.
+    """
+
+    kind: ClassVar[str] = "error_curve"
+    MAY_BE_NAN: ClassVar[frozenset[str]] = frozenset({"error"})
+    layers: tuple[str, ...]  # the source layers: "embed", "0", "1", ...
+    prompts: tuple[int, ...]
+    error: Float[np.ndarray, "point source_layer"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class JacobianFitResult(Result):
+    """A Jacobian lens that was fitted: how certain its matrices are, and how good it is on other text."""
+
+    kind: ClassVar[str] = "jacobian_fit"
+    n_prompts: int
+    directions: int  # of the target's stream, that each prompt was asked for
+    d_model: int
+    target_layer: int
+    curve: ErrorCurve
+    quality: LensQualityResult
 
 
 def crossover(rank: Int[np.ndarray, " layer"], layers: Sequence[str]) -> int | None:

@@ -1,0 +1,75 @@
+"""Fitting a Jacobian lens as an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from interp.experiments.base import experiment
+from interp.experiments.on_text import TextConfig
+
+if TYPE_CHECKING:
+    from interp.methods.lens.results import JacobianFitResult
+    from interp.models.base import Model
+
+
+class TrainJacobianLensConfig(TextConfig):
+    """See `interp.fit_jacobian_lens` for what each key means, and `TextConfig` for the text.
+
+    `merge` are folders of lenses that were fitted on other text, as on other machines: what is kept and
+    measured is their mean with this one, weighted by prompts. `save_to` is a new folder for it, or a file
+    that ends in ``.pt``, of the reference's format.
+    """
+
+    training: int = 100
+    held_out: int = 16
+    directions: int | Literal["all"] = 64
+    layers: list[int] | None = None
+    target_layer: int | None = None
+    positions: Literal["later", "same"] = "later"
+    skip_first: int = 16
+    error: float | None = Field(default=None, gt=0)
+    merge: tuple[str, ...] | list[str] = ()
+    save_to: str | None = None
+
+
+@experiment("train_jacobian_lens", config=TrainJacobianLensConfig)
+def run(config: TrainJacobianLensConfig, model: Model) -> JacobianFitResult:
+    """Fit a Jacobian lens, keep it, and measure it beside the logit lens on text that it did not see."""
+    from interp.methods.lens.fit_jacobian_lens import fit_jacobian_lens
+    from interp.methods.lens.jacobian_files import check_new
+    from interp.methods.lens.jacobian_lens import JacobianLens
+    from interp.methods.lens.measure_lens import measure_lens
+    from interp.methods.lens.results import JacobianFitResult
+    from interp.provenance import Provenance
+
+    if config.save_to is not None:
+        check_new(config.save_to)
+    others = [JacobianLens.load(place, model) for place in config.merge]
+    text, held_out = config.load_text(model)
+    lens, curve = fit_jacobian_lens(
+        model,
+        text,
+        directions=config.directions,
+        layers=config.layers,
+        target_layer=config.target_layer,
+        positions=config.positions,
+        skip_first=config.skip_first,
+        error=config.error,
+        described=config.text,
+        seed=config.seed,
+    )
+    lens = JacobianLens.merge([lens, *others]) if others else lens
+    if config.save_to is not None:
+        lens.save(config.save_to)
+    d = model.arch.d_model
+    return JacobianFitResult(
+        provenance=Provenance.of(model, seed=config.seed),
+        n_prompts=lens.n_prompts,
+        directions=d if config.directions == "all" else config.directions,
+        d_model=d,
+        target_layer=lens.target_layer,
+        curve=curve,
+        quality=measure_lens(model, lens, held_out, described=config.held_out_text, seed=config.seed),
+    )

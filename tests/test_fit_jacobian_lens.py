@@ -1,0 +1,332 @@
+"""Fitting a Jacobian lens: against Jacobians that are known, by itself, and through every family."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from transformers import LlamaConfig, LlamaForCausalLM
+
+import interp
+from families import FAMILIES, family_model
+from interp import Edit
+from interp.errors import InputError
+from interp.methods.lens.lens import EMBEDDING
+from interp.methods.lens.output_directions import Directions
+from interp.models.pullback import pullback
+from interp.progress import listening
+from interp.sites import Address
+from interp.text.sequences import load_text
+
+
+def tiny(family: str) -> interp.Model:
+    """A tiny model of a family in float64, so that finite differences are exact enough."""
+    return interp.load_model(family_model(family).double(), dtype="float64", device="cpu", self_check=False)
+
+
+def prompts(n: int, length: int, seed: int = 0) -> list[list[int]]:
+    """Random ids of the tiny models."""
+    return np.random.default_rng(seed).integers(0, 256, (n, length)).tolist()
+
+
+def by_differences(model: interp.Model, ids: list[int], layer: int, *, skip: int, same: bool) -> torch.Tensor:
+    """J of one prompt, column by column: each source position moved both ways, in every dimension."""
+    d, last, step = model.arch.d_model, model.arch.n_layers - 1, 1e-5
+    site, at = ("resid_pre", 0) if layer == EMBEDDING else ("resid_post", layer)
+    moves = torch.cat([torch.eye(d), -torch.eye(d)]).double() * step
+    valid = range(skip, len(ids) - 1)
+    total = torch.zeros(d, d, dtype=torch.float64)
+    for p in valid:
+        edit = Edit.add(site, at, value=moves[:, None], positions=p)
+        out = model.run_with_cache([ids] * (2 * d), [("resid_post", last)], [edit])["resid_post", last]
+        counted = out[:, [p] if same else [q for q in valid if q >= p]].sum(1)  # [move, d_model]
+        total += ((counted[:d] - counted[d:]) / (2 * step)).T
+    return total / len(valid)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gemma2", "falcon"])
+def test_it_is_the_jacobian_by_finite_differences(family: str) -> None:
+    model, text = tiny(family), prompts(2, 7)
+    lens, _ = interp.fit_jacobian_lens(model, text, directions="all", skip_first=2)
+    assert lens.source_layers == (EMBEDDING, 0, 1)
+    for row, layer in enumerate(lens.source_layers):
+        each = [by_differences(model, ids, layer, skip=2, same=False) for ids in text]
+        torch.testing.assert_close(
+            lens.jacobian[row], torch.stack(each).mean(0).float(), rtol=1e-4, atol=1e-4
+        )
+
+
+def linear_model(d: int = 16) -> tuple[interp.Model, torch.Tensor, torch.Tensor]:
+    """Two layers without norms or MLP, whose heads attend to all positions alike: each adds W times the mean
+    of the stream up to its position. The model, and W of both layers."""
+    torch.manual_seed(0)
+    config = LlamaConfig(vocab_size=257, hidden_size=d, num_hidden_layers=2, num_attention_heads=2,
+                         intermediate_size=8, max_position_embeddings=64)  # fmt: skip
+    hf_model = LlamaForCausalLM(config).double().eval()
+    maps = []
+    for layer in hf_model.model.layers:
+        layer.input_layernorm, layer.post_attention_layernorm = nn.Identity(), nn.Identity()
+        nn.init.zeros_(layer.self_attn.q_proj.weight)
+        nn.init.zeros_(layer.mlp.down_proj.weight)
+        nn.init.normal_(layer.self_attn.v_proj.weight)
+        nn.init.normal_(layer.self_attn.o_proj.weight)
+        maps.append((layer.self_attn.o_proj.weight @ layer.self_attn.v_proj.weight).detach())
+    model = interp.load_model(hf_model, dtype="float64", device="cpu", self_check=False)
+    return model, maps[0], maps[1]
+
+
+def test_of_a_linear_model_it_is_known_in_closed_form() -> None:
+    """h_2 = h + M h W_0' + M h W_1' + M M h W_0' W_1', M being the means over positions."""
+    model, first, second = linear_model()
+    length, skip = 9, 3
+    lens, curve = interp.fit_jacobian_lens(model, prompts(3, length), directions="all", skip_first=skip)
+    means = torch.ones(length, length).tril().double() / torch.arange(1, length + 1)[:, None]
+    counted = slice(skip, length - 1)
+
+    def paths(power: int) -> float:
+        return float(torch.linalg.matrix_power(means, power)[counted, counted].sum(0).mean())
+
+    one = torch.eye(len(first), dtype=torch.float64)
+    expected = [
+        paths(0) * one + paths(1) * (first + second) + paths(2) * second @ first,
+        paths(0) * one + paths(1) * second,
+    ]
+    torch.testing.assert_close(lens.jacobian, torch.stack(expected).float(), rtol=1e-5, atol=1e-5)
+    assert lens.error is not None
+    assert float(lens.error.max()) < 1e-3  # the same in every prompt
+    assert curve.prompts == (1, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def text(load: Any) -> list[list[int]]:
+    return load_text(load("demo-gpt2"), "demo", training=60, held_out=1, length=24)[0]
+
+
+def test_rows_are_means_over_the_prompts_that_drew_them(load: Any, text: list[list[int]]) -> None:
+    model, options = load("demo-gpt2"), {"layers": [2], "skip_first": 8}
+    text = text[:24]
+    lens, _ = interp.fit_jacobian_lens(model, text, directions=20, **options)
+    from interp.methods.lens.output_directions import readout_directions
+
+    drawn = readout_directions(model, text, Address("resid_post", 5), count=20, seed=0)
+    each = torch.stack(
+        [interp.fit_jacobian_lens(model, [ids], directions="all", **options)[0].jacobian[0] for ids in text]
+    )
+    of = [drawn.of_prompt(number).tolist() for number in range(len(text))]
+    for direction in (0, 1, 50, 191):
+        having = [number for number, chosen in enumerate(of) if direction in chosen]
+        expected = torch.stack([drawn.basis[direction] @ each[number] for number in having]).mean(0)
+        torch.testing.assert_close(drawn.basis[direction] @ lens.jacobian[0], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_its_error_is_what_it_is_off_by(load: Any, text: list[list[int]]) -> None:
+    """Two fits on different prompts differ by as much as their standard errors say."""
+    model = load("demo-gpt2")
+    options: Any = {"directions": 20, "layers": [0, 3], "skip_first": 8}
+    one, other = (interp.fit_jacobian_lens(model, part, **options)[0] for part in (text[:30], text[30:]))
+    assert one.error is not None
+    assert other.error is not None
+    apart = (one.jacobian - other.jacobian).flatten(1).norm(dim=1)
+    sizes = [lens.jacobian.flatten(1).norm(dim=1) * lens.error for lens in (one, other)]
+    foretold = (sizes[0] ** 2 + sizes[1] ** 2).sqrt()
+    assert ((apart / foretold - 1).abs() < 0.25).all(), apart / foretold
+
+
+def test_each_direction_is_drawn_as_often_as_it_should_be() -> None:
+    share = torch.tensor([1.0, 0.9, 0.5, 0.3, 0.2, 0.1], dtype=torch.float64)
+    drawn = Directions(basis=torch.eye(6), share=share, seed=3)
+    chosen = [drawn.of_prompt(number).tolist() for number in range(100)]
+    assert {len(one) for one in chosen} == {3}  # none twice in a prompt
+    counts = np.bincount(np.concatenate(chosen), minlength=6)
+    np.testing.assert_allclose(counts, 100 * share.numpy(), atol=2.5)
+
+
+@pytest.mark.parametrize("name", ["demo-gpt2"])
+def test_the_readout_reacts_most_to_the_first_directions(load: Any, text: list[list[int]], name: str) -> None:
+    """KL of a small step of the last stream falls along the basis."""
+    from interp.methods.lens.output_directions import readout_directions
+
+    model = load(name)
+    drawn = readout_directions(model, text, Address("resid_post", 5), count=20, seed=0)
+    torch.testing.assert_close(drawn.basis @ drawn.basis.T, torch.eye(192), rtol=0, atol=1e-5)
+    assert float(drawn.share.sum()) == pytest.approx(20)
+    assert (drawn.share.diff() <= 1e-9).all()
+    states = model.run_with_cache(text[:4], ["resid_post"])["resid_post", 5][:, 8:].flatten(0, 1)
+    own = model.unembed(states).double().log_softmax(-1)
+
+    def cost(direction: int) -> float:
+        moved = model.unembed(states + 0.1 * drawn.basis[direction]).double().log_softmax(-1)
+        return float((own.exp() * (own - moved)).sum(-1).mean())
+
+    assert np.mean([cost(i) for i in range(5)]) > 5 * np.mean([cost(i) for i in range(187, 192)])
+
+
+def test_the_same_position_alone() -> None:
+    """With signs at random, other positions cancel: what is left is as far off as the error says."""
+    model, ids = tiny("qwen3"), prompts(1, 7)[0]
+    lens, _ = interp.fit_jacobian_lens(model, [ids] * 300, directions="all", positions="same", skip_first=2)
+    assert lens.error is not None
+    for row, layer in enumerate(lens.source_layers):
+        exact = by_differences(model, ids, layer, skip=2, same=True)
+        off = float((lens.jacobian[row] - exact).norm() / exact.norm())
+        assert 0 < off < 1.5 * float(lens.error[row])
+        later = by_differences(model, ids, layer, skip=2, same=False)
+        assert float((later - exact).norm() / exact.norm()) > 3 * off
+
+
+def test_another_target_and_chosen_layers(load: Any, text: list[list[int]]) -> None:
+    """From layer 1 to the last is from 1 to 3 and on from there, where nothing is left out."""
+    model = tiny("gpt2")
+    ids = prompts(1, 5)
+    whole, _ = interp.fit_jacobian_lens(model, ids, directions="all", skip_first=0, layers=[0])
+    part, _ = interp.fit_jacobian_lens(model, ids, directions="all", skip_first=0, target_layer=1)
+    assert (part.source_layers, part.target_layer) == ((EMBEDDING, 0), 1)
+    assert (whole.source_layers, whole.target_layer) == ((0,), 2)
+    assert whole.error is None  # of one prompt
+    linear, first, _ = linear_model()
+    lens, _ = interp.fit_jacobian_lens(linear, prompts(1, 4), directions="all", skip_first=0, target_layer=0)
+    paths = (torch.ones(4, 4).tril() / torch.arange(1, 5)[:, None])[:3, :3].sum(0).mean()
+    torch.testing.assert_close(
+        lens.jacobian[0], (torch.eye(16) + paths * first).float(), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_it_stops_where_it_is_certain_enough(load: Any, text: list[list[int]]) -> None:
+    model, options = load("demo-gpt2"), {"directions": "all", "layers": [4], "skip_first": 8}
+    whole, curve = interp.fit_jacobian_lens(model, text[:20], **options)
+    assert curve.error.shape == (20, 1)
+    assert np.isnan(curve.error[0]).all()
+    wanted = float(curve.error[9, 0])
+    lens, shorter = interp.fit_jacobian_lens(model, text[:20], error=wanted, **options)
+    assert lens.n_prompts < whole.n_prompts == 20
+    assert shorter.prompts == curve.prompts[: len(shorter.prompts)]
+    assert float(shorter.error[-1, 0]) <= wanted < float(shorter.error[-2, 0])
+
+
+def test_it_goes_on_from_where_it_was_stopped(load: Any, text: list[list[int]], tmp_path: Any) -> None:
+    model, options = load("demo-gpt2"), {"directions": 40, "layers": [4], "skip_first": 8}
+    plain, _ = interp.fit_jacobian_lens(model, text[:20], **options)
+
+    class Killed(Exception):
+        pass
+
+    asked = []
+
+    def stop_at(number: int) -> Any:
+        def listen(_: str, done: int, total: int) -> None:
+            asked.append(done)
+            if done == number:
+                raise Killed
+
+        return listen
+
+    with interp.resuming(tmp_path):
+        with pytest.raises(Killed), listening(stop_at(13)):
+            interp.fit_jacobian_lens(model, text[:20], **options)
+        asked.clear()
+        with listening(stop_at(99)):
+            lens, _ = interp.fit_jacobian_lens(model, text[:20], **options)
+    assert asked == list(range(13, 21))
+    assert torch.equal(lens.jacobian, plain.jacobian)
+
+
+def test_parts_on_several_machines_make_the_whole(load: Any, text: list[list[int]]) -> None:
+    model, options = load("demo-gpt2"), {"directions": "all", "layers": [1, 4], "skip_first": 8}
+    whole, *parts = (
+        interp.fit_jacobian_lens(model, some, **options)[0] for some in (text[:9], text[:3], text[3:9])
+    )
+    merged = interp.JacobianLens.merge(parts)
+    torch.testing.assert_close(merged.jacobian, whole.jacobian, rtol=1e-4, atol=1e-5)
+    assert merged.n_prompts == 9
+
+
+@pytest.mark.parametrize("backend", [
+    pytest.param("transformer_lens", marks=pytest.mark.tl), pytest.param("nnsight", marks=pytest.mark.nnsight)
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["demo-gpt2", "demo-qwen3"])
+def test_backends_agree(load: Any, text: list[list[int]], backend: Any, name: str) -> None:
+    lenses = [
+        interp.fit_jacobian_lens(load(name, own), text[:12], directions=40, layers=[-1, 3], skip_first=8)[0]
+        for own in ("transformers", backend)
+    ]
+    torch.testing.assert_close(lenses[0].jacobian, lenses[1].jacobian, rtol=1e-3, atol=1e-3)
+    assert lenses[0].unembed_sha256 == lenses[1].unembed_sha256
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_cotangents_are_taken_back_through_every_family(family: str) -> None:
+    """Their product with a small step of the source is the step of the target, by finite differences."""
+    model, ids, step = tiny(family), prompts(1, 9)[0], 1e-5
+    last, d = model.arch.n_layers - 1, model.arch.d_model
+    source, target = Address("resid_post", 0), Address("resid_post", last)
+    generator = torch.Generator().manual_seed(0)
+    cotangents = torch.randn(3, len(ids), d, dtype=torch.float64, generator=generator)
+    move = torch.randn(1, len(ids), d, dtype=torch.float64, generator=generator)
+    called = []
+    handle = model.hf_model.get_output_embeddings().register_forward_hook(lambda *_: called.append(1))
+    run = pullback(model, ids, [source], target)
+    handle.remove()
+    assert not called  # nothing above the target is computed
+    (gradients,) = run(cotangents)
+    assert gradients.shape == cotangents.shape
+    assert all(parameter.grad is None for parameter in model.hf_model.parameters())
+    ends = [
+        model.run_with_cache(ids, [target], [Edit.add("resid_post", 0, value=sign * step * move)])
+        for sign in (1, -1)
+    ]
+    moved = (ends[0]["resid_post", last] - ends[1]["resid_post", last])[0] / (2 * step)
+    torch.testing.assert_close(
+        (gradients * move).sum((1, 2)), (cotangents * moved).sum((1, 2)), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_it_leaves_the_owners_model_as_it_was(load: Any) -> None:
+    hf_model = family_model("llama").train()
+    for parameter in hf_model.parameters():
+        parameter.requires_grad_(False)
+    model = interp.load_model(hf_model, device="cpu", self_check=False)
+    with torch.inference_mode():
+        lens, _ = interp.fit_jacobian_lens(model, prompts(2, 6), directions="all", skip_first=1)
+    assert torch.isfinite(lens.jacobian).all()
+    assert hf_model.training
+    assert not any(parameter.requires_grad for parameter in hf_model.parameters())
+
+
+def test_what_cannot_be_fitted_is_refused(load: Any, text: list[list[int]]) -> None:
+    model = load("demo-gpt2")
+    with pytest.raises(InputError, match="shortest prompt has 24 tokens, but 23 are skipped"):
+        interp.fit_jacobian_lens(model, text, skip_first=23)
+    with pytest.raises(InputError, match="shortest prompt has 0 tokens"):
+        interp.fit_jacobian_lens(model, [])
+    with pytest.raises(InputError, match=r"source layers \[5\] of target 5 are out of range"):
+        interp.fit_jacobian_lens(model, text, layers=[5], skip_first=8)
+    with pytest.raises(InputError, match="target 6"):
+        interp.fit_jacobian_lens(model, text, target_layer=6, skip_first=8)
+    with pytest.raises(InputError, match="5 prompts of 20 directions do not draw each of 192"):
+        interp.fit_jacobian_lens(model, text[:5], directions=20, skip_first=8)
+    with pytest.raises(InputError, match="1 to 192 directions"):
+        interp.fit_jacobian_lens(model, text, directions=0, skip_first=8)
+    with pytest.raises(InputError, match="positions"):
+        interp.fit_jacobian_lens(model, text, positions="all", skip_first=8)  # type: ignore[arg-type]
+
+
+def test_its_settings_are_kept_with_it(load: Any, text: list[list[int]]) -> None:
+    lens, _ = interp.fit_jacobian_lens(
+        load("demo-gpt2"),
+        text[:10],
+        directions=40,
+        layers=[4],
+        skip_first=8,
+        described="some stories",
+        seed=3,
+    )
+    assert lens.settings == {
+        "text": "some stories", "directions": 40, "positions": "later", "skip_first": 8,
+        "length": [24, 24], "seed": 3,
+    }  # fmt: skip
+    assert (lens.model, lens.n_prompts) == ("demo-gpt2", 10)
+    assert replace(lens).unembed_sha256 == lens.unembed_sha256
