@@ -13,7 +13,8 @@ same order. After every few prompts are measured:
 - the mean KL, over layers, of the model's prediction from the lens's on held-out text.
 
 The table says when the reference and `interp.fit_jacobian_lens` reach the KL, and the error, that the
-reference has at its end. A model of GPT-2-small dimensions has random weights: its KL says nothing and is left out.
+reference has at its end. A model of GPT-2-small dimensions has random weights: its KL says nothing and is
+left out.
 """
 
 from __future__ import annotations
