@@ -12,8 +12,8 @@ _ON_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?:(?P<f
 
 def hub_file(source: str, *, what: str) -> Path:
     """The file that ``org/repo:file`` or ``org/repo@revision:file`` names, fetched once and found in the
-    local cache from then on. `InputError` where `source` is no such place, or the hub does not give it; `what`
-    says what it should be."""
+    local cache from then on. `InputError` where `source` is no such place, or the hub does not give it;
+    `what` says what it should be."""
     place = _ON_HUB.fullmatch(source)
     if place is None:
         raise InputError(
