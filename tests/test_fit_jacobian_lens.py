@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,13 @@ from families import FAMILIES, family_model
 from interp import Edit
 from interp.errors import InputError
 from interp.methods.lens.lens import EMBEDDING
-from interp.methods.lens.output_directions import Directions
+from interp.methods.lens.output_directions import Directions, readout_directions
 from interp.models.pullback import pullback
 from interp.progress import listening
 from interp.sites import Address
 from interp.text.sequences import load_text
+
+_STEP = 1e-3  # of finite differences: norms and softmax are in float32 whatever the model is in
 
 
 def tiny(family: str) -> interp.Model:
@@ -35,7 +36,7 @@ def prompts(n: int, length: int, seed: int = 0) -> list[list[int]]:
 
 def by_differences(model: interp.Model, ids: list[int], layer: int, *, skip: int, same: bool) -> torch.Tensor:
     """J of one prompt, column by column: each source position moved both ways, in every dimension."""
-    d, last, step = model.arch.d_model, model.arch.n_layers - 1, 1e-5
+    d, last, step = model.arch.d_model, model.arch.n_layers - 1, _STEP
     site, at = ("resid_pre", 0) if layer == EMBEDDING else ("resid_post", layer)
     moves = torch.cat([torch.eye(d), -torch.eye(d)]).double() * step
     valid = range(skip, len(ids) - 1)
@@ -56,7 +57,7 @@ def test_it_is_the_jacobian_by_finite_differences(family: str) -> None:
     for row, layer in enumerate(lens.source_layers):
         each = [by_differences(model, ids, layer, skip=2, same=False) for ids in text]
         torch.testing.assert_close(
-            lens.jacobian[row], torch.stack(each).mean(0).float(), rtol=1e-4, atol=1e-4
+            lens.jacobian[row], torch.stack(each).mean(0).float(), rtol=1e-3, atol=2e-3
         )
 
 
@@ -102,38 +103,43 @@ def test_of_a_linear_model_it_is_known_in_closed_form() -> None:
 
 
 @pytest.fixture(scope="module")
-def text(load: Any) -> list[list[int]]:
-    return load_text(load("demo-gpt2"), "demo", training=60, held_out=1, length=24)[0]
+def small() -> interp.Model:
+    """A model of 32 dimensions and 3 layers, in float32."""
+    return interp.load_model(family_model("llama"), device="cpu", self_check=False)
 
 
-def test_rows_are_means_over_the_prompts_that_drew_them(load: Any, text: list[list[int]]) -> None:
-    model, options = load("demo-gpt2"), {"layers": [2], "skip_first": 8}
-    text = text[:24]
-    lens, _ = interp.fit_jacobian_lens(model, text, directions=20, **options)
-    from interp.methods.lens.output_directions import readout_directions
+TEXT = prompts(60, 12)
 
-    drawn = readout_directions(model, text, Address("resid_post", 5), count=20, seed=0)
-    each = torch.stack(
-        [interp.fit_jacobian_lens(model, [ids], directions="all", **options)[0].jacobian[0] for ids in text]
-    )
+
+def test_rows_are_means_over_the_prompts_that_drew_them(small: interp.Model) -> None:
+    options: Any = {"layers": [0], "skip_first": 2}
+    text = TEXT[:24]
+    lens, _ = interp.fit_jacobian_lens(small, text, directions=6, **options)
+    drawn = readout_directions(small, text, Address("resid_post", 2), count=6, seed=0)
+    each = [
+        interp.fit_jacobian_lens(small, [ids], directions="all", **options)[0].jacobian[0] for ids in text
+    ]
     of = [drawn.of_prompt(number).tolist() for number in range(len(text))]
-    for direction in (0, 1, 50, 191):
+    for direction in range(32):
         having = [number for number, chosen in enumerate(of) if direction in chosen]
-        expected = torch.stack([drawn.basis[direction] @ each[number] for number in having]).mean(0)
-        torch.testing.assert_close(drawn.basis[direction] @ lens.jacobian[0], expected, rtol=1e-3, atol=1e-4)
+        row = torch.stack([drawn.basis[direction] @ each[number] for number in having]).mean(0)
+        torch.testing.assert_close(drawn.basis[direction] @ lens.jacobian[0], row, rtol=1e-3, atol=1e-4)
 
 
-def test_its_error_is_what_it_is_off_by(load: Any, text: list[list[int]]) -> None:
-    """Two fits on different prompts differ by as much as their standard errors say."""
-    model = load("demo-gpt2")
-    options: Any = {"directions": 20, "layers": [0, 3], "skip_first": 8}
-    one, other = (interp.fit_jacobian_lens(model, part, **options)[0] for part in (text[:30], text[30:]))
-    assert one.error is not None
-    assert other.error is not None
-    apart = (one.jacobian - other.jacobian).flatten(1).norm(dim=1)
-    sizes = [lens.jacobian.flatten(1).norm(dim=1) * lens.error for lens in (one, other)]
-    foretold = (sizes[0] ** 2 + sizes[1] ** 2).sqrt()
-    assert ((apart / foretold - 1).abs() < 0.25).all(), apart / foretold
+def test_its_error_is_what_it_is_off_by(small: interp.Model) -> None:
+    """Fits on other prompts differ by as much as their standard errors say."""
+    options: Any = {"directions": 8, "layers": [0, 1], "skip_first": 2}
+    pairs = []
+    for seed in range(4):
+        texts = (prompts(24, 12, seed=10 + seed), prompts(24, 12, seed=50 + seed))
+        one, other = (interp.fit_jacobian_lens(small, text, **options)[0] for text in texts)
+        assert one.error is not None
+        assert other.error is not None
+        sizes = [lens.jacobian.flatten(1).norm(dim=1) * lens.error for lens in (one, other)]
+        foretold = sizes[0] ** 2 + sizes[1] ** 2
+        pairs.append(((one.jacobian - other.jacobian).flatten(1).norm(dim=1) ** 2, foretold))
+    apart, foretold = (torch.stack(values).mean(0) for values in zip(*pairs, strict=True))
+    torch.testing.assert_close((apart / foretold).sqrt(), torch.ones(2), rtol=0, atol=0.2)
 
 
 def test_each_direction_is_drawn_as_often_as_it_should_be() -> None:
@@ -145,12 +151,10 @@ def test_each_direction_is_drawn_as_often_as_it_should_be() -> None:
     np.testing.assert_allclose(counts, 100 * share.numpy(), atol=2.5)
 
 
-@pytest.mark.parametrize("name", ["demo-gpt2"])
-def test_the_readout_reacts_most_to_the_first_directions(load: Any, text: list[list[int]], name: str) -> None:
+def test_the_readout_reacts_most_to_the_first_directions(load: Any) -> None:
     """KL of a small step of the last stream falls along the basis."""
-    from interp.methods.lens.output_directions import readout_directions
-
-    model = load(name)
+    model = load("demo-gpt2")
+    text = load_text(model, "demo", training=20, held_out=1, length=24)[0]
     drawn = readout_directions(model, text, Address("resid_post", 5), count=20, seed=0)
     torch.testing.assert_close(drawn.basis @ drawn.basis.T, torch.eye(192), rtol=0, atol=1e-5)
     assert float(drawn.share.sum()) == pytest.approx(20)
@@ -168,17 +172,17 @@ def test_the_readout_reacts_most_to_the_first_directions(load: Any, text: list[l
 def test_the_same_position_alone() -> None:
     """With signs at random, other positions cancel: what is left is as far off as the error says."""
     model, ids = tiny("qwen3"), prompts(1, 7)[0]
-    lens, _ = interp.fit_jacobian_lens(model, [ids] * 300, directions="all", positions="same", skip_first=2)
+    lens, _ = interp.fit_jacobian_lens(model, [ids] * 60, directions="all", positions="same", skip_first=2)
     assert lens.error is not None
     for row, layer in enumerate(lens.source_layers):
         exact = by_differences(model, ids, layer, skip=2, same=True)
         off = float((lens.jacobian[row] - exact).norm() / exact.norm())
         assert 0 < off < 1.5 * float(lens.error[row])
         later = by_differences(model, ids, layer, skip=2, same=False)
-        assert float((later - exact).norm() / exact.norm()) > 3 * off
+        assert float((later - exact).norm() / exact.norm()) > 2 * off
 
 
-def test_another_target_and_chosen_layers(load: Any, text: list[list[int]]) -> None:
+def test_another_target_and_chosen_layers(small: interp.Model) -> None:
     """From layer 1 to the last is from 1 to 3 and on from there, where nothing is left out."""
     model = tiny("gpt2")
     ids = prompts(1, 5)
@@ -195,21 +199,21 @@ def test_another_target_and_chosen_layers(load: Any, text: list[list[int]]) -> N
     )
 
 
-def test_it_stops_where_it_is_certain_enough(load: Any, text: list[list[int]]) -> None:
-    model, options = load("demo-gpt2"), {"directions": "all", "layers": [4], "skip_first": 8}
-    whole, curve = interp.fit_jacobian_lens(model, text[:20], **options)
+def test_it_stops_where_it_is_certain_enough(small: interp.Model) -> None:
+    options: Any = {"directions": "all", "layers": [1], "skip_first": 2}
+    whole, curve = interp.fit_jacobian_lens(small, TEXT[:20], **options)
     assert curve.error.shape == (20, 1)
     assert np.isnan(curve.error[0]).all()
     wanted = float(curve.error[9, 0])
-    lens, shorter = interp.fit_jacobian_lens(model, text[:20], error=wanted, **options)
+    lens, shorter = interp.fit_jacobian_lens(small, TEXT[:20], error=wanted, **options)
     assert lens.n_prompts < whole.n_prompts == 20
     assert shorter.prompts == curve.prompts[: len(shorter.prompts)]
-    assert float(shorter.error[-1, 0]) <= wanted < float(shorter.error[-2, 0])
+    assert float(shorter.error[-1, 0]) <= wanted < np.nanmin(shorter.error[:-1, 0])
 
 
-def test_it_goes_on_from_where_it_was_stopped(load: Any, text: list[list[int]], tmp_path: Any) -> None:
-    model, options = load("demo-gpt2"), {"directions": 40, "layers": [4], "skip_first": 8}
-    plain, _ = interp.fit_jacobian_lens(model, text[:20], **options)
+def test_it_goes_on_from_where_it_was_stopped(small: interp.Model, tmp_path: Any) -> None:
+    options: Any = {"directions": 8, "layers": [1], "skip_first": 2}
+    plain, _ = interp.fit_jacobian_lens(small, TEXT[:20], **options)
 
     class Killed(Exception):
         pass
@@ -226,18 +230,18 @@ def test_it_goes_on_from_where_it_was_stopped(load: Any, text: list[list[int]], 
 
     with interp.resuming(tmp_path):
         with pytest.raises(Killed), listening(stop_at(13)):
-            interp.fit_jacobian_lens(model, text[:20], **options)
+            interp.fit_jacobian_lens(small, TEXT[:20], **options)
         asked.clear()
         with listening(stop_at(99)):
-            lens, _ = interp.fit_jacobian_lens(model, text[:20], **options)
+            lens, _ = interp.fit_jacobian_lens(small, TEXT[:20], **options)
     assert asked == list(range(13, 21))
     assert torch.equal(lens.jacobian, plain.jacobian)
 
 
-def test_parts_on_several_machines_make_the_whole(load: Any, text: list[list[int]]) -> None:
-    model, options = load("demo-gpt2"), {"directions": "all", "layers": [1, 4], "skip_first": 8}
+def test_parts_on_several_machines_make_the_whole(small: interp.Model) -> None:
+    options: Any = {"directions": "all", "layers": [0, 1], "skip_first": 2}
     whole, *parts = (
-        interp.fit_jacobian_lens(model, some, **options)[0] for some in (text[:9], text[:3], text[3:9])
+        interp.fit_jacobian_lens(small, some, **options)[0] for some in (TEXT[:9], TEXT[:3], TEXT[3:9])
     )
     merged = interp.JacobianLens.merge(parts)
     torch.testing.assert_close(merged.jacobian, whole.jacobian, rtol=1e-4, atol=1e-5)
@@ -247,10 +251,10 @@ def test_parts_on_several_machines_make_the_whole(load: Any, text: list[list[int
 @pytest.mark.parametrize("backend", [
     pytest.param("transformer_lens", marks=pytest.mark.tl), pytest.param("nnsight", marks=pytest.mark.nnsight)
 ])  # fmt: skip
-@pytest.mark.parametrize("name", ["demo-gpt2", "demo-qwen3"])
-def test_backends_agree(load: Any, text: list[list[int]], backend: Any, name: str) -> None:
+@pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-qwen3"])
+def test_backends_agree(load: Any, backend: Any, name: str) -> None:
     lenses = [
-        interp.fit_jacobian_lens(load(name, own), text[:12], directions=40, layers=[-1, 3], skip_first=8)[0]
+        interp.fit_jacobian_lens(load(name, own), TEXT[:8], directions=10, layers=[-1, 1], skip_first=2)[0]
         for own in ("transformers", backend)
     ]
     torch.testing.assert_close(lenses[0].jacobian, lenses[1].jacobian, rtol=1e-3, atol=1e-3)
@@ -260,7 +264,7 @@ def test_backends_agree(load: Any, text: list[list[int]], backend: Any, name: st
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_cotangents_are_taken_back_through_every_family(family: str) -> None:
     """Their product with a small step of the source is the step of the target, by finite differences."""
-    model, ids, step = tiny(family), prompts(1, 9)[0], 1e-5
+    model, ids, step = tiny(family), prompts(1, 9)[0], _STEP
     last, d = model.arch.n_layers - 1, model.arch.d_model
     source, target = Address("resid_post", 0), Address("resid_post", last)
     generator = torch.Generator().manual_seed(0)
@@ -280,7 +284,7 @@ def test_cotangents_are_taken_back_through_every_family(family: str) -> None:
     ]
     moved = (ends[0]["resid_post", last] - ends[1]["resid_post", last])[0] / (2 * step)
     torch.testing.assert_close(
-        (gradients * move).sum((1, 2)), (cotangents * moved).sum((1, 2)), rtol=1e-5, atol=1e-5
+        (gradients * move).sum((1, 2)), (cotangents * moved).sum((1, 2)), rtol=2e-3, atol=2e-2
     )
 
 
@@ -296,37 +300,25 @@ def test_it_leaves_the_owners_model_as_it_was(load: Any) -> None:
     assert not any(parameter.requires_grad for parameter in hf_model.parameters())
 
 
-def test_what_cannot_be_fitted_is_refused(load: Any, text: list[list[int]]) -> None:
-    model = load("demo-gpt2")
-    with pytest.raises(InputError, match="shortest prompt has 24 tokens, but 23 are skipped"):
-        interp.fit_jacobian_lens(model, text, skip_first=23)
-    with pytest.raises(InputError, match="shortest prompt has 0 tokens"):
-        interp.fit_jacobian_lens(model, [])
-    with pytest.raises(InputError, match=r"source layers \[5\] of target 5 are out of range"):
-        interp.fit_jacobian_lens(model, text, layers=[5], skip_first=8)
-    with pytest.raises(InputError, match="target 6"):
-        interp.fit_jacobian_lens(model, text, target_layer=6, skip_first=8)
-    with pytest.raises(InputError, match="5 prompts of 20 directions do not draw each of 192"):
-        interp.fit_jacobian_lens(model, text[:5], directions=20, skip_first=8)
-    with pytest.raises(InputError, match="1 to 192 directions"):
-        interp.fit_jacobian_lens(model, text, directions=0, skip_first=8)
-    with pytest.raises(InputError, match="positions"):
-        interp.fit_jacobian_lens(model, text, positions="all", skip_first=8)  # type: ignore[arg-type]
+def test_what_cannot_be_fitted_is_refused(small: interp.Model) -> None:
+    def refused(match: str, text: Any = TEXT, **options: Any) -> None:
+        with pytest.raises(InputError, match=match):
+            interp.fit_jacobian_lens(small, text, **{"skip_first": 2, **options})
+
+    refused("shortest prompt has 12 tokens, but 11 are skipped", skip_first=11)
+    refused("shortest prompt has 0 tokens", text=[])
+    refused(r"source layers \[2\] of target 2 are out of range", layers=[2])
+    refused("target 3", target_layer=3)
+    refused("5 prompts of 8 directions do not draw each of 32", text=TEXT[:5], directions=8)
+    refused("1 to 32 directions", directions=0)
+    refused("positions", positions="all")
 
 
-def test_its_settings_are_kept_with_it(load: Any, text: list[list[int]]) -> None:
-    lens, _ = interp.fit_jacobian_lens(
-        load("demo-gpt2"),
-        text[:10],
-        directions=40,
-        layers=[4],
-        skip_first=8,
-        described="some stories",
-        seed=3,
-    )
+def test_its_settings_are_kept_with_it(small: interp.Model) -> None:
+    options: Any = {"directions": 10, "layers": [1], "skip_first": 2, "described": "tales", "seed": 3}
+    lens, _ = interp.fit_jacobian_lens(small, TEXT[:10], **options)
     assert lens.settings == {
-        "text": "some stories", "directions": 40, "positions": "later", "skip_first": 8,
-        "length": [24, 24], "seed": 3,
+        "text": "tales", "directions": 10, "positions": "later", "skip_first": 2, "length": [12, 12],
+        "seed": 3,
     }  # fmt: skip
-    assert (lens.model, lens.n_prompts) == ("demo-gpt2", 10)
-    assert replace(lens).unembed_sha256 == lens.unembed_sha256
+    assert (lens.model, lens.n_prompts) == (small.identity.name, 10)

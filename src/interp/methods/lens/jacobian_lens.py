@@ -234,8 +234,9 @@ def _of_file(path: Path, model: Model) -> JacobianLens:
     metadata, layers = about["metadata"], sorted(jacobians)
     last = model.arch.n_layers - 1
     target = metadata.get("target_layer")
-    target = last if not isinstance(target, int) else target
-    if layers == list(range(layers[-1] + 1)) and target == last and layers[-1] != last - 1:
+    target = max(last, layers[-1] + 1) if not isinstance(target, int) else target
+    whole = target == last and layers == list(range(layers[-1] + 1))
+    if whole and layers[-1] != last - 1 and len(jacobians[0]) == model.arch.d_model:
         raise InputError(
             f"The lens {str(path)!r} has matrices for layers 0 to {layers[-1]}, so it is for a model of "
             f"{layers[-1] + 2} layers, but {model.identity.name} has {last + 1}."
