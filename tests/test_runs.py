@@ -45,7 +45,7 @@ SMALL = {
     "activation_patching": [],
     "patching_vs_attribution": ["n=4"],
     "path_patching": ["n=2"],
-    "train_jacobian_lens": ["training=4", "held_out=2", "length=32", "layers=[2,4]"],
+    "train_jacobian_lens": ["training=8", "held_out=2", "length=24", "layers=[2,4]", "directions=48"],
     "train_sae": ["training=8", "held_out=2", "length=64", "steps=4", "batch_size=128", "expansion=1"],
     "faithfulness_curve": ["n=2", "method=eap", "n_random=1", "options={}"],
 }

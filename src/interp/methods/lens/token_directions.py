@@ -35,7 +35,7 @@ from interp.models.base import Model
 from interp.sites import Address, Indices
 from interp.tokens import Prompt
 
-_PARALLEL = 1e-4  # of two directions, how small the sine of their angle may be
+_PARALLEL = 1e-3  # of two directions, how small the sine of their angle may be
 _AT_ONCE = 2**24  # numbers of the dictionary that are held together
 _CORRELATED = 1e-6  # a cosine with the remainder below which no token is left that explains some of it
 
@@ -172,7 +172,7 @@ def _pair(
     model: Model, lens: JacobianLens, first: str | int, second: str | int, layer: int
 ) -> Float[Tensor, "two d_model"]:
     pair = token_directions(model, lens, [first, second], layer)
-    cosine = float(torch.cosine_similarity(pair[0], pair[1], dim=0))
+    cosine = float(torch.cosine_similarity(pair[0].double(), pair[1].double(), dim=0))
     if not 1 - cosine**2 > _PARALLEL**2:
         raise InputError(
             f"The directions of {first!r} and {second!r} at layer {layer} are parallel or zero, so there is "
