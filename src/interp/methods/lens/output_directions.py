@@ -130,7 +130,7 @@ def _states(
     found: list[Tensor] = []
     for prompt in text:
         cache = model.run_with_cache(prompt, [target])
-        found.append(cache[target.site, target.layer][0, 1:])
+        found.append(cache[target][0, 1:])
         if sum(map(len, found)) >= wanted:
             break
     return torch.cat(found)[:wanted]

@@ -21,7 +21,7 @@ direction on which the model acts when it is moved need not be one that it uses.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -80,12 +80,12 @@ def exchange_edits(
     tokens = model.to_tokens(prompt).repeat(1)
     addresses = [_address(layer, positions) for layer in sorted(set(layers))]
     pairs = [_pair(model, lens, first, second, layer) for layer in sorted(set(layers))]
-    clean = model.run_with_cache(tokens, [(one.site, one.layer) for one in addresses])
+    clean = model.run_with_cache(tokens, [replace(one, positions=None) for one in addresses])
     n = tokens.lengths[0]
     chosen = list(range(n)) if positions is None else [p % n for p in addresses[0].positions or ()]
     edits: list[Edit] = []
     for address, pair in zip(addresses, pairs, strict=True):
-        states = clean[address.site, address.layer][0, chosen].float()  # [pos, d_model]
+        states = clean[replace(address, positions=None)][0, chosen].float()  # [pos, d_model]
         found = states @ torch.linalg.pinv(pair)  # [pos, 2]
         wanted = found + strength * (found.flip(-1) - found)
         basis = torch.linalg.qr(pair.T).Q.T  # [2, d_model], orthonormal
