@@ -102,7 +102,7 @@ $(VENV)/.real: $(VENV)/.demo
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(INSTALL) -c constraints.txt -e '.[tl,nnsight,app,gguf,dev]'
+	$(INSTALL) -c constraints.txt -e '.[tl,nnsight,app,gguf,probes,dev]'
 	@touch $@
 
 $(TL4)/.test: pyproject.toml constraints.txt

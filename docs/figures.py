@@ -45,6 +45,8 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("completeness", "completeness", {}),
         ("prompt_features", "prompt_features", {}),
         ("feature_ablation", "feature_ablation", {}),
+        ("probing", "probing", {}),
+        ("direction_effects", "direction_effects", {}),
     ),
     "demo-qwen3": (
         *BOTH,

@@ -50,6 +50,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "circuit_discovery": {"n": 1, "steps": 1, "n_members": 20},
     "completeness": {"n": 1, "circuit": ["11.3", "12.1"], "groups": {}},
     "copying_scores": {"n": 1},
+    "direction_effects": {"strengths": [0.5], "n_random": 1, "n_shuffled": 0, "sequences": 1, "length": 8},
     "faithfulness": {"n": 2, "n_random": 1, "compare": []},
     "faithfulness_curve": {"n": 1, "steps": 1, "n_random": 1},
     "feature_ablation": {"n": 4, "sequences": 2, "length": 32, "sizes": [1], "n_random": 1, "others": []},
@@ -59,6 +60,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "ioi": {"n": 4, "templates": TWO["options"]["templates"], "n_random": 1},
     "patching_vs_attribution": {"n": 1},
     "path_patching": {"n": 1},
+    "probing": {
+        "n": 4, "options": {"options": {"corruption": "abc"} | TWO["options"]}, "layers": [-1, 9],
+        "folds": 2, "n_shuffled": 1, "untrained": False,
+    },
     "prompt_features": {"sequences": 2, "length": 32},
     "steering": {"strengths": [-100, 0, 100], "n_tokens": 2},
     "train_jacobian_lens": {

@@ -34,6 +34,7 @@ SMALL = {
     "contrast": [],
     "copying_scores": ["n=4"],
     "direct_logit_attribution": [],
+    "direction_effects": ["n=16", "strengths=[0.5]", "n_random=1", "n_shuffled=1", "positions=role"],
     "circuit_discovery": ["n=2", "method=eap", "n_members=20"],
     "head_scores": ["n=2"],
     "head_ablation": ["n_random=1", "n_reference=2", "n_texts=1"],
@@ -46,6 +47,7 @@ SMALL = {
     "patching_vs_attribution": ["n=4"],
     "path_patching": ["n=2"],
     "train_jacobian_lens": ["training=8", "held_out=2", "length=24", "layers=[2,4]", "directions=48"],
+    "probing": ["n=16", "layers=[2]", "folds=2", "n_shuffled=1", "untrained=false"],
     "train_sae": ["training=8", "held_out=2", "length=64", "steps=4", "batch_size=128", "expansion=1"],
     "faithfulness_curve": ["n=2", "method=eap", "n_random=1", "options={}"],
 }

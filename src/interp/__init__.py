@@ -29,6 +29,12 @@ _HOME = {
     "feature_effects": "interp.methods.features.feature_effects",
     "feature_ablation": "interp.methods.features.feature_ablation",
     "steering": "interp.methods.steering.steering",
+    "probing": "interp.methods.probing.probing",
+    "Direction": "interp.methods.common.direction",
+    "find_directions": "interp.methods.probing.directions",
+    "direction_effects": "interp.methods.probing.direction_effects",
+    "read_directions": "interp.methods.common.direction",
+    "write_directions": "interp.methods.common.direction",
     "ioi": "interp.methods.studies.ioi",
     "Address": "interp.sites",
     "Edit": "interp.edits",
@@ -43,6 +49,7 @@ _HOME = {
     "Pair": "interp.tasks.base",
     "PairDataset": "interp.tasks.base",
     "make_dataset": "interp.tasks.datasets",
+    "make_labelled": "interp.tasks.datasets",
     "inspect_dataset": "interp.tasks.inspection",
     "load_model": "interp.models.registry",
     "from_nanogpt": "interp.models.nanogpt",
@@ -89,6 +96,7 @@ __all__ = [
     "Address",
     "Answer",
     "Circuit",
+    "Direction",
     "Edit",
     "Graph",
     "InterpError",
@@ -113,6 +121,7 @@ __all__ = [
     "copying_scores",
     "decompose_state",
     "direct_logit_attribution",
+    "direction_effects",
     "edge_attribution",
     "exchange_edits",
     "faithfulness",
@@ -122,6 +131,7 @@ __all__ = [
     "feature_edit",
     "feature_effects",
     "feature_profiles",
+    "find_directions",
     "fit_jacobian_lens",
     "from_nanogpt",
     "head_ablation",
@@ -135,13 +145,16 @@ __all__ = [
     "load_sae",
     "logit_lens",
     "make_dataset",
+    "make_labelled",
     "measure_lens",
     "measure_sae",
     "node_attribution",
     "patching_vs_attribution",
     "path_patching",
+    "probing",
     "prompt_features",
     "read_circuit",
+    "read_directions",
     "read_sae",
     "reading_text",
     "record_features",
@@ -153,6 +166,7 @@ __all__ = [
     "train_tuned_lens",
     "tuned_lens",
     "write_circuit",
+    "write_directions",
     "write_neuronpedia",
     "write_sae",
 ]
@@ -173,6 +187,7 @@ if TYPE_CHECKING:
     from interp.methods.circuits.faithfulness_curve import faithfulness_curve
     from interp.methods.circuits.files import read_circuit, write_circuit
     from interp.methods.common.circuit import Circuit
+    from interp.methods.common.direction import Direction, read_directions, write_directions
     from interp.methods.common.graph import Graph
     from interp.methods.features.feature_ablation import feature_ablation
     from interp.methods.features.feature_effects import feature_effects
@@ -197,6 +212,9 @@ if TYPE_CHECKING:
     from interp.methods.patching.activation_patching import activation_patching
     from interp.methods.patching.causal_tracing import causal_tracing
     from interp.methods.patching.path_patching import path_patching
+    from interp.methods.probing.direction_effects import direction_effects
+    from interp.methods.probing.directions import find_directions
+    from interp.methods.probing.probing import probing
     from interp.methods.steering.steering import steering
     from interp.methods.studies.ioi import ioi
     from interp.models.base import Model
@@ -214,7 +232,7 @@ if TYPE_CHECKING:
     from interp.saes.training import train_sae
     from interp.sites import SITES, Address, Site
     from interp.tasks.base import Pair, PairDataset
-    from interp.tasks.datasets import make_dataset
+    from interp.tasks.datasets import make_dataset, make_labelled
     from interp.tasks.inspection import inspect_dataset
     from interp.tokens import Tokens
 

@@ -9,7 +9,8 @@ from typing import Any
 from interp.errors import InputError, check_choice, nearest
 from interp.models.base import Model
 from interp.tasks.base import PairDataset
-from interp.tasks.registry import TASKS
+from interp.tasks.labelled import LabelledDataset
+from interp.tasks.registry import LABELLED, TASKS
 
 
 def make_dataset(
@@ -22,17 +23,40 @@ def make_dataset(
     refuses.
     """
     check_choice("task", name, TASKS)
-    module, function = TASKS[name]
+    return _made("task", *TASKS[name], name, model, n, seed, options)
+
+
+def make_labelled(
+    name: str, model: Model, *, n: int | None = None, seed: int = 0, **options: Any
+) -> LabelledDataset:
+    """The labelled prompts `name` (``people``, ``tokens``, ``pairs``, ``sets``,
+    ``texts``) for `model`, for probes and
+    directions; as `make_dataset` otherwise."""
+    check_choice("labelled dataset", name, LABELLED)
+    return _made("dataset", *LABELLED[name], name, model, n, seed, options)
+
+
+def _made(
+    kind: str,
+    module: str,
+    function: str,
+    name: str,
+    model: Model,
+    n: int | None,
+    seed: int,
+    options: dict[str, Any],
+) -> Any:
+    """What the function of a dataset gives, its options checked by name."""
     make = getattr(import_module(module), function)
     parameters = {k: p for k, p in inspect.signature(make).parameters.items() if k != "model"}
     if n is not None:
         options["n"] = n
     for option in options:
         if option not in parameters:
-            raise InputError(f"The task {name!r} has no option {option!r}; {nearest(option, parameters)}")
+            raise InputError(f"The {kind} {name!r} has no option {option!r}; {nearest(option, parameters)}")
     if "seed" in parameters:  # a task without one draws nothing
         options["seed"] = seed
     missing = [k for k, p in parameters.items() if p.default is p.empty and k not in options]
     if missing:
-        raise InputError(f"The task {name!r} needs {' and '.join(map(repr, missing))}.")
+        raise InputError(f"The {kind} {name!r} needs {' and '.join(map(repr, missing))}.")
     return make(model, **options)

@@ -11,3 +11,12 @@ TASKS: dict[str, tuple[str, str]] = {
     "greater_than": ("interp.tasks.greater_than", "greater_than"),
     "user_pairs": ("interp.tasks.user_pairs", "user_pairs"),
 }
+
+#: Datasets of prompts with a label each, for probes and directions (`interp.tasks.labelled`).
+LABELLED: dict[str, tuple[str, str]] = {
+    "people": ("interp.tasks.labelled_people", "labelled_people"),
+    "tokens": ("interp.tasks.labelled_tokens", "labelled_tokens"),
+    "pairs": ("interp.tasks.labelled_pairs", "labelled_pairs"),
+    "sets": ("interp.tasks.labelled_sets", "labelled_sets"),
+    "texts": ("interp.tasks.labelled_texts", "labelled_texts"),
+}

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from interp.edits import Edit
 from interp.errors import InputError, check_choice
+from interp.methods.common.direction import Direction
 from interp.methods.steering.results import Steered, SteeringResult, Unsteered
 from interp.models.base import Model
 from interp.progress import report
@@ -44,7 +45,7 @@ def steering(
     *,
     sae: SAE | None = None,
     feature: int | None = None,
-    direction: Float[Tensor, "*width"] | None = None,
+    direction: Float[Tensor, "*width"] | Direction | None = None,
     at: Address | None = None,
     op: Literal["add", "set"] = "add",
     unit: Unit = "own",
@@ -61,7 +62,7 @@ def steering(
             multiples of it.
         sae, feature: what to steer by; or
         direction, at: a vector as wide as the activation at a site and layer, such as
-            ``Address("resid_post", 3)``.
+            ``Address("resid_post", 3)``; or a `Direction`, which has its place with it and is of length 1.
         op: ``add`` to the feature's activation, or ``set`` it; a direction can only be added.
         unit: of the strengths: their ``own``, as above; or ``norm``, the typical norm at that site (the
             median over the prompts' positions), so that 1 adds as much as is there. Streams of models differ
@@ -79,6 +80,9 @@ def steering(
         EditError: a feature that is not there, a direction of another width.
         SiteError: the model does not have the site, or a prompt not the positions.
     """
+    if isinstance(direction, Direction) and at is None:
+        direction.check_fits(model)
+        at, direction = direction.address, direction.vector
     by = _steer_by(sae, feature, direction, at, op)
     check_choice("unit", unit, UNITS)
     strengths = _rising(strengths)
@@ -168,7 +172,7 @@ class _ByDirection:
 def _steer_by(
     sae: SAE | None,
     feature: int | None,
-    direction: Float[Tensor, "*width"] | None,
+    direction: Float[Tensor, "*width"] | Direction | None,
     at: Address | None,
     op: Literal["add", "set"],
 ) -> _ByFeature | _ByDirection:
@@ -176,6 +180,8 @@ def _steer_by(
     check_choice("operation", op, ("add", "set"))
     if sae is not None and feature is not None and direction is None and at is None:
         return _ByFeature(sae, feature, op)
+    if isinstance(direction, Direction):
+        raise InputError("A Direction has its place with it; leave at out.")
     if direction is not None and at is not None and sae is None and feature is None:
         if op == "set":
             raise InputError("A direction has no activation to be set; add it.")

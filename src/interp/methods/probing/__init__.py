@@ -1,0 +1,1 @@
+"""What can be read off activations by a linear map, and whether the direction that it reads along is used."""
