@@ -11,6 +11,7 @@ from conftest import needs_backend
 from families import family_model
 from hooked_toys import toy
 from interp.errors import InterpWarning, NonFiniteError
+from interp.models.devices import find_dtype
 from interp.models.precise import precise_unembed
 
 IDS = [5, 17, 80, 3, 42]
@@ -99,3 +100,16 @@ def test_the_lens_of_a_hooked_transformer_in_bfloat16_reads_in_float32(norm):
     torch.testing.assert_close(precise_unembed(model, resid), expected, rtol=1e-5, atol=1e-5)
     assert model.unembed(resid).dtype == torch.bfloat16
     assert hooked.cfg.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_auto_is_bfloat16_where_the_machine_multiplies_it(monkeypatch, fast):
+    capabilities = {"avx512_bf16": fast, "amx_bf16": False}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert find_dtype("auto", torch.device("cpu")) == (torch.bfloat16 if fast else torch.float32)
+
+
+def test_auto_takes_a_model_in_memory_as_it_is():
+    for dtype in (torch.float64, torch.bfloat16):
+        model = interp.load_model(family_model("llama").to(dtype), dtype="auto", device="cpu")
+        assert model.dtype == dtype

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -300,3 +301,5 @@ def test_the_command_prints_the_self_check(name: str, capsys: Any) -> None:
     assert "resid_pre + attn_out + mlp_out = resid_post" in printed
     assert "float64" in printed
     assert "FAILED" not in printed
+    off = float(re.search(r"In bfloat16, logits are off by up to (\S+)", printed).group(1))
+    assert 1e-3 < off < 1  # bfloat16 has 8 bits; the logits are of the order of 10

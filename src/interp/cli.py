@@ -284,9 +284,9 @@ def serve(
 
 
 def _check_model(name: str, *, backend: str, device: str) -> None:
-    """The self-check in float32 and float64, side by side; `ModelLoadError` where one of them fails."""
+    """The self-check in float32 and float64, and the cost of bfloat16; `ModelLoadError` where one fails."""
     from interp.models.registry import load_model
-    from interp.models.self_check import require, self_check
+    from interp.models.self_check import require, rounding, self_check
 
     quiet_libraries()
     found = {}
@@ -305,8 +305,12 @@ def _check_model(name: str, *, backend: str, device: str) -> None:
     console.print(f"sites: {', '.join(model.sites)}", soft_wrap=True, highlight=False)
     console.print(table)
     console.print("Differences are shares of the largest entry compared; 1e-4 is allowed, 1e-6 in float64.")
-    for model, checks in found.values():
-        require(checks, model)
+    for checked, checks in found.values():
+        require(checks, checked)
+    del found
+    with console.status(f"loading {name} in bfloat16 ..."):
+        rounded = load_model(name, backend=backend, device=device, dtype="bfloat16", self_check=False)  # type: ignore[arg-type]
+    console.print(rounding(model, rounded), soft_wrap=True, highlight=False)
 
 
 def _demonstrate(experiments: Demonstration, model: str, out: Path) -> None:

@@ -68,7 +68,7 @@ class ExperimentConfig(BaseModel):
     revision: str | None = None
     backend: Literal["transformers", "transformer_lens", "nnsight"] = "transformers"
     device: str = "auto"
-    dtype: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
+    dtype: Literal["float32", "float64", "bfloat16", "float16", "auto"] = "float32"
     bos: Literal["auto", True, False] = "auto"
     processing: Literal["none", "folded"] = "none"
     self_check: bool = True

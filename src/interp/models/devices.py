@@ -6,7 +6,7 @@ import torch
 
 from interp.errors import ModelLoadError
 
-DTYPES = ("float32", "float64", "bfloat16", "float16")
+DTYPES = ("float32", "float64", "bfloat16", "float16", "auto")
 
 
 def find_device(device: str) -> torch.device:
@@ -26,11 +26,24 @@ def find_device(device: str) -> torch.device:
 
 
 def find_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """The precision of this name; `ModelLoadError` where the device cannot compute in it."""
-    chosen: torch.dtype = getattr(torch, dtype)
+    """The precision of this name; ``auto`` is bfloat16 where the device multiplies it in hardware, else
+    float32. `ModelLoadError` where the device cannot compute in it."""
+    chosen: torch.dtype = getattr(torch, _fast_dtype(device) if dtype == "auto" else dtype)
     try:
         ones = torch.ones(2, 2, dtype=chosen, device=device)
         (ones @ ones).softmax(-1)
     except (RuntimeError, TypeError, NotImplementedError):
         raise ModelLoadError(f"The device {str(device)!r} cannot compute in {dtype}; use float32.") from None
     return chosen
+
+
+def _fast_dtype(device: torch.device) -> str:
+    """By what the hardware is, not by a timing: the same machine always chooses alike."""
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        has: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch does not say
+        fast = bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+    else:
+        fast = False
+    return "bfloat16" if fast else "float32"

@@ -164,7 +164,7 @@ def load_hooked_transformer(
         )
     weight = next(hooked.parameters())
     has = str(weight.dtype).removeprefix("torch.")
-    if has != dtype:
+    if dtype not in ("auto", has):
         raise ModelLoadError(
             f"The HookedTransformer is torch.{has}, not {dtype}; pass dtype={has!r}, or convert it first."
         )

@@ -26,7 +26,7 @@ def owners_model(model: Any, *, dtype: str) -> PreTrainedModel:
         )
     check_whole(found)
     has = str(found.dtype).removeprefix("torch.")
-    if has != dtype:
+    if dtype not in ("auto", has):
         raise ModelLoadError(
             f"The model in memory is torch.{has}, not {dtype}; pass dtype={has!r}, or convert it first."
         )

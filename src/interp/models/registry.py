@@ -73,8 +73,10 @@ def load_model(
             through its own hook points, with the weights that it has, and counts as ``transformer_lens``.
         device: ``auto`` is CUDA or Apple's MPS where there is one, else the CPU. A device that is
             named and absent is an error. A model in memory stays on the device that it is on.
-        dtype: float32, float64, bfloat16 or float16. For a model in memory it must be the one that the
-            model has; nothing is converted behind its owner's back.
+        dtype: float32, float64, bfloat16 or float16; or ``auto``, which is bfloat16 where the device
+            multiplies it in hardware, else float32 (``interp models --check`` says how far that is off). For
+            a model in memory it must be the one that the model has, as ``auto`` then is; nothing is
+            converted behind its owner's back.
         bos: ``auto`` puts the tokenizer's beginning-of-sequence token in front of text where it has
             one. The same on every backend, and recorded in every result.
         name: what results call a model in memory; they keep the hash of its weights beside it, so after
@@ -125,7 +127,7 @@ def load_model(
         source = from_memory(model, tokenizer, name=name, revision=revision, dtype=dtype)
         hf_model = source.hf_model
         torch_device = owners_device(hf_model, asked)
-        torch_dtype = find_dtype(dtype, torch_device)
+        torch_dtype = hf_model.dtype if dtype == "auto" else find_dtype(dtype, torch_device)
     loaded = backend_class(
         hf_model,
         layout=layout or find_layout(hf_model),

@@ -100,6 +100,18 @@ def require(checks: Iterable[Check], model: Model) -> None:
             )
 
 
+def rounding(model: Model, rounded: Model) -> str:
+    """How far logits are off in a lower precision, in words, on the ids of the checks."""
+    ids = probe(model)
+    exact, other = (one.plain_logits(ids.to(one.device)).double().cpu() for one in (model, rounded))
+    alike = int((exact.argmax(-1) == other.argmax(-1)).sum())
+    return (
+        f"In {rounded.identity.dtype}, logits are off by up to {float((exact - other).abs().max()):.2g} "
+        f"(their standard deviation is {float(exact.std()):.2g}), and the first choice is the same at "
+        f"{alike} of {ids.numel()} positions."
+    )
+
+
 def agreeing_sites(model: Model, reference: Model) -> frozenset[str]:
     """The sites of `model` that hold, in every layer, what `reference` holds there, and at which an edit
     has the same effect on the logits.
