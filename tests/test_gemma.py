@@ -55,6 +55,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "faithfulness_curve": {"n": 1, "steps": 1, "n_random": 1},
     "feature_ablation": {"n": 4, "sequences": 2, "length": 32, "sizes": [1], "n_random": 1, "others": []},
     "feature_effects": {"n": 1, "steps": 1},
+    "generate": {"n_tokens": 2},
     "head_ablation": {"n_random": 1, "n_reference": 2, "n_texts": 1, "text_length": 16, "copy_length": 8},
     "head_scores": {"n": 1, "length": 12},
     "ioi": {"n": 4, "templates": TWO["options"]["templates"], "n_random": 1},

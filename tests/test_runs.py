@@ -36,6 +36,7 @@ SMALL = {
     "direct_logit_attribution": [],
     "direction_effects": ["n=16", "strengths=[0.5]", "n_random=1", "n_shuffled=1", "positions=role"],
     "circuit_discovery": ["n=2", "method=eap", "n_members=20"],
+    "generate": ["n_tokens=3", 'edits=[{"op": "zero", "at": "blocks.3.hook_mlp_out", "start": -1}]'],
     "head_scores": ["n=2"],
     "head_ablation": ["n_random=1", "n_reference=2", "n_texts=1"],
     "ioi": [

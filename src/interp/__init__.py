@@ -35,9 +35,15 @@ _HOME = {
     "direction_effects": "interp.methods.probing.direction_effects",
     "read_directions": "interp.methods.common.direction",
     "write_directions": "interp.methods.common.direction",
+    "generate": "interp.methods.generation.generate",
+    "Reader": "interp.methods.generation.readers",
+    "lens_reader": "interp.methods.generation.readers",
+    "feature_reader": "interp.methods.generation.readers",
     "ioi": "interp.methods.studies.ioi",
     "Address": "interp.sites",
     "Edit": "interp.edits",
+    "EditFrom": "interp.edits",
+    "Sample": "interp.sampling",
     "SITES": "interp.sites",
     "Site": "interp.sites",
     "Tokens": "interp.tokens",
@@ -98,6 +104,7 @@ __all__ = [
     "Circuit",
     "Direction",
     "Edit",
+    "EditFrom",
     "Graph",
     "InterpError",
     "JacobianLens",
@@ -105,7 +112,9 @@ __all__ = [
     "Model",
     "Pair",
     "PairDataset",
+    "Reader",
     "Readout",
+    "Sample",
     "Site",
     "Tokens",
     "TunedLens",
@@ -131,9 +140,11 @@ __all__ = [
     "feature_edit",
     "feature_effects",
     "feature_profiles",
+    "feature_reader",
     "find_directions",
     "fit_jacobian_lens",
     "from_nanogpt",
+    "generate",
     "head_ablation",
     "head_scores",
     "head_scores_of_patterns",
@@ -141,6 +152,7 @@ __all__ = [
     "inspect_dataset",
     "ioi",
     "label_features",
+    "lens_reader",
     "load_model",
     "load_sae",
     "logit_lens",
@@ -173,7 +185,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from interp.answers import Answer
-    from interp.edits import Edit
+    from interp.edits import Edit, EditFrom
     from interp.errors import InterpError
     from interp.figures.dashboard.feature_dashboard import feature_dashboard
     from interp.methods.ablation.ablation import ablation
@@ -196,6 +208,8 @@ if TYPE_CHECKING:
     from interp.methods.features.neuronpedia import write_neuronpedia
     from interp.methods.features.prompt_features import prompt_features
     from interp.methods.features.sae_features import sae_features
+    from interp.methods.generation.generate import generate
+    from interp.methods.generation.readers import Reader, feature_reader, lens_reader
     from interp.methods.heads.attention_by_role import attention_by_role
     from interp.methods.heads.attention_patterns import attention_patterns
     from interp.methods.heads.copying_scores import copying_scores
@@ -230,6 +244,7 @@ if TYPE_CHECKING:
     from interp.saes.reading import reading_text, record_features
     from interp.saes.sources import load_sae
     from interp.saes.training import train_sae
+    from interp.sampling import Sample
     from interp.sites import SITES, Address, Site
     from interp.tasks.base import Pair, PairDataset
     from interp.tasks.datasets import make_dataset, make_labelled

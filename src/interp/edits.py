@@ -6,8 +6,9 @@ Every backend can carry them out (`interp.models.editing` says how), and a resul
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -47,6 +48,14 @@ class Change(ABC):
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """What it says, without large weights, for JSON."""
+
+    #: Whether what it does at a position depends on the activation at that position alone, so that it does
+    #: the same in a run of that position by itself.
+    by_position: ClassVar[bool] = False
+
+    def of_rows(self, rows: Sequence[int]) -> Change:
+        """The same for some rows of those that it is for."""
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,3 +195,25 @@ class Edit:
         if isinstance(value, list):
             value = torch.tensor(value)
         return cls(data["op"], Address.parse(data["at"]), value)
+
+
+@dataclass(frozen=True, eq=False)
+class EditFrom:
+    """An edit of a text that is being generated, at every position from `start` on, the generated ones too.
+
+    `start` is a position of the prompt, counted from its end where negative; ``"generated"``: only what is
+    generated, not the prompt. (An `Edit` with positions acts on those of the prompt alone, and one without on
+    all of the text.) The edit itself names no positions, and its value is one for every position. Raises
+    `EditError` otherwise.
+    """
+
+    edit: Edit
+    start: int | Literal["generated"]
+
+    def __post_init__(self) -> None:
+        if self.edit.address.positions is not None:
+            raise EditError(
+                f"The edit at {self.edit.address} acts from a position on; leave its positions out."
+            )
+        if self.start != "generated" and (isinstance(self.start, bool) or not isinstance(self.start, int)):
+            raise EditError(f"An edit starts at a position or at 'generated', not at {self.start!r}.")

@@ -20,12 +20,14 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from interp.answers import Answer, AnswerLike, nested
+from interp.chat import Messages, chat_text, chosen_spans, is_messages
 from interp.errors import InputError
 from interp.ids import checked_ids, is_one_prompt, is_ragged, of_numpy, written_ids
+from interp.text_positions import span_positions, substring_positions
 from interp.traps import check_bos, check_end_of_prompt
 from interp.vocabulary import encode, encode_continuation, labels, named_id, text_of
 
-Prompt = str | Sequence[int] | Sequence[np.integer] | Int[Tensor, " pos"] | Int[np.ndarray, " pos"]
+Prompt = str | Messages | Sequence[int] | Sequence[np.integer] | Int[Tensor, " pos"] | Int[np.ndarray, " pos"]
 Bos = Literal["auto", True, False]
 
 
@@ -151,50 +153,6 @@ def differing_positions(
     return where
 
 
-def substring_positions(
-    prompt: str, substring: str, *, tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]
-) -> list[int]:
-    """Positions in `ids` (BOS included) of the tokens that overlap the one occurrence of `substring`."""
-    count = prompt.count(substring) if substring else 0
-    if count != 1:
-        found = "does not occur" if count == 0 else f"occurs {count} times"
-        raise InputError(f"{substring!r} {found} in the prompt {prompt!r}; give a part that occurs once.")
-    start = prompt.index(substring)
-    return span_positions(prompt, (start, start + len(substring)), tokenizer=tokenizer, ids=ids)
-
-
-def span_positions(
-    prompt: str, span: tuple[int, int], *, tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]
-) -> list[int]:
-    """Positions in `ids` (BOS included) of the tokens that overlap characters [start, stop) of `prompt`."""
-    start, stop = span
-    if not 0 <= start < stop <= len(prompt):
-        raise InputError(
-            f"The characters {start} to {stop} are no part of the prompt, which has {len(prompt)}; "
-            "give start and stop with 0 <= start < stop."
-        )
-    if not tokenizer.is_fast:
-        raise InputError(
-            "This tokenizer cannot say where its tokens are in the text; give positions as numbers."
-        )
-    encoding = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
-    offsets: Any = encoding["offset_mapping"]
-    shift = len(ids) - len(offsets)  # the BOS, where there is one
-    overlaps = {
-        i: prompt[max(a, start) : min(b, stop)] for i, (a, b) in enumerate(offsets) if a < stop and b > start
-    }
-    # A token may begin with the space before the word; that space alone does not make it a part, unless it is
-    # what was asked for.
-    words = bool(prompt[start:stop].strip())
-    found = [i + shift for i, overlap in overlaps.items() if overlap.strip() or not words]
-    if not found:
-        raise InputError(
-            f"No token stands for {prompt[start:stop]!r} in the prompt {prompt!r}: the tokenizer leaves it "
-            "out."
-        )
-    return found
-
-
 @dataclass(frozen=True)
 class Encoder:
     """How prompts and answers become ids of one model; every check of them is here."""
@@ -218,7 +176,10 @@ class Encoder:
         if not isinstance(prompts, str | Sequence | Tensor | np.ndarray):
             raise InputError(f"A prompt is text or a list of token ids, not {type(prompts).__name__}.")
         several = cast(
-            Sequence[Prompt], [prompts] if isinstance(prompts, str) or is_one_prompt(prompts) else prompts
+            Sequence[Prompt],
+            [prompts]
+            if isinstance(prompts, str) or is_one_prompt(prompts) or is_messages(prompts)
+            else prompts,
         )
         rows = [self.prompt(of_numpy(prompt)) for prompt in several]
         if not rows:
@@ -226,15 +187,13 @@ class Encoder:
         return Tokens.pad(rows)
 
     def prompt(self, prompt: Prompt) -> list[int]:
-        """One prompt as a list of ids: text gets the BOS (once), ids are checked and taken as they are."""
+        """One prompt as a list of ids: text gets the BOS (once, where a chat template writes it too), ids
+        are checked and taken as they are."""
         if isinstance(prompt, str) and self.tokenizer is None:
             prompt = written_ids(prompt) or prompt
-        if isinstance(prompt, str):
+        if isinstance(prompt, str) or is_messages(prompt):
             tokenizer = self._tokenizer("prompts must be token ids, as in '5 9 33'; or name its tokens")
-            if not prompt.strip():
-                raise InputError("The prompt is empty; type some text.")
-            check_end_of_prompt(prompt)
-            ids = encode(tokenizer, prompt)
+            ids = encode(tokenizer, self._text(prompt, tokenizer))
             if self.bos is not None and ids[:1] != [self.bos]:
                 ids = [self.bos, *ids]
             if (largest := max(ids, default=0)) >= self.d_vocab_in:
@@ -247,6 +206,15 @@ class Encoder:
             ids = checked_ids(prompt, self.d_vocab_in)
             check_bos(ids, self.bos)
         return self._fitting(ids)
+
+    def _text(self, prompt: Any, tokenizer: PreTrainedTokenizerBase) -> str:
+        """A prompt as one text, the messages of a conversation as the template writes them."""
+        if is_messages(prompt):
+            return chat_text(tokenizer, prompt)
+        if not prompt.strip():
+            raise InputError("The prompt is empty; type some text.")
+        check_end_of_prompt(prompt)
+        return prompt
 
     def _fitting(self, ids: list[int]) -> list[int]:
         if self.n_ctx is not None and len(ids) > self.n_ctx:
@@ -352,11 +320,15 @@ class Encoder:
             return False
 
     def positions_of(
-        self, prompt: str, substring: str | None, *, span: tuple[int, int] | None, token: str | int | None
-    ) -> list[int]:
-        """Where a substring, a span or a token stands, as `interp.Model.positions_of` says."""
-        if sum(way is not None for way in (substring, span, token)) != 1:
-            raise InputError("Say where in one way: a substring, a span of characters, or a token.")
+        self, prompt: str | Messages, substring: str | None, *,
+        span: tuple[int, int] | None, token: str | int | None, turn: int | None, role: str | None,
+    ) -> list[int]:  # fmt: skip
+        """Where a substring, a span, a token or a turn stands, as `interp.Model.positions_of` says."""
+        by_turn = turn is not None or role is not None
+        if sum(way is not None for way in (substring, span, token)) + by_turn != 1:
+            raise InputError(
+                "Say where in one way: a substring, a span of characters, a token, or a turn or role."
+            )
         ids = self.batch(prompt).row(0)
         if token is not None:
             wanted = token if isinstance(token, int) else self.single_token(token)
@@ -364,9 +336,17 @@ class Encoder:
                 raise InputError(f"The token {token!r} does not occur in the prompt {prompt!r}.")
             return [i for i, one in enumerate(ids) if one == wanted]
         tokenizer = self._tokenizer("positions must be given as numbers")
+        if by_turn:
+            if isinstance(prompt, str):
+                raise InputError("A text has no turns or roles; give the messages of a conversation.")
+            spans = chosen_spans(tokenizer, prompt, turn=turn, role=role)
+        text = prompt if isinstance(prompt, str) else chat_text(tokenizer, prompt)
+        if substring is not None:
+            return substring_positions(text, substring, tokenizer=tokenizer, ids=ids)
         if span is not None:
-            return span_positions(prompt, span, tokenizer=tokenizer, ids=ids)
-        return substring_positions(prompt, substring or "", tokenizer=tokenizer, ids=ids)
+            return span_positions(text, span, tokenizer=tokenizer, ids=ids)
+        ends = [span_positions(text, one, tokenizer=tokenizer, ids=ids) for one in spans]
+        return [i for found in ends for i in range(found[0], found[-1] + 1)]  # tokens of a space too
 
     def _tokenizer(self, otherwise: str) -> PreTrainedTokenizerBase:
         """The tokenizer, where there is one; what to do without says `otherwise`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from interp.experiments.base import AnswerText, experiment
+from interp.experiments.base import AnswerText, Message, PromptText, experiment
 from interp.experiments.on_pairs import PromptsOrTaskConfig
 from interp.metrics import MetricKind
 
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from interp.models.base import Model
     from interp.tasks.base import PairDataset
 
-Prompts: TypeAlias = (
-    str | list[str] | list[int] | list[list[int]]
-)  # text or token ids, of one pair or of several
+#: Text, token ids or messages, of one pair or of several.
+Prompts: TypeAlias = PromptText | list[str] | list[list[int]] | list[list[Message]]
 Answers: TypeAlias = AnswerText | list[AnswerText]
 
 

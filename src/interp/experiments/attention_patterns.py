@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interp.experiments.base import ExperimentConfig, experiment
+from interp.experiments.base import ExperimentConfig, PromptText, experiment
 
 if TYPE_CHECKING:
     from interp.methods.heads.results import AttentionPatternsResult
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class AttentionPatternsConfig(ExperimentConfig):
     """See `interp.attention_patterns` for what each key means."""
 
-    prompt: str | list[int] = "When John and Mary went to the store, John gave a drink to"
+    prompt: PromptText = "When John and Mary went to the store, John gave a drink to"
     heads: list[str | list[int]] | None = None
 
 

@@ -47,6 +47,13 @@ class AnyOf(TypedDict):
 #: An answer in a configuration, as `interp.answers` says how it is written.
 AnswerText = str | int | AnyOf
 
+
+#: One turn of a conversation: its role and its content, which `interp.chat` checks.
+Message = dict[str, str]
+
+#: A prompt in a configuration: text, token ids, or the messages of a conversation.
+PromptText = str | list[int] | list[Message]
+
 #: Each key of an answer, and the keys of the prompts that it belongs to.
 ANSWER_OF: dict[str, tuple[str, ...]] = {
     "answer": ("prompt", "clean"),

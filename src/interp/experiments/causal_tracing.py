@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from interp.experiments.base import AnswerText, ExperimentConfig, experiment
+from interp.experiments.base import AnswerText, ExperimentConfig, PromptText, experiment
 from interp.metrics import MetricKind
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class CausalTracingConfig(ExperimentConfig):
     """See `interp.causal_tracing` for what each key means."""
 
-    clean: str | list[int] = "The capital of France is"
-    corrupted: str | list[int] | None = "The capital of Japan is"
+    clean: PromptText = "The capital of France is"
+    corrupted: PromptText | None = "The capital of Japan is"
     answer: AnswerText = " Paris"
     foil: AnswerText | None = " Tokyo"
     site: Literal["resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out"] = "resid_pre"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interp.experiments.base import ExperimentConfig, experiment
+from interp.experiments.base import ExperimentConfig, PromptText, experiment
 
 if TYPE_CHECKING:
     from interp.methods.lens.results import ContrastResult
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class ContrastConfig(ExperimentConfig):
     """See `interp.contrast` for what each key means; `lens` is the folder of a tuned lens."""
 
-    first: str | list[int] = "The capital of France is"
-    second: str | list[int] = "The capital of Japan is"
+    first: PromptText = "The capital of France is"
+    second: PromptText = "The capital of Japan is"
     target: str | int = " Paris"
     competitor: str | int = " Tokyo"
     margin: float = 1.0

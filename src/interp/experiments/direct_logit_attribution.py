@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from interp.experiments.base import AnswerText, ExperimentConfig, experiment
+from interp.experiments.base import AnswerText, ExperimentConfig, PromptText, experiment
 
 if TYPE_CHECKING:
     from interp.methods.attribution.results import DirectLogitAttributionResult
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class DirectLogitAttributionConfig(ExperimentConfig):
     """See `interp.direct_logit_attribution` for what each key means."""
 
-    prompt: str | list[int] | list[str] = "When John and Mary went to the store, John gave a drink to"
+    prompt: PromptText | list[str] = "When John and Mary went to the store, John gave a drink to"
     answer: AnswerText | list[AnswerText] = " Mary"
     foil: AnswerText | list[AnswerText] | None = " John"
     position: int = -1

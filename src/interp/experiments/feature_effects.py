@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from interp.experiments.base import experiment
+from interp.experiments.base import PromptText, experiment
 from interp.experiments.on_pairs import PromptsOrTaskConfig
 from interp.experiments.on_saes import SAEConfig
 from interp.metrics import MetricKind
@@ -21,10 +21,10 @@ class FeatureEffectsConfig(SAEConfig, PromptsOrTaskConfig):
 
     OWN_PROMPTS = ("prompt", "answer", "foil", "corrupted")
 
-    prompt: str | list[int] | None = "The capital of France is"
+    prompt: PromptText | None = "The capital of France is"
     answer: str | int | None = " Paris"
     foil: str | int | None = " Tokyo"
-    corrupted: str | list[int] | None = None
+    corrupted: PromptText | None = None
     change: Literal["ablate", "noising", "denoising"] = "ablate"
     roles: list[str] | None = None
     metric: MetricKind | None = None

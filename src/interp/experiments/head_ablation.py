@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interp.experiments.base import AnswerText, ExperimentConfig, experiment
+from interp.experiments.base import AnswerText, ExperimentConfig, PromptText, experiment
 
 if TYPE_CHECKING:
     from interp.methods.ablation.results import HeadAblationResult
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class HeadAblationConfig(ExperimentConfig):
     """See `interp.head_ablation` for what each key means."""
 
-    prompt: str | list[int] = "When Mary and John went to the store, John gave a drink to"
+    prompt: PromptText = "When Mary and John went to the store, John gave a drink to"
     heads: list[str | list[int]] = ["0.0"]  # noqa: RUF012  # pydantic copies it
     answer: AnswerText = " Mary"
     foil: AnswerText | None = " John"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interp.experiments.base import ExperimentConfig, experiment
+from interp.experiments.base import ExperimentConfig, PromptText, experiment
 
 if TYPE_CHECKING:
     from interp.methods.heads.results import HeadScoresResult, PromptHeadScoresResult
@@ -18,7 +18,7 @@ class HeadScoresConfig(ExperimentConfig):
     n: int = 10
     length: int | None = None
     n_ablated: int = 2
-    prompts: list[str | list[int]] | None = None
+    prompts: list[PromptText] | None = None
 
 
 @experiment("head_scores", config=HeadScoresConfig)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from interp.experiments.base import AnswerText, ExperimentConfig, experiment
+from interp.experiments.base import AnswerText, ExperimentConfig, PromptText, experiment
 
 if TYPE_CHECKING:
     from interp.methods.lens.results import LogitLensResult
@@ -16,7 +16,7 @@ class LogitLensConfig(ExperimentConfig):
 
     MAY_BE_LEFT_OUT = ("answer",)  # then it is the model's own
 
-    prompt: str | list[int] = "The Eiffel Tower is in the city of"
+    prompt: PromptText = "The Eiffel Tower is in the city of"
     answer: AnswerText | None = " Paris"
     position: int | Literal["all"] = -1
     site: Literal["resid", "attn_out", "mlp_out"] = "resid"

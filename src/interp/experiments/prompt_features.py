@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interp.experiments.base import experiment
+from interp.experiments.base import PromptText, experiment
 from interp.experiments.on_saes import SAEConfig
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class PromptFeaturesConfig(SAEConfig):
     `text` is "demo" (for the demo models), a file or a dataset, of which `sequences` of `length` tokens are
     read. See `interp.prompt_features`."""
 
-    prompt: str | list[int] = "When Mary and John went to the store, John gave a drink to"
+    prompt: PromptText = "When Mary and John went to the store, John gave a drink to"
     features: list[int] | None = None
     n: int = 20
     top: int = 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from interp.experiments.base import experiment
+from interp.experiments.base import Message, experiment
 from interp.experiments.on_saes import SAEConfig
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class SteeringConfig(SAEConfig):
     """See `interp.steering` for what each key means."""
 
-    prompts: str | list[str] = "The capital of France is"
+    prompts: str | list[str] | list[Message] | list[list[Message]] = "The capital of France is"
     feature: int = 0
     strengths: list[float] = [-200.0, -100.0, -50.0, 0.0, 50.0, 100.0, 200.0]  # noqa: RUF012  # pydantic copies it
     op: Literal["add", "set"] = "add"

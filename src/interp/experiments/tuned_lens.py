@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interp.experiments.base import AnswerText, experiment
+from interp.experiments.base import AnswerText, PromptText, experiment
 from interp.experiments.train_tuned_lens import LensTrainingConfig, trained
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class TunedLensConfig(LensTrainingConfig):
 
     MAY_BE_LEFT_OUT = ("answer",)  # then it is the model's own
 
-    prompt: str | list[int] = "The Eiffel Tower is in the city of"
+    prompt: PromptText = "The Eiffel Tower is in the city of"
     answer: AnswerText | None = " Paris"
     position: int = -1
     k: int = 5

@@ -16,7 +16,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from interp.answers import Answer, AnswerLike
 from interp.architecture import Architecture, Identity
 from interp.edits import Change, Edit
 from interp.errors import EditError, InputError
@@ -24,18 +23,19 @@ from interp.models.cache import Cache, SiteSpec
 from interp.models.checks import check_ranges, check_readout, check_residual_streams, refuse_site
 from interp.models.continued import placed, runs_of, sweep_runs
 from interp.models.editing import GradientTaps, Taps, check_value
+from interp.models.generating.generates import Generates
 from interp.models.plain_sweep import Sweep, plain_sweep
 from interp.models.post_norm import PostNorm
 from interp.models.rotary import run_by_scale, scales
 from interp.readout import AnyReadout, Readout
 from interp.sites import SITES, Address, find_site, parse_sites
-from interp.tokens import Encoder, Prompt, Prompts, Tokens, answer_text
-from interp.vocabulary import labels, text_of
+from interp.tokens import Encoder, Prompt, Prompts, Tokens
+from interp.vocabulary import labels
 
 Exact = bool | Literal["auto"]
 
 
-class Model(ABC):
+class Model(Generates, ABC):
     """A causal language model whose activations can be read and edited by name.
 
     Made by `interp.load_model`. Safe to call from several threads: one forward pass at a time.
@@ -314,47 +314,6 @@ class Model(ABC):
             )
         with self._lock, torch.set_grad_enabled(differentiable):
             return self._unembed(resid.to(self.device, self.dtype))
-
-    def to_tokens(self, prompts: Prompts) -> Tokens:
-        """Prompts as ids: text, a list of ids, or several of either; or a batch that a tokenizer made, with
-        ``input_ids`` and ``attention_mask``, padded on either side. `Tokens` pass through.
-
-        Text gets the BOS of the model's policy; ids are taken as they are. Several prompts may have
-        different lengths; position 0 is always a prompt's first token, whatever the padding was.
-        """
-        return self.encoder.batch(prompts)
-
-    def to_single_token(self, answer: str | int) -> int:
-        """The id of an answer that is one token: text, an id, or ``<148>``; `InputError` otherwise."""
-        return self.encoder.single_token(answer)
-
-    def to_answer(self, answer: AnswerLike) -> Answer:
-        """An answer of one token or several, in one form or several, written as `interp.answers` says."""
-        return self.encoder.answer(answer)
-
-    def answer_label(self, answer: int | Answer) -> str:
-        """An answer as text, its forms with bars between them."""
-        return answer_text(self.tokenizer, Answer.of(answer))
-
-    def labels(self, ids: Sequence[int] | Int[Tensor, " pos"]) -> list[str]:
-        """What each token adds to a text; its id in angle brackets where that is no text of its own."""
-        return labels(self.tokenizer, [int(i) for i in ids])
-
-    def to_text(self, ids: Sequence[int] | Int[Tensor, " pos"], *, goes_on: bool = False) -> str:
-        """The running text of ids, decoded as a whole: what begins a text, or with `goes_on` follows one."""
-        return text_of(self.tokenizer, [int(i) for i in ids], goes_on=goes_on)
-
-    def positions_of(
-        self, prompt: str, substring: str | None = None, *,
-        span: tuple[int, int] | None = None, token: str | int | None = None,
-    ) -> list[int]:  # fmt: skip
-        """Positions in `prompt`, BOS counted, for use in an address.
-
-        Give one of: `substring`, a part of the prompt that occurs once (the tokens that make it up); `span`,
-        characters [start, stop) of the prompt; `token`, the text or id of a token (everywhere it occurs).
-        Raises `InputError` where there is no such place.
-        """
-        return self.encoder.positions_of(prompt, substring, span=span, token=token)
 
     @property
     def sites(self) -> list[str]:

@@ -31,10 +31,15 @@ class Taps:
         self._visited: set[Key] = set()
 
     @property
+    def wanted(self) -> set[Key]:
+        """Every (site, layer) that must be visited."""
+        return self.reads | self.edits.keys()
+
+    @property
     def keys(self) -> list[Key]:
-        """Every (site, layer) that must be visited, in the order in which a forward pass reaches them."""
+        """All that are wanted, in the order in which a forward pass reaches them."""
         order = list(SITES)
-        return sorted(self.reads | set(self.edits), key=lambda key: (key[1] or 0, order.index(key[0])))
+        return sorted(self.wanted, key=lambda key: (key[1] or 0, order.index(key[0])))
 
     def visit(self, site: str, layer: int | None, value: Tensor) -> Tensor:
         """Edit and record the activation `value`, in the usual shape of `site`.
@@ -55,7 +60,7 @@ class Taps:
     @property
     def all_visited(self) -> bool:
         """Whether every site that it reads or edits has been reached."""
-        return self._visited >= (self.reads | self.edits.keys())
+        return self._visited >= self.wanted
 
     def check_all_visited(self) -> None:
         """No silent miss: raise `EditError` where the pass never reached a site that it should have."""

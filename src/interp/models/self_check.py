@@ -80,6 +80,8 @@ def self_check(model: Model) -> tuple[Check, ...]:
     else:
         off = _off(cache.logits, plain)
     checks.insert(1, Check("logits are those of a plain forward pass", off, allowed))
+    kept = "generation from kept keys and values is that without"
+    checks.append(Check(kept, 0.0, allowed, note=model.why_uncached()))
     left = _hooks(hf_model) - hooks
     checks.append(Check("no hook stays behind", float(left), 0.0))
     return tuple(checks)

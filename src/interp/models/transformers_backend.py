@@ -7,6 +7,8 @@ than by plain forward passes, `interp.models.branching`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from inspect import signature
 from typing import Any
 
 import torch
@@ -20,7 +22,8 @@ from interp.models.branching.single_layer import run_layer
 from interp.models.branching.sweep import sweep
 from interp.models.editing import Taps
 from interp.models.evaluation import modules_and_hooks
-from interp.models.hooked import HookedModel
+from interp.models.hooked import HookedModel, Pass
+from interp.models.keeping import KeptKeys, why_not_kept
 from interp.models.layouts import Layout
 from interp.readout import Readout
 from interp.tokens import Tokens
@@ -38,8 +41,35 @@ class TransformersModel(HookedModel):
         self._sweeps_agree: dict[Any, bool] = {}
         #: The same for a layer that is called by itself (`layers_agree`).
         self._layers_agree: dict[Any, bool] = {}
+        #: Why text is not generated from keys and values that are kept (`why_not_kept`).
+        self._why_not_kept: dict[Any, str] = {}
         #: The run of the last prompt of which single layers were run, for its masks and positions.
         self._base: BaseRun | None = None
+
+    def new_past(self) -> KeptKeys:
+        return KeptKeys()
+
+    def run_last(self, ids: Tensor, taps: Taps, past: KeptKeys | None) -> Tensor:
+        if past is None:
+            return super().run_last(ids, taps, past)
+        with self.borrowed(Pass(taps), taps.keys, len(ids)):
+            return self.hf_model(
+                input_ids=ids.to(self.device), past_key_values=past.cache, use_cache=True, **self._last_alone
+            ).logits[:, -1]
+
+    @cached_property
+    def _last_alone(self) -> dict[str, int]:
+        """What asks for the logits of the last position alone, of models that can be asked."""
+        return (
+            {"logits_to_keep": 1} if "logits_to_keep" in signature(self.hf_model.forward).parameters else {}
+        )
+
+    def why_uncached(self) -> str:
+        modules = modules_and_hooks(self.hf_model)
+        if modules not in self._why_not_kept:
+            with self._lock, torch.no_grad():
+                self._why_not_kept = {modules: why_not_kept(self)}
+        return self._why_not_kept[modules]
 
     def _branched(
         self, tokens: Tokens, branches: Sequence[Sequence[Edit]], readout: Readout, *, compare: bool

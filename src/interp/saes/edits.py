@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import index
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary, WeakSet
 
 import torch
@@ -83,6 +83,13 @@ class FeatureChange(Change):
     op: FeatureOp
     features: tuple[int, ...]
     value: Tensor | float | None = None
+    by_position: ClassVar[bool] = True
+
+    def of_rows(self, rows: Sequence[int]) -> FeatureChange:
+        """With what a value that differs by row has for these."""
+        if not isinstance(self.value, Tensor) or self.value.ndim < 3 or len(self.value) == 1:
+            return self
+        return replace(self, value=self.value[list(rows)])
 
     def check(self, model: Editable) -> None:
         """Raise `InputError` or `SiteError` where the SAE is not for this model."""

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from interp.chat import is_messages
 from interp.errors import InputError, nearest
 from interp.models.base import Model
 from interp.tasks.base import Dropped, Pair, PairDataset, check_count, encode_pair, made_for
@@ -181,7 +182,7 @@ def _pair(model: Model, row: dict[str, Any]) -> Pair:
 def _positions(model: Model, prompt: Any, length: int, role: str, where: Any) -> list[int]:
     """The places of one role as positions from the front."""
     if isinstance(where, str):
-        if not isinstance(prompt, str):
+        if not isinstance(prompt, str) and not is_messages(prompt):
             raise InputError(f"the role {role!r} is given as text, but the prompt as ids; give positions.")
         return model.positions_of(prompt, where)
     found = where if isinstance(where, list) else [where]

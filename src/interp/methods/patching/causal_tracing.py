@@ -29,6 +29,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.answers import AnswerLike
+from interp.chat import is_messages
 from interp.edits import Edit
 from interp.errors import InputError, check_choice
 from interp.methods.common.answers import Measure
@@ -319,7 +320,7 @@ def _subject_positions(
         if not positions or not all(-n <= p < n for p in positions):
             raise InputError(f"The subject's positions {positions} must lie within the prompt's {n} tokens.")
         return sorted({p % n for p in positions})
-    if not isinstance(clean, str):
+    if not isinstance(clean, str) and not is_messages(clean):
         raise InputError("With a prompt of token ids, give the subject as a list of positions.")
     return model.positions_of(clean, subject)
 

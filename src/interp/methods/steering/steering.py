@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.edits import Edit
+from interp.edits import Edit, EditFrom
 from interp.errors import InputError, check_choice
 from interp.methods.common.direction import Direction
 from interp.methods.steering.results import Steered, SteeringResult, Unsteered
@@ -138,7 +138,7 @@ class _ByFeature:
     def description(self) -> str:
         return f"feature {self.feature} of an SAE of {self.sae.model}"
 
-    def edit(self, strength: float, positions: Sequence[int], row: int) -> Edit:
+    def edit(self, strength: float, positions: int | Sequence[int] | None, row: int) -> Edit:
         return feature_edit(self.sae, self.op, self.feature, value=strength, positions=positions, rows=row)
 
     def activations(self, raw: Float[Tensor, "row pos *width"], tokens: Tokens) -> tuple[float, ...]:
@@ -161,7 +161,7 @@ class _ByDirection:
     def description(self) -> str:
         return f"a direction of length {float(torch.as_tensor(self.direction).norm()):.4g}"
 
-    def edit(self, strength: float, positions: Sequence[int], row: int) -> Edit:
+    def edit(self, strength: float, positions: int | Sequence[int] | None, row: int) -> Edit:
         site, layer = self.address.site, self.address.layer
         return Edit.add(site, layer, value=strength * self.direction, positions=positions, rows=row)
 
@@ -249,15 +249,6 @@ def _check_lengths(
         )
 
 
-def _positions_in(positions: int | Sequence[int] | None, prompt: int, grown: int) -> tuple[int, ...]:
-    """Where to steer a run of `grown` tokens, of which the prompt is the first `prompt`: what was given is
-    counted in the prompt alone. A position that is not there is the model's to refuse."""
-    if positions is None:
-        return tuple(range(1, grown))
-    named = Address("embed", positions=positions).positions or ()  # raises where they are no whole numbers
-    return tuple(p + prompt if -prompt <= p < 0 else p for p in named)
-
-
 def _positions_in_words(positions: int | Sequence[int] | None) -> str:
     if positions is None:
         return "at all positions but the first"
@@ -284,18 +275,15 @@ def _steered_run(
     positions: int | Sequence[int] | None,
     n_tokens: int,
 ) -> _SteeredRun:
-    """Let the model go on from a prompt, in one batch of all strengths."""
-    grown = [list(prompt) for _ in range(1 + len(strengths))]  # the first is not steered
-    first = None
-    for _ in range(max(n_tokens, 1)):
-        where = _positions_in(positions, len(prompt), len(grown[0]))
-        edits = [by.edit(strength, where, row) for row, strength in enumerate(strengths, start=1)]
-        last = model.forward(Tokens.pad(grown), edits)[:, -1].cpu().double()  # [run, d_vocab]
-        first = last if first is None else first
-        for row, token in zip(grown, last.argmax(-1).tolist(), strict=True):
-            row.append(token)
-    assert first is not None
-    return _SteeredRun(first, [row[len(prompt) : len(prompt) + n_tokens] for row in grown])
+    """Let the model go on from a prompt, in one batch of all strengths; the first row is not steered."""
+    edits: list[Edit | EditFrom] = []
+    for row, strength in enumerate(strengths, start=1):
+        edit = by.edit(strength, positions, row)
+        edits.append(EditFrom(edit, 1) if positions is None else edit)
+    tokens = Tokens.pad([prompt] * (1 + len(strengths)))
+    steps = list(model.stream(tokens, max(n_tokens, 1), edits=edits, stop=()))
+    said = zip(*(step.ids for step in steps), strict=True)
+    return _SteeredRun(steps[0].logits, [list(ids[:n_tokens]) for ids in said])
 
 
 def _in_words(
