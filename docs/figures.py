@@ -36,7 +36,7 @@ BOTH: tuple[tuple[str, str, dict[str, object]], ...] = (
 DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
     "demo-gpt2": (
         *BOTH,
-        ("tuned_lens", "tuned_lens", {}),
+        ("tuned_lens", "lenses_on_prompt", {}),
         ("contrast", "contrast", {}),
         ("head_scores", "head_scores", {}),
         ("circuit_discovery", "circuit_discovery", {}),

@@ -50,7 +50,7 @@ def test_the_table_of_a_layer_is_what_the_contrast_read(load):
     model = load("demo-gpt2")
     result = CAPITALS(model)
     for prompt in range(2):
-        lens = CAPITALS.lens(prompt)(model)
+        lens = CAPITALS.reading(prompt)(model)
         for row in range(len(result.layers)):
             table = contrast.cell_table(lens, prompt, row, -1)
             assert table.rows[0][1] == show_token(result.top_tokens[prompt][row])

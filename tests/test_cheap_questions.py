@@ -67,7 +67,13 @@ WRONG: dict[str, list[dict[str, Any]]] = {
     "head_ablation": [{"heads": ["9.0"]}, {"answer": "<999999>"}, {"kinds": ["zeros"]}],
     "head_scores": [{"length": 0}],
     "ioi": [{"templates": "no_such"}, {"names": ["Johnx", "Mary"]}],
-    "logit_lens": [{"answer": "<999999>"}, {"position": 99}],
+    "lenses_on_prompt": [
+        {"answer": "<999999>"},
+        {"position": 99},
+        {"lenses": []},
+        {"lenses": ["logit", "no folder"]},
+    ],
+    "logit_lens": [{"answer": "<999999>"}, {"position": 99}, {"lens": "no folder"}],
     "patching_vs_attribution": [{"task": "no_such_task"}],
     "path_patching": [{"receivers": ["9.0"], "n": 4}, {"senders": ["0.77"], "n": 4}, {"role": "WHO", "n": 4}],
     "probing": [
@@ -83,7 +89,6 @@ WRONG: dict[str, list[dict[str, Any]]] = {
     "train_jacobian_lens": [{"text": "no file"}, {"layers": [9]}, {"target_layer": -3}, {"skip_first": 999}],
     "train_sae": [{"site": "resid_prr"}, {"text": "no file"}],
     "train_tuned_lens": [{"text": "no file"}],
-    "tuned_lens": [{"answer": "<999999>"}, {"position": 99}],
 }
 
 

@@ -131,13 +131,14 @@ def test_the_backends_agree_at_every_site_that_they_share(gemma: Model, backend:
 
 
 @pytest.fixture(scope="module")
-def trained(gemma: Model, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def trained(gemma: Model, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A dictionary and a lens of a few steps, in the places of those of the configurations."""
     folder = tmp_path_factory.mktemp("trained")
-    places = {}
+    places: dict[str, Any] = {}
     for experiment, key in (("train_sae", "sae"), ("train_tuned_lens", "lens")):
         places[key] = str(folder / key)
         perform(gemma, experiment, {"save_to": places[key]})
+    places["lenses"] = ["logit", places["lens"], "patchscope"]
     return places
 
 
@@ -156,7 +157,7 @@ def perform(model: Model, name: str, values: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(set(all_experiments()) - set(MAKE_FILES)))
-def test_every_experiment_runs_in_its_configuration(gemma: Model, trained: dict[str, str], name: str) -> None:
+def test_every_experiment_runs_in_its_configuration(gemma: Model, trained: dict[str, Any], name: str) -> None:
     fields = find_experiment(name).config.model_fields
     result = perform(gemma, name, {key: place for key, place in trained.items() if key in fields})
     assert result.provenance.post_norms

@@ -23,8 +23,8 @@ from interp.runs import read_run
 
 EXPERIMENTS = ["logit_lens", "causal_tracing"]
 MODELS = ["demo-gpt2", "demo-qwen3"]
-#: The others, each made small; those of the tuned lens train one first (tests/test_tuned_lens.py), and what
-#: reads an SAE is given one (tests/test_feature_reading.py).
+#: The others, each made small; the tuned lens is trained in tests/test_tuned_lens.py, and what reads an SAE
+#: is given one (tests/test_feature_reading.py).
 SMALL = {
     "ablation": ["n=4"],
     "attention_patterns": [],
@@ -39,6 +39,7 @@ SMALL = {
     "generate": ["n_tokens=3", 'edits=[{"op": "zero", "at": "blocks.3.hook_mlp_out", "start": -1}]'],
     "head_scores": ["n=2"],
     "head_ablation": ["n_random=1", "n_reference=2", "n_texts=1"],
+    "lenses_on_prompt": [],
     "ioi": [
         "n=8",
         'templates=["Then, [A] and [B] went to the [PLACE]. [S] gave a [OBJECT] to"]',
@@ -54,7 +55,6 @@ SMALL = {
 }
 TRAINED = {
     "train_tuned_lens",
-    "tuned_lens",
     "feature_ablation",
     "feature_effects",
     "prompt_features",

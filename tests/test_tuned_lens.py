@@ -49,7 +49,7 @@ def tuned(load):
 @pytest.mark.parametrize("name", DEMOS)
 def test_without_training_it_is_the_logit_lens(load, name: str) -> None:
     model = load(name)
-    result = interp.tuned_lens(model, EIFFEL, " Paris", lens=TunedLens.identity(model))
+    result = interp.lenses_on_prompt(model, EIFFEL, " Paris", lenses=["logit", TunedLens.identity(model)])
     plain = interp.logit_lens(model, EIFFEL, " Paris")
     for reading in result.readings:
         np.testing.assert_array_equal(reading.answer_prob, plain.answer_prob)
@@ -57,7 +57,7 @@ def test_without_training_it_is_the_logit_lens(load, name: str) -> None:
     assert result.crossover_layers == (plain.crossover_layer,) * 2
     every = interp.logit_lens(model, EIFFEL, position="all", lens=TunedLens.identity(model))
     np.testing.assert_array_equal(every.top_ids, interp.logit_lens(model, EIFFEL, position="all").top_ids)
-    assert (every.lens, plain.lens) == ("tuned", "plain")
+    assert (every.lens, plain.lens) == ("tuned", "logit")
 
 
 class Doubled(Lens):
@@ -91,7 +91,7 @@ def test_any_lens_can_be_read_with(load, tuned) -> None:
     np.testing.assert_allclose(two.target_prob[0], result.answer_prob, rtol=1e-4)
     assert two.lens == "doubled"
     measured = interp.measure_lens(model, lens, tuned("demo-qwen3")[2][:1])
-    assert measured.lenses == ("plain", "doubled")
+    assert measured.lenses == ("logit", "doubled")
     assert (measured.kl[0, :-1] != measured.kl[1, :-1]).all()
     assert measured.kl[0, -1] == measured.kl[1, -1]
     with pytest.raises(InputError, match="six layers"):
@@ -186,12 +186,12 @@ def test_the_layout_is_that_of_linear_modules(load, tmp_path) -> None:
         TunedLens.load(tmp_path, model)  # it does not say for which unembedding
     lens = TunedLens.load(tmp_path, model, check=False)
     cache = model.run_with_cache(EIFFEL, [("resid_pre", 0), ("resid_pre", 3)])
-    result = interp.tuned_lens(model, EIFFEL, " Paris", lens=lens)
+    result = interp.logit_lens(model, EIFFEL, " Paris", lens=lens)
     for layer in (0, 3):
         h = cache["resid_pre", layer][0, -1]
         probs = model.unembed(h + translators[layer](h).detach()).softmax(-1)
         paris = float(probs[model.to_single_token(" Paris")])
-        assert result.tuned.answer_prob[layer] == pytest.approx(paris, rel=1e-4)
+        assert result.answer_prob[layer] == pytest.approx(paris, rel=1e-4)
 
 
 def test_another_model_is_refused(load, tuned, tmp_path) -> None:
@@ -229,7 +229,8 @@ def test_the_hash_tells_a_fine_tuned_copy_but_not_a_dtype(load) -> None:
 def test_a_lens_serves_every_backend(load, tuned, name: str, backend: str) -> None:
     lens = tuned(name)[0]
     ours, theirs = (
-        interp.tuned_lens(load(name, b), EIFFEL, " Paris", lens=lens) for b in (backend, "transformers")
+        interp.lenses_on_prompt(load(name, b), EIFFEL, " Paris", lenses=["logit", lens])
+        for b in (backend, "transformers")
     )
     for a, b in zip(ours.readings, theirs.readings, strict=True):
         np.testing.assert_allclose(a.answer_prob, b.answer_prob, atol=1e-4)
@@ -266,7 +267,7 @@ def test_a_damaged_lens_is_one_sentence(load, tmp_path, what: str) -> None:
 def test_a_result_survives_json(load, tuned) -> None:
     lens, losses, held_out = tuned("demo-gpt2")
     for result in (
-        interp.tuned_lens(load("demo-gpt2"), EIFFEL, " Paris", lens=lens),
+        interp.lenses_on_prompt(load("demo-gpt2"), EIFFEL, " Paris", lenses=["logit", lens]),
         interp.measure_lens(load("demo-gpt2"), lens, held_out[:2], losses=losses),
         interp.measure_lens(load("demo-gpt2"), lens, held_out[:2]),
     ):
@@ -311,9 +312,9 @@ def test_the_command_line(tmp_path, capsys) -> None:
     assert run("run", "train_tuned_lens", "--set", *quick, folder, "--tag", "x", "--out", tmp_path) == 0
     assert (tmp_path / "train_tuned_lens" / "x" / "train_tuned_lens.png").stat().st_size > 10_000
     lens = f"lens={tmp_path / 'lens'}"
-    assert run("run", "tuned_lens", "--set", lens, "--tag", "x", "--out", tmp_path) == 0
-    assert (tmp_path / "tuned_lens" / "x" / "tuned_lens.png").stat().st_size > 10_000
-    assert run("run", "tuned_lens", "--set", *quick, "--tag", "y", "--out", tmp_path) == 0
+    assert run("run", "logit_lens", "--set", lens, "--tag", "x", "--out", tmp_path) == 0
+    assert "held-out sequences of 32 tokens of 'demo'" in " ".join(capsys.readouterr().out.split())
     assert run("run", "contrast", "--set", lens, "--tag", "x", "--out", tmp_path) == 0
-    assert run("run", "tuned_lens", "--set", lens, "model=demo-qwen3", "--out", tmp_path) == 2
+    assert "held-out sequences of 32 tokens of 'demo'" in " ".join(capsys.readouterr().out.split())
+    assert run("run", "logit_lens", "--set", lens, "model=demo-qwen3", "--out", tmp_path) == 2
     assert "another unembedding" in " ".join(capsys.readouterr().err.split())

@@ -66,11 +66,13 @@ _HOME = {
     "contrast": "interp.methods.lens.contrast",
     "JacobianLens": "interp.methods.lens.jacobian_lens",
     "TunedLens": "interp.methods.lens.tuned_lens",
-    "tuned_lens": "interp.methods.lens.tuned_lens",
     "token_directions": "interp.methods.lens.token_directions",
     "exchange_edits": "interp.methods.lens.token_directions",
     "decompose_state": "interp.methods.lens.token_directions",
     "fit_jacobian_lens": "interp.methods.lens.fit_jacobian_lens",
+    "load_lens": "interp.methods.lens.sources",
+    "lenses_on_prompt": "interp.methods.lens.lenses_on_prompt",
+    "tuned_lens": "interp.methods.lens.lenses_on_prompt",  # a former name
     "train_tuned_lens": "interp.methods.lens.train_tuned_lens",
     "measure_lens": "interp.methods.lens.measure_lens",
     "ablation": "interp.methods.ablation.ablation",
@@ -153,6 +155,8 @@ __all__ = [
     "ioi",
     "label_features",
     "lens_reader",
+    "lenses_on_prompt",
+    "load_lens",
     "load_model",
     "load_sae",
     "logit_lens",
@@ -176,7 +180,6 @@ __all__ = [
     "token_directions",
     "train_sae",
     "train_tuned_lens",
-    "tuned_lens",
     "write_circuit",
     "write_directions",
     "write_neuronpedia",
@@ -218,11 +221,13 @@ if TYPE_CHECKING:
     from interp.methods.lens.contrast import contrast
     from interp.methods.lens.fit_jacobian_lens import fit_jacobian_lens
     from interp.methods.lens.jacobian_lens import JacobianLens
+    from interp.methods.lens.lenses_on_prompt import lenses_on_prompt
     from interp.methods.lens.logit_lens import logit_lens
     from interp.methods.lens.measure_lens import measure_lens
+    from interp.methods.lens.sources import load_lens
     from interp.methods.lens.token_directions import decompose_state, exchange_edits, token_directions
     from interp.methods.lens.train_tuned_lens import train_tuned_lens
-    from interp.methods.lens.tuned_lens import TunedLens, tuned_lens
+    from interp.methods.lens.tuned_lens import TunedLens
     from interp.methods.patching.activation_patching import activation_patching
     from interp.methods.patching.causal_tracing import causal_tracing
     from interp.methods.patching.path_patching import path_patching

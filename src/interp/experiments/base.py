@@ -206,6 +206,7 @@ FORMER_NAMES: dict[str, str] = {
     "sae_steering": "steering",
     "sae_train": "train_sae",
     "size_curve": "faithfulness_curve",
+    "tuned_lens": "lenses_on_prompt",
 }
 
 

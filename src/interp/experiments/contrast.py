@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ContrastConfig(ExperimentConfig):
-    """See `interp.contrast` for what each key means; `lens` is the folder of a tuned lens."""
+    """See `interp.contrast` for what each key means, and `interp.load_lens` for what names a lens."""
 
     first: PromptText = "The capital of France is"
     second: PromptText = "The capital of Japan is"
@@ -20,14 +20,13 @@ class ContrastConfig(ExperimentConfig):
     competitor: str | int = " Tokyo"
     margin: float = 1.0
     position: int = -1
-    lens: str | None = None
+    lens: str | None = "logit"
 
 
 @experiment("contrast", config=ContrastConfig)
 def run(config: ContrastConfig, model: Model) -> ContrastResult:
     """Where do two prompts part? Their lens traces side by side, and who is ahead at each layer."""
     from interp.methods.lens.contrast import contrast
-    from interp.methods.lens.tuned_lens import TunedLens
 
     return contrast(
         model,
@@ -37,6 +36,6 @@ def run(config: ContrastConfig, model: Model) -> ContrastResult:
         competitor=config.competitor,
         margin=config.margin,
         position=config.position,
-        lens=None if config.lens is None else TunedLens.load(config.lens, model),
+        lens=config.lens or "logit",
         seed=config.seed,
     )

@@ -100,13 +100,11 @@ def _edit(given: EditText, sae: SAE | None) -> Edit | EditFrom:
 def _readers(config: GenerateConfig, model: Model, sae: SAE | None) -> list[Reader]:
     """What is read: by a lens, of a dictionary, or both."""
     from interp.methods.generation.readers import feature_reader, lens_reader
-    from interp.methods.lens.tuned_lens import TunedLens
 
     readers = []
     if config.lens_tokens or config.lens_layer is not None:
         layer = model.arch.n_layers - 1 if config.lens_layer is None else config.lens_layer
-        lens = None if config.lens is None else TunedLens.load(config.lens, model)
-        readers.append(lens_reader(model, layer, config.lens_tokens, lens=lens))
+        readers.append(lens_reader(model, layer, config.lens_tokens, lens=config.lens))
     if config.features:
         if sae is None:
             raise ConfigError("Features are read in a dictionary; give 'sae'.")

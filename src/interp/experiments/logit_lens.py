@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class LogitLensConfig(ExperimentConfig):
-    """See `interp.logit_lens` for what each key means."""
+    """See `interp.logit_lens` for what each key means, and `interp.load_lens` for what names a lens."""
 
     MAY_BE_LEFT_OUT = ("answer",)  # then it is the model's own
 
@@ -21,6 +21,7 @@ class LogitLensConfig(ExperimentConfig):
     position: int | Literal["all"] = -1
     site: Literal["resid", "attn_out", "mlp_out"] = "resid"
     k: int = 5
+    lens: str = "logit"
 
 
 @experiment("logit_lens", config=LogitLensConfig)
@@ -35,5 +36,6 @@ def run(config: LogitLensConfig, model: Model) -> LogitLensResult:
         position=config.position,
         site=config.site,
         k=config.k,
+        lens=config.lens,
         seed=config.seed,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -37,6 +38,7 @@ class TrainJacobianLensConfig(TextConfig):
 @experiment("train_jacobian_lens", config=TrainJacobianLensConfig)
 def run(config: TrainJacobianLensConfig, model: Model) -> JacobianFitResult:
     """Fit a Jacobian lens, keep it, and measure it beside the logit lens on text that it did not see."""
+    from interp.methods.lens.cards import write_card
     from interp.methods.lens.fit_jacobian_lens import fit_jacobian_lens
     from interp.methods.lens.jacobian_files import check_new
     from interp.methods.lens.jacobian_lens import JacobianLens
@@ -63,6 +65,9 @@ def run(config: TrainJacobianLensConfig, model: Model) -> JacobianFitResult:
     lens = JacobianLens.merge([lens, *others]) if others else lens
     if config.save_to is not None:
         lens.save(config.save_to)
+    quality = measure_lens(model, lens, held_out, described=config.held_out_text, seed=config.seed)
+    if config.save_to is not None and Path(config.save_to).is_dir():  # a file of the reference's has no card
+        write_card(config.save_to, quality.card)
     d = model.arch.d_model
     return JacobianFitResult(
         provenance=Provenance.of(model, seed=config.seed),
@@ -71,5 +76,5 @@ def run(config: TrainJacobianLensConfig, model: Model) -> JacobianFitResult:
         d_model=d,
         target_layer=lens.target_layer,
         curve=curve,
-        quality=measure_lens(model, lens, held_out, described=config.held_out_text, seed=config.seed),
+        quality=quality,
     )

@@ -9,6 +9,7 @@ from interp.app.server.session import ask
 from interp.app.ui import address, inputs, show
 from interp.app.ui.copies import copy_or_download
 from interp.app.ui.errors import show_errors
+from interp.app.ui.lens_choice import choose_lens
 from interp.app.ui.model_choice import choose_model
 from interp.app.views import contrast
 from interp.figures.engine.view import Lines, Words
@@ -33,11 +34,14 @@ def page() -> None:
         second = inputs.text("Second prompt", "second")
         competitor = inputs.text("Competitor: what the second is expected to say", "competitor")
     inputs.examples(contrast.EXAMPLES)
-    question = contrast.Contrast.typed(
-        first=first, second=second, target=target, competitor=competitor, margin=margin, position=position
-    )
     with show_errors():
-        _contrast(model, question)
+        lens = choose_lens(model)
+        if lens is not None:
+            question = contrast.Contrast.typed(
+                first=first, second=second, target=target, competitor=competitor, margin=margin,
+                position=position, lens=lens,
+            )  # fmt: skip
+            _contrast(model, question)
 
 
 def _contrast(model: str, question: contrast.Contrast) -> None:
@@ -56,6 +60,6 @@ def _contrast(model: str, question: contrast.Contrast) -> None:
     with right:
         show.chart(view.block("traces", Lines), key="traces")
     for place, prompt in zip(st.columns(2), range(2), strict=True):
-        lens = ask(model, question.lens(prompt))
+        reading = ask(model, question.reading(prompt))
         with place:
-            show.table(contrast.cell_table(lens, prompt, row, question.position))
+            show.table(contrast.cell_table(reading, prompt, row, question.position))

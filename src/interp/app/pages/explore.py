@@ -1,4 +1,4 @@
-"""The page Explore: a prompt, its logit lens, and what stands behind one cell of it."""
+"""The page Explore: a prompt, what a lens reads of it, and what stands behind one cell of it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from interp.app.server.session import ask
 from interp.app.ui import address, inputs, show
 from interp.app.ui.copies import copy_menu, copy_or_download
 from interp.app.ui.errors import show_errors
+from interp.app.ui.lens_choice import choose_lens
 from interp.app.ui.model_choice import choose_model
-from interp.app.views import explore, lens
+from interp.app.views import explore
+from interp.app.views import lens as views
 from interp.app.views.attention import AttentionPatterns, HeadsPerLayer, attention_grid, heads_grid
 from interp.app.views.downloads import chart_downloads
 from interp.app.views.grid_data import token_ranking, token_strip
 from interp.app.views.tokens import SingleToken, TypedAnswer, TypedTokens, Vocabulary, completions, read_token
 from interp.errors import InputError
 from interp.figures.engine.notation import brief, show_token
+from interp.figures.views.lens_words import about_lens, lens_name
 from interp.methods.lens.results import LogitLensResult
 
 
@@ -33,7 +36,9 @@ def page() -> None:
         model = choose_model()
     inputs.examples([(p, {"prompt": p, "target": show_token(t), "tracked": []}) for p, t in explore.EXAMPLES])
     with show_errors():
-        _explore(model, prompt, _target(model, typed))
+        answer, lens = _target(model, typed), choose_lens(model)
+        if lens is not None:
+            _explore(model, prompt, answer, lens)
 
 
 def _target(model: str, typed: str) -> str | None:
@@ -56,8 +61,8 @@ def _target(model: str, typed: str) -> str | None:
         inputs.suggestions("target", [show_token(token) for token in completions(vocabulary, target)])
 
 
-def _explore(model: str, prompt: str, target: str | None) -> None:
-    question = lens.LogitLens(prompt, target)
+def _explore(model: str, prompt: str, target: str | None, lens: str) -> None:
+    question = views.LogitLens(prompt, target, lens=lens)
     result = ask(model, question)
     n_rows, n_columns = len(result.layers), len(result.tokens)
     row, column = address.clicked_cell((n_rows, n_columns), (n_rows - 1, n_columns - 1))
@@ -74,7 +79,7 @@ def _explore(model: str, prompt: str, target: str | None) -> None:
     head = address.clicked_head()
     left, right = st.columns(2, gap="medium")
     with left, show_errors():
-        _tracked_tokens(model, prompt, result, column)
+        _tracked_tokens(model, question, result, column)
     with right, show_errors():
         answer = target or read_token(*ask(model, TypedTokens((result.answer_id,))))
         attribution = explore.DirectLogitAttribution(prompt=prompt, answer=answer, position=column)
@@ -83,13 +88,15 @@ def _explore(model: str, prompt: str, target: str | None) -> None:
         _attention(model, prompt, (row, column), head)
 
 
-def _lens(model: str, question: lens.LogitLens, result: LogitLensResult, cell: tuple[int, int]) -> None:
-    with show.title(f"Logit lens. Target: {brief(result.answer)}", key="lens"):
-        colour = inputs.switch("Colour by", "colour", lens.COLOURS)
+def _lens(model: str, question: views.LogitLens, result: LogitLensResult, cell: tuple[int, int]) -> None:
+    with show.title(f"{lens_name(result.lens)}. Target: {brief(result.answer)}", key="lens"):
+        colour = inputs.switch("Colour by", "colour", views.COLOURS)
         copy_or_download(model, question, result)
+    if about := about_lens(result):
+        st.caption(escape_markdown(" ".join(about)))
     show.grid(
-        lens.lens_grid(result, colour),
-        key="lens",
+        views.lens_grid(result, colour),
+        key="lens-grid",
         selected=cell,
         around=cell[1],
         on_click=address.go_to_cell,
@@ -99,9 +106,9 @@ def _lens(model: str, question: lens.LogitLens, result: LogitLensResult, cell: t
 
 def _cell(model: str, result: LogitLensResult, row: int, column: int) -> None:
     """The top tokens of one cell of the lens; one that is clicked is tracked."""
-    ranked = lens.cell_tokens(result, row, column)
-    typed = ask(model, TypedTokens(lens.cell_ids(result, row, column)))
-    with show.title(lens.cell_title(result, row, column), key="cell"):
+    ranked = views.cell_tokens(result, row, column)
+    typed = ask(model, TypedTokens(views.cell_ids(result, row, column)))
+    with show.title(views.cell_title(result, row, column), key="cell"):
         pass
 
     def track(place: int, _: int) -> None:
@@ -115,7 +122,7 @@ def _cell(model: str, result: LogitLensResult, row: int, column: int) -> None:
     st.caption("Click a token to follow it over the layers.")
 
 
-def _tracked_tokens(model: str, prompt: str, result: LogitLensResult, position: int) -> None:
+def _tracked_tokens(model: str, asked: views.LogitLens, result: LogitLensResult, position: int) -> None:
     title = f"Probability over the layers, at {brief(result.tokens[position])}"
     with show.title(title, key="tracked"):
         beside_title = st.container()
@@ -125,7 +132,7 @@ def _tracked_tokens(model: str, prompt: str, result: LogitLensResult, position: 
         placeholder="Follow other tokens: type any",
     )  # fmt: skip
     tokens = tuple(ask(model, SingleToken(read_token(text))) for text in given or likeliest)
-    question = explore.TrackedTokens(prompt, position, tokens)
+    question = explore.TrackedTokens(asked.prompt, position, tokens, asked.lens)
     lines = explore.tracked_lines(ask(model, question), result.layers, tokens)
     show.chart(lines, key="tracked-lines")
     with beside_title:

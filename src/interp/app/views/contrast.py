@@ -63,15 +63,17 @@ class Contrast(LibraryQuestion):
     competitor: str
     margin: float = 1.0
     position: int = -1
+    lens: str = "logit"
 
     @classmethod
     def typed(cls, *, target: str, competitor: str, **given: Any) -> Contrast:
         """The question with its tokens as a person writes them."""
         return cls(target=read_token(target), competitor=read_token(competitor), **given)
 
-    def lens(self, prompt: int) -> LogitLens:
-        """The logit lens of the first (0) or second (1) prompt, with the token that it is expected to say."""
-        return (LogitLens(self.first, self.target), LogitLens(self.second, self.competitor))[prompt]
+    def reading(self, prompt: int) -> LogitLens:
+        """What the lens reads of the first (0) or second (1) prompt, with the token that it should say."""
+        asked = ((self.first, self.target), (self.second, self.competitor))[prompt]
+        return LogitLens(*asked, lens=self.lens)
 
 
 def side_by_side(result: ContrastResult) -> Grid:

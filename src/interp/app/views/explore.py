@@ -41,12 +41,13 @@ class TrackedTokens:
     prompt: str
     position: int
     tokens: tuple[str, ...]
+    lens: str = "logit"
 
     def __call__(self, model: Model) -> np.ndarray:
         from interp.methods.lens.logit_lens import lens_logits
 
         ids = [model.to_single_token(token) for token in self.tokens]
-        logits, _ = lens_logits(model, self.prompt, [self.position])  # [layer, 1, d_vocab]
+        logits, _ = lens_logits(model, self.prompt, [self.position], lens=self.lens)  # [layer, 1, d_vocab]
         return logits[:, 0].log_softmax(-1).exp()[:, ids].numpy()
 
 
@@ -69,9 +70,9 @@ def tracked_lines(probabilities: np.ndarray, layers: Sequence[str], tokens: Sequ
 
 def tracked_as_python(model: str, question: TrackedTokens) -> str:
     """A program whose `result` has the probabilities of each token, by layer."""
-    prompt, position = question.prompt, question.position
+    rest = f"position={question.position}, lens={question.lens!r}"
     lenses = "".join(
-        f"    {token!r}: interp.logit_lens(model, {prompt!r}, {token!r}, position={position}).answer_prob,\n"
+        f"    {token!r}: interp.logit_lens(model, {question.prompt!r}, {token!r}, {rest}).answer_prob,\n"
         for token in question.tokens
     )
     return f"import interp\n\nmodel = interp.load_model({model!r})\nresult = {{\n{lenses}}}\n"
@@ -79,7 +80,9 @@ def tracked_as_python(model: str, question: TrackedTokens) -> str:
 
 def tracked_as_commands(model: str, question: TrackedTokens) -> str:
     """A command for each token."""
-    lenses = (LogitLens(question.prompt, token, question.position) for token in question.tokens)
+    lenses = (
+        LogitLens(question.prompt, token, question.position, lens=question.lens) for token in question.tokens
+    )
     return "\n".join(as_command(model, lens) for lens in lenses)
 
 

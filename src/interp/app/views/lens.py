@@ -12,9 +12,11 @@ from interp.app.views.questions import LibraryQuestion
 from interp.errors import InputError
 from interp.figures.engine.notation import brief, decimal, probability, show_token
 from interp.figures.engine.view import Axis, Grid, Table
+from interp.figures.views.lens_words import lens_name
 
 if TYPE_CHECKING:
     from interp.methods.lens.results import LogitLensResult
+    from interp.models.base import Model
 
 Colour = Literal["probability", "rank", "entropy"]
 COLOURS: tuple[Colour, ...] = ("probability", "rank", "entropy")
@@ -23,13 +25,24 @@ TOP = 10  # tokens kept of each cell
 
 @dataclass(frozen=True)
 class LogitLens(LibraryQuestion):
-    """The logit lens, by default at every position. Without an answer: of the model's own next token."""
+    """What a lens reads, by default at every position. Without an answer: of the model's own next token."""
 
     method: ClassVar[str] = "logit_lens"
     prompt: str
     answer: str | None = None
     position: int | Literal["all"] = "all"
     k: int = TOP
+    lens: str = "logit"
+
+
+@dataclass(frozen=True)
+class LensNames:
+    """The names of the lenses that there are for the model."""
+
+    def __call__(self, model: Model) -> tuple[str, ...]:
+        from interp.methods.lens.sources import lens_names
+
+        return lens_names(model)
 
 
 def lens_grid(result: LogitLensResult, colour: Colour = "probability") -> Grid:
@@ -50,7 +63,7 @@ def lens_grid(result: LogitLensResult, colour: Colour = "probability") -> Grid:
         rows=Axis.names("layer", result.layers),
         columns=Axis.tokens(result.tokens),
         unit=unit,
-        title="Logit lens",
+        title=lens_name(result.lens),
         centre=None,
         limit=limit,
         above=above,

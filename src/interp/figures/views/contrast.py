@@ -8,6 +8,7 @@ from interp.figures.engine.notation import brief, probability, show_prompt, show
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Grid, Lines, Table, View, Words, block_name
 from interp.figures.views.by_layer import from_layer, lines_by_layer
+from interp.figures.views.lens_words import about_lens, card_table, lens_name
 from interp.methods.lens.results import COMPETITOR, NEITHER, TARGET, ContrastResult
 
 _NAMES = ("first", "second")
@@ -30,13 +31,15 @@ def view(result: ContrastResult) -> View:
             *(f"{name.capitalize()} prompt: {text}" for name, text in zip(_NAMES, prompts, strict=True)),
             f"They differ in: {' / '.join(differ)}.",
             f"A token is ahead where its logit is {result.margin:g} or more above the other's, read by the "
-            f"{result.lens} lens at {_where(result)}.",
+            f"{lens_name(result.lens).lower()} at {_where(result)}.",
+            *about_lens(result),
         ),
         blocks=(
             Words(verdict(result), strong=True, name="verdict"),
             _marks(result),
             traces(result),
             *(_table(result, prompt) for prompt in range(2)),
+            *(() if result.lens_card is None else (card_table(result.lens_card),)),
         ),
         below=(
             "At early layers the lens may read what the model does not mean: look at the probabilities too.",

@@ -18,27 +18,27 @@ from interp.figures.engine.notation import (
     decimal,
     probability,
     show_prompt,
-    show_text,
     show_token,
 )
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Cell, Grid, Panels, Table, View, Words
 from interp.figures.views.by_layer import from_layer, lines_by_layer, nats_by_layer
+from interp.figures.views.lens_words import about_lens, card_table, lens_name
 from interp.methods.lens.results import LogitLensResult
 
 _TOP_TOKENS = 5  # more would not be read
 
 _TITLES = {
-    "resid": "Logit lens: what would the model say after each layer?",
-    "attn_out": "Logit lens: what would each layer's attention alone say?",
-    "mlp_out": "Logit lens: what would each layer's MLP alone say?",
+    "resid": "what would the model say after each layer?",
+    "attn_out": "what would each layer's attention alone say?",
+    "mlp_out": "what would each layer's MLP alone say?",
 }
 
 
 def view(result: LogitLensResult) -> View:
     """The verdict, the map of positions where all were read, and the layers at the last position."""
     return View(
-        title=_TITLES.get(result.site, f"Logit lens at {result.site}"),
+        title=f"{lens_name(result.lens)}: {_TITLES.get(result.site, f'at {result.site}')}",
         above=tuple(_question(result)),
         blocks=(
             Words(_verdict(result), strong=True, name="verdict"),
@@ -47,6 +47,7 @@ def view(result: LogitLensResult) -> View:
             *(() if result.answer_token_log_probs is None else (_answer_tokens(result),)),
             *((_curves(result),) if result.one_position else ()),
             _top_tokens(result),
+            *(() if result.lens_card is None else (card_table(result.lens_card),)),
         ),
     )
 
@@ -78,9 +79,7 @@ def _question(result: LogitLensResult) -> list[str]:
             f"Its tokens: {forms}. Each is read behind those before it; the probability is that of all of "
             "them, of several forms the sum; the rank is that of the token which ranks last."
         )
-    if result.lens != "plain":
-        lines.append(f"The {result.lens} lens: {show_text(result.lens_description)}.")
-    return lines
+    return lines + about_lens(result)
 
 
 def _last_position(result: LogitLensResult) -> str:

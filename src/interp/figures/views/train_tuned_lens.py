@@ -1,4 +1,4 @@
-"""The presentation of how well a lens does on text, beside the plain one."""
+"""The presentation of how well a lens does on text, beside the logit lens."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def view(result: LensQualityResult) -> View:
 
 
 def _verdict(result: LensQualityResult) -> str:
-    kl_plain, kl = result.kl[:, :-1].mean(1).tolist()
-    bias_plain, bias = result.bias[:, :-1].mean(1).tolist()
+    kl_logit, kl = result.kl[:, :-1].mean(1).tolist()
+    bias_logit, bias = result.bias[:, :-1].mean(1).tolist()
     better = int((result.kl[1, :-1] < result.kl[0, :-1]).sum())
     return (
         f"The {result.lenses[1]} lens is closer to the model at {better} of {result.kl.shape[1] - 1} layers: "
-        f"mean KL {decimal(kl)} nats, the plain lens {decimal(kl_plain)}; lens bias {decimal(bias)} bits, "
-        f"the plain lens {decimal(bias_plain)}."
+        f"mean KL {decimal(kl)} nats, the logit lens {decimal(kl_logit)}; lens bias {decimal(bias)} bits, "
+        f"the logit lens {decimal(bias_logit)}."
     )
 
 

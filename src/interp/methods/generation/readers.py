@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError
-from interp.methods.lens.lens import Lens, PlainLens
+from interp.methods.lens.sources import AnyLens, load_lens
 from interp.models.base import Model
 from interp.saes.dictionary import SAE, activations_for
 from interp.saes.edits import features_of
@@ -48,13 +48,15 @@ class Reader:
         return values
 
 
-def lens_reader(model: Model, layer: int, tokens: Sequence[str | int], *, lens: Lens | None = None) -> Reader:
-    """The probability of some tokens as the next one, by a lens (default: the plain one) after a layer.
+def lens_reader(
+    model: Model, layer: int, tokens: Sequence[str | int], *, lens: AnyLens | None = None
+) -> Reader:
+    """The probability of some tokens as the next one, by a lens (`interp.load_lens`; default: the logit lens)
+    after a layer.
 
     Raises `InputError` where a token is none or the lens is for another model, `SiteError` for no such layer.
     """
-    lens = lens or PlainLens()
-    lens.check_fits(model)
+    lens = load_lens("logit" if lens is None else lens, model)
     ids = [model.to_single_token(token) for token in tokens]
     if not ids:
         raise InputError("A lens reads the probability of tokens; name one at least.")

@@ -16,7 +16,7 @@ class Reading(Stored):
     """What was read at one site at every token of a text, prompt and continuation."""
 
     kind: ClassVar[str] = "reading"
-    what: str  # "features of an SAE of demo-gpt2", "the plain lens after layer 3"
+    what: str  # "features of an SAE of demo-gpt2", "the logit lens after layer 3"
     site: str  # the hook name
     unit: str  # of the values: "activation", "probability"
     columns: tuple[str, ...]  # what each value is of: a feature, a token

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 
 from interp.errors import InputError
-from interp.methods.lens.lens import Lens, PlainLens, layer_names, stream_layers
+from interp.methods.lens.lens import layer_names, stream_layers
 from interp.methods.lens.logit_lens import lens_logits
 from interp.methods.lens.results import COMPETITOR, NEITHER, TARGET, ContrastResult
+from interp.methods.lens.sources import AnyLens, load_lens
 from interp.models.base import Model
 from interp.provenance import Provenance
 from interp.tokens import Prompt
@@ -35,7 +36,7 @@ def contrast(
     competitor: str | int,
     margin: float = 1.0,
     position: int = -1,
-    lens: Lens | None = None,
+    lens: AnyLens = "logit",
     seed: int = 0,
 ) -> ContrastResult:
     """Read two prompts with a lens, and say where target and competitor change places.
@@ -46,7 +47,7 @@ def contrast(
         competitor: what it competes with, such as what `second` is expected to say; exactly one token.
         margin: in logits (1: e times as likely).
         position: where both prompts are read; negative from the end of each, as they may differ in length.
-        lens: such as a tuned lens; without one, the plain lens.
+        lens: a name, a place, or a lens itself (`interp.load_lens`).
         seed: recorded only; nothing is drawn.
 
     Raises `InputError` for prompts or tokens that are the same, a token that is not exactly one, a margin
@@ -54,7 +55,7 @@ def contrast(
     """
     if not 0 < margin < float("inf"):
         raise InputError(f"The margin must be a number above 0, in logits; got {margin}.")
-    lens = lens or PlainLens()
+    lens = load_lens(lens, model)
     rows = [model.to_tokens(prompt).repeat(1).row(0) for prompt in (first, second)]
     target_id, competitor_id = model.to_single_token(target), model.to_single_token(competitor)
     if target_id == competitor_id:
@@ -81,6 +82,7 @@ def contrast(
         position=position,
         lens=lens.name,
         lens_description=lens.description,
+        lens_card=lens.card,
         layers=layer_names(stream_layers(model)),
         target_prob=probs[..., target_id].numpy(),
         competitor_prob=probs[..., competitor_id].numpy(),

@@ -31,8 +31,10 @@ from torch import Tensor
 
 from interp import zoo
 from interp.errors import InputError, InterpWarning
+from interp.methods.lens.cards import read_card, write_card
 from interp.methods.lens.jacobian_files import read_file, read_folder, write_file, write_folder
 from interp.methods.lens.lens import EMBEDDING, Lens, layer_names
+from interp.methods.lens.results import LensCard
 from interp.models.base import Model
 from interp.models.hub_files import hub_file
 from interp.models.unembedding import check_unembedding, unembed_hashes
@@ -60,6 +62,7 @@ class JacobianLens(Lens):
     model: str  # the name of the model that it is for; empty: not recorded
     revision: str | None = None
     unembed_sha256: str | None = None  # of the unembedding that it is for; None: not recorded
+    card: LensCard | None = None  # how good it is on text, where that was measured
 
     def __post_init__(self) -> None:
         layers = self.source_layers
@@ -142,6 +145,7 @@ class JacobianLens(Lens):
         }
         names = layer_names(self.source_layers)
         write_folder(place, config, dict(zip(names, kept.clone(), strict=True)))
+        write_card(place, self.card)
 
     @classmethod
     def merge(cls, lenses: Sequence[JacobianLens]) -> JacobianLens:
@@ -167,6 +171,7 @@ class JacobianLens(Lens):
             n_prompts=sum(lens.n_prompts for lens in lenses),
             error=_merged_error(lenses, weights, jacobian),
             settings={"merged": [dict(lens.settings) for lens in lenses]},
+            card=None,
         )
 
     @property
@@ -222,6 +227,7 @@ def _of_folder(folder: Path, model: Model) -> JacobianLens:
             model=config.get("base_model_name_or_path") or "",
             revision=config.get("base_model_revision"),
             unembed_sha256=config.get("unembed_sha256"),
+            card=read_card(folder),
         )
     except (KeyError, TypeError, RuntimeError) as error:
         raise InputError(f"The Jacobian lens in {str(folder)!r} is damaged ({error!r}).") from None

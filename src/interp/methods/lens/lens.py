@@ -3,12 +3,13 @@
     lens.logits(model, resid, layer) = model.unembed(lens.translate(resid, layer))
 
 A lens moves the stream of a layer to where the last layer would have left it; there the model's own final
-norm and unembedding read it. The plain lens (the logit lens) moves nothing; a tuned lens has a translator for
-each layer (`interp.methods.lens.tuned_lens`). Layers count from 0, and `EMBEDDING`, -1, is the stream before
-the first.
+norm and unembedding read it. The logit lens moves nothing; a tuned lens has a translator for each layer
+(`interp.methods.lens.tuned_lens`); a patchscope lets the model's own layers do it
+(`interp.methods.lens.patchscope`). Layers count from 0, and `EMBEDDING`, -1, is the stream before the first.
 
 A new kind of lens is a subclass of `Lens` with a name, a description, `translate` and `check_fits`;
-`interp.logit_lens`, `interp.contrast` and `interp.measure_lens` then read through it.
+`interp.logit_lens`, `interp.contrast` and `interp.measure_lens` then read through it. From a name or a place
+to a lens leads `interp.load_lens`.
 
 When it misleads: what a lens reads is what the model would say if nothing came between; a lens that was
 trained may also find what the model does not use there itself.
@@ -24,6 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.methods.lens.results import LensCard
 from interp.models.base import Cache, Model, SiteSpec
 from interp.models.precise import precise_unembed
 from interp.tokens import Prompt, Tokens
@@ -38,10 +40,12 @@ class Lens(ABC):
     `name` and `description` go into results: what kind of lens it is, in a word, and what it does and which
     model it was made for, as the end of a sentence. `sites` are what it can read: ``resid``, the stream
     itself, and perhaps ``attn_out`` and ``mlp_out``, what one layer's attention or MLP alone adds to it.
+    `card` says how good it is on text, where that was measured.
     """
 
     name: ClassVar[str]
     sites: ClassVar[tuple[str, ...]] = ("resid",)
+    card: LensCard | None = None
 
     @property
     @abstractmethod
@@ -63,6 +67,12 @@ class Lens(ABC):
         """What `model` would say if the streams after `layer` were read now."""
         return precise_unembed(model, self.translate(resid, layer))
 
+    def logits_of_layers(
+        self, model: Model, resid: Float[Tensor, "layer *any d_model"], layers: Sequence[int]
+    ) -> Float[Tensor, "layer *any d_vocab"]:
+        """`logits`, row by row: one layer for each."""
+        return precise_unembed(model, self.translate_layers(resid, layers))
+
     def translate_layers(
         self, resid: Float[Tensor, "layer *any d_model"], layers: Sequence[int]
     ) -> Float[Tensor, "layer *any d_model"]:
@@ -73,7 +83,7 @@ class Lens(ABC):
 class PlainLens(Lens):
     """The logit lens: every stream is read as if it were the last layer's."""
 
-    name = "plain"
+    name = "logit"
     sites = ("resid", "attn_out", "mlp_out")
 
     @property

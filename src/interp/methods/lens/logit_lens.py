@@ -4,7 +4,7 @@ nostalgebraist 2020, https://www.lesswrong.com/posts/AcKRB8wDpdaN6v6ru/interpret
 
 Each layer's residual stream goes through the model's own final norm and unembedding, or through another lens
 (`interp.methods.lens.lens`). When it misleads: early layers may keep their content in another basis than the
-last, so a token that the plain lens does not show can be there all the same. A tuned lens
+last, so a token that the logit lens does not show can be there all the same. A tuned lens
 (`interp.methods.lens.tuned_lens`) allows for that.
 """
 
@@ -23,15 +23,9 @@ from torch import Tensor
 from interp.answers import Answer, AnswerLike
 from interp.errors import InputError, InterpWarning, check_choice
 from interp.methods.lens.answer_reading import read_answer
-from interp.methods.lens.lens import (
-    STREAMS,
-    Lens,
-    PlainLens,
-    layer_names,
-    residual_streams,
-    stream_layers,
-)
+from interp.methods.lens.lens import STREAMS, Lens, layer_names, residual_streams, stream_layers
 from interp.methods.lens.results import LogitLensResult
+from interp.methods.lens.sources import AnyLens, load_lens
 from interp.models.base import Model
 from interp.models.precise import HALF, precise_unembed
 from interp.progress import report
@@ -52,7 +46,7 @@ def logit_lens(
     position: int | Literal["all"] = -1,
     site: LensSite = "resid",
     k: int = 5,
-    lens: Lens | None = None,
+    lens: AnyLens = "logit",
     seed: int = 0,
 ) -> LogitLensResult:
     """Read the model's prediction off at every layer.
@@ -66,7 +60,7 @@ def logit_lens(
         site: ``resid`` reads the residual stream (the embedding, then after each layer);
             ``attn_out`` and ``mlp_out`` what a layer's attention or MLP alone would say.
         k: how many top tokens to keep.
-        lens: what the streams are read with, such as a tuned lens; without one, the plain lens.
+        lens: what the streams are read with: a name, a place, or a lens itself (`interp.load_lens`).
         seed: recorded only; the lens draws nothing.
 
     Raises:
@@ -76,7 +70,7 @@ def logit_lens(
     check_choice("site", site, SITES)
     if not 1 <= k <= model.arch.d_vocab:
         raise InputError(f"k must lie between 1 and {model.arch.d_vocab}; got {k}.")
-    lens = lens or PlainLens()
+    lens = load_lens(lens, model)
     ids = model.to_tokens(prompt).repeat(1).row(0)
     positions = positions_to_read(position, len(ids))
     asked = None if answer is None else model.to_answer(answer)
@@ -84,7 +78,7 @@ def logit_lens(
     last = states.final[-1]
     asked = asked or Answer.of(int(last.argmax()))
     _warn_of_rounding(model, states)
-    found = _measure(model, states, k, asked) | _read_sequences(model, ids, positions, site, lens, asked)
+    found = _measure(states, k, asked) | _read_sequences(model, ids, positions, site, lens, asked)
     token_log_probs = found.pop("token_log_probs", None)
     if position != "all":
         found = {name: array[:, 0] for name, array in found.items()}
@@ -98,13 +92,14 @@ def logit_lens(
         answer_tokens=() if asked.token is not None else tuple(tuple(model.labels(form)) for form in asked),
         answer_token_log_probs=token_log_probs if position != "all" else None,
         site=site,
-        layers=states.layers,
+        layers=layer_names(states.layers),
         **found,
         top_tokens=_texts(model, found["top_ids"]),
         final_top_token=model.labels([int(last.argmax())])[0],
         final_top_prob=float(last.double().softmax(-1).max()),
         lens=lens.name,
         lens_description=lens.description,
+        lens_card=lens.card,
         prompt=model.to_text(ids),
     )
 
@@ -115,22 +110,28 @@ def lens_logits(
     positions: Sequence[int],
     *,
     site: LensSite = "resid",
-    lens: Lens | None = None,
+    lens: AnyLens = "logit",
 ) -> tuple[Float[Tensor, "layer pos d_vocab"], Float[Tensor, "pos d_vocab"]]:
     """The logits that a lens reads at each layer, and the model's own, in float64 on the CPU. Arguments and
     errors as of `logit_lens`."""
-    states = _read_states(model, prompt, list(positions), site, lens or PlainLens())
-    return precise_unembed(model, states.translated).cpu().double(), states.final.double().cpu()
+    states = _read_states(model, prompt, list(positions), site, load_lens(lens, model))
+    return states.read(slice(None)), states.final.double().cpu()
 
 
 @dataclass(frozen=True, eq=False)
 class _States:
-    """What a lens makes of some positions of a prompt, ready to be unembedded."""
+    """Some positions of a prompt, and the lens that reads them."""
 
-    layers: tuple[str, ...]
-    translated: Float[Tensor, "layer pos d_model"]
+    model: Model
+    lens: Lens
+    layers: range
+    resid: Float[Tensor, "layer pos d_model"]
     final: Float[Tensor, "pos d_vocab"]  # of the last stream; below float32, read in float32
     own: Float[Tensor, "pos d_vocab"]  # the model's own logits, as it rounds them
+
+    def read(self, here: slice) -> Float[Tensor, "layer pos d_vocab"]:
+        """What the lens reads at some of the positions, in float64 on the CPU."""
+        return self.lens.logits_of_layers(self.model, self.resid[:, here], self.layers).cpu().double()
 
 
 def _read_states(model: Model, prompt: Prompt, positions: list[int], site: str, lens: Lens) -> _States:
@@ -138,7 +139,6 @@ def _read_states(model: Model, prompt: Prompt, positions: list[int], site: str, 
         raise InputError(
             f"A {lens.name} lens does not read {site!r} but {', '.join(lens.sites)}; use site='resid'."
         )
-    lens.check_fits(model)
     layers: range
     last = ("resid_post", model.arch.n_layers - 1)
     if site == "resid":
@@ -148,8 +148,10 @@ def _read_states(model: Model, prompt: Prompt, positions: list[int], site: str, 
         cache = model.run_with_cache(prompt, [site, last])
         found, layers = cache.stack(site), range(model.arch.n_layers)
     return _States(
-        layers=layer_names(layers),
-        translated=lens.translate_layers(found[:, 0, positions], layers),
+        model=model,
+        lens=lens,
+        layers=layers,
+        resid=found[:, 0, positions],
         final=precise_unembed(model, cache[last][0, positions])
         if model.dtype in HALF
         else cache.logits[0, positions],
@@ -182,8 +184,7 @@ def _read_sequences(
         return {}
 
     def read(run: Sequence[int], places: Sequence[int]) -> Float[Tensor, "layer place d_vocab"]:
-        states = _read_states(model, list(run), list(places), site, lens)
-        return model.unembed(states.translated).cpu().double()
+        return _read_states(model, list(run), list(places), site, lens).read(slice(None))
 
     found = []
     for done, position in enumerate(positions):
@@ -199,7 +200,7 @@ def _read_sequences(
     return arrays
 
 
-def _measure(model: Model, states: _States, k: int, answer: Answer) -> dict[str, np.ndarray]:
+def _measure(states: _States, k: int, answer: Answer) -> dict[str, np.ndarray]:
     """What the result holds of each state, [layer, pos] and [layer, pos, k]; some positions at a time, as the
     logits of a long prompt would fill the memory."""
     n, d_vocab = states.final.shape
@@ -209,7 +210,7 @@ def _measure(model: Model, states: _States, k: int, answer: Answer) -> dict[str,
     for start in range(0, n, step):
         report("positions", start, n)
         here = slice(start, start + step)
-        read = precise_unembed(model, states.translated[:, here]).cpu().double()  # [layer, pos, d_vocab]
+        read = states.read(here)  # [layer, pos, d_vocab]
         log_probs = read.log_softmax(-1)
         probs = log_probs.exp()
         top = probs.topk(k, dim=-1)  # [layer, pos, k]

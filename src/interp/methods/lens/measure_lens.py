@@ -1,4 +1,4 @@
-"""How good is a lens? It is measured on text beside the plain lens, layer by layer.
+"""How good is a lens? It is measured on text beside the logit lens, layer by layer.
 
 Belrose et al. 2023, https://arxiv.org/abs/2303.08112
 
@@ -37,7 +37,7 @@ def measure_lens(
     batch_size: int = 8,
     seed: int = 0,
 ) -> LensQualityResult:
-    """Measure the plain lens and `lens` on `text`, which training should not have seen.
+    """Measure the logit lens and `lens` on `text`, which training should not have seen.
 
     `described` says in words what text it is, `losses` are those of `train_tuned_lens`; both are recorded.
     Raises `InputError` where the lens is for another model, or the text has no two tokens in a row.
@@ -63,6 +63,7 @@ def measure_lens(
         cross_entropy=sums.cross_entropy / sums.n_next,
         bias=lens_bias(sums.final / sums.n_tokens, sums.read / sums.n_tokens).numpy(),
         losses=losses,
+        top1=sums.top1 / sums.n_tokens,
     )
 
 
@@ -80,6 +81,7 @@ class _Sums:
         self.n_tokens = self.n_next = 0  # all tokens, and those that another one follows
         self.kl: Float[np.ndarray, "lens layer"] = np.zeros(shape)  # nats
         self.cross_entropy: Float[np.ndarray, "lens layer"] = np.zeros(shape)  # nats
+        self.top1: Float[np.ndarray, "lens layer"] = np.zeros(shape)  # tokens
         self.final: Float[Tensor, " d_vocab"] = torch.zeros(d_vocab, dtype=torch.float64)  # probabilities
         self.read: Float[Tensor, "lens layer d_vocab"] = torch.zeros(*shape, d_vocab, dtype=torch.float64)
 
@@ -98,6 +100,7 @@ class _Sums:
                 of_next = log_probs[has_next].gather(1, following[has_next, None])
                 self.kl[i, j] += kl_divergence(final, read).sum().item()
                 self.cross_entropy[i, j] -= of_next.sum().item()
+                self.top1[i, j] += int((read.argmax(-1) == final.argmax(-1)).sum())
                 self.read[i, j] += log_probs.exp().sum(0)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -12,6 +12,25 @@ from jaxtyping import Bool, Float, Int
 from interp.results import Result, Stored
 
 TARGET, NEITHER, COMPETITOR = 1, 0, -1  # marks of a contrast: who is ahead at a layer
+_LOGIT = "the model's own final norm and unembedding"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LensCard(Stored):
+    """How good a lens is on text that its training did not see, beside the logit lens: means over tokens.
+
+    Made by `interp.measure_lens` (`LensQualityResult.card`), kept with a saved lens
+    (`interp.methods.lens.cards`), and told by every result that was read with it.
+    """
+
+    kind: ClassVar[str] = "lens_card"
+    text: str  # what it was measured on, in words
+    n_tokens: int
+    layers: tuple[str, ...]  # "embed", "0", "1", ...
+    kl: Float[np.ndarray, " layer"]  # KL(final || lens), nats
+    top1: Float[np.ndarray, " layer"]  # share of tokens of which the likeliest next one is the model's
+    logit_kl: Float[np.ndarray, " layer"]  # the same of the logit lens
+    logit_top1: Float[np.ndarray, " layer"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,13 +59,19 @@ class LogitLensResult(Result):
     top_tokens: tuple[tuple, ...]  # texts, nested as top_ids
     final_top_token: str  # the model's own prediction at the last position read
     final_top_prob: float
-    lens: str = "plain"  # the name of the lens: plain | tuned | ...
-    lens_description: str = "the model's own final norm and unembedding"
+    lens: str = "logit"  # the name of the lens: logit | tuned | jacobian | patchscope | ...
+    lens_description: str = _LOGIT
     answer_tokens: tuple[tuple[str, ...], ...] = ()  # of each form, where it is not one token in one form
     #: Of an answer of several tokens in one form, at one position, each token behind those before it; nats.
     answer_token_log_probs: Float[np.ndarray, "layer token"] | None = None
     prompt: str | None = None  # as running text; None in runs of earlier versions
     answer_ties: Int[np.ndarray, " layer *position"] | None = None  # other tokens of its logit
+    lens_card: LensCard | None = None  # how good the lens is on text, where that was recorded
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The logit lens was called plain in runs of earlier versions."""
+        return super().from_dict(_lens_renamed(data))
 
     @property
     def crossover_layer(self) -> int | None:
@@ -73,39 +98,44 @@ class LogitLensResult(Result):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class TunedLensResult(Result):
-    """What the plain and the tuned lens read at each layer, at one position of a prompt.
+class LensesOnPromptResult(Result):
+    """What several lenses read at each layer, at one position of a prompt, in the order they were asked for.
 
-    At the last layer both are the model itself.
+    At the last layer all of them are the model itself.
     """
 
+    kind: ClassVar[str] = "lenses_on_prompt"
+    readings: tuple[LogitLensResult, ...]
+
+    @property
+    def crossover_layers(self) -> tuple[int | None, ...]:
+        """By each lens: see `LogitLensResult.crossover_layer`."""
+        return tuple(reading.crossover_layer for reading in self.readings)
+
+
+class TunedLensResult(LensesOnPromptResult):
+    """How runs of earlier versions keep the plain and a tuned lens; it is read as `LensesOnPromptResult`."""
+
     kind: ClassVar[str] = "tuned_lens"
-    plain: LogitLensResult
-    tuned: LogitLensResult
 
-    @property
-    def readings(self) -> tuple[LogitLensResult, LogitLensResult]:
-        """By the plain lens, and by the tuned one."""
-        return self.plain, self.tuned
-
-    @property
-    def crossover_layers(self) -> tuple[int | None, int | None]:
-        """By the plain and by the tuned lens: see `LogitLensResult.crossover_layer`."""
-        return self.plain.crossover_layer, self.tuned.crossover_layer
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> LensesOnPromptResult:  # type: ignore[override]
+        readings = [data[name] for name in ("plain", "tuned")]
+        return LensesOnPromptResult.from_dict({"provenance": data["provenance"], "readings": readings})
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LensQualityResult(Result):
     """How well two lenses say, at each layer, what the model says. Means over the tokens of a text.
 
-    Rows are the plain lens and the one that was measured beside it; columns the embedding and each layer. At
+    Rows are the logit lens and the one that was measured beside it; columns the embedding and each layer. At
     the last, both are the model.
     """
 
     kind: ClassVar[str] = "lens_quality"
     text: str  # what it was measured on, in words
     n_tokens: int
-    lenses: tuple[str, str]  # their names: plain, and tuned or another
+    lenses: tuple[str, str]  # their names: logit, and tuned or another
     lens_description: str  # of the second
     layers: tuple[str, ...]  # "embed", "0", "1", ...
     kl: Float[np.ndarray, "lens layer"]  # KL(final || lens), nats
@@ -113,6 +143,28 @@ class LensQualityResult(Result):
     bias: Float[np.ndarray, "lens layer"]  # lens bias, bits
     #: KL in training, nats, of every layer but the last; None for a lens that was loaded.
     losses: Float[np.ndarray, "step trained_layer"] | None
+    #: Share of tokens of which the likeliest next one is the model's; None in runs of earlier versions.
+    top1: Float[np.ndarray, "lens layer"] | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The logit lens was called plain in runs of earlier versions."""
+        return super().from_dict(_lens_renamed(data))
+
+    @property
+    def card(self) -> LensCard | None:
+        """The second lens's card, to be kept with it; None of a run of an earlier version."""
+        if self.top1 is None:
+            return None
+        return LensCard(
+            text=self.text,
+            n_tokens=self.n_tokens,
+            layers=self.layers,
+            kl=self.kl[1],
+            top1=self.top1[1],
+            logit_kl=self.kl[0],
+            logit_top1=self.top1[0],
+        )
 
     @property
     def perplexity(self) -> Float[np.ndarray, "lens layer"]:
@@ -132,7 +184,7 @@ class ContrastResult(Result):
     competitor: str
     margin: float  # in logits, by which a token must be ahead to be marked so
     position: int = -1  # where both are read; negative: from the end of each
-    lens: str  # the name of the lens: plain | tuned | ...
+    lens: str  # the name of the lens: logit | tuned | jacobian | patchscope | ...
     lens_description: str
     layers: tuple[str, ...]  # "embed", "0", "1", ...
     target_prob: Float[np.ndarray, "prompt layer"]
@@ -142,6 +194,12 @@ class ContrastResult(Result):
     top_tokens: tuple[tuple[str, ...], ...]  # what the lens would say, [prompt, layer]
     top_probs: Float[np.ndarray, "prompt layer"]
     prompts: tuple[str, ...] = ()  # as running text; empty in runs of earlier versions
+    lens_card: LensCard | None = None  # how good the lens is on text, where that was recorded
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The logit lens was called plain in runs of earlier versions."""
+        return super().from_dict(_lens_renamed(data))
 
     @property
     def parting(self) -> int | None:
@@ -198,6 +256,13 @@ def last_run(true: Bool[np.ndarray, " layer"]) -> int | None:
         return None
     false = np.flatnonzero(~true)
     return int(false[-1]) + 1 if len(false) else 0
+
+
+def _lens_renamed(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a stored result with the logit lens under today's name."""
+    named = {key: "logit" for key in ("lens",) if data.get(key) == "plain"}
+    several = {"lenses": ["logit" if one == "plain" else one for one in data.get("lenses", ())]}
+    return {**data, **named, **(several if "lenses" in data else {})}
 
 
 def _hand_off(marks: Int[np.ndarray, " layer"]) -> int | None:

@@ -22,16 +22,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.answers import AnswerLike
 from interp.errors import InputError
+from interp.methods.lens.cards import read_card, write_card
 from interp.methods.lens.files import LENS_TYPE, read_lens, write_lens
 from interp.methods.lens.lens import EMBEDDING, Lens
-from interp.methods.lens.logit_lens import logit_lens
-from interp.methods.lens.results import TunedLensResult
+from interp.methods.lens.results import LensCard
 from interp.models.base import Model
 from interp.models.unembedding import check_unembedding, unembed_hashes
-from interp.provenance import Provenance
-from interp.tokens import Prompt
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,7 +36,7 @@ class TunedLens(Lens):
     """A translator for each stream but the last layer's: ``stream + stream @ weight.T + bias``.
 
     Row 0 is for the embedding, row i for the stream after layer i - 1. All zeros are the identity, and the
-    lens is then the plain one.
+    lens is then the logit lens.
     """
 
     name = "tuned"
@@ -49,17 +46,19 @@ class TunedLens(Lens):
     revision: str | None
     unembed_hash: str | None  # of the unembedding that it is for; None: not recorded
     unembed_sha256: str | None
+    card: LensCard | None = None  # how good it is on text, where that was measured
 
     @classmethod
     def identity(cls, model: Model) -> TunedLens:
         """The lens of `model` that changes nothing."""
-        n, d = model.arch.n_layers, model.arch.d_model
+        n, d, hashes = model.arch.n_layers, model.arch.d_model, unembed_hashes(model)
         return cls(
             weight=torch.zeros(n, d, d),
             bias=torch.zeros(n, d),
             model=model.identity.name,
             revision=model.identity.revision,
-            **unembed_hashes(model),
+            unembed_hash=hashes["unembed_hash"],
+            unembed_sha256=hashes["unembed_sha256"],
         )
 
     @classmethod
@@ -78,6 +77,7 @@ class TunedLens(Lens):
             revision=config.get("base_model_revision"),
             unembed_hash=config.get("unembed_hash"),
             unembed_sha256=config.get("unembed_sha256"),
+            card=read_card(folder),
         )
         if not check:
             own = unembed_hashes(model)
@@ -85,8 +85,9 @@ class TunedLens(Lens):
         lens.check_fits(model)
         return lens
 
-    def save(self, folder: str | Path, *, pickled: bool = False) -> None:
-        """Write the lens to a new folder; with `pickled`, so that the tuned-lens library can read it too."""
+    def save(self, folder: str | Path, *, pickled: bool = False, dtype: torch.dtype = torch.float32) -> None:
+        """Write the lens and its card to a new folder; with `pickled`, so that the tuned-lens library can
+        read it too."""
         config = {
             "base_model_name_or_path": self.model,
             "base_model_revision": self.revision,
@@ -97,7 +98,8 @@ class TunedLens(Lens):
             "unembed_hash": self.unembed_hash,
             "unembed_sha256": self.unembed_sha256,
         }
-        write_lens(folder, config, self.weight, self.bias, pickled=pickled)
+        write_lens(folder, config, self.weight.to(dtype), self.bias.to(dtype), pickled=pickled)
+        write_card(folder, self.card)
 
     @property
     def description(self) -> str:
@@ -123,23 +125,3 @@ class TunedLens(Lens):
                 "model's, load it with check=False (in a configuration: check_lens: false)."
             )
         check_unembedding(model, recorded, what="lens", made_for=self.model)
-
-
-def tuned_lens(
-    model: Model,
-    prompt: Prompt,
-    answer: AnswerLike | None = None,
-    *,
-    lens: TunedLens,
-    position: int = -1,
-    k: int = 5,
-    seed: int = 0,
-) -> TunedLensResult:
-    """Read a prompt with the plain and with a tuned lens, side by side. Arguments as of `interp.logit_lens`.
-
-    Raises `InputError` where the lens is for another model, and what `interp.logit_lens` raises.
-    """
-    plain = logit_lens(model, prompt, answer, position=position, k=k, seed=seed)
-    same = plain.answer_id if answer is None else answer
-    tuned = logit_lens(model, prompt, same, position=position, k=k, lens=lens, seed=seed)
-    return TunedLensResult(provenance=Provenance.of(model, seed=seed), plain=plain, tuned=tuned)
