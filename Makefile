@@ -22,10 +22,10 @@ app: $(VENV)/.app  ## the same in a browser, at http://127.0.0.1:8501
 	@$(BIN)/interp app
 
 test: $(VENV)/.test  ## everything, with both optional backends, on WORKERS cores
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-quick: $(VENV)/.test  ## without the slow ones
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-wheel: $(VENV)/.demo  ## the demo from a wheel, in an environment of its own, outside the checkout
 	rm -rf $(WHEEL) build && mkdir -p $(WHEEL)

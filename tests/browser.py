@@ -85,7 +85,7 @@ def serving(folder: Path) -> Iterator[Server]:
     log = folder / "server.log"
     command = [sys.executable, "-m", "interp", "app", "--port", str(port)]
     # One thread, as in the tests' own process: the same sums in the same order.
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True

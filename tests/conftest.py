@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -29,6 +30,7 @@ from interp.provenance import Provenance
 pytest_plugins = ["app_pages", "browser"]
 
 torch.set_num_threads(1)  # the models are small; more threads only wait for each other
+os.environ["OMP_NUM_THREADS"] = "1"  # so do those of the programs that tests start
 
 #: The module that each backend needs besides the core's own.
 NEEDS = {"transformer_lens": "transformer_lens", "nnsight": "nnsight"}
@@ -87,6 +89,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--figures", help="where the figures of the shipped configurations go")
     parser.addoption("--screenshots", help="where the screenshots of the app go")
     parser.addoption("--write-docs", action="store_true", help="write the tables in docs/ that tests measure")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, so that no worker ends alone with one of them."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,7 +6,6 @@ Figures stand within intervals: another definition of a score may move one, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +79,8 @@ MAKE_FILES = ("train_sae", "train_tuned_lens")
 
 
 @pytest.fixture(scope="module")
-def gemma() -> Iterator[Model]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield interp.load_model("gemma-3-270m", self_check=False, memory=1.0)  # GB for a sweep
-    torch.set_num_threads(threads)
+def gemma() -> Model:
+    return interp.load_model("gemma-3-270m", self_check=False, memory=1.0)  # GB for a sweep
 
 
 @pytest.fixture(scope="module")
