@@ -76,8 +76,8 @@ def test_the_view_sets_edited_beside_unedited_text(load):
     assert "set feature 4 by 200 at blocks.2.hook_resid_post[pos=2], in the prompt" in shown.above[0]
     assert "add by a vector of length" in shown.above[0]
     names = [block.name for block in shown.blocks]
-    assert names == ["verdict", "texts", "unedited_0_0", "text_0_0", "unedited_1_0", "text_1_0"]
-    assert isinstance(shown.block("text_0_0", Grid), Grid)
+    assert names == ["verdict", "texts", "unedited_0_0", "edited_0_0", "unedited_1_0", "edited_1_0"]
+    assert isinstance(shown.block("edited_0_0", Grid), Grid)
     plain = view(interp.generate(model, PROMPTS[0], 4, stop=()))
     assert [block.name for block in plain.blocks] == ["verdict", "texts", "text_0_probability"]
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from interp.figures.engine.notation import brief, count, probability, show_text
+from interp.figures.engine.axis import Heading
+from interp.figures.engine.notation import brief, count, probability, show_prompt, show_text
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Axis, Block, Grid, Table, View, Words
 from interp.methods.generation.results import GeneratedText, GenerateResult, Reading
 
 _MOST = 8  # texts with a map each
+_APART = "Once a token differs, what follows is read in another text: compare up to there."
 
 
 def view(result: GenerateResult) -> View:
     """The texts, and a map of the tokens of each."""
     blocks: list[Block] = [Words(_verdict(result), strong=True, name="verdict"), _texts(result)]
     for i in range(min(len(result.texts), _MOST)):
-        if result.unedited:
-            blocks += _maps(result.unedited[i], f"unedited_{i}", "unedited")
-        blocks += _maps(result.texts[i], f"text_{i}", "edited" if result.unedited else "")
+        both = [result.texts[i]] if not result.unedited else [result.unedited[i], result.texts[i]]
+        for which, text in zip(("",) if len(both) == 1 else ("unedited", "edited"), both, strict=True):
+            number = f"text {i + 1}" if len(result.texts) > 1 else ""
+            blocks += _maps(text, both, f"{which or 'text'}_{i}", ", ".join(filter(None, (number, which))))
     left = len(result.texts) - _MOST
     edits = f" Edits: {'; '.join(result.edits)}." if result.edits else ""
     how = "" if not result.why else f" The whole text was run for each token: {result.why}."
@@ -27,7 +30,7 @@ def view(result: GenerateResult) -> View:
         above=(f"Chosen: {result.chosen}.{edits}{how}",),
         blocks=tuple(blocks),
         below=(
-            "Once a token differs, what follows is read in another text: compare up to there.",
+            *((_APART,) if result.unedited else ()),
             *((f"Of {count(left, 'more text')}, no map is drawn.",) if left > 0 else ()),
         ),
     )
@@ -40,12 +43,12 @@ def _verdict(result: GenerateResult) -> str:
     if not result.unedited:
         n = [len(text.ids) for text in result.texts]
         ended = sum(text.ended for text in result.texts)
-        first = f"{show_text(result.texts[0].prompt, max_chars=60)} → {_said(result.texts[0], 80)}"
+        first = f"{_prompt(result, result.texts[0], 60)} → {_said(result.texts[0], 80)}"
         return f"{first} ({count(sum(n), 'token')} in all; {ended} of {count(len(n), 'text')} ended)."
     parts = []
     for edited, plain in zip(result.texts, result.unedited, strict=True):
         at = _parting(edited, plain)
-        named = show_text(edited.prompt, max_chars=60)
+        named = _prompt(result, edited, 60)
         if at is None:
             parts.append(f"{named}: the same, edited and not")
         else:
@@ -64,6 +67,11 @@ def _parting(a: GeneratedText, b: GeneratedText) -> int | None:
     return n if differs is None and len(a.ids) != len(b.ids) else differs
 
 
+def _prompt(result: GenerateResult, text: GeneratedText, max_chars: int) -> str:
+    tokens = text.tokens[: text.n_prompt]
+    return show_prompt(tokens, text.prompt, bos=result.provenance.bos, max_chars=max_chars)
+
+
 def _said(text: GeneratedText, max_chars: int | None = None) -> str:
     end = f" [{brief(text.tokens[-1])}]" if text.ended else ""
     return f"{show_text(text.text, max_chars=max_chars)}{end}"
@@ -73,7 +81,7 @@ def _texts(result: GenerateResult) -> Table:
     """What follows each prompt; edited below unedited."""
     rows: list[tuple[str | float, ...]] = []
     for i, text in enumerate(result.texts):
-        prompt = show_text(text.prompt, max_chars=80)
+        prompt = _prompt(result, text, 80)
         if result.unedited:
             rows.append((prompt, "unedited", _said(result.unedited[i]), _mean(result.unedited[i])))
             rows.append(("", "edited", _said(text), _mean(text)))
@@ -87,45 +95,52 @@ def _mean(text: GeneratedText) -> float:
     return float(text.log_probs.mean()) if len(text.log_probs) else 0.0
 
 
-def _maps(text: GeneratedText, name: str, which: str) -> list[Block]:
-    """The tokens that were said by their probability, and all tokens by what was read in them."""
-    of = f", {which}" if which else ""
-    p = np.exp(text.log_probs)[None]
-    said = text.tokens[text.n_prompt :]
-    maps: list[Block] = []
-    if len(said) and not text.readings:
-        maps.append(
-            Grid(
-                name=f"{name}_probability",
-                values=p,
-                rows=Axis.names("", ["p"]),
-                columns=Axis.tokens(said, title="token"),
-                unit="probability",
-                title=f"Probability of each token that was said{of}",
-                centre=None,
-                limit=1.0,
-                hover=(("probability", np.array([[probability(v) for v in p[0].tolist()]], dtype=object)),),
-                above="as it was predicted",
-                down=True,
+def _maps(text: GeneratedText, both: list[GeneratedText], name: str, which: str) -> list[Block]:
+    """All tokens by what was read in them, on one scale for `both` texts, edited and not; without a reading,
+    those that were said by their probability."""
+    if text.readings:
+        of_both = [[one.readings[i].values for one in both] for i in range(len(text.readings))]
+        return [
+            _reading(
+                text, one, max(float(np.abs(values).max()) for values in of_both[i]), f"{name}_{i}", which
             )
+            for i, one in enumerate(text.readings)
+        ]
+    said = text.tokens[text.n_prompt :]
+    p = np.exp(text.log_probs)[None]
+    return [
+        Grid(
+            name=f"{name}_probability",
+            values=p,
+            rows=Axis.names("", ["p"]),
+            columns=Axis.tokens(said, title="token"),
+            unit="probability",
+            title="Probability of each token that was said" + (f": {which}" if which else ""),
+            centre=None,
+            limit=1.0,
+            hover=(("probability", np.array([[probability(v) for v in p[0].tolist()]], dtype=object)),),
+            above="as it was predicted",
+            down=True,
         )
-    return maps + [_reading(text, one, f"{name}_{i}", of) for i, one in enumerate(text.readings)]
+    ]
 
 
-def _reading(text: GeneratedText, reading: Reading, name: str, of: str) -> Grid:
+def _reading(text: GeneratedText, reading: Reading, limit: float, name: str, which: str) -> Grid:
     values = reading.values.T  # [value, pos]
     signed = bool((values < -1e-9).any())
     strong = {"probability": "likelier as the next token", "activation": "more active"}
-    notes = dict.fromkeys(range(text.n_prompt, len(text.tokens)), "said")
+    headings = [Heading(token, strong=i >= text.n_prompt) for i, token in enumerate(text.tokens)]
+    what = show_text(reading.what)
+    of = f": {which}" if which else ""
     return Grid(
         name=name,
         values=values,
         rows=Axis.names("", reading.columns),
-        columns=Axis.tokens(text.tokens, notes=notes),
+        columns=Axis("position", tuple(headings)),
         unit=reading.unit,
-        title=f"{show_text(reading.what)}, at {reading.site}{of}",
+        title=f"{what[0].upper()}{what[1:]}, at {reading.site}{of} (said: in bold)",
         centre=0.0 if signed else None,
-        limit=1.0 if reading.unit == "probability" else None,
+        limit=1.0 if reading.unit == "probability" else limit or None,
         above=strong.get(reading.unit, f"more {reading.unit}"),
         below=f"less {reading.unit}" if signed else "",
         down=True,
