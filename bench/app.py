@@ -1,19 +1,21 @@
 """How soon the app answers, in a real browser: from a changed prompt to the drawn page, from a click to its
 detail.
 
-    python bench/app.py [--tries 18] [--write]
+    python bench/app.py [--tries 18] [--models demo-gpt2 gemma-3-270m] [--write]
 
 Chromium without a window, driven by Playwright, beside the server on the same machine. Times are taken in the
-page: from the event (Enter in the prompt, or the click on a cell) to the last frame in which any text of the
-page changes, after which nothing changes for a second and Streamlit says that its script has ended; from a
-click also to the last change of the cell's own detail, its top tokens. No try
-repeats a prompt or a cell, so that none is answered from memory. A prompt that is typed without Enter is
-taken when the typing has paused; that pause is not in these times.
+page: from the event (Ctrl+Enter in the prompt, or the click on a cell) to the last frame in which any text of
+the page changes, after which nothing changes for a second and Streamlit says that its script has ended; from
+the event also to the last change of the cell's own detail, its top tokens, which stand beside the lens. No
+try repeats a prompt or a cell, so that none is answered from memory. What is typed is taken when the typing
+has paused; that pause is not in these times. Of Gemma 3 270M, where it is installed (`make real`), prompts of
+about 15 tokens, another target, one more word, and a text of about 650 tokens; memory: the server's highest.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import socket
 import statistics
@@ -22,6 +24,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,7 +34,9 @@ import torch
 from tables import put
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from interp.app.server.launch import server_command
+from interp.app.server import settings
+from interp.app.server.launch import app_environment, server_command
+from interp.app.server.models import local_folder
 from interp.models.names import KNOWN
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
@@ -42,8 +47,14 @@ PLACES = (  # of one token each
 )
 TEMPLATES = ("The capital of {} is", "People in {} speak", "The currency of {} is the")
 PROMPTS = {"Explore": [t.format(place) for t in TEMPLATES for place in PLACES]}
+REAL = "gemma-3-270m"
+REAL_PROMPTS = [
+    f"Everybody who has been to school knows that the capital city of {place} is" for place in PLACES
+]
+LONG = "It was the best of times, it was the worst of times, it was the age of wisdom, and " * 29
 PROMPTS["Trace"] = PROMPTS["Explore"][: len(PLACES)]  # of as many tokens as CLEAN
-CLEAN = "The capital of France is"
+CLEAN, JAPAN = "The capital of France is", "The capital of Japan is"
+SMALL = "GPT-2 small dimensions"
 DRAWN = {"Explore": "Logit lens", "Trace": "Recovery"}  # the grid that each page is about, by its label
 
 #: Defines `measured(event)` on a page.
@@ -51,12 +62,16 @@ MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8")
 
 
 @contextmanager
-def run_server() -> Iterator[str]:
-    """The app at a free port; its address."""
+def run_server(files: str) -> Iterator[tuple[str, int]]:
+    """The app at a free port, which may read models in a folder; its address, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen(server_command(port, browser=False), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        server_command(port, browser=False),
+        stdout=subprocess.DEVNULL,
+        env=os.environ | app_environment() | {settings.FILES: files},
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -65,10 +80,16 @@ def run_server() -> Iterator[str]:
                 break
             except OSError:
                 time.sleep(0.1)
-        yield address
+        yield address, process.pid
     finally:
         process.terminate()
         process.wait()
+
+
+def highest_memory(process: int) -> float:
+    """GB that a process has taken at most."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1e6
 
 
 def time_event(page: Any, event: str, act: Any) -> tuple[float, float]:
@@ -85,24 +106,30 @@ def time_event(page: Any, event: str, act: Any) -> tuple[float, float]:
 def open_page(page: Any, address: str, name: str, parameters: dict[str, str]) -> None:
     """Go to a page with these parameters, and wait until it is drawn and can be measured."""
     page.goto(f"{address}/?{urlencode({'page': name, **parameters})}")
-    page.get_by_role("grid", name=DRAWN[name]).wait_for(timeout=300_000)
+    grid, permit = page.get_by_role("grid", name=DRAWN[name]), page.get_by_role("button", name="Open it")
+    grid.or_(permit).first.wait_for(timeout=300_000)
+    if permit.count():
+        permit.click()
+    grid.wait_for(timeout=300_000)
     page.wait_for_function(
         "document.querySelector('[data-testid=stApp]').dataset.testScriptState !== 'running'"
     )
     page.evaluate(MEASURE)
 
 
-def time_prompts(page: Any, name: str, label: str, tries: int) -> list[float]:
-    """Seconds from Enter behind a new prompt to the page, `tries` times; refused prompts are not counted."""
+def time_texts(page: Any, label: str, texts: Sequence[str], tries: int) -> list[tuple[float, float]]:
+    """Seconds from a new text in a field to the cell's detail and to the page, `tries` times; those that are
+    refused are not counted."""
     field, times = page.get_by_label(label, exact=True), []
-    for prompt in PROMPTS[name]:
-        field.fill(prompt)
-        _, took = time_event(page, "keydown", lambda: field.press("Enter"))
+    key = "Control+Enter" if field.evaluate("one => one.tagName") == "TEXTAREA" else "Enter"
+    for text in texts:
+        field.fill(text)
+        took = time_event(page, "keydown", lambda: field.press(key))
         if page.locator("[data-testid=stAlert]").count() == 0:
             times.append(took)
         if len(times) == tries + 2:
             return times[2:]
-    raise SystemExit(f"Only {len(times)} prompts could be used; ask for fewer tries.")
+    raise SystemExit(f"Only {len(times)} texts could be used; ask for fewer tries.")
 
 
 def time_clicks(page: Any, tries: int) -> list[tuple[float, float]]:
@@ -127,44 +154,78 @@ def in_seconds(times: Sequence[float]) -> str:
     return f"{statistics.median(times):.2f} | {statistics.quantiles(times, n=10)[-1]:.2f}"
 
 
+def of_a_demo(page: Any, address: str, model: str, tries: int) -> Iterator[tuple[str, Sequence[float]]]:
+    """Each event, and how long it took: on Explore, then on Trace."""
+    tokens = {"answer": " Paris", "foil": " Tokyo", "target": " Paris"}
+    open_page(page, address, "Explore", {"model": model, "prompt": CLEAN, **tokens})
+    yield "Explore, a changed prompt", pages(time_texts(page, "Prompt", PROMPTS["Explore"], tries))
+    details, follow = zip(*time_clicks(page, tries), strict=True)
+    yield "Explore, a click on a cell: its top tokens", details
+    yield "Explore, a click on a cell: all that follows it", follow
+    open_page(page, address, "Trace", {"model": model, "clean": CLEAN, "corrupted": JAPAN, **tokens})
+    yield "Trace, a changed prompt", pages(time_texts(page, "Corrupted prompt", PROMPTS["Trace"], tries))
+
+
+def of_a_real_model(page: Any, address: str, tries: int) -> Iterator[tuple[str, Sequence[float]]]:
+    """The same of Gemma 3 270M on Explore."""
+    open_page(page, address, "Explore", {"model": REAL, "prompt": CLEAN, "target": " Paris"})
+    few = min(tries, len(PLACES) - 2)
+    prompts = time_texts(page, "Prompt", REAL_PROMPTS, few)
+    yield "Explore, a changed prompt of about 15 tokens: its lens", [detail for detail, _ in prompts]
+    yield "Explore, a changed prompt of about 15 tokens: all", pages(prompts)
+    targets = [f" {place}" for place in PLACES]
+    yield "Explore, another target: all", pages(time_texts(page, "Target token", targets, few))
+    longer = [" ".join((REAL_PROMPTS[0], *PLACES[: i + 1])) for i in range(len(PLACES))]
+    words = time_texts(page, "Prompt", longer, min(few, 8))
+    yield "Explore, one word more: its lens", [detail for detail, _ in words]
+    yield "Explore, one word more: all", pages(words)
+    details, follow = zip(*time_clicks(page, few), strict=True)
+    yield "Explore, a click on a cell: its top tokens", details
+    yield "Explore, a click on a cell: all that follows it", follow
+    texts = time_texts(page, "Prompt", [f"{place}. {LONG}" for place in PLACES], 3)
+    yield "Explore, about 650 tokens: its lens", [detail for detail, _ in texts]
+    yield "Explore, about 650 tokens: all", pages(texts)
+
+
+def pages(times: Sequence[tuple[float, float]]) -> list[float]:
+    """Of each try, the time to the whole page."""
+    return [everything for _, everything in times]
+
+
 def main() -> None:
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description="How soon the app answers.")
     parser.add_argument("--tries", type=int, default=TRIES)
+    parser.add_argument("--models", nargs="+", help="only these, for a look; the table is of all")
     parser.add_argument("--write", action="store_true", help="write the table into docs/benchmarks.md")
     options = parser.parse_args()
     lines = [
         "| model | page and event | median (s) | 90th percentile (s) |",
         "|---|---|---|---|",
     ]
-    with TemporaryDirectory() as folder, run_server() as address, sync_playwright() as playwright:
+    with (
+        TemporaryDirectory() as folder,
+        run_server(folder) as (address, process),
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*FLAGS])
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        for name, model in (
-            ("demo-gpt2", "demo-gpt2"),
-            ("demo-qwen3", "demo-qwen3"),
-            ("GPT-2 small dimensions", small_gpt2(folder)),
-        ):
-            tokens = {"answer": " Paris", "foil": " Tokyo", "target": " Paris"}
-            open_page(page, address, "Explore", {"model": model, "prompt": CLEAN, **tokens})
-            explored = time_prompts(page, "Explore", "Prompt", options.tries)
-            details, follow = zip(*time_clicks(page, options.tries), strict=True)
-            pair = {"clean": CLEAN, "corrupted": "The capital of Sweden is"}
-            open_page(page, address, "Trace", {"model": model, **pair, **tokens})
-            traced = time_prompts(page, "Trace", "Corrupted prompt", options.tries)
-            for what, times in (
-                ("Explore, a changed prompt", explored),
-                ("Explore, a click on a cell: its top tokens", details),
-                ("Explore, a click on a cell: all that follows it", follow),
-                ("Trace, a changed prompt", traced),
-            ):
+        models = {"demo-gpt2": "demo-gpt2", "demo-qwen3": "demo-qwen3", SMALL: small_gpt2(folder)}
+        if local_folder(REAL) is not None:
+            models[REAL] = REAL
+        for name, model in models.items():
+            if options.models and name not in options.models:
+                continue
+            measure = of_a_real_model if name == REAL else partial(of_a_demo, model=model)
+            for what, times in measure(page, address, tries=options.tries):
                 lines.append(f"| {name} | {what} | {in_seconds(times)} |")
                 print(lines[-1], flush=True)
         browser.close()
-    table = "\n".join(lines) + "\n"
+        memory = f"\nMemory of the server, at most: {highest_memory(process):.2g} GB.\n"
+    print(memory)
     if options.write:
-        put("app", table)
+        put("app", "\n".join(lines) + "\n" + memory)
 
 
 if __name__ == "__main__":

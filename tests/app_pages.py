@@ -49,6 +49,12 @@ def run_without_errors(page: Any) -> None:
     assert not shown.error
 
 
+def field(page: Any, key: str) -> Any:
+    """The input of a key, of one line or of several."""
+    lines = any(area.key == key for area in page.text_area)
+    return page.text_area(key=key) if lines else page.text_input(key=key)
+
+
 def error_of(page: Any) -> str:
     """Run a page, or the page of an input that was set: the one error that it shows, a sentence and no
     exception, without Markdown's backslashes."""

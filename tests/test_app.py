@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from app_pages import DEMOS, HOSTILE, error_of, run_without_errors, texts
+from app_pages import DEMOS, HOSTILE, error_of, field, run_without_errors, texts
 from browser import serving
 from conftest import run
 from interp.app.server import launch
@@ -78,7 +78,7 @@ def test_explore_follows_the_url(app):
     app.query_params["head"] = "4.2"
     app.run()
     assert not app.error
-    assert app.text_input(key="prompt").value == "The capital of France is"
+    assert app.text_area(key="prompt").value == "The capital of France is"
     assert "Layer 1, position 3" in texts(app)
     assert "Head 4.2" in texts(app)
 
@@ -91,13 +91,13 @@ def test_a_hostile_prompt_is_a_prompt(open_page, name, key, prompt):
     app = open_page(name).run()
     if name == "Explore":
         app.text_input(key="target").set_value("")
-    run_without_errors(app.text_input(key=key).set_value(prompt))
+    run_without_errors(field(app, key).set_value(prompt))
 
 
 @pytest.mark.parametrize(("prompt", "sentence"), [("   ", "empty"), ("word " * 2000, "at most")])
 def test_an_unusable_prompt_is_a_sentence(app, prompt, sentence):
     app.run()
-    assert sentence in error_of(app.text_input(key="prompt").set_value(prompt))
+    assert sentence in error_of(app.text_area(key="prompt").set_value(prompt))
 
 
 def test_a_wrong_head_leaves_the_rest_of_the_page(app):
@@ -112,7 +112,7 @@ def test_an_example_fills_the_inputs_and_forgets_the_cell(app):
     app.query_params["cell"] = "1.1"
     app.run()
     app.button(key="example-1").click().run()
-    assert app.text_input(key="prompt").value == "The capital of France is"
+    assert app.text_area(key="prompt").value == "The capital of France is"
     assert "cell" not in app.query_params
     assert not app.exception
 

@@ -7,6 +7,7 @@ import interp
 from app_pages import (
     DEMOS,
     error_of,
+    field,
     run_copied_command,
     run_copied_program,
     run_without_errors,
@@ -28,8 +29,8 @@ def test_the_examples_part_and_the_grid_says_where(load, name, example):
     grid = contrast.side_by_side(result)
     assert grid.values.shape == (len(result.layers), 4)
     for prompt in range(2):
-        np.testing.assert_array_equal(grid.values[:, 2 * prompt], result.marks[prompt])
-        np.testing.assert_array_equal(grid.values[:, 2 * prompt + 1], result.marks[prompt])
+        np.testing.assert_array_equal(grid.values[1:, 2 * prompt], result.marks[prompt, 1:])
+        np.testing.assert_array_equal(grid.values[1:, 2 * prompt + 1], result.marks[prompt, 1:])
         for layer, says in enumerate(grid.texts[:, 2 * prompt]):
             assert says.startswith(show_token(result.top_tokens[prompt][layer], max_chars=12))
         ahead = [float(text) for text in grid.texts[:, 2 * prompt + 1]]
@@ -46,13 +47,21 @@ def test_the_legend_has_the_three_marks(load):
     assert [colours[cell["shade"]] for cell in last] == ["␣Paris"] * 2 + ["␣Tokyo"] * 2
 
 
+def test_the_embedding_is_not_coloured(load):
+    """Nothing was computed there: the lens reads the last token itself."""
+    result = CAPITALS(load("demo-gpt2"))
+    assert (result.marks[:, 0] != 0).any()
+    assert (contrast.side_by_side(result).values[0] == 0).all()
+    assert dict(contrast.side_by_side(result).hover)["rank of the target"][-1, 0] == "1"
+
+
 def test_the_table_of_a_layer_is_what_the_contrast_read(load):
     model = load("demo-gpt2")
     result = CAPITALS(model)
     for prompt in range(2):
         lens = CAPITALS.reading(prompt)(model)
         for row in range(len(result.layers)):
-            table = contrast.cell_table(lens, prompt, row, -1)
+            table = contrast.cell_table(lens, prompt, row)
             assert table.rows[0][1] == show_token(result.top_tokens[prompt][row])
             assert contrast.PROMPTS[prompt] in table.title
 
@@ -88,7 +97,7 @@ def test_the_page_says_where_the_prompts_part(app, model):
     run_without_errors(app)
     assert "Their marks differ" in texts(app)
     assert f"interp run contrast --model {model}" in texts(app)
-    app.text_input(key="second").set_value("The capital of Peru is").run()
+    app.text_area(key="second").set_value("The capital of Peru is").run()
     assert not app.error
     assert "␣Peru" in texts(app)
 
@@ -113,15 +122,21 @@ def test_a_wrong_address_shows_the_page_all_the_same(app, wrong):
     assert "Their marks differ" in texts(app)
 
 
+def test_half_a_token_is_no_error(app):
+    app.run()
+    run_without_errors(app.text_input(key="target").set_value(" not one token at all"))
+    assert "No token yet" in texts(app)
+    assert "Their marks differ" not in texts(app)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
         ("second", "The capital of France is", "same"),
         ("competitor", " Paris", "same token"),
-        ("target", " not one token at all", "tokens"),
         ("first", " ", "empty"),
     ],
 )
 def test_what_cannot_be_contrasted_is_a_sentence(app, key, value, sentence):
     app.run()
-    assert sentence in error_of(app.text_input(key=key).set_value(value))
+    assert sentence in error_of(field(app, key).set_value(value))

@@ -211,4 +211,4 @@ def test_an_sae_that_is_not_there_is_a_sentence(app):
 
 def test_a_hostile_prompt_is_a_prompt(app):
     app.run()
-    run_without_errors(app.text_input(key="prompt").set_value(" ".join(HOSTILE)))
+    run_without_errors(app.text_area(key="prompt").set_value(" ".join(HOSTILE)))

@@ -349,8 +349,7 @@ def test_two_questions_never_have_the_same_name():
     reading = features.ReadText("demo-gpt2")
     questions = [
         ModelIdentity(),
-        tokens.Vocabulary(),
-        attention.HeadsPerLayer(),  # these three have no fields
+        attention.HeadsPerLayer(),  # these two have no fields
         tokens.SingleToken("a"),
         tokens.PromptTokens("a"),  # of equal fields
         lens.LogitLens("a", -1),

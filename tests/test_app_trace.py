@@ -2,13 +2,13 @@
 
 import pytest
 
-from app_pages import DEMOS, error_of, run_without_errors, texts
+from app_pages import DEMOS, error_of, field, run_without_errors, texts
 from interp.app.server.access import permissions
 from interp.app.server.jobs import question_id
 from interp.app.server.model_server import ModelServer
 from interp.app.server.settings import FILES, MODEL
 from interp.app.views import trace
-from interp.app.views.tokens import Vocabulary
+from interp.app.views.tokens import PromptTokens
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_page_that_is_none(app):
 def test_examples_fill_the_inputs(app):
     app.run()
     app.button(key="example-2").click().run()
-    assert app.text_input(key="clean").value == trace.EXAMPLES["Indirect object"]["clean"]
+    assert app.text_area(key="clean").value == trace.EXAMPLES["Indirect object"]["clean"]
     assert not app.error
     assert "they differ at position" in texts(app)
 
@@ -67,15 +67,24 @@ def test_examples_fill_the_inputs(app):
         ("corrupted", "The capital of France is", "the same"),
         ("clean", "  ", "The prompt is empty"),
         ("clean", "word " * 2000, "at most"),
-        ("answer", "", "The answer is empty"),
-        ("answer", "Paris", "leading space"),
         ("foil", " Paris", "same token"),
         ("foil", " Paris is", "begins with the other"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(app, key, value, sentence):
     app.run()
-    assert sentence in error_of(app.text_input(key=key).set_value(value))
+    assert sentence in error_of(field(app, key).set_value(value))
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [("", "The answer is empty"), ("Paris", "leading space")],
+)
+def test_half_an_answer_is_no_error(app, answer, sentence):
+    app.run()
+    run_without_errors(app.text_input(key="answer").set_value(answer))
+    assert sentence in texts(app)
+    assert "Recovery" not in texts(app)
 
 
 def test_an_answer_of_several_tokens_says_how_it_is_divided(app):
@@ -101,7 +110,7 @@ def test_an_unknown_model_is_one_sentence_beside_the_choice(app):
     app.query_params["model"] = "nonsense"
     permissions().allow("nonsense")  # as where it is typed
     assert "Unknown model" in error_of(app)
-    assert app.text_input(key="clean").value == trace.EXAMPLES["A capital"]["clean"]  # what was typed stays
+    assert app.text_area(key="clean").value == trace.EXAMPLES["A capital"]["clean"]  # what was typed stays
     app.selectbox(key="model").set_value("demo-qwen3").run()
     assert not app.error
     assert "Recovery at resid_pre" in texts(app)
@@ -121,7 +130,7 @@ def test_a_refused_model_is_not_tried_at_every_word(app, monkeypatch):
     app.query_params["model"] = "no-such-model"
     app.run()
     app.button(key="permit-model").click().run()
-    app.text_input(key="clean").set_value("Another prompt").run()
+    app.text_area(key="clean").set_value("Another prompt").run()
     assert tried == ["no-such-model"]
     assert "Unknown model" in app.error[0].value
     app.button(key="try-again").click().run()
@@ -175,8 +184,10 @@ def test_what_was_cancelled_is_computed_when_asked_for(app):
 
 
 def test_a_question_that_is_cancelled_and_asked_twice_has_two_buttons(app):
-    """The answer and the foil both ask for the vocabulary."""
-    asked = "demo-gpt2", Vocabulary()
+    """Both prompts ask for their tokens."""
+    prompt = "The capital of France is"
+    asked = "demo-gpt2", PromptTokens(prompt)
+    app.query_params["clean"] = app.query_params["corrupted"] = prompt
     app.session_state["cancelled questions"] = {asked}
     app.run()
     assert not app.exception
@@ -184,4 +195,4 @@ def test_a_question_that_is_cancelled_and_asked_twice_has_two_buttons(app):
     assert keys <= {button.key for button in app.button}
     app.button(key=f"compute-{question_id(*asked)}-2").click().run()
     assert not app.exception
-    assert "Recovery at resid_pre" in texts(app)
+    assert "the same" in app.error[0].value

@@ -11,6 +11,8 @@ import pytest
 import interp
 from conftest import run
 from interp.errors import InputError
+from interp.figures.engine.notation import probability
+from interp.figures.views.contrast import verdict
 from interp.methods.lens.results import ContrastResult
 from interp.results import read_result
 
@@ -104,3 +106,51 @@ def test_the_command_line(tmp_path, capsys) -> None:
     assert (tmp_path / "contrast" / "x" / "contrast.png").stat().st_size > 10_000
     assert run("run", "contrast", "--set", f"lens={tmp_path}", "--out", tmp_path) == 2
     assert "no tuned lens" in " ".join(capsys.readouterr().err.split())
+
+
+# ---- the sentence ----
+
+
+def test_ranks_are_those_of_the_lens(load) -> None:
+    result = interp.contrast(load("demo-gpt2"), FRANCE, JAPAN, **CAPITALS)
+    assert result.target_rank is not None
+    assert result.competitor_rank is not None
+    for row, prompt in enumerate((FRANCE, JAPAN)):
+        paris, tokyo = (interp.logit_lens(load("demo-gpt2"), prompt, token) for token in CAPITALS.values())
+        np.testing.assert_array_equal(result.target_rank[row], paris.answer_rank)
+        np.testing.assert_array_equal(result.competitor_rank[row], tokyo.answer_rank)
+
+
+def test_the_sentence_says_where_a_leader_stands_and_what_the_model_says(load) -> None:
+    """A token that is ahead of one other may be out of the question: then the sentence says so."""
+    result = interp.contrast(load("demo-gpt2"), FRANCE, JAPAN, **CAPITALS)
+    column = result.hand_offs[0]
+    assert column is not None
+    rank, prob = int(result.target_rank[0, column]), probability(float(result.top_probs[0, -1]))
+    sentence = (
+        f"takes over from layer {result.layers[column]} on (rank {rank:,} there), and the model says ␣Paris"
+    )
+    assert f"In the first, ␣Paris {sentence} ({prob})." in verdict(result)
+
+    unlikely = interp.contrast(
+        load("demo-gpt2"), FRANCE, JAPAN, target=" Cairo", competitor=" Lima", margin=1e-6
+    )
+    assert (unlikely.target_rank[:, -1] > 1).all()
+    text = verdict(unlikely)
+    assert text.count("but only ahead of") == 2
+    assert f"the model says ␣Paris ({prob})" in text
+    for row in range(2):
+        ranks = unlikely.target_rank if unlikely.marks[row, -1] == 1 else unlikely.competitor_rank
+        assert f"has rank {int(ranks[row, -1]):,}." in text
+    neither = interp.contrast(load("demo-gpt2"), FRANCE, JAPAN, **CAPITALS, margin=1000.0)
+    assert f"In the first, neither is ahead at the end; the model says ␣Paris ({prob})." in verdict(neither)
+
+
+def test_a_run_without_ranks_tells_probabilities(load) -> None:
+    result = interp.contrast(load("demo-gpt2"), FRANCE, JAPAN, **CAPITALS)
+    stored = json.loads(json.dumps(result.to_dict()))
+    del stored["target_rank"], stored["competitor_rank"]
+    old = read_result(stored)
+    assert old.target_rank is None
+    column = result.hand_offs[0]
+    assert f"(probability {probability(float(result.target_prob[0, column]))} there)" in verdict(old)

@@ -222,9 +222,11 @@ def test_what_is_off_is_said(load, monkeypatch) -> None:
             interp.direct_logit_attribution(model, IDS, ANSWER, FOIL)
     with monkeypatch.context() as patched:
         own = type(model)._unembed
-        patched.setattr(
-            type(model), "_unembed", lambda self, resid: own(self, resid) + resid.sin().sum(-1, True)
-        )
+
+        def off(self, resid, columns=None):
+            return own(self, resid, columns) + resid.sin().sum(-1, True)
+
+        patched.setattr(type(model), "_unembed", off)
         with pytest.raises(DecompositionError, match="frozen"):
             interp.direct_logit_attribution(model, IDS, ANSWER, FOIL)
 

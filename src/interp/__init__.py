@@ -60,6 +60,7 @@ _HOME = {
     "load_model": "interp.models.registry",
     "from_nanogpt": "interp.models.nanogpt",
     "logit_lens": "interp.methods.lens.logit_lens",
+    "LensReadings": "interp.methods.lens.columns",
     "causal_tracing": "interp.methods.patching.causal_tracing",
     "activation_patching": "interp.methods.patching.activation_patching",
     "direct_logit_attribution": "interp.methods.attribution.direct_logit_attribution",
@@ -111,6 +112,7 @@ __all__ = [
     "InterpError",
     "JacobianLens",
     "Layout",
+    "LensReadings",
     "Model",
     "Pair",
     "PairDataset",
@@ -218,6 +220,7 @@ if TYPE_CHECKING:
     from interp.methods.heads.copying_scores import copying_scores
     from interp.methods.heads.head_scores import head_scores
     from interp.methods.heads.scores_on_prompts import head_scores_of_patterns, head_scores_on_prompts
+    from interp.methods.lens.columns import LensReadings
     from interp.methods.lens.contrast import contrast
     from interp.methods.lens.fit_jacobian_lens import fit_jacobian_lens
     from interp.methods.lens.jacobian_lens import JacobianLens

@@ -19,6 +19,7 @@ PAGES = {
     "Runs": runs.page,
 }
 
-st.set_page_config(page_title="interp", layout="wide")
+given = st.query_params.get("page")
+st.set_page_config(page_title=f"{given} · interp" if given in PAGES else "interp", layout="wide")
 begin_run()
 PAGES[choose_page(tuple(PAGES))]()

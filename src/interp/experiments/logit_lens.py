@@ -18,7 +18,7 @@ class LogitLensConfig(ExperimentConfig):
 
     prompt: PromptText = "The Eiffel Tower is in the city of"
     answer: AnswerText | None = " Paris"
-    position: int | Literal["all"] = -1
+    position: int | list[int] | Literal["all"] = -1
     site: Literal["resid", "attn_out", "mlp_out"] = "resid"
     k: int = 5
     lens: str = "logit"

@@ -133,11 +133,12 @@ class Model(Generates, ABC):
         self,
         prompts: Prompts,
         sites: Sequence[SiteSpec] = (),
-        edits: Sequence[Edit] = (),
-    ) -> Cache:
+        edits: Sequence[Edit] = (), *, logits: bool = True,
+    ) -> Cache:  # fmt: skip
         """Run the model once and keep the activations at `sites`.
 
-        `sites` are names ("resid_post": every layer), (site, layer) pairs, addresses or hook names.
+        `sites` are names ("resid_post": every layer), (site, layer) pairs, addresses or hook names. With
+        `logits` False there are none: a backend may stop behind the last site.
         Raises `SiteError` where the model or backend has no such site, `EditError` for an edit that
         cannot be carried out, `InputError` for a prompt that cannot be used.
         """
@@ -145,12 +146,13 @@ class Model(Generates, ABC):
         addresses = parse_sites(sites, self.arch.n_layers)
         self._check(addresses, edits, tokens)
         taps = Taps(addresses, edits, tokens.lengths)
+        run = self._run if logits else self._run_to_last_site
         with self._lock, torch.no_grad():
-            logits = run_by_scale(self._run, tokens.ids.to(self.device), taps, scales(self.hf_model))
+            found = run_by_scale(run, tokens.ids.to(self.device), taps, scales(self.hf_model))
         taps.check_all_visited()
         # In the order of the sites, which is the same on every backend, whatever it reached first.
         values = {key: taps.values[key] for key in taps.keys if key in taps.values}
-        return Cache(values, logits=logits, tokens=tokens)
+        return Cache(values, logits=found, tokens=tokens)
 
     def forward(self, prompts: Prompts, edits: Sequence[Edit] = ()) -> Float[Tensor, "batch pos d_vocab"]:
         """The logits with `edits` carried out, in their order at each site."""

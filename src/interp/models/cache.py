@@ -26,11 +26,22 @@ class Cache(Mapping[SiteSpec, Tensor]):
     """
 
     def __init__(
-        self, values: dict[Key, Tensor], *, logits: Float[Tensor, "batch pos d_vocab"], tokens: Tokens
+        self,
+        values: dict[Key, Tensor],
+        *,
+        logits: Float[Tensor, "batch pos d_vocab"] | None,
+        tokens: Tokens,
     ) -> None:
         self._values = values
-        self.logits = logits
+        self._logits = logits
         self.tokens = tokens
+
+    @property
+    def logits(self) -> Float[Tensor, "batch pos d_vocab"]:
+        """The logits; `SiteError` of a run that was made without them."""
+        if self._logits is None:
+            raise SiteError("This run was made without logits; run it with logits=True.")
+        return self._logits
 
     def __getitem__(self, key: SiteSpec) -> Tensor:
         if isinstance(key, Address):
@@ -62,7 +73,8 @@ class Cache(Mapping[SiteSpec, Tensor]):
             for axis, name in enumerate(SITES[key[0]].axes):
                 own = own.narrow(axis, 0, n) if name in ("pos", "query", "key") else own
             values[key] = own
-        return Cache(values, logits=self.logits[row : row + 1, :n], tokens=tokens)
+        logits = None if self._logits is None else self._logits[row : row + 1, :n]
+        return Cache(values, logits=logits, tokens=tokens)
 
     def stack(self, site: str) -> Tensor:
         """All layers of a site that are held, as [layer, ...]."""

@@ -55,10 +55,10 @@ def _parameters(config: Any) -> list[dict[str, Any]]:
 
 
 def run_by_scale(
-    run: Callable[[Tensor, Taps], Tensor], ids: Tensor, taps: Taps, scale: Callable[[int], int]
-) -> Tensor:
+    run: Callable[[Tensor, Taps], Tensor | None], ids: Tensor, taps: Taps, scale: Callable[[int], int]
+) -> Tensor | None:
     """The logits [batch, pos, d_vocab] of `run` on `ids`, in which rows of other scales run apart; what is
-    past a row's length is zero where they do."""
+    past a row's length is zero where they do. None where it gives none."""
     rows_of: dict[int, list[int]] = {}
     for row, length in enumerate(taps.lengths):
         rows_of.setdefault(scale(length), []).append(row)
@@ -68,10 +68,11 @@ def run_by_scale(
     for rows in rows_of.values():
         n_pos = max(taps.lengths[row] for row in rows)
         logits = run(ids[rows, :n_pos], SomeRows(taps, rows, n_rows=len(ids), n_pos=ids.shape[1]))
+        if logits is None:
+            continue
         if whole is None:
             whole = logits.new_zeros(*ids.shape, logits.shape[-1])
         whole[rows, :n_pos] = logits
-    assert whole is not None
     return whole
 
 

@@ -7,8 +7,10 @@ import streamlit as st
 from interp.app.markdown import escape_markdown
 from interp.app.server.session import ask
 from interp.app.ui import inputs, show
+from interp.app.ui.answers import answer_input, suggest
 from interp.app.ui.copies import copy_or_download
 from interp.app.ui.errors import show_errors
+from interp.app.ui.explain import explain
 from interp.app.ui.model_choice import choose_model
 from interp.app.views import circuit_map
 from interp.app.views.attention import AttentionPatterns, pattern_grids
@@ -21,22 +23,24 @@ _UPLOADED = "uploaded circuit file"  # key of the session's state
 
 
 def page() -> None:
-    st.title("Circuit map")
-    inputs.set_default_texts(circuit_map.EXAMPLES[0][1])
+    explain("Circuit map")
     left, right = st.columns([1, 3])
     with left:
         model = choose_model()
+    named = circuit_map.examples_of(model)
+    examples = inputs.fitting(model, named, prompt="prompt", answer="answer")
+    inputs.set_default_texts(examples[0][1])
     _pick_heads_of_uploaded_file(model)
     with right:
-        prompt = inputs.text("Prompt", "prompt")
+        prompt = inputs.prompt("Prompt", "prompt")
     left, middle, right = st.columns([2, 1, 1])
     with left:
         typed = inputs.text("Picked heads (layer.head, comma between; or click cells)", "heads")
     with middle:
-        answer = inputs.text("Answer", "answer")
+        answer, of_answer = answer_input(model, "Answer", "answer")
     with right:
-        foil = inputs.text("Foil (empty: the answer's probability)", "foil")
-    inputs.examples(circuit_map.EXAMPLES)
+        foil, of_foil = answer_input(model, "Foil", "foil", placeholder="none: the answer's probability")
+    inputs.examples(examples)
     heads = circuit_map.parse_heads(typed)
     with show_errors():
         _scores(model, heads)
@@ -47,13 +51,12 @@ def page() -> None:
             ask(model, circuit_map.CheckInputs(prompt, heads))
             with show_errors():
                 _patterns(model, AttentionPatterns(prompt, heads))
-            with show_errors():
-                question = circuit_map.HeadAblation.typed(
-                    prompt=prompt, heads=typed, answer=answer, foil=foil
-                )
-                _head_ablation(model, question)
+            if answer is not None and foil is not None:
+                with show_errors():
+                    _head_ablation(model, circuit_map.HeadAblation(prompt, heads, answer, foil or None))
     with show_errors():
         _circuit(model, heads)
+    suggest(model, prompt, answer=of_answer, foil=of_foil)
 
 
 def _scores(model: str, heads: tuple[str, ...]) -> None:
@@ -94,9 +97,12 @@ def _head_ablation(model: str, question: circuit_map.HeadAblation) -> None:
     view = head_ablation_view.view(result)
     with show.title(view.title, key="head-ablation"):
         copy_or_download(model, question, result)
+    *doubts, _, explained = view.above  # between them the prompt, which stands in the input
+    for doubt in doubts:
+        st.warning(escape_markdown(doubt))
     st.markdown(f"**{escape_markdown(view.block('verdict', Words).text)}**")
     show.table(view.block("before_and_after", Table))
-    st.caption(escape_markdown(" ".join((view.above[1], *view.below))))
+    st.caption(escape_markdown(" ".join((explained, *view.below))))
     places = st.columns(2)
     for i, measure in enumerate(result.measures):
         with places[i % 2]:

@@ -7,8 +7,10 @@ import streamlit as st
 from interp.app.markdown import escape_markdown
 from interp.app.server.session import ask
 from interp.app.ui import address, inputs, show
+from interp.app.ui.answers import suggest, typed_token
 from interp.app.ui.copies import copy_or_download
 from interp.app.ui.errors import show_errors
+from interp.app.ui.explain import explain
 from interp.app.ui.lens_choice import choose_lens
 from interp.app.ui.model_choice import choose_model
 from interp.app.views import contrast
@@ -17,31 +19,41 @@ from interp.figures.views import contrast as contrast_view
 
 
 def page() -> None:
-    st.title("Contrast two prompts")
-    inputs.set_default_texts(contrast.EXAMPLES[0][1])
+    explain("Contrast")
     left, middle, right = st.columns([2, 1, 1])
     with left:
         model = choose_model()
+    examples = inputs.fitting(model, contrast.EXAMPLES, prompt="first", answer="target")
+    inputs.set_default_texts(examples[0][1])
     with middle:
         margin = inputs.number("Ahead by at least (logits)", "margin", 1.0, min_value=0.1, step=0.5)
     with right:
         position = inputs.number("Read at position (-1: the last)", "position", -1, max_value=-1)
     left, right = st.columns(2)
     with left:
-        first = inputs.text("First prompt", "first")
-        target = inputs.text("Target: what the first is expected to say", "target")
+        first = inputs.prompt("First prompt", "first")
+        target = _token(model, "Target: what the first is expected to say", "target")
+        of_target = st.container()
     with right:
-        second = inputs.text("Second prompt", "second")
-        competitor = inputs.text("Competitor: what the second is expected to say", "competitor")
-    inputs.examples(contrast.EXAMPLES)
+        second = inputs.prompt("Second prompt", "second")
+        competitor = _token(model, "Competitor: what the second is expected to say", "competitor")
+        of_competitor = st.container()
+    inputs.examples(examples)
     with show_errors():
         lens = choose_lens(model)
-        if lens is not None:
-            question = contrast.Contrast.typed(
-                first=first, second=second, target=target, competitor=competitor, margin=margin,
-                position=position, lens=lens,
-            )  # fmt: skip
+        if lens is not None and target is not None and competitor is not None:
+            question = contrast.Contrast(first, second, target, competitor, margin, position, lens)
             _contrast(model, question)
+    suggest(model, first, target=of_target)
+    suggest(model, second, competitor=of_competitor)
+
+
+def _token(model: str, label: str, key: str) -> str | None:
+    """The token that was typed; None where it is none, which is said."""
+    typed = inputs.text(label, key)
+    with show_errors():
+        return typed_token(model, typed)
+    return None
 
 
 def _contrast(model: str, question: contrast.Contrast) -> None:
@@ -62,4 +74,4 @@ def _contrast(model: str, question: contrast.Contrast) -> None:
     for place, prompt in zip(st.columns(2), range(2), strict=True):
         reading = ask(model, question.reading(prompt))
         with place:
-            show.table(contrast.cell_table(reading, prompt, row, question.position))
+            show.table(contrast.cell_table(reading, prompt, row))

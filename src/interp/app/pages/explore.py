@@ -7,8 +7,10 @@ import streamlit as st
 from interp.app.markdown import escape_markdown
 from interp.app.server.session import ask
 from interp.app.ui import address, inputs, show
+from interp.app.ui.answers import suggest, typed_answer
 from interp.app.ui.copies import copy_menu, copy_or_download
 from interp.app.ui.errors import show_errors
+from interp.app.ui.explain import explain
 from interp.app.ui.lens_choice import choose_lens
 from interp.app.ui.model_choice import choose_model
 from interp.app.views import explore
@@ -16,61 +18,43 @@ from interp.app.views import lens as views
 from interp.app.views.attention import AttentionPatterns, HeadsPerLayer, attention_grid, heads_grid
 from interp.app.views.downloads import chart_downloads
 from interp.app.views.grid_data import token_ranking, token_strip
-from interp.app.views.tokens import SingleToken, TypedAnswer, TypedTokens, Vocabulary, completions, read_token
-from interp.errors import InputError
-from interp.figures.engine.notation import brief, show_token
+from interp.app.views.tokens import SingleToken, TypedTokens, read_token
+from interp.figures.engine.notation import brief
 from interp.figures.views.lens_words import about_lens, lens_name
 from interp.methods.lens.results import LogitLensResult
 
 
 def page() -> None:
-    st.title("Explore a prompt", anchor=False)
-    prompt, target = explore.EXAMPLES[0]
-    inputs.set_default_texts({"prompt": prompt, "target": show_token(target)})
+    explain("Explore")
     left, middle, right = st.columns([6, 2, 2])
-    with left:
-        prompt = inputs.text("Prompt", "prompt")
-    with middle:
-        typed = inputs.text("Target token", "target", placeholder="the model's own")
     with right:
         model = choose_model()
-    inputs.examples([(p, {"prompt": p, "target": show_token(t), "tracked": []}) for p, t in explore.EXAMPLES])
+    examples = inputs.fitting(model, explore.EXAMPLES, prompt="prompt", answer="target")
+    inputs.set_default_texts(examples[0][1])
+    with left:
+        prompt = inputs.prompt("Prompt", "prompt")
+    with middle:
+        typed = inputs.text("Target token", "target", placeholder="the model's own")
+    inputs.examples(examples)
+    going_on = st.container()
     with show_errors():
-        answer, lens = _target(model, typed), choose_lens(model)
+        answer, lens = typed_answer(model, typed) if typed else None, choose_lens(model)
         if lens is not None:
             _explore(model, prompt, answer, lens)
-
-
-def _target(model: str, typed: str) -> str | None:
-    """The target as it was typed, with buttons for tokens that go on from it, and how it is divided where it
-    is several tokens. None, for the model's own next token, where nothing was typed; or no answer, which is
-    said."""
-    if not typed:
-        return None
-    target = read_token(typed)
-    vocabulary = ask(model, Vocabulary())
-    try:
-        answer = ask(model, TypedAnswer(target))
-        if answer.in_words:
-            st.caption(escape_markdown(f"Target: {answer.in_words}"))
-        return answer.text
-    except InputError as error:
-        st.error(escape_markdown(f"{error} Until then, the model's own next token is followed."))
-        return None
-    finally:
-        inputs.suggestions("target", [show_token(token) for token in completions(vocabulary, target)])
+    suggest(model, prompt, target=going_on)
 
 
 def _explore(model: str, prompt: str, target: str | None, lens: str) -> None:
-    question = views.LogitLens(prompt, target, lens=lens)
-    result = ask(model, question)
-    n_rows, n_columns = len(result.layers), len(result.tokens)
+    shape = ask(model, views.ShapeOf(prompt))
+    n_rows, n_columns = shape.n_rows, len(shape.tokens)
     row, column = address.clicked_cell((n_rows, n_columns), (n_rows - 1, n_columns - 1))
     show.grid_component(
-        token_strip(result.tokens, selected=column),
+        token_strip(shape.tokens, selected=column),
         key="strip",
         on_click=lambda _, position: address.go_to_cell(row, position),
     )
+    question = views.LogitLens(prompt, target, shape.around(column), lens=lens)
+    result = ask(model, question)
     left, right = st.columns([5, 2], gap="medium")
     with left:
         _lens(model, question, result, (row, column))
@@ -94,18 +78,25 @@ def _lens(model: str, question: views.LogitLens, result: LogitLensResult, cell: 
         copy_or_download(model, question, result)
     if about := about_lens(result):
         st.caption(escape_markdown(" ".join(about)))
+    row, position = cell
     show.grid(
         views.lens_grid(result, colour),
         key="lens-grid",
-        selected=cell,
-        around=cell[1],
-        on_click=address.go_to_cell,
+        selected=(row, result.positions.index(position)),
+        around=0,
+        on_click=lambda row, column: address.go_to_cell(row, result.positions[column]),
         titled=False,
     )
+    if len(result.positions) < len(result.tokens):
+        st.caption(
+            f"{len(result.positions)} of {len(result.tokens)} positions, around the one chosen; click a "
+            "token above for others."
+        )
 
 
-def _cell(model: str, result: LogitLensResult, row: int, column: int) -> None:
+def _cell(model: str, result: LogitLensResult, row: int, position: int) -> None:
     """The top tokens of one cell of the lens; one that is clicked is tracked."""
+    column = result.positions.index(position)
     ranked = views.cell_tokens(result, row, column)
     typed = ask(model, TypedTokens(views.cell_ids(result, row, column)))
     with show.title(views.cell_title(result, row, column), key="cell"):
@@ -126,7 +117,8 @@ def _tracked_tokens(model: str, asked: views.LogitLens, result: LogitLensResult,
     title = f"Probability over the layers, at {brief(result.tokens[position])}"
     with show.title(title, key="tracked"):
         beside_title = st.container()
-    likeliest = ask(model, TypedTokens(explore.likeliest_tokens(result, position)))
+    column = result.positions.index(position)
+    likeliest = ask(model, TypedTokens(explore.likeliest_tokens(result, column)))
     given = inputs.multiselect(
         "Tracked tokens", "tracked", likeliest[:1],
         placeholder="Follow other tokens: type any",

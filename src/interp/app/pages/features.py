@@ -13,6 +13,7 @@ from interp.app.server.session import ask
 from interp.app.ui import address, inputs, show
 from interp.app.ui.copies import copy_menu
 from interp.app.ui.errors import show_errors
+from interp.app.ui.explain import explain
 from interp.app.ui.files import read_file
 from interp.app.ui.model_choice import choose_model
 from interp.app.ui.permission import allow_typed, permitted
@@ -31,13 +32,13 @@ _LABEL = "by a label"  # key of the input that finds a feature
 
 
 def page() -> None:
-    st.title("Features of a prompt")
+    explain("Features")
     inputs.set_default_texts({"prompt": features.EXAMPLES[0]})
     left, right = st.columns([1, 3])
     with left:
         model = choose_model()
     with right:
-        prompt = inputs.text("Prompt", "prompt")
+        prompt = inputs.prompt("Prompt", "prompt")
     inputs.examples([(prompt, {"prompt": prompt}) for prompt in features.EXAMPLES])
     left, right = st.columns(2)
     with left:

@@ -10,6 +10,7 @@ from interp.app.markdown import escape_markdown
 from interp.app.server.settings import runs_folder
 from interp.app.ui import inputs, show
 from interp.app.ui.errors import show_errors
+from interp.app.ui.explain import explain
 from interp.app.views import comparison, runs
 from interp.runs import Run
 
@@ -18,7 +19,7 @@ _REPORT_HEIGHT = 900  # pixels
 
 
 def page() -> None:
-    st.title("Runs")
+    explain("Runs")
     out = runs_folder()
     found = runs.find_runs(out)
     if not found:

@@ -7,60 +7,45 @@ import streamlit as st
 from interp.app.markdown import escape_markdown
 from interp.app.server.session import ask
 from interp.app.ui import address, inputs, show
+from interp.app.ui.answers import answer_input, suggest
 from interp.app.ui.copies import copy_or_download
 from interp.app.ui.errors import show_errors
+from interp.app.ui.explain import explain
 from interp.app.ui.files import read_file
 from interp.app.ui.model_choice import choose_model
 from interp.app.views import trace
 from interp.app.views.alignment import Alignment
-from interp.app.views.tokens import PromptTokens, TypedAnswer, Vocabulary, completions, read_token
-from interp.figures.engine.notation import show_token
+from interp.app.views.tokens import PromptTokens
 
 
 def page() -> None:
-    st.title("Trace an answer")
-    inputs.set_default_texts(next(iter(trace.EXAMPLES.values())))
+    explain("Trace")
     left, middle, right = st.columns([6, 3, 2])
     with right:
         model = choose_model()
+    examples = inputs.fitting(model, list(trace.EXAMPLES.items()), prompt="clean", answer="answer")
+    inputs.set_default_texts(examples[0][1])
     with left:
         clean, clean_tokens = _prompt(model, "Clean prompt", "clean")
         corrupted, corrupted_tokens = _prompt(model, "Corrupted prompt", "corrupted")
     with middle:
-        answer = _token(model, "Answer", "answer")
-        foil = _token(model, "Foil", "foil", placeholder="none: the metric is the answer's probability")
-    inputs.examples(list(trace.EXAMPLES.items()))
+        answer, of_answer = answer_input(model, "Answer", "answer")
+        foil, of_foil = answer_input(
+            model, "Foil", "foil", placeholder="none: the metric is the answer's probability"
+        )
+    inputs.examples(examples)
     if _aligned(clean_tokens, corrupted_tokens) and answer is not None and foil is not None:
         with show_errors():
-            _map(model, clean, corrupted, answer, None if foil == "" else foil)
+            _map(model, clean, corrupted, answer, foil or None)
+    suggest(model, clean, answer=of_answer, foil=of_foil)
 
 
 def _prompt(model: str, label: str, key: str) -> tuple[str, tuple[str, ...]]:
     """A prompt and its tokens; no tokens where it cannot be used, which is said below the input."""
-    prompt = inputs.text(label, key)
+    prompt = inputs.prompt(label, key)
     with show_errors():
         return prompt, ask(model, PromptTokens(prompt))
     return prompt, ()
-
-
-def _token(model: str, label: str, key: str, *, placeholder: str = "") -> str | None:
-    """The answer that was typed, with buttons for tokens that go on from it, and how it is divided where it
-    is several tokens. Empty where nothing was typed and a placeholder stands for that; None where it is no
-    answer, which is said."""
-    typed = inputs.text(label, key, placeholder=placeholder)
-    if not typed and placeholder:
-        return typed
-    with show_errors():
-        token = read_token(typed)
-        vocabulary = ask(model, Vocabulary())
-        try:
-            answer = ask(model, TypedAnswer(token))
-            if answer.in_words:
-                st.caption(escape_markdown(answer.in_words))
-            return answer.text
-        finally:
-            inputs.suggestions(key, [show_token(text) for text in completions(vocabulary, token)])
-    return None
 
 
 def _aligned(clean: tuple[str, ...], corrupted: tuple[str, ...]) -> bool:

@@ -5,12 +5,24 @@
 if (!globalThis.interpApp) {
   let acted = false;
   const push = history.pushState.bind(history);
-  for (const act of ["pointerdown", "keydown"]) addEventListener(act, () => (acted = true), true);
+  for (const act of ["pointerdown", "keydown"]) addEventListener(act, (event) => (acted ||= event.isTrusted), true);
   history.pushState = (...step) => {
     if (acted) push(...step);
     else history.replaceState(...step);
     acted = false;
   };
+}
+
+// What is typed into a field of several lines is taken when the typing pauses, as in one of one line. (Streamlit
+// takes it at Ctrl+Enter.)
+if (!globalThis.interpApp) {
+  let pause = 0;
+  const take = (field) =>
+    field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", code: "Enter", keyCode: 13, ctrlKey: true, bubbles: true }));
+  addEventListener("input", ({ target, isComposing }) => {
+    clearTimeout(pause);
+    if (target.matches?.("[data-testid=stTextArea] textarea") && !isComposing) pause = setTimeout(take, 150, target);
+  }, true);
 }
 
 // Script and style of grids and charts are sent once, and not with each of them.

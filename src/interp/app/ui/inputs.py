@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import streamlit as st
 
 from interp.app.markdown import escape_markdown
+from interp.app.server.session import NotAnswered, ask
 from interp.app.ui.address import forget_clicks
+from interp.app.views.examples import Answered
+from interp.app.views.tokens import read_token
+from interp.errors import InterpError
 
 Option = TypeVar("Option", bound=str)
 Number = TypeVar("Number", int, float)
+
+Examples = Sequence[tuple[str, dict[str, Any]]]  # what stands on the button, and what the inputs then hold
 
 _DEFAULTS = "default texts"  # key of the session's state
 
@@ -22,10 +29,34 @@ def set_default_texts(values: dict[str, str]) -> None:
     st.session_state[_DEFAULTS] = values
 
 
+def forget_default_texts() -> None:
+    """To be called when the user has chosen another model: texts that nobody has touched become those that
+    fit the new one."""
+    for key, value in st.session_state.get(_DEFAULTS, {}).items():
+        if st.session_state.get(key) == value:
+            del st.session_state[key]
+
+
+def fitting(model: str, named: Examples, *, prompt: str, answer: str) -> Examples:
+    """The examples that a model answers; all where it answers none. `prompt` and `answer` are the keys of the
+    inputs that hold these."""
+    pairs = tuple((str(values[prompt]), read_token(str(values[answer]))) for _, values in named)
+    with suppress(InterpError, NotAnswered):
+        answered = ask(model, Answered(pairs))
+        return [one for one, said in zip(named, answered, strict=True) if said] or named
+    return named
+
+
 def text(label: str, key: str, **options: Any) -> str:
     """A line of text, read as it is typed."""
     default = st.session_state.get(_DEFAULTS, {}).get(key, "")
     return st.text_input(label, default, key=key, bind="query-params", live="150ms", **options)
+
+
+def prompt(label: str, key: str) -> str:
+    """A text of one line or several, read as it is typed (`app.js` sees to that)."""
+    default = st.session_state.get(_DEFAULTS, {}).get(key, "")
+    return st.text_area(label, default, key=key, bind="query-params", height="content")
 
 
 def number(label: str, key: str, value: Number, **options: Any) -> Number:
@@ -61,7 +92,7 @@ def fill(values: dict[str, Any]) -> None:
     forget_clicks()
 
 
-def examples(named: Sequence[tuple[str, dict[str, Any]]]) -> None:
+def examples(named: Examples) -> None:
     """A button for each example, which fills the inputs with its values."""
     with st.container(horizontal=True, key="examples"):
         for i, (label, values) in enumerate(named):

@@ -9,10 +9,16 @@ from interp.app.server.models import ModelIdentity, offered_models
 from interp.app.server.session import ask
 from interp.app.server.settings import first_model
 from interp.app.ui.errors import show_errors
+from interp.app.ui.inputs import forget_default_texts
 from interp.app.ui.permission import allow_typed, permitted
 from interp.errors import InterpError
 
 _REFUSED = "refused models"  # key of the session's state: why each was refused
+
+
+def _chosen() -> None:
+    allow_typed("model")
+    forget_default_texts()
 
 
 def choose_model() -> str:
@@ -25,8 +31,7 @@ def choose_model() -> str:
         key="model",
         bind="query-params",
         accept_new_options=True,
-        on_change=allow_typed,
-        args=("model",),
+        on_change=_chosen,
         help="Or type the path of a folder, or the id of a model on the Hugging Face hub.",
     )
     refused: dict[str, str] = st.session_state.setdefault(_REFUSED, {})

@@ -15,6 +15,7 @@ from interp.figures.engine.notation import count
 from interp.figures.engine.view import Grid
 from interp.methods.common.heads import HEADS
 from interp.methods.common.names import NODES, head_name, parse, parse_edge
+from interp.zoo import NAMES
 
 if TYPE_CHECKING:
     from interp.methods.heads.results import HeadScoresResult
@@ -48,6 +49,13 @@ EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = (
 SCORES = ("induction", "duplicate_token", "previous_token")
 FILE = "circuit.json"  # the name of the download
 MOST_PATTERNS = 4  # of the picked heads, the first ones
+
+
+def examples_of(model: str) -> tuple[tuple[str, dict[str, str]], ...]:
+    """The examples; but for a demo model without heads, as those of these numbers are others elsewhere."""
+    if model in NAMES:
+        return EXAMPLES
+    return tuple((label, values | {"heads": ""}) for label, values in EXAMPLES)
 
 
 # ---- the heads that are picked ----
@@ -85,6 +93,7 @@ class HeadScores(LibraryQuestion):
     method: ClassVar[str] = "head_scores"
     n: int = 10
     length: int | None = None
+    n_ablated: int = 0  # what heads cost is measured on the page for those that are picked
     seed: int = 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from interp.app.views import lens
 from interp.app.views.grid_data import grid_data
+from interp.app.views.kept import kept_of, lens_of
 from interp.app.views.lens import LogitLens
 from interp.app.views.questions import LibraryQuestion
 from interp.app.views.tokens import read_token
@@ -18,6 +19,7 @@ from interp.figures.engine.view import Axis, Grid, Table
 
 if TYPE_CHECKING:
     from interp.methods.lens.results import ContrastResult, LogitLensResult
+    from interp.models.base import Model
 
 #: Pairs that the demo models know, as they stand in the inputs; the page begins with the first.
 EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = (
@@ -65,6 +67,12 @@ class Contrast(LibraryQuestion):
     position: int = -1
     lens: str = "logit"
 
+    def __call__(self, model: Model) -> ContrastResult:
+        import interp
+
+        given = self.arguments | {"lens": lens_of(model, self.lens)}
+        return interp.contrast(model, **given, kept=kept_of(model))
+
     @classmethod
     def typed(cls, *, target: str, competitor: str, **given: Any) -> Contrast:
         """The question with its tokens as a person writes them."""
@@ -73,12 +81,12 @@ class Contrast(LibraryQuestion):
     def reading(self, prompt: int) -> LogitLens:
         """What the lens reads of the first (0) or second (1) prompt, with the token that it should say."""
         asked = ((self.first, self.target), (self.second, self.competitor))[prompt]
-        return LogitLens(*asked, lens=self.lens)
+        return LogitLens(*asked, position=self.position, lens=self.lens)
 
 
 def side_by_side(result: ContrastResult) -> Grid:
     """What the lens would say and by how much the target is ahead, [layer, two columns a prompt], coloured by
-    the three marks; the hand-offs are framed."""
+    the three marks but at the embedding; the hand-offs are framed."""
     says, ahead = [], []
     hover: dict[str, list[list[str]]] = {"probability of the target": [], "probability of the competitor": []}
     for prompt in range(len(PROMPTS)):
@@ -87,10 +95,19 @@ def side_by_side(result: ContrastResult) -> Grid:
         ahead.append([f"{'+' if x > 0 else ''}{decimal(x)}" for x in result.ahead[prompt].tolist()])
         for name, values in zip(hover, (result.target_prob, result.competitor_prob), strict=True):
             hover[name].append([probability(p) for p in values[prompt].tolist()])
+    for name, ranks in (
+        ("rank of the target", result.target_rank),
+        ("rank of the competitor", result.competitor_rank),
+    ):
+        if ranks is not None:
+            hover[name] = [[f"{rank:,}" for rank in of_prompt] for of_prompt in ranks.tolist()]
+    marks = np.repeat(result.marks, 2, axis=0).T.astype(float)
+    if result.layers[0] == "embed":
+        marks[0] = 0.0  # nothing was computed there: the lens reads the last token itself
     target, competitor = brief(result.target), brief(result.competitor)
     by = f"by {result.margin:g} logits or more" if result.margin != 1 else "by a logit or more"
     return Grid(
-        values=np.repeat(result.marks, 2, axis=0).T.astype(float),
+        values=marks,
         rows=Axis.names("after layer", result.layers),
         columns=Axis.names(
             "", [heading for name in ("1st", "2nd") for heading in (f"{name} says", "ahead by")]
@@ -120,7 +137,7 @@ def side_by_side_data(result: ContrastResult, *, selected: tuple[int, int]) -> d
     return grid_data(grid, selected=selected) | {"legend": legend}
 
 
-def cell_table(result: LogitLensResult, prompt: int, row: int, position: int) -> Table:
+def cell_table(result: LogitLensResult, prompt: int, row: int) -> Table:
     """The top tokens that the lens reads of one prompt at a layer, and where the expected one stands."""
-    table = lens.cell_table(result, row, position % len(result.tokens))
+    table = lens.cell_table(result, row, 0)
     return replace(table, title=f"The {PROMPTS[prompt]} prompt. {table.title}")

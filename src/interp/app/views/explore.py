@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from interp.app.views.kept import kept_of, lens_of
 from interp.app.views.lens import LogitLens
 from interp.app.views.questions import LibraryQuestion, as_command
 from interp.figures.engine.notation import show_token
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
     from interp.methods.lens.results import LogitLensResult
     from interp.models.base import Model
 
-#: Prompts that the demo models answer, and their answers, one click each: facts, an indirect object, and a
-#: repetition.
-EXAMPLES: tuple[tuple[str, str], ...] = (
+#: Prompts and their answers, one click each: facts, an indirect object, and a repetition. Offered are those
+#: that the model at hand answers.
+_PROMPTS: tuple[tuple[str, str], ...] = (
     ("The Eiffel Tower is in the city of", " Paris"),
     ("The capital of France is", " Paris"),
     ("When Mary and John went to the store, John gave a drink to", " Mary"),
     (" lamp Paris river lamp Paris", " river"),
+    ("Water is made of hydrogen and", " oxygen"),
+)
+EXAMPLES: tuple[tuple[str, dict[str, Any]], ...] = tuple(
+    (prompt, {"prompt": prompt, "target": show_token(target), "tracked": []}) for prompt, target in _PROMPTS
 )
 
 
@@ -44,11 +49,14 @@ class TrackedTokens:
     lens: str = "logit"
 
     def __call__(self, model: Model) -> np.ndarray:
-        from interp.methods.lens.logit_lens import lens_logits
+        from interp.methods.lens.columns import read_columns
 
         ids = [model.to_single_token(token) for token in self.tokens]
-        logits, _ = lens_logits(model, self.prompt, [self.position], lens=self.lens)  # [layer, 1, d_vocab]
-        return logits[:, 0].log_softmax(-1).exp()[:, ids].numpy()
+        prompt = model.to_tokens(self.prompt).row(0)
+        at = self.position % len(prompt)
+        lens, kept = lens_of(model, self.lens), kept_of(model)
+        column = next(read_columns(model, prompt, [at], lens=lens, kept=kept))
+        return column.probs(ids).numpy()
 
 
 def likeliest_tokens(result: LogitLensResult, column: int, most: int = 4) -> tuple[int, ...]:

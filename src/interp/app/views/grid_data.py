@@ -19,8 +19,10 @@ MOST_TOKENS = 48
 
 
 def window(n: int, around: int, size: int = MOST_TOKENS) -> range:
-    """The `size` positions, of `n`, around one of them; all where there are no more."""
-    start = min(max(around - size // 2, 0), max(n - size, 0))
+    """The `size` positions, of `n`, around one of them; all where there are no more. It moves by half of its
+    size, so that most clicks leave it where it is."""
+    step = max(size // 2, 1)
+    start = min(max((around - step // 2) // step * step, 0), max(n - size, 0))
     return range(start, min(start + size, n))
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from interp.app.views.grid_data import MOST_TOKENS, window
+from interp.app.views.kept import kept_of, lens_of
 from interp.app.views.questions import LibraryQuestion
 from interp.errors import InputError
 from interp.figures.engine.notation import brief, decimal, probability, show_token
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 Colour = Literal["probability", "rank", "entropy"]
 COLOURS: tuple[Colour, ...] = ("probability", "rank", "entropy")
 TOP = 10  # tokens kept of each cell
+FEWEST_TOKENS = 8  # positions that are drawn in any case
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class LogitLens(LibraryQuestion):
     method: ClassVar[str] = "logit_lens"
     prompt: str
     answer: str | None = None
-    position: int | Literal["all"] = "all"
+    position: int | tuple[int, ...] | Literal["all"] = "all"
     k: int = TOP
     lens: str = "logit"
 
@@ -43,6 +46,39 @@ class LensNames:
         from interp.methods.lens.sources import lens_names
 
         return lens_names(model)
+
+    def __call__(self, model: Model) -> LogitLensResult:
+        import interp
+
+        given = self.arguments | {"lens": lens_of(model, self.lens)}
+        return interp.logit_lens(model, **given, kept=kept_of(model))
+
+
+@dataclass(frozen=True)
+class LensShape:
+    """The tokens of a prompt, and what of its lens is drawn at once."""
+
+    tokens: tuple[str, ...]
+    n_rows: int  # the embedding and the layers
+    at_once: int  # columns, of which the readings are kept for the next question
+
+    def around(self, position: int) -> tuple[int, ...] | Literal["all"]:
+        """The positions to read, around one of them."""
+        n = len(self.tokens)
+        return "all" if n <= self.at_once else tuple(window(n, position, self.at_once))
+
+
+@dataclass(frozen=True)
+class ShapeOf:
+    """The shape of a prompt's lens, which takes no run of the model."""
+
+    prompt: str
+
+    def __call__(self, model: Model) -> LensShape:
+        tokens = model.labels(model.to_tokens(self.prompt).row(0))
+        n_rows = model.arch.n_layers + 1
+        fit = kept_of(model).columns.most / (4 * n_rows * model.arch.d_vocab)
+        return LensShape(tuple(tokens), n_rows, max(FEWEST_TOKENS, min(MOST_TOKENS, int(0.8 * fit))))
 
 
 def lens_grid(result: LogitLensResult, colour: Colour = "probability") -> Grid:
@@ -61,7 +97,7 @@ def lens_grid(result: LogitLensResult, colour: Colour = "probability") -> Grid:
     return Grid(
         values=values,
         rows=Axis.names("layer", result.layers),
-        columns=Axis.tokens(result.tokens),
+        columns=Axis.tokens([result.tokens[i] for i in result.positions], positions=result.positions),
         unit=unit,
         title=lens_name(result.lens),
         centre=None,
@@ -107,15 +143,15 @@ def cell_table(result: LogitLensResult, row: int, column: int) -> Table:
 
 def cell_title(result: LogitLensResult, row: int, column: int) -> str:
     """The layer, position and token of one cell."""
-    return f"Layer {result.layers[row]}, position {column}: {brief(result.tokens[column])}"
+    position = result.positions[column]
+    return f"Layer {result.layers[row]}, position {position}: {brief(result.tokens[position])}"
 
 
 def _checked_cell(result: LogitLensResult, row: int, column: int) -> tuple[int, int]:
     rows, columns = len(result.layers), len(result.positions)
     if not (0 <= row < rows and 0 <= column < columns):
         raise InputError(
-            f"There is no cell at row {row}, position {column}; the lens has {rows} rows and {columns} "
-            "positions."
+            f"There is no cell at row {row}, column {column}; the lens has {rows} rows and {columns} columns."
         )
     return row, column
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from interp.app.views.kept import kept_of
 from interp.errors import InputError
 from interp.figures.engine.notation import NEWLINE, SPACE, TAB, show_token
 
@@ -24,24 +25,36 @@ def read_token(text: str) -> str:
     return text
 
 
-def completions(vocabulary: Sequence[str], text: str, most: int = 6) -> list[str]:
-    """Tokens that go on from `text`, with a leading space or without one, the shortest first. Where `text` is
-    no token and none goes on from it: those that begin with as much of it as any does."""
-    begun, is_token = text.lstrip(" "), text in vocabulary
-    while begun:
-        found = [token for token in vocabulary if token.lstrip(" ").startswith(begun) and token != text]
-        if found or is_token:
-            return sorted(found, key=lambda token: (len(token), token))[:most]
+def completions(likeliest: Sequence[str], text: str, most: int = 6) -> list[str]:
+    """Of the tokens that are likeliest somewhere, in this order, the first that go on from `text`.
+
+    A space that was typed is one; where none was, tokens with and without one are offered. Where `text` is no
+    token and none goes on from it: those that begin with as much of it as any does. Nothing typed: the first.
+    """
+    begun, is_token = text, text in likeliest
+    while True:
+        both = begun, f" {begun}"
+        found = [token for token in likeliest if token.startswith(both) and token != text]
+        if found or is_token or not begun.strip():
+            return found[:most]
         begun = begun[:-1]
-    return []
 
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """The text of every token."""
+class LikeliestTokens:
+    """What the model finds likeliest after a prompt: the tokens' texts."""
+
+    prompt: str
+    most: int = 4096
 
     def __call__(self, model: Model) -> tuple[str, ...]:
-        return tuple(model.labels(range(model.arch.d_vocab)))
+        from interp.methods.lens.columns import read_columns
+        from interp.methods.lens.lens import PlainLens
+
+        ids, kept = model.to_tokens(self.prompt).row(0), kept_of(model)
+        column = next(read_columns(model, ids, [len(ids) - 1], lens=PlainLens(), kept=kept))
+        last = column.logits[-1]
+        return tuple(model.labels(last.topk(min(self.most, len(last))).indices))
 
 
 @dataclass(frozen=True)

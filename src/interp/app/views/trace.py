@@ -37,7 +37,8 @@ PARTS: dict[Part, tuple[str, Literal["position", "head"]]] = {
 #: Which way activations are carried, and the run that they are patched into.
 DIRECTIONS: dict[Direction, str] = {"denoising": "corrupted", "noising": "clean"}
 
-#: What stands in the inputs: pairs that both demo models tell apart; the page begins with the first.
+#: What stands in the inputs: pairs that both demo models tell apart, and one for real models. Offered are
+#: those of which the model at hand answers the clean prompt; the page begins with the first.
 EXAMPLES: dict[str, dict[str, str]] = {
     name: {"clean": clean, "corrupted": corrupted, "answer": show_token(answer), "foil": show_token(foil)}
     for name, clean, corrupted, answer, foil in (
@@ -50,6 +51,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
             " Mary",
             " John",
         ),
+        ("A salt", "Water is made of hydrogen and", "Salt is made of sodium and", " oxygen", " chlorine"),
     )
 }
 

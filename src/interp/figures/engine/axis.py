@@ -37,6 +37,7 @@ class Axis:
 
     title: str
     headings: tuple[Heading, ...]
+    positions: tuple[int, ...] = ()  # of tokens, where they stand in the prompt; none given: from 0
 
     @classmethod
     def numbers(cls, title: str, n: int) -> Axis:
@@ -56,18 +57,21 @@ class Axis:
         others: Sequence[str] = (),
         notes: Mapping[int, str] | None = None,
         title: str = "position",
+        positions: Sequence[int] = (),
     ) -> Axis:
         """The tokens of a prompt, as they come from the tokenizer; where those of the corrupted prompt
         (`others`, as many) are different, they stand below and both are strong. So are tokens with a note,
-        such as ``{3: "noised"}``, which stands below."""
+        such as ``{3: "noised"}``, which stands below. Of a part of a prompt, `positions` are where they
+        stand."""
         check_shown(not others or len(others) == len(tokens), f"{len(others)} tokens under {len(tokens)}")
+        check_shown(not positions or len(positions) == len(tokens), f"{len(positions)} for {len(tokens)}")
         headings = []
         for i, (token, other) in enumerate(zip(tokens, others or tokens, strict=True)):
             note, differs = (notes or {}).get(i, ""), token != other
             headings.append(
                 Heading(token, other if differs else None, note=note, strong=differs or bool(note))
             )
-        return cls(title, tuple(headings))
+        return cls(title, tuple(headings), tuple(positions))
 
     def __len__(self) -> int:
         return len(self.headings)
@@ -94,4 +98,4 @@ class Axis:
         other = f", {heading.note}" if heading.note else ""
         if heading.other is not None:
             other = f", corrupted: {show_token(heading.other)}"
-        return f"{self.title} {i}: {heading.shown()}{other}"
+        return f"{self.title} {self.positions[i] if self.positions else i}: {heading.shown()}{other}"

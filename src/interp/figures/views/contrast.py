@@ -55,7 +55,7 @@ def _where(result: ContrastResult) -> str:
 
 
 def verdict(result: ContrastResult) -> str:
-    """Where the prompts part and who takes over, in a few sentences."""
+    """Where the prompts part, who takes over, and whether that is what the model says, in a few sentences."""
     parting = result.parting
     if parting is None:
         sentences = ["At the end both prompts have the same mark."]
@@ -66,13 +66,35 @@ def verdict(result: ContrastResult) -> str:
 
 
 def _leader(result: ContrastResult, prompt: int) -> str:
-    """Who is ahead at the end of one prompt, and from where on."""
+    """Who is ahead at the end of one prompt, from where on, and what the model says there."""
     end, column = int(result.marks[prompt, -1]), result.hand_offs[prompt]
+    says = result.top_tokens[prompt][-1]
+    the_model = f"the model says {brief(says)} ({probability(float(result.top_probs[prompt, -1]))})"
     if end == NEITHER:
-        return f"In the {_NAMES[prompt]}, neither is ahead at the end."
-    leader = brief(result.target if end == TARGET else result.competitor)
-    does = "is ahead" if column is None else "takes over"
-    return f"In the {_NAMES[prompt]}, {leader} {does} {from_layer(result.layers[column or 0])} on."
+        return f"In the {_NAMES[prompt]}, neither is ahead at the end; {the_model}."
+    leader, other = result.target, result.competitor
+    if end == COMPETITOR:
+        leader, other = other, leader
+    if column is None:
+        lead = f"{brief(leader)} is ahead {from_layer(result.layers[0])} on"
+    else:
+        at = standing(result, prompt, column, end)
+        lead = f"{brief(leader)} takes over {from_layer(result.layers[column])} on ({at} there)"
+    if leader == says:
+        return f"In the {_NAMES[prompt]}, {lead}, and {the_model}."
+    return (
+        f"In the {_NAMES[prompt]}, {lead}, but only ahead of {brief(other)}: {the_model}, and "
+        f"{brief(leader)} has {standing(result, prompt, -1, end)}."
+    )
+
+
+def standing(result: ContrastResult, prompt: int, column: int, mark: int) -> str:
+    """The rank of the token of a mark at a layer, or where that was not kept its probability."""
+    ranks = result.target_rank if mark == TARGET else result.competitor_rank
+    if ranks is not None:
+        return f"rank {int(ranks[prompt, column]):,}"
+    probs = result.target_prob if mark == TARGET else result.competitor_prob
+    return f"probability {probability(float(probs[prompt, column]))}"
 
 
 def _names_of_marks(result: ContrastResult) -> dict[int, str]:

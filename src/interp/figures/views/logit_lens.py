@@ -67,7 +67,7 @@ figure, table, report = presentation(view)
 def _question(result: LogitLensResult) -> list[str]:
     """The prompt, the answer looked for, and what the model itself says."""
     where = _last_position(result)
-    read = f"at {where}" if result.one_position else f"at all {len(result.positions)} positions"
+    read = f"at {where}" if result.one_position else f"at {_how_many_positions(result)}"
     lines = [
         f"Prompt: “{show_prompt(result.tokens, result.prompt, bos=result.provenance.bos, max_chars=160)}”",
         f"Answer: {brief(result.answer)}, read {read}. The model's own answer at {where}: "
@@ -80,6 +80,12 @@ def _question(result: LogitLensResult) -> list[str]:
             "them, of several forms the sum; the rank is that of the token which ranks last."
         )
     return lines + about_lens(result)
+
+
+def _how_many_positions(result: LogitLensResult) -> str:
+    """How many positions were read, where that is not one."""
+    n, read = len(result.tokens), len(result.positions)
+    return f"all {n} positions" if read == n else f"{read} of {n} positions"
 
 
 def _last_position(result: LogitLensResult) -> str:
@@ -119,7 +125,9 @@ def _positions(result: LogitLensResult) -> Grid:
         name="positions",
         values=top,
         rows=Axis.names("layer", result.layers),
-        columns=Axis.tokens([result.tokens[position] for position in result.positions]),
+        columns=Axis.tokens(
+            [result.tokens[position] for position in result.positions], positions=result.positions
+        ),
         unit="probability",
         title="Top token by layer and position",
         centre=None,

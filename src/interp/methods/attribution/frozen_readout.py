@@ -11,6 +11,7 @@ from torch import Tensor
 
 from interp.errors import DecompositionError
 from interp.models.base import Model
+from interp.models.columns import unembed_columns
 
 TOLERANCE = 1e-3  # by how much the affine map may miss a logit, in logits
 _CHECKED = 32  # top logits of which the affine map must be right, besides those asked for
@@ -73,18 +74,11 @@ def frozen_sum(
     """
     ids = list(weights)
     checked = torch.cat([torch.tensor(ids), logits.topk(min(_CHECKED, len(logits))).indices.cpu()])
-    cap, n_rows = model.arch.logit_soft_cap, len(checked) + (normalised != 0)
-    zeros = torch.zeros(n_rows, model.arch.d_model, dtype=model.dtype, requires_grad=True)
-    at_zero = model.unembed(
-        zeros, differentiable=True
-    )  # [checked, d_vocab]; then a row for the whole vocabulary
-    own = at_zero[: len(checked)].gather(1, checked[:, None].to(at_zero.device)).sum()
-    every = _Every.of(logits, at_zero[0].detach(), cap)
-    if normalised:
-        own = own + (at_zero[-1] * every.at_zero.to(at_zero)).sum()
-    (slopes,) = torch.autograd.grad(own, zeros)  # [checked, d_model]
-    capped = at_zero[0].detach().double().cpu()[checked]
-    slopes, of_every = slopes.double().cpu().split([len(checked), n_rows - len(checked)])
+    cap = model.arch.logit_soft_cap
+    zeros = torch.zeros(len(checked), model.arch.d_model, dtype=model.dtype, requires_grad=True)
+    at_zero = unembed_columns(model, zeros, checked.tolist())  # [checked, checked]
+    (slopes,) = torch.autograd.grad(at_zero.diagonal().sum(), zeros)  # [checked, d_model]
+    slopes, capped = slopes.double().cpu(), at_zero[0].detach().double().cpu()
     if cap is not None:  # the slope of the cap at zero
         slopes = slopes / (1 - (capped / cap).square())[:, None]
     constants, values = (before_cap(x, cap) for x in (capped, logits.double().cpu()[checked]))
@@ -100,7 +94,8 @@ def frozen_sum(
     signs, n = torch.tensor(list(weights.values()), dtype=torch.float64), len(ids)
     direction, constant, value = signs @ slopes[:n], float(signs @ constants[:n]), float(signs @ values[:n])
     if normalised:
-        direction = direction - normalised * of_every[0]
+        every = _Every.of(model, logits)
+        direction = direction - normalised * every.slope
         constant -= normalised * every.constant
         value -= normalised * every.value
     return FrozenReadout(direction=scale * direction, constant=constant, value=value)
@@ -110,18 +105,23 @@ def frozen_sum(
 class _Every:
     """What logits are normalised by, as a sum over the vocabulary with the prediction as weights."""
 
-    at_zero: Float[Tensor, " d_vocab"]  # the weights of the slopes at zero, before a soft cap
+    slope: Float[Tensor, " d_model"]  # at zero, before a soft cap; float64
     constant: float
     value: float
 
     @classmethod
-    def of(cls, logits: Tensor, at_zero: Tensor, cap: float | None) -> _Every:
+    def of(cls, model: Model, logits: Float[Tensor, " d_vocab"]) -> _Every:
+        cap = model.arch.logit_soft_cap
+        nothing = torch.zeros(1, model.arch.d_model, dtype=model.dtype, requires_grad=True)
+        read = model.unembed(nothing, differentiable=True)[0]
+        at_zero = read.detach()
         before, zero = (before_cap(x.double().cpu(), cap) for x in (logits, at_zero))
         log_p = before.log_softmax(-1)
         p = log_p.exp()
         slope_of_cap = 1.0 if cap is None else 1 - (at_zero.double().cpu() / cap).square()
         entropy = -(p * log_p).sum()
-        return cls(p / slope_of_cap, float(p @ zero + entropy), float(before.logsumexp(-1)))
+        (slope,) = torch.autograd.grad((read * (p / slope_of_cap).to(read)).sum(), nothing)
+        return cls(slope[0].double().cpu(), float(p @ zero + entropy), float(before.logsumexp(-1)))
 
 
 def before_cap(logits: Tensor, cap: float | None) -> Tensor:

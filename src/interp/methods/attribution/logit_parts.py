@@ -62,14 +62,15 @@ class _Run:
         return torch.stack([self._head_directions(layer) for layer in self.layers])
 
     def _head_directions(self, layer: int) -> Float[Tensor, "head d_head"]:
-        rows, factor = self.model.W_O(layer), self.factor("attn_out", layer)
-        return self.read(rows if factor is None else rows.double().cpu() * factor[self.at])
+        rows, factor = self.model.W_O(layer), self.attention_factors[layer]
+        return self.read(rows if factor is None else rows.double().cpu() * factor)
 
-    def factor(self, site: str, layer: int) -> Float[Tensor, "pos d_model"] | None:
-        """What the norm behind attention or MLP multiplies each entry by, its scale frozen; None where there
-        is none."""
-        activation = self.cache["z" if site == "attn_out" else "mlp_act", layer][0]
-        return frozen_factor(self.model, site, layer, activation.double().cpu())
+    @cached_property
+    def attention_factors(self) -> list[Float[Tensor, " d_model"] | None]:
+        """What the norm behind each layer's attention multiplies each entry by at the position, its scale
+        frozen; None where there is none."""
+        at_position = (self.cache["z", layer][0, self.at].double().cpu() for layer in self.layers)
+        return [frozen_factor(self.model, "attn_out", i, z) for i, z in enumerate(at_position)]
 
     @cached_property
     def heads(self) -> Float[Tensor, "layer head"]:
@@ -107,10 +108,10 @@ def _run(model: Model, question: LogitQuestion, views: Sequence[str]) -> _Run:
         sites += ["v", "pattern"]
     if "neuron" in views:
         sites.append("mlp_act")
-    cache = model.run_with_cache(question.tokens, sites)
+    cache = model.run_with_cache(question.tokens, sites, logits=False)
     at = question.position % question.tokens.lengths[0]
     last = cache["resid_post", model.arch.n_layers - 1][0, at]
-    readout = frozen_sum(model, last, cache.logits[0, at], question.weights, normalised=question.normalised)
+    readout = frozen_sum(model, last, model.unembed(last), question.weights, normalised=question.normalised)
     if question.offset:
         constant, value = readout.constant + question.offset, readout.value + question.offset
         readout = replace(readout, constant=constant, value=value)
@@ -152,7 +153,7 @@ def embeddings(model: Model, tokens: Tokens, cache: Cache, at: int) -> dict[str,
     sites: list[SiteSpec] = [("resid_pre", 0), *(["embed"] if "embed" in model.sites else [])]
     one_token = [int(ids[0])] * max(n, 2)
     other_tokens = ((ids + 1) % model.arch.d_vocab_in).tolist()
-    probe = model.run_with_cache(Tokens.pad([one_token, other_tokens]), sites)
+    probe = model.run_with_cache(Tokens.pad([one_token, other_tokens]), sites, logits=False)
     same_token = probe["resid_pre", 0][0]
     if _same(same_token, same_token[:1].expand_as(same_token)):
         return {"embed": stream[at]}
@@ -180,9 +181,9 @@ def _by_head(run: _Run) -> Arrays:
 
 def _attention_bias(run: _Run, layer: int) -> Float[Tensor, ""]:
     """What the bias of attention adds behind a norm."""
-    factor = run.factor("attn_out", layer)
+    factor = run.attention_factors[layer]
     assert factor is not None
-    return run.read(run.model.b_O(layer).double().cpu() * factor[run.at])
+    return run.read(run.model.b_O(layer).double().cpu() * factor)
 
 
 def _by_source(run: _Run) -> Arrays:
@@ -209,7 +210,7 @@ def _by_neuron(run: _Run) -> Arrays:
 
 def _by_neuron_in_layer(run: _Run, layer: int) -> tuple[Float[Tensor, " d_mlp"], Float[Tensor, ""]]:
     act = run.cache["mlp_act", layer][0].double().cpu()  # [pos, d_mlp]
-    rows, factor = run.model.W_out(layer).double().cpu(), run.factor("mlp_out", layer)
+    rows, factor = run.model.W_out(layer).double().cpu(), frozen_factor(run.model, "mlp_out", layer, act)
     written = run.read(run.cache["mlp_out", layer][0])  # [pos]
     what = f"neurons of layer {layer}"
     if factor is None:

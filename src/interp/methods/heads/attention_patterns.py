@@ -28,7 +28,8 @@ def attention_patterns(
     """
     chosen = find_heads(model.arch, heads)
     tokens = model.to_tokens(prompt).repeat(1)
-    cache = model.run_with_cache(tokens, [("pattern", layer) for layer in sorted({n for n, _ in chosen})])
+    layers = sorted({layer for layer, _ in chosen})
+    cache = model.run_with_cache(tokens, [("pattern", layer) for layer in layers], logits=False)
     patterns = [cache["pattern", layer][0, head] for layer, head in chosen]
     return AttentionPatternsResult(
         provenance=Provenance.of(model, seed=seed),

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from interp.errors import InputError
+from interp.methods.lens.columns import LensReadings, read_columns
 from interp.methods.lens.lens import layer_names, stream_layers
-from interp.methods.lens.logit_lens import lens_logits
 from interp.methods.lens.results import COMPETITOR, NEITHER, TARGET, ContrastResult
 from interp.methods.lens.sources import AnyLens, load_lens
 from interp.models.base import Model
@@ -37,6 +37,7 @@ def contrast(
     margin: float = 1.0,
     position: int = -1,
     lens: AnyLens = "logit",
+    kept: LensReadings | None = None,
     seed: int = 0,
 ) -> ContrastResult:
     """Read two prompts with a lens, and say where target and competitor change places.
@@ -48,6 +49,7 @@ def contrast(
         margin: in logits (1: e times as likely).
         position: where both prompts are read; negative from the end of each, as they may differ in length.
         lens: a name, a place, or a lens itself (`interp.load_lens`).
+        kept: as in `interp.logit_lens`.
         seed: recorded only; nothing is drawn.
 
     Raises `InputError` for prompts or tokens that are the same, a token that is not exactly one, a margin
@@ -67,10 +69,10 @@ def contrast(
                 f"One of the prompts has {len(row)} tokens, so that it has no position {position}."
             )
 
-    read = [lens_logits(model, row, [position % len(row)], lens=lens)[0][:, 0] for row in rows]
-    logits = torch.stack(read)  # [prompt, layer, d_vocab]
-    probs = logits.softmax(-1)
-    ahead = (logits[..., target_id] - logits[..., competitor_id]).numpy()
+    read = [next(read_columns(model, row, [position % len(row)], lens=lens, kept=kept)) for row in rows]
+    probs = torch.stack([column.probs([target_id, competitor_id]) for column in read])
+    pair = torch.stack([column.logits[:, [target_id, competitor_id]].double() for column in read])
+    ahead = (pair[..., 0] - pair[..., 1]).numpy()  # [prompt, layer]
     return ContrastResult(
         provenance=Provenance.of(model, seed=seed),
         tokens=tuple(tuple(model.labels(row)) for row in rows),
@@ -84,12 +86,14 @@ def contrast(
         lens_description=lens.description,
         lens_card=lens.card,
         layers=layer_names(stream_layers(model)),
-        target_prob=probs[..., target_id].numpy(),
-        competitor_prob=probs[..., competitor_id].numpy(),
+        target_prob=probs[..., 0].numpy(),
+        competitor_prob=probs[..., 1].numpy(),
+        target_rank=torch.stack([column.rank([target_id])[0] for column in read]).numpy(),
+        competitor_rank=torch.stack([column.rank([competitor_id])[0] for column in read]).numpy(),
         ahead=ahead,
         marks=np.where(ahead >= margin, TARGET, np.where(ahead <= -margin, COMPETITOR, NEITHER)),
-        top_tokens=tuple(tuple(model.labels(ids)) for ids in probs.argmax(-1)),
-        top_probs=probs.amax(-1).numpy(),
+        top_tokens=tuple(tuple(model.labels(column.top_ids[:, 0])) for column in read),
+        top_probs=torch.stack([column.top_probs[:, 0] for column in read]).numpy(),
     )
 
 

@@ -19,12 +19,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp.errors import InputError
 from interp.methods.lens.results import LensCard
 from interp.models.base import Cache, Model, SiteSpec
 from interp.models.precise import precise_unembed
@@ -80,6 +82,7 @@ class Lens(ABC):
         return torch.stack([self.translate(own, layer) for own, layer in zip(resid, layers, strict=True)])
 
 
+@dataclass(frozen=True)  # one equals another
 class PlainLens(Lens):
     """The logit lens: every stream is read as if it were the last layer's."""
 
@@ -95,6 +98,14 @@ class PlainLens(Lens):
 
     def check_fits(self, model: Model) -> None:
         """It fits every model."""
+
+
+def check_site(lens: Lens, site: str) -> None:
+    """Raise `InputError` where a lens does not read `site`."""
+    if site not in lens.sites:
+        raise InputError(
+            f"A {lens.name} lens does not read {site!r} but {', '.join(lens.sites)}; use site='resid'."
+        )
 
 
 def residual_streams(cache: Cache) -> Float[Tensor, "layer batch pos d_model"]:

@@ -11,8 +11,9 @@ last, so a token that the logit lens does not show can be there all the same. A 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import Literal, get_args
 
 import numpy as np
@@ -23,19 +24,17 @@ from torch import Tensor
 from interp.answers import Answer, AnswerLike
 from interp.errors import InputError, InterpWarning, check_choice
 from interp.methods.lens.answer_reading import read_answer
-from interp.methods.lens.lens import STREAMS, Lens, layer_names, residual_streams, stream_layers
+from interp.methods.lens.columns import Column, LensReadings, read_columns, rounding
+from interp.methods.lens.lens import check_site, layer_names, stream_layers
 from interp.methods.lens.results import LogitLensResult
 from interp.methods.lens.sources import AnyLens, load_lens
 from interp.models.base import Model
-from interp.models.precise import HALF, precise_unembed
 from interp.progress import report
 from interp.provenance import Provenance
-from interp.readout import kl_divergence
 from interp.tokens import Prompt
 
 LensSite = Literal["resid", "attn_out", "mlp_out"]
 SITES: tuple[str, ...] = get_args(LensSite)
-AT_ONCE = 2**22  # logits that are looked at together
 
 
 def logit_lens(
@@ -43,10 +42,11 @@ def logit_lens(
     prompt: Prompt,
     answer: AnswerLike | None = None,
     *,
-    position: int | Literal["all"] = -1,
+    position: int | Sequence[int] | Literal["all"] = -1,
     site: LensSite = "resid",
     k: int = 5,
     lens: AnyLens = "logit",
+    kept: LensReadings | None = None,
     seed: int = 0,
 ) -> LogitLensResult:
     """Read the model's prediction off at every layer.
@@ -56,11 +56,13 @@ def logit_lens(
         answer: what is to follow, of one token or several, in one form or several (`interp.answers`); by
             default the token that the model itself says at the last position read. One of several tokens is
             read in a run of its own behind each position (`interp.methods.lens.answer_reading`).
-        position: which position to read, counted from the end where negative, or ``all``.
+        position: which position to read, counted from the end where negative; several, in their order; or
+            ``all``.
         site: ``resid`` reads the residual stream (the embedding, then after each layer);
             ``attn_out`` and ``mlp_out`` what a layer's attention or MLP alone would say.
         k: how many top tokens to keep.
         lens: what the streams are read with: a name, a place, or a lens itself (`interp.load_lens`).
+        kept: what was read before, of this model, and what is read now for the next time.
         seed: recorded only; the lens draws nothing.
 
     Raises:
@@ -71,32 +73,38 @@ def logit_lens(
     if not 1 <= k <= model.arch.d_vocab:
         raise InputError(f"k must lie between 1 and {model.arch.d_vocab}; got {k}.")
     lens = load_lens(lens, model)
+    check_site(lens, site)
     ids = model.to_tokens(prompt).repeat(1).row(0)
     positions = positions_to_read(position, len(ids))
     asked = None if answer is None else model.to_answer(answer)
-    states = _read_states(model, prompt, positions, site, lens)
-    last = states.final[-1]
-    asked = asked or Answer.of(int(last.argmax()))
-    _warn_of_rounding(model, states)
-    found = _measure(states, k, asked) | _read_sequences(model, ids, positions, site, lens, asked)
+    columns = partial(
+        read_columns, model, lens=lens, site=site, k=k, kept=kept or LensReadings(column_bytes=0)
+    )
+    if kept is None or not kept.has_run(site, ids):
+        _warn_of_rounding(model, ids, positions)
+    (last,) = columns(ids, positions[-1:])
+    asked = asked or Answer.of(last.final_id)
+    every = chain(columns(ids, positions[:-1]), [last])
+    found = _measure(every, k, asked) | _read_sequences(columns, ids, positions, asked)
     token_log_probs = found.pop("token_log_probs", None)
-    if position != "all":
+    one_position = isinstance(position, int)
+    if one_position:
         found = {name: array[:, 0] for name, array in found.items()}
     return LogitLensResult(
         provenance=Provenance.of(model, seed=seed),
         tokens=tuple(model.labels(ids)),
         positions=tuple(positions),
-        one_position=position != "all",
+        one_position=one_position,
         answer=model.answer_label(asked),
         answer_id=asked.first,
         answer_tokens=() if asked.token is not None else tuple(tuple(model.labels(form)) for form in asked),
-        answer_token_log_probs=token_log_probs if position != "all" else None,
+        answer_token_log_probs=token_log_probs if one_position else None,
         site=site,
-        layers=layer_names(states.layers),
+        layers=layer_names(stream_layers(model) if site == "resid" else range(model.arch.n_layers)),
         **found,
         top_tokens=_texts(model, found["top_ids"]),
-        final_top_token=model.labels([int(last.argmax())])[0],
-        final_top_prob=float(last.double().softmax(-1).max()),
+        final_top_token=model.labels([last.final_id])[0],
+        final_top_prob=last.final_prob,
         lens=lens.name,
         lens_description=lens.description,
         lens_card=lens.card,
@@ -104,68 +112,12 @@ def logit_lens(
     )
 
 
-def lens_logits(
-    model: Model,
-    prompt: Prompt,
-    positions: Sequence[int],
-    *,
-    site: LensSite = "resid",
-    lens: AnyLens = "logit",
-) -> tuple[Float[Tensor, "layer pos d_vocab"], Float[Tensor, "pos d_vocab"]]:
-    """The logits that a lens reads at each layer, and the model's own, in float64 on the CPU. Arguments and
-    errors as of `logit_lens`."""
-    states = _read_states(model, prompt, list(positions), site, load_lens(lens, model))
-    return states.read(slice(None)), states.final.double().cpu()
-
-
-@dataclass(frozen=True, eq=False)
-class _States:
-    """Some positions of a prompt, and the lens that reads them."""
-
-    model: Model
-    lens: Lens
-    layers: range
-    resid: Float[Tensor, "layer pos d_model"]
-    final: Float[Tensor, "pos d_vocab"]  # of the last stream; below float32, read in float32
-    own: Float[Tensor, "pos d_vocab"]  # the model's own logits, as it rounds them
-
-    def read(self, here: slice) -> Float[Tensor, "layer pos d_vocab"]:
-        """What the lens reads at some of the positions, in float64 on the CPU."""
-        return self.lens.logits_of_layers(self.model, self.resid[:, here], self.layers).cpu().double()
-
-
-def _read_states(model: Model, prompt: Prompt, positions: list[int], site: str, lens: Lens) -> _States:
-    if site not in lens.sites:
-        raise InputError(
-            f"A {lens.name} lens does not read {site!r} but {', '.join(lens.sites)}; use site='resid'."
-        )
-    layers: range
-    last = ("resid_post", model.arch.n_layers - 1)
-    if site == "resid":
-        cache = model.run_with_cache(prompt, STREAMS)
-        found, layers = residual_streams(cache), stream_layers(model)
-    else:
-        cache = model.run_with_cache(prompt, [site, last])
-        found, layers = cache.stack(site), range(model.arch.n_layers)
-    return _States(
-        model=model,
-        lens=lens,
-        layers=layers,
-        resid=found[:, 0, positions],
-        final=precise_unembed(model, cache[last][0, positions])
-        if model.dtype in HALF
-        else cache.logits[0, positions],
-        own=cache.logits[0, positions],
-    )
-
-
-def _warn_of_rounding(model: Model, states: _States) -> None:
+def _warn_of_rounding(model: Model, ids: list[int], positions: list[int]) -> None:
     """Below float32, say what was measured of the rounding of the model's own logits."""
-    if model.dtype not in HALF:
+    measured = rounding(model, ids, positions)
+    if measured is None:
         return
-    own, precise = states.own.double().cpu(), states.final.double().cpu()
-    off = float((own - precise).abs().max())
-    tied = int((own == own.max(-1, keepdim=True).values).sum(-1).max())
+    off, tied = measured
     shared = f"; up to {tied} tokens share the highest one" if tied > 1 else ""
     warnings.warn(
         f"In {model.identity.dtype} the model's own logits are rounded by up to {off:.2g} here{shared}. The "
@@ -176,7 +128,10 @@ def _warn_of_rounding(model: Model, states: _States) -> None:
 
 
 def _read_sequences(
-    model: Model, ids: list[int], positions: list[int], site: str, lens: Lens, answer: Answer
+    columns: Callable[[Sequence[int], Sequence[int]], Iterator[Column]],
+    ids: list[int],
+    positions: list[int],
+    answer: Answer,
 ) -> dict[str, np.ndarray]:
     """What the result holds of an answer of several tokens, [layer, pos]; nothing of another. Of one form,
     its tokens at the last position as well, [layer, token]."""
@@ -184,7 +139,7 @@ def _read_sequences(
         return {}
 
     def read(run: Sequence[int], places: Sequence[int]) -> Float[Tensor, "layer place d_vocab"]:
-        return _read_states(model, list(run), list(places), site, lens).read(slice(None))
+        return torch.stack([column.logits for column in columns(run, places)], 1).double()
 
     found = []
     for done, position in enumerate(positions):
@@ -200,42 +155,36 @@ def _read_sequences(
     return arrays
 
 
-def _measure(states: _States, k: int, answer: Answer) -> dict[str, np.ndarray]:
-    """What the result holds of each state, [layer, pos] and [layer, pos, k]; some positions at a time, as the
-    logits of a long prompt would fill the memory."""
-    n, d_vocab = states.final.shape
+def _measure(columns: Iterable[Column], k: int, answer: Answer) -> dict[str, np.ndarray]:
+    """What the result holds of each column, [layer, pos] and [layer, pos, k]."""
     tokens = [form[0] for form in answer]  # those that the answer begins with
-    step = max(1, AT_ONCE // (len(states.layers) * d_vocab))
     parts = []
-    for start in range(0, n, step):
-        report("positions", start, n)
-        here = slice(start, start + step)
-        read = states.read(here)  # [layer, pos, d_vocab]
-        log_probs = read.log_softmax(-1)
-        probs = log_probs.exp()
-        top = probs.topk(k, dim=-1)  # [layer, pos, k]
-        best = read[..., tokens].amax(-1, keepdim=True)
-        others = read.index_fill(-1, torch.tensor(tokens), -torch.inf)
+    for column in columns:
+        rank, ties = column.rank(tokens)
         part = {
-            "answer_prob": probs[..., tokens].sum(-1),
-            "answer_rank": (others >= best).sum(-1) + 1,
-            "answer_ties": (others == best).sum(-1),
-            "entropy": -(probs * log_probs).sum(-1),
-            "kl_to_final": kl_divergence(states.final[here].double().cpu(), read),
-            "top_ids": top.indices,
-            "top_probs": top.values,
+            "answer_prob": column.probs(tokens).sum(-1),
+            "answer_rank": rank,
+            "answer_ties": ties,
+            "entropy": column.entropy,
+            "kl_to_final": column.kl_to_final,
+            "top_ids": column.top_ids[:, :k],
+            "top_probs": column.top_probs[:, :k],
         }
         parts.append(part)
-    report("positions", n, n)
-    return {name: torch.cat([part[name] for part in parts], dim=1).numpy() for name in parts[0]}
+    return {name: torch.stack([part[name] for part in parts], dim=1).numpy() for name in parts[0]}
 
 
-def positions_to_read(position: int | str, n: int) -> list[int]:
+def positions_to_read(position: int | Sequence[int] | Literal["all"], n: int) -> list[int]:
     """The positions that are asked for, of `n`. `InputError` where there is none such."""
     if position == "all":
         return list(range(n))
+    if isinstance(position, Sequence) and not isinstance(position, str):
+        found = [place for one in position for place in positions_to_read(one, n)]
+        if not found or len(set(found)) < len(found):
+            raise InputError(f"position must name each position once, and one at least; got {position}.")
+        return found
     if isinstance(position, bool) or not isinstance(position, int):
-        raise InputError(f"position must be a number or 'all', not {position!r}.")
+        raise InputError(f"position must be a number, several in a list, or 'all', not {position!r}.")
     if not -n <= position < n:
         raise InputError(
             f"Position {position} is out of range; the prompt has {n} tokens, from 0 to {n - 1}."

@@ -196,6 +196,10 @@ class ContrastResult(Result):
     prompts: tuple[str, ...] = ()  # as running text; empty in runs of earlier versions
     lens_card: LensCard | None = None  # how good the lens is on text, where that was recorded
 
+    #: Ranks among all tokens, 1 the likeliest, ties counting against them; None in runs of earlier versions.
+    target_rank: Int[np.ndarray, "prompt layer"] | None = None
+    competitor_rank: Int[np.ndarray, "prompt layer"] | None = None
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The logit lens was called plain in runs of earlier versions."""

@@ -1,0 +1,194 @@
+"""What each page asks, how it is read, and what its words mean: for who opens it for the first time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The one question of a page, how to read its answer, and the words in it that have an entry."""
+
+    title: str
+    question: str
+    how: str
+    terms: tuple[str, ...]
+
+
+GLOSSARY: dict[str, str] = {
+    "token": (
+        "A piece of text that the model reads and says: a word with the space before it (␣Paris), or "
+        "part of one. ␣ is a space, ↵ a line end."
+    ),
+    "BOS": (
+        "The token that stands before the text (beginning of sequence). Many heads look at it when they "
+        "have nothing to look for."
+    ),
+    "residual stream": (
+        "What the model holds at a token: a list of numbers that each layer reads and adds to. resid_pre "
+        "is the stream before a layer, resid_post after it."
+    ),
+    "layer": (
+        "A step of the model: attention, which brings information from earlier tokens, then an MLP, "
+        "which works on each token by itself. Layers count from 0."
+    ),
+    "head": (
+        "A part of a layer's attention; 5.1 is head 1 of layer 5. Its pattern says where it looks, z "
+        "what it takes from there."
+    ),
+    "MLP": "The part of a layer that works on each token by itself.",
+    "logit": (
+        "The score that the model gives a token. One logit more: e times (2.7 times) as likely beside "
+        "the others."
+    ),
+    "logit difference": (
+        "The logit of the answer less that of the foil: how far one is ahead of the other, whatever else "
+        "is likely."
+    ),
+    "probability": "How likely the model finds a token, of all tokens of the vocabulary, from 0 to 1.",
+    "rank": "The place of a token when all are sorted by probability; 1 is what the model says.",
+    "entropy": "How uncertain a prediction is, in nats: 0 where one token has all of it.",
+    "logit lens": (
+        "Reading the residual stream after a layer as if it were the last: with the model's own final "
+        "norm and unembedding."
+    ),
+    "direct logit attribution": (
+        "What each part of the model writes into the logit of a token directly. What it does by way of "
+        "later layers is not in it."
+    ),
+    "answer": (
+        "The token that is expected to follow the prompt; several tokens, or several forms with bars "
+        "between them, can be given."
+    ),
+    "foil": "A wrong answer that competes with the right one.",
+    "clean and corrupted": "Two prompts of as many tokens that differ in what decides the answer.",
+    "patching": "Putting an activation of one run in the place of the other run's.",
+    "denoising": (
+        "Clean into corrupted: does this activation by itself bring the answer back? It shows what suffices."
+    ),
+    "noising": "Corrupted into clean: is the answer lost without this activation? It shows what is needed.",
+    "recovery": "1: the answer is as in the run that the activation came from; 0: nothing changed.",
+    "margin": "By how many logits a token must be ahead of the other to be called ahead.",
+    "hand-off": "The layer from which on the token that leads at the end is ahead.",
+    "induction": (
+        "Looking at the token after an earlier occurrence of this one: how models go on with what they saw."
+    ),
+    "ablation": "Taking a part out: by zeros, by its mean, or by what it is on another text (resample).",
+    "loss": "How surprised the model is at a text, in nats a token; less is better.",
+    "circuit": (
+        "A part of the model that does a task by itself. Files are in the format of EAP-IG (edge "
+        "attribution patching with integrated gradients)."
+    ),
+    "feature": (
+        "A direction in the residual stream that a sparse autoencoder found, which is active on few tokens."
+    ),
+    "sparse autoencoder": "A dictionary (SAE): it writes an activation as a sum of few of its many features.",
+    "pre-activation": "What a feature or neuron computes before what is below its threshold is set to zero.",
+    "run": "A folder that a command left: what was asked, the numbers, the figure, and where they come from.",
+}
+
+EXPLANATIONS: dict[str, Explanation] = {
+    "Explore": Explanation(
+        "Explore a prompt",
+        "What would the model say after each layer, and what makes it say so?",
+        "Each cell is the token that the model would say if it stopped after that layer (row; the first "
+        "is at the bottom), behind that token of the prompt (column). The top row is what it does say. A "
+        "strong colour: it is sure. Click a cell and the rest follows: the likeliest tokens there, how "
+        "their probability grows over the layers, what each head and MLP adds to the target's logit, and "
+        "where heads look. Be careful with early layers: they are read in the language of the last one.",
+        (
+            "token",
+            "logit lens",
+            "probability",
+            "rank",
+            "entropy",
+            "residual stream",
+            "layer",
+            "direct logit attribution",
+            "logit",
+            "head",
+            "MLP",
+            "BOS",
+        ),
+    ),
+    "Trace": Explanation(
+        "Trace an answer",
+        "Which activations carry the answer?",
+        "Two prompts that differ in what decides the answer. Each cell is one run, in which that "
+        "activation was exchanged between the two: 1 means that the answer is as in the other prompt, 0 "
+        "that nothing changed. Follow the strong cells from bottom to top: the answer sits at the word "
+        "that differs, and moves to the last token where a layer brings it there. Click a cell to see "
+        "what the model says then.",
+        (
+            "clean and corrupted",
+            "patching",
+            "denoising",
+            "noising",
+            "recovery",
+            "answer",
+            "foil",
+            "logit difference",
+            "residual stream",
+            "head",
+        ),
+    ),
+    "Contrast": Explanation(
+        "Contrast two prompts",
+        "From which layer on does the model tell two prompts apart?",
+        "Both prompts are read after each layer (rows). Coloured is who is ahead, the target or the "
+        "competitor; framed is where the one that leads at the end takes over. To be ahead of one other "
+        "token is not to be likely: the sentence says what the model says, and the hover each token's "
+        "rank. Click a layer for its top tokens.",
+        (
+            "logit lens",
+            "logit",
+            "margin",
+            "hand-off",
+            "rank",
+            "probability",
+        ),
+    ),
+    "Circuit map": Explanation(
+        "Circuit map",
+        "Which heads are these, and what is lost without them?",
+        "Three maps of all heads by what they look at, on random tokens said twice: a head that looks "
+        "where induction would look is a candidate, no more. Click cells to pick heads; below stands "
+        "what the model loses without them, beside as many random heads. An effect that random heads "
+        "have too says nothing about yours; a small one does not mean that the heads do nothing, as "
+        "others may take over.",
+        (
+            "head",
+            "induction",
+            "ablation",
+            "loss",
+            "answer",
+            "foil",
+            "logit difference",
+            "circuit",
+        ),
+    ),
+    "Features": Explanation(
+        "Features of a prompt",
+        "What does a sparse autoencoder see in the prompt?",
+        "Rows are the strongest features, columns the tokens; a strong colour: the feature is active "
+        "there. Click one to see on which texts it is active, which tokens it makes likelier, and which "
+        "heads and MLPs write it. What a feature is about is a guess from examples: look at the weaker "
+        "ones too.",
+        (
+            "feature",
+            "sparse autoencoder",
+            "pre-activation",
+            "residual stream",
+            "logit",
+            "head",
+            "MLP",
+        ),
+    ),
+    "Runs": Explanation(
+        "Runs",
+        "What has been run here?",
+        "Every folder that interp run has left, the newest first: its report, figure, configuration and "
+        "files. Choose a second one to see in which settings and numbers the two differ.",
+        ("run",),
+    ),
+}
