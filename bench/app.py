@@ -35,7 +35,7 @@ from tables import put
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from interp.app.server import settings
-from interp.app.server.launch import app_environment, server_command
+from interp.app.server.launch import server_command
 from interp.app.server.models import local_folder
 from interp.models.names import KNOWN
 
@@ -70,7 +70,7 @@ def run_server(files: str) -> Iterator[tuple[str, int]]:
     process = subprocess.Popen(
         server_command(port, browser=False),
         stdout=subprocess.DEVNULL,
-        env=os.environ | app_environment() | {settings.FILES: files},
+        env=os.environ | {settings.FILES: files},
     )
     address = f"http://127.0.0.1:{port}"
     try:

@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 from interp import __version__
 from interp.errors import ConfigError, InterpError
 from interp.terminal import console, progress, quiet_libraries, say, show_own_warnings, table_of
+from interp.threads import wait_asleep
 
 if TYPE_CHECKING:
     from interp.experiments.demonstrations import Demonstration
@@ -28,6 +29,7 @@ app = App(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a mistake of the user's ends in one line on stderr and exit code 2."""
+    wait_asleep()
     with warnings.catch_warnings():
         show_own_warnings()
         _run(arguments)

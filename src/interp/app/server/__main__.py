@@ -13,8 +13,10 @@ from interp.app.server.guard import Guard
 from interp.app.server.model_server import shared_server
 from interp.app.server.models import ModelIdentity
 from interp.app.server.settings import first_model
+from interp.threads import wait_asleep
 
 if __name__ == "__main__":
+    wait_asleep()
     options = json.loads(sys.argv[1])  # as `launch.server_command` gives them
     shared_server().submit(first_model(), ModelIdentity())
     guard = Middleware(Guard, port=options["server.port"])

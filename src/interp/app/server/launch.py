@@ -15,7 +15,6 @@ from interp.app.server.access import folders_of
 from interp.app.server.guard import NAMES
 from interp.app.theme import THEME
 from interp.errors import ConfigError, how_to_install
-from interp.threads import PASSIVE, WAIT_POLICY
 
 
 def server_command(port: int, *, browser: bool) -> list[str]:
@@ -41,12 +40,6 @@ def server_command(port: int, *, browser: bool) -> list[str]:
     return [sys.executable, "-m", "interp.app.server", json.dumps(options | THEME)]
 
 
-def app_environment() -> dict[str, str]:
-    """What the server's process is started with, unless it is set already: threads that wait sleep
-    (`interp.threads`)."""
-    return {} if WAIT_POLICY in os.environ else {WAIT_POLICY: PASSIVE}
-
-
 def launch(
     port: int,
     *,
@@ -60,8 +53,7 @@ def launch(
     default the working folder; `InputError` where one is not there."""
     folders = os.pathsep.join(map(str, folders_of(files))) or None
     given = {settings.MODEL: model, settings.RUNS: out, settings.FILES: folders}
-    environment = os.environ | app_environment()
-    environment |= {name: str(value) for name, value in given.items() if value is not None}
+    environment = os.environ | {name: str(value) for name, value in given.items() if value is not None}
     command = server_command(port, browser=browser)
     if os.name == "posix":  # the server takes this process's place: what ends the one ends the other
         os.execve(command[0], command, environment)
