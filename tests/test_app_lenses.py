@@ -64,7 +64,7 @@ def test_both_prompts_of_a_contrast_are_read_with_its_lens(load) -> None:
     for prompt in range(2):
         reading = CAPITALS.reading(prompt)(load("demo-gpt2"))
         assert reading.lens == "patchscope"
-        assert reading.top_tokens[3][-1][0] == result.top_tokens[prompt][3]
+        assert reading.grid["top_tokens"][3, -1, 0] == result.top_tokens[prompt][3]
 
 
 # ---- the pages ----

@@ -37,6 +37,12 @@ class LogitLens(LibraryQuestion):
     k: int = TOP
     lens: str = "logit"
 
+    def __call__(self, model: Model) -> LogitLensResult:
+        import interp
+
+        given = self.arguments | {"lens": lens_of(model, self.lens)}
+        return interp.logit_lens(model, **given, kept=kept_of(model))
+
 
 @dataclass(frozen=True)
 class LensNames:
@@ -46,12 +52,6 @@ class LensNames:
         from interp.methods.lens.sources import lens_names
 
         return lens_names(model)
-
-    def __call__(self, model: Model) -> LogitLensResult:
-        import interp
-
-        given = self.arguments | {"lens": lens_of(model, self.lens)}
-        return interp.logit_lens(model, **given, kept=kept_of(model))
 
 
 @dataclass(frozen=True)
