@@ -27,6 +27,12 @@ WRONG: dict[str, list[dict[str, Any]]] = {
         {"corruption": "noise", "corrupted": None},
     ],
     "circuit_discovery": [{"task": "no_such_task"}, {"n_members": 10**9, "n": 4, "pairs": "all"}],
+    "compare_lenses": [
+        {"lenses": ["nowhere"]},
+        {"shuffled": ["nowhere"]},
+        {"controls": ["nowhere"]},
+        {"text": "no file"},
+    ],
     "completeness": [{"circuit": ["9.0"], "n": 4}, {"groups": {"movers": ["9.0"]}, "n": 4}],
     "contrast": [{"target": "<999999>"}, {"competitor": "<999999>"}, {"position": 99}, {"lens": "no folder"}],
     "copying_scores": [{"roles": ["WHO"], "n": 4}],

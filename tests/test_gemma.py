@@ -47,6 +47,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "activation_patching": {"n": 1},
     "attention_by_role": {"n": 2},
     "circuit_discovery": {"n": 1, "steps": 1, "n_members": 20},
+    "compare_lenses": {
+        "held_out": 1, "training": 1, "length": 16, "cases": "none", "shuffled": ["logit"], "n_random": 1,
+    },
     "completeness": {"n": 1, "circuit": ["11.3", "12.1"], "groups": {}},
     "copying_scores": {"n": 1},
     "direction_effects": {"strengths": [0.5], "n_random": 1, "n_shuffled": 0, "sequences": 1, "length": 8},

@@ -21,6 +21,8 @@ from interp.methods.lens.results import LensCard
 from interp.methods.lens.sources import lens_names
 from interp.results import read_result
 from interp.runs import read_run
+from interp.text.sequences import load_text
+from interp.zoo.making.tuned_lens_card import LENGTH, SEED, SEQUENCES
 
 EIFFEL = "The Eiffel Tower is in the city of"
 FRANCE, JAPAN = "The capital of France is", "The capital of Japan is"
@@ -55,6 +57,19 @@ def test_every_name_of_a_model_loads(load, name: str) -> None:
     for one in names:
         assert interp.load_lens(one, model).name == one
         assert interp.logit_lens(model, EIFFEL, " Paris", lens=one).lens == one
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DEMOS)
+def test_the_tuned_lens_that_ships_is_as_good_as_its_card_says(load, name: str) -> None:
+    model = load(name)
+    assert "tuned" in lens_names(model)
+    lens = interp.load_lens("tuned", model)
+    _, held_out = load_text(model, "demo", training=1, held_out=SEQUENCES, length=LENGTH, seed=SEED)
+    measured = interp.measure_lens(model, lens, held_out)
+    assert (measured.kl[1, :-1] < measured.kl[0, :-1]).all()
+    np.testing.assert_allclose(measured.kl, [lens.card.logit_kl, lens.card.kl], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(measured.top1[1], lens.card.top1, atol=0.002)
 
 
 def test_a_place_and_a_lens_itself_read_alike(load, nudged, tmp_path) -> None:

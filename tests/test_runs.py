@@ -31,6 +31,7 @@ SMALL = {
     "attention_by_role": ["n=4"],
     "faithfulness": ["n=4", "n_random=1", 'compare=["mean"]'],
     "completeness": ["n=4", 'circuit=["a0","m0"]', "n_random=1", "n_greedy=0", 'groups={"first":["a0.h5"]}'],
+    "compare_lenses": ["held_out=2", "length=16", "cases=none"],
     "contrast": [],
     "copying_scores": ["n=4"],
     "direct_logit_attribution": [],

@@ -76,6 +76,7 @@ _HOME = {
     "tuned_lens": "interp.methods.lens.lenses_on_prompt",  # a former name
     "train_tuned_lens": "interp.methods.lens.train_tuned_lens",
     "measure_lens": "interp.methods.lens.measure_lens",
+    "compare_lenses": "interp.methods.lens.compare_lenses",
     "ablation": "interp.methods.ablation.ablation",
     "attention_by_role": "interp.methods.heads.attention_by_role",
     "attention_patterns": "interp.methods.heads.attention_patterns",
@@ -129,6 +130,7 @@ __all__ = [
     "attention_patterns",
     "causal_tracing",
     "circuit_discovery",
+    "compare_lenses",
     "completeness",
     "contrast",
     "copying_scores",
@@ -221,6 +223,7 @@ if TYPE_CHECKING:
     from interp.methods.heads.head_scores import head_scores
     from interp.methods.heads.scores_on_prompts import head_scores_of_patterns, head_scores_on_prompts
     from interp.methods.lens.columns import LensReadings
+    from interp.methods.lens.compare_lenses import compare_lenses
     from interp.methods.lens.contrast import contrast
     from interp.methods.lens.fit_jacobian_lens import fit_jacobian_lens
     from interp.methods.lens.jacobian_lens import JacobianLens
