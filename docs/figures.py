@@ -47,6 +47,7 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("feature_ablation", "feature_ablation", {}),
         ("probing", "probing", {}),
         ("direction_effects", "direction_effects", {}),
+        ("knowledge", "knowledge", {}),
     ),
     "demo-qwen3": (
         *BOTH,
@@ -58,6 +59,7 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("path_patching", "path_patching", {}),
         ("patching_vs_attribution", "patching_vs_attribution", {}),
         ("steering", "steering", {}),
+        ("knowledge", "knowledge", {}),
     ),
     GEMMA.name: tuple(
         (name, name, {})
@@ -78,6 +80,7 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
             "faithfulness",
             "faithfulness_curve",
             "ioi",
+            "knowledge",
         )
     ),
 }

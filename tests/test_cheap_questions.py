@@ -80,6 +80,15 @@ WRONG: dict[str, list[dict[str, Any]]] = {
         {"lenses": ["logit", "no folder"]},
     ],
     "logit_lens": [{"answer": "<999999>"}, {"position": 99}, {"lens": "no folder"}],
+    "knowledge": [
+        {"data": "no_such"},
+        {"n": 10**6},
+        {"options": {"wordings": "taugt"}},
+        {"layer": 77},
+        {"lens": "no folder"},
+        {"strengths": [0.5, 0.1]},
+        {"data": "entities", "abstains": "<999999>"},
+    ],
     "patching_vs_attribution": [{"task": "no_such_task"}],
     "path_patching": [{"receivers": ["9.0"], "n": 4}, {"senders": ["0.77"], "n": 4}, {"role": "WHO", "n": 4}],
     "probing": [

@@ -62,6 +62,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "head_scores": {"n": 1, "length": 12},
     "ioi": {"n": 4, "templates": TWO["options"]["templates"], "n_random": 1},
     "patching_vs_attribution": {"n": 1},
+    "knowledge": {"n": 6, "probe_layers": [9], "options": {}, "strengths": [0.5], "n_random": 1},
     "path_patching": {"n": 1},
     "probing": {
         "n": 4, "options": {"options": {"corruption": "abc"} | TWO["options"]}, "layers": [-1, 9],

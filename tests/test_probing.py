@@ -202,6 +202,17 @@ def test_labels_are_dealt_to_groups_and_not_to_prompts():
     assert (again.reshape(10, 3).sum(1) == 1).all()
 
 
+def test_a_fit_with_more_columns_than_prompts_is_the_same_as_scikit_learns():
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 50)).astype(np.float32), np.arange(20) % 3 == 0
+    x[:, 0] += y
+    z = (x - x.mean(0, dtype=np.float64)) / x.std(0, dtype=np.float64)
+    plain = LogisticRegression(C=0.1, class_weight="balanced", tol=1e-10, max_iter=5000).fit(z, y)
+    np.testing.assert_allclose(fitting.fit(x, y, 0.1)(x), plain.decision_function(z), atol=0.01)
+
+
 def test_a_constant_column_and_a_huge_one_do_no_harm():
     rng = np.random.default_rng(0)
     y = np.arange(40) % 2 == 0

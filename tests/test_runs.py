@@ -48,6 +48,7 @@ SMALL = {
     ],
     "activation_patching": [],
     "patching_vs_attribution": ["n=4"],
+    "knowledge": ["n=6", "probe_layers=[2]", "strengths=[0.5]", "n_random=1"],
     "path_patching": ["n=2"],
     "train_jacobian_lens": ["training=8", "held_out=2", "length=24", "layers=[2,4]", "directions=48"],
     "probing": ["n=16", "layers=[2]", "folds=2", "n_shuffled=1", "untrained=false"],

@@ -29,6 +29,7 @@ _HOME = {
     "feature_effects": "interp.methods.features.feature_effects",
     "feature_ablation": "interp.methods.features.feature_ablation",
     "steering": "interp.methods.steering.steering",
+    "knowledge": "interp.methods.knowledge.knowledge",
     "probing": "interp.methods.probing.probing",
     "Direction": "interp.methods.common.direction",
     "find_directions": "interp.methods.probing.directions",
@@ -56,6 +57,7 @@ _HOME = {
     "PairDataset": "interp.tasks.base",
     "make_dataset": "interp.tasks.datasets",
     "make_labelled": "interp.tasks.datasets",
+    "make_known": "interp.tasks.datasets",
     "inspect_dataset": "interp.tasks.inspection",
     "load_model": "interp.models.registry",
     "from_nanogpt": "interp.models.nanogpt",
@@ -157,6 +159,7 @@ __all__ = [
     "head_scores_on_prompts",
     "inspect_dataset",
     "ioi",
+    "knowledge",
     "label_features",
     "lens_reader",
     "lenses_on_prompt",
@@ -165,6 +168,7 @@ __all__ = [
     "load_sae",
     "logit_lens",
     "make_dataset",
+    "make_known",
     "make_labelled",
     "measure_lens",
     "measure_sae",
@@ -222,6 +226,7 @@ if TYPE_CHECKING:
     from interp.methods.heads.copying_scores import copying_scores
     from interp.methods.heads.head_scores import head_scores
     from interp.methods.heads.scores_on_prompts import head_scores_of_patterns, head_scores_on_prompts
+    from interp.methods.knowledge.knowledge import knowledge
     from interp.methods.lens.columns import LensReadings
     from interp.methods.lens.compare_lenses import compare_lenses
     from interp.methods.lens.contrast import contrast
@@ -258,7 +263,7 @@ if TYPE_CHECKING:
     from interp.sampling import Sample
     from interp.sites import SITES, Address, Site
     from interp.tasks.base import Pair, PairDataset
-    from interp.tasks.datasets import make_dataset, make_labelled
+    from interp.tasks.datasets import make_dataset, make_known, make_labelled
     from interp.tasks.inspection import inspect_dataset
     from interp.tokens import Tokens
 

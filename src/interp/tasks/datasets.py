@@ -9,8 +9,9 @@ from typing import Any
 from interp.errors import InputError, check_choice, nearest
 from interp.models.base import Model
 from interp.tasks.base import PairDataset
+from interp.tasks.known_or_not import KnowledgeDataset
 from interp.tasks.labelled import LabelledDataset
-from interp.tasks.registry import LABELLED, TASKS
+from interp.tasks.registry import KNOWN, LABELLED, TASKS
 
 
 def make_dataset(
@@ -34,6 +35,15 @@ def make_labelled(
     directions; as `make_dataset` otherwise."""
     check_choice("labelled dataset", name, LABELLED)
     return _made("dataset", *LABELLED[name], name, model, n, seed, options)
+
+
+def make_known(
+    name: str, model: Model, *, n: int | None = None, seed: int = 0, **options: Any
+) -> KnowledgeDataset:
+    """Questions of what `model` was told and of what it was not (``people``, ``entities``, ``texts``), for
+    `interp.knowledge`; as `make_dataset` otherwise."""
+    check_choice("dataset of what is known", name, KNOWN)
+    return _made("dataset", *KNOWN[name], name, model, n, seed, options)
 
 
 def _made(

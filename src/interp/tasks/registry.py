@@ -20,3 +20,10 @@ LABELLED: dict[str, tuple[str, str]] = {
     "sets": ("interp.tasks.labelled_sets", "labelled_sets"),
     "texts": ("interp.tasks.labelled_texts", "labelled_texts"),
 }
+
+#: Datasets of what a model was told and what not (`interp.tasks.known_or_not`).
+KNOWN: dict[str, tuple[str, str]] = {
+    "people": ("interp.tasks.known_people", "known_people"),
+    "entities": ("interp.tasks.known_entities", "known_entities"),
+    "texts": ("interp.tasks.known_texts", "known_texts"),
+}

@@ -49,13 +49,16 @@ def fit(x: Float[np.ndarray, "prompt width"], y: Bool[np.ndarray, " prompt"], c:
     x = x.astype(np.float64)
     mean, spread = x.mean(0), x.std(0)
     spread = np.where(spread > 1e-12 * (np.abs(mean) + 1e-12), spread, np.inf)  # a constant says nothing
+    z = (x - mean) / spread
+    # with fewer prompts than columns the weights lie in their span: the same fit in fewer columns
+    back = np.linalg.svd(z, full_matrices=False)[2] if len(z) < z.shape[1] else None
     model: Any = LogisticRegression(
         C=c, class_weight="balanced", solver="newton-cholesky", max_iter=200, tol=1e-4
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit((x - mean) / spread, y)
-    weight = model.coef_[0] / spread
+        model.fit(z if back is None else z @ back.T, y)
+    weight = (model.coef_[0] if back is None else model.coef_[0] @ back) / spread
     return Fitted(weight, float(model.intercept_[0] - weight @ mean))
 
 
