@@ -15,11 +15,9 @@ from families import FAMILIES, family_model
 from interp import Edit
 from interp.errors import InputError
 from interp.methods.lens.lens import EMBEDDING
-from interp.methods.lens.output_directions import Directions, readout_directions
 from interp.models.pullback import pullback
 from interp.progress import listening
 from interp.sites import Address
-from interp.text.sequences import load_text
 
 _STEP = 1e-3  # of finite differences: norms and softmax are in float32 whatever the model is in
 
@@ -52,7 +50,7 @@ def by_differences(model: interp.Model, ids: list[int], layer: int, *, skip: int
 @pytest.mark.parametrize("family", ["gpt2", "gemma2", "falcon"])
 def test_it_is_the_jacobian_by_finite_differences(family: str) -> None:
     model, text = tiny(family), prompts(2, 7)
-    lens, _ = interp.fit_jacobian_lens(model, text, directions="all", skip_first=2)
+    lens, _ = interp.fit_jacobian_lens(model, text, skip_first=2)
     assert lens.source_layers == (EMBEDDING, 0, 1)
     for row, layer in enumerate(lens.source_layers):
         each = [by_differences(model, ids, layer, skip=2, same=False) for ids in text]
@@ -84,7 +82,7 @@ def test_of_a_linear_model_it_is_known_in_closed_form() -> None:
     """h_2 = h + M h W_0' + M h W_1' + M M h W_0' W_1', M being the means over positions."""
     model, first, second = linear_model()
     length, skip = 9, 3
-    lens, curve = interp.fit_jacobian_lens(model, prompts(3, length), directions="all", skip_first=skip)
+    lens, curve = interp.fit_jacobian_lens(model, prompts(3, length), skip_first=skip)
     means = torch.ones(length, length).tril().double() / torch.arange(1, length + 1)[:, None]
     counted = slice(skip, length - 1)
 
@@ -111,24 +109,9 @@ def small() -> interp.Model:
 TEXT = prompts(60, 12)
 
 
-def test_rows_are_means_over_the_prompts_that_drew_them(small: interp.Model) -> None:
-    options: Any = {"layers": [0], "skip_first": 2}
-    text = TEXT[:24]
-    lens, _ = interp.fit_jacobian_lens(small, text, directions=6, **options)
-    drawn = readout_directions(small, text, Address("resid_post", 2), count=6, seed=0)
-    each = [
-        interp.fit_jacobian_lens(small, [ids], directions="all", **options)[0].jacobian[0] for ids in text
-    ]
-    of = [drawn.of_prompt(number).tolist() for number in range(len(text))]
-    for direction in range(32):
-        having = [number for number, chosen in enumerate(of) if direction in chosen]
-        row = torch.stack([drawn.basis[direction] @ each[number] for number in having]).mean(0)
-        torch.testing.assert_close(drawn.basis[direction] @ lens.jacobian[0], row, rtol=1e-3, atol=1e-4)
-
-
 def test_its_error_is_what_it_is_off_by(small: interp.Model) -> None:
     """Fits on other prompts differ by as much as their standard errors say."""
-    options: Any = {"directions": 8, "layers": [0, 1], "skip_first": 2}
+    options: Any = {"layers": [0, 1], "skip_first": 2}
     pairs = []
     for seed in range(4):
         texts = (prompts(24, 12, seed=10 + seed), prompts(24, 12, seed=50 + seed))
@@ -142,37 +125,10 @@ def test_its_error_is_what_it_is_off_by(small: interp.Model) -> None:
     torch.testing.assert_close((apart / foretold).sqrt(), torch.ones(2), rtol=0, atol=0.2)
 
 
-def test_each_direction_is_drawn_as_often_as_it_should_be() -> None:
-    share = torch.tensor([1.0, 0.9, 0.5, 0.3, 0.2, 0.1], dtype=torch.float64)
-    drawn = Directions(basis=torch.eye(6), share=share, seed=3)
-    chosen = [drawn.of_prompt(number).tolist() for number in range(100)]
-    assert {len(one) for one in chosen} == {3}  # none twice in a prompt
-    counts = np.bincount(np.concatenate(chosen), minlength=6)
-    np.testing.assert_allclose(counts, 100 * share.numpy(), atol=2.5)
-
-
-def test_the_readout_reacts_most_to_the_first_directions(load: Any) -> None:
-    """KL of a small step of the last stream falls along the basis."""
-    model = load("demo-gpt2")
-    text = load_text(model, "demo", training=20, held_out=1, length=24)[0]
-    drawn = readout_directions(model, text, Address("resid_post", 5), count=20, seed=0)
-    torch.testing.assert_close(drawn.basis @ drawn.basis.T, torch.eye(192), rtol=0, atol=1e-5)
-    assert float(drawn.share.sum()) == pytest.approx(20)
-    assert (drawn.share.diff() <= 1e-9).all()
-    states = model.run_with_cache(text[:4], ["resid_post"])["resid_post", 5][:, 8:].flatten(0, 1)
-    own = model.unembed(states).double().log_softmax(-1)
-
-    def cost(direction: int) -> float:
-        moved = model.unembed(states + 0.1 * drawn.basis[direction]).double().log_softmax(-1)
-        return float((own.exp() * (own - moved)).sum(-1).mean())
-
-    assert np.mean([cost(i) for i in range(5)]) > 5 * np.mean([cost(i) for i in range(187, 192)])
-
-
 def test_the_same_position_alone() -> None:
     """With signs at random, other positions cancel: what is left is as far off as the error says."""
     model, ids = tiny("qwen3"), prompts(1, 7)[0]
-    lens, _ = interp.fit_jacobian_lens(model, [ids] * 60, directions="all", positions="same", skip_first=2)
+    lens, _ = interp.fit_jacobian_lens(model, [ids] * 60, positions="same", skip_first=2)
     assert lens.error is not None
     for row, layer in enumerate(lens.source_layers):
         exact = by_differences(model, ids, layer, skip=2, same=True)
@@ -186,13 +142,13 @@ def test_another_target_and_chosen_layers(small: interp.Model) -> None:
     """From layer 1 to the last is from 1 to 3 and on from there, where nothing is left out."""
     model = tiny("gpt2")
     ids = prompts(1, 5)
-    whole, _ = interp.fit_jacobian_lens(model, ids, directions="all", skip_first=0, layers=[0])
-    part, _ = interp.fit_jacobian_lens(model, ids, directions="all", skip_first=0, target_layer=1)
+    whole, _ = interp.fit_jacobian_lens(model, ids, skip_first=0, layers=[0])
+    part, _ = interp.fit_jacobian_lens(model, ids, skip_first=0, target_layer=1)
     assert (part.source_layers, part.target_layer) == ((EMBEDDING, 0), 1)
     assert (whole.source_layers, whole.target_layer) == ((0,), 2)
     assert whole.error is None  # of one prompt
     linear, first, _ = linear_model()
-    lens, _ = interp.fit_jacobian_lens(linear, prompts(1, 4), directions="all", skip_first=0, target_layer=0)
+    lens, _ = interp.fit_jacobian_lens(linear, prompts(1, 4), skip_first=0, target_layer=0)
     paths = (torch.ones(4, 4).tril() / torch.arange(1, 5)[:, None])[:3, :3].sum(0).mean()
     torch.testing.assert_close(
         lens.jacobian[0], (torch.eye(16) + paths * first).float(), rtol=1e-5, atol=1e-5
@@ -200,7 +156,7 @@ def test_another_target_and_chosen_layers(small: interp.Model) -> None:
 
 
 def test_it_stops_where_it_is_certain_enough(small: interp.Model) -> None:
-    options: Any = {"directions": "all", "layers": [1], "skip_first": 2}
+    options: Any = {"layers": [1], "skip_first": 2}
     whole, curve = interp.fit_jacobian_lens(small, TEXT[:20], **options)
     assert curve.error.shape == (20, 1)
     assert np.isnan(curve.error[0]).all()
@@ -212,7 +168,7 @@ def test_it_stops_where_it_is_certain_enough(small: interp.Model) -> None:
 
 
 def test_it_goes_on_from_where_it_was_stopped(small: interp.Model, tmp_path: Any) -> None:
-    options: Any = {"directions": 8, "layers": [1], "skip_first": 2}
+    options: Any = {"layers": [1], "skip_first": 2}
     plain, _ = interp.fit_jacobian_lens(small, TEXT[:20], **options)
 
     class Killed(Exception):
@@ -239,7 +195,7 @@ def test_it_goes_on_from_where_it_was_stopped(small: interp.Model, tmp_path: Any
 
 
 def test_parts_on_several_machines_make_the_whole(small: interp.Model) -> None:
-    options: Any = {"directions": "all", "layers": [0, 1], "skip_first": 2}
+    options: Any = {"layers": [0, 1], "skip_first": 2}
     whole, *parts = (
         interp.fit_jacobian_lens(small, some, **options)[0] for some in (TEXT[:9], TEXT[:3], TEXT[3:9])
     )
@@ -254,7 +210,7 @@ def test_parts_on_several_machines_make_the_whole(small: interp.Model) -> None:
 @pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-qwen3"])
 def test_backends_agree(load: Any, backend: Any, name: str) -> None:
     lenses = [
-        interp.fit_jacobian_lens(load(name, own), TEXT[:8], directions=10, layers=[-1, 1], skip_first=2)[0]
+        interp.fit_jacobian_lens(load(name, own), TEXT[:8], layers=[-1, 1], skip_first=2)[0]
         for own in ("transformers", backend)
     ]
     torch.testing.assert_close(lenses[0].jacobian, lenses[1].jacobian, rtol=1e-3, atol=1e-3)
@@ -294,7 +250,7 @@ def test_it_leaves_the_owners_model_as_it_was(load: Any) -> None:
         parameter.requires_grad_(False)
     model = interp.load_model(hf_model, device="cpu", self_check=False)
     with torch.inference_mode():
-        lens, _ = interp.fit_jacobian_lens(model, prompts(2, 6), directions="all", skip_first=1)
+        lens, _ = interp.fit_jacobian_lens(model, prompts(2, 6), skip_first=1)
     assert torch.isfinite(lens.jacobian).all()
     assert hf_model.training
     assert not any(parameter.requires_grad for parameter in hf_model.parameters())
@@ -309,16 +265,14 @@ def test_what_cannot_be_fitted_is_refused(small: interp.Model) -> None:
     refused("shortest prompt has 0 tokens", text=[])
     refused(r"source layers \[2\] of target 2 are out of range", layers=[2])
     refused("target 3", target_layer=3)
-    refused("5 prompts of 8 directions do not draw each of 32", text=TEXT[:5], directions=8)
-    refused("1 to 32 directions", directions=0)
     refused("positions", positions="all")
 
 
 def test_its_settings_are_kept_with_it(small: interp.Model) -> None:
-    options: Any = {"directions": 10, "layers": [1], "skip_first": 2, "described": "tales", "seed": 3}
+    options: Any = {"layers": [1], "skip_first": 2, "described": "tales", "seed": 3}
     lens, _ = interp.fit_jacobian_lens(small, TEXT[:10], **options)
     assert lens.settings == {
-        "text": "tales", "directions": 10, "positions": "later", "skip_first": 2, "length": [12, 12],
+        "text": "tales", "positions": "later", "skip_first": 2, "length": [12, 12],
         "seed": 3,
     }  # fmt: skip
     assert (lens.model, lens.n_prompts) == (small.identity.name, 10)

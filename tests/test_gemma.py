@@ -71,7 +71,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "prompt_features": {"sequences": 2, "length": 32},
     "steering": {"strengths": [-100, 0, 100], "n_tokens": 2},
     "train_jacobian_lens": {
-        "training": 2, "held_out": 1, "length": 20, "directions": "all", "layers": [15], "save_to": None,
+        "training": 2, "held_out": 1, "length": 20, "layers": [15], "save_to": None,
     },
     "train_sae": {
         "training": 4, "held_out": 2, "length": 32, "expansion": 1, "steps": 4, "batch_size": 32,

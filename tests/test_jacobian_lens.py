@@ -174,6 +174,16 @@ def test_merged_lenses_weigh_as_their_prompts(load) -> None:
         JacobianLens.merge([one, replace(other, n_prompts=0)])
 
 
+def test_matrices_are_kept_however_they_lie_in_memory(load, tmp_path: Path) -> None:
+    model = load("demo-gpt2")
+    lens = random_lens(model)
+    turned = replace(lens, jacobian=lens.jacobian.mT)
+    for place in (tmp_path / "lens", tmp_path / "lens.pt"):
+        turned.save(place)
+        back = JacobianLens.load(place, model, check=False)
+        assert torch.equal(back.jacobian, lens.jacobian[-len(back.jacobian) :].mT)
+
+
 def test_what_float16_cannot_hold_is_not_written(load, tmp_path: Path) -> None:
     lens = random_lens(load("demo-gpt2"))
     large = replace(lens, jacobian=lens.jacobian * 1e6)

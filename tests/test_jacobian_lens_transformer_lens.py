@@ -42,7 +42,7 @@ def both(load: Any, theirs: Any) -> Any:
                 )
                 fitted = theirs.fit(bridge, list(map(json.dumps, text)), corpus="demo", show_progress=False,
                                     source_layers=[0, 2, 4], dim_batch=64)  # fmt: skip
-            own, _ = interp.fit_jacobian_lens(load(name), text, directions="all", layers=[0, 2, 4])
+            own, _ = interp.fit_jacobian_lens(load(name), text, layers=[0, 2, 4])
             made[name] = load(name), bridge, own, fitted
         return made[name]
 

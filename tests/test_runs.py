@@ -50,7 +50,7 @@ SMALL = {
     "patching_vs_attribution": ["n=4"],
     "knowledge": ["n=6", "probe_layers=[2]", "strengths=[0.5]", "n_random=1"],
     "path_patching": ["n=2"],
-    "train_jacobian_lens": ["training=8", "held_out=2", "length=24", "layers=[2,4]", "directions=48"],
+    "train_jacobian_lens": ["training=8", "held_out=2", "length=24", "layers=[2,4]"],
     "probing": ["n=16", "layers=[2]", "folds=2", "n_shuffled=1", "untrained=false"],
     "train_sae": ["training=8", "held_out=2", "length=64", "steps=4", "batch_size=128", "expansion=1"],
     "faithfulness_curve": ["n=2", "method=eap", "n_random=1", "options={}"],

@@ -23,9 +23,9 @@ class TrainJacobianLensConfig(TextConfig):
     that ends in ``.pt``, of the reference's format.
     """
 
-    training: int = 100
+    training: int = 40
     held_out: int = 16
-    directions: int | Literal["all"] = 64
+    length: int = 64
     layers: list[int] | None = None
     target_layer: int | None = None
     positions: Literal["later", "same"] = "later"
@@ -53,7 +53,6 @@ def run(config: TrainJacobianLensConfig, model: Model) -> JacobianFitResult:
     lens, curve = fit_jacobian_lens(
         model,
         text,
-        directions=config.directions,
         layers=config.layers,
         target_layer=config.target_layer,
         positions=config.positions,
@@ -68,12 +67,9 @@ def run(config: TrainJacobianLensConfig, model: Model) -> JacobianFitResult:
     quality = measure_lens(model, lens, held_out, described=config.held_out_text, seed=config.seed)
     if config.save_to is not None and Path(config.save_to).is_dir():  # a file of the reference's has no card
         write_card(config.save_to, quality.card)
-    d = model.arch.d_model
     return JacobianFitResult(
         provenance=Provenance.of(model, seed=config.seed),
         n_prompts=lens.n_prompts,
-        directions=d if config.directions == "all" else config.directions,
-        d_model=d,
         target_layer=lens.target_layer,
         curve=curve,
         quality=quality,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from interp.figures.engine.notation import decimal
+from interp.figures.engine.notation import count, decimal
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Lines, Series, View, Words
 from interp.figures.views import train_tuned_lens
@@ -21,8 +21,8 @@ def view(result: JacobianFitResult) -> View:
         quality,
         above=(
             *quality.above,
-            f"Fitted on {result.n_prompts} prompts, {result.directions} of {result.d_model} output "
-            f"directions at each, towards the stream after layer {result.target_layer}.",
+            f"Fitted on {count(result.n_prompts, 'prompt')}, towards the stream after layer "
+            f"{result.target_layer}.",
         ),
         blocks=(verdict, Words(_certainty(result), name="certainty"), *rest, _errors(result)),
     )
@@ -31,7 +31,7 @@ def view(result: JacobianFitResult) -> View:
 def _certainty(result: JacobianFitResult) -> str:
     last = result.curve.error[-1]
     if np.isnan(last).any():
-        return "Standard errors of the matrices are not known: no direction was asked for at two prompts."
+        return "Standard errors of the matrices are not known: they need two prompts."
     least, most = int(last.argmin()), int(last.argmax())
     names = ["the embedding" if name == "embed" else f"layer {name}" for name in result.curve.layers]
     return (

@@ -44,7 +44,7 @@ def write_folder(folder: str | Path, config: dict[str, Any], params: dict[str, T
     check_new(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(params, folder / PARAMS)
+        save_file({name: matrix.contiguous() for name, matrix in params.items()}, folder / PARAMS)
         text = json.dumps({"lens_type": LENS_TYPE, **config}, indent=2)
         (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
     except OSError as error:

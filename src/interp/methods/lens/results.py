@@ -240,8 +240,6 @@ class JacobianFitResult(Result):
 
     kind: ClassVar[str] = "jacobian_fit"
     n_prompts: int
-    directions: int  # of the target's stream, that each prompt was asked for
-    d_model: int
     target_layer: int
     curve: ErrorCurve
     quality: LensQualityResult

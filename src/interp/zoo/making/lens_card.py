@@ -35,7 +35,10 @@ def measure(name: str, sequences: int = SEQUENCES) -> LensQualityResult:
 
 def figures(result: LensQualityResult) -> dict[str, Any]:
     """What the card says of a lens, by layer."""
-    kl = {lens: [round(float(one), 4) for one in row] for lens, row in zip(("logit", "jacobian"), result.kl, strict=True)}
+    kl = {
+        lens: [round(float(one), 4) for one in row]
+        for lens, row in zip(("logit", "jacobian"), result.kl, strict=True)
+    }
     return {"n_tokens": result.n_tokens, "layers": list(result.layers), "kl": kl}
 
 
