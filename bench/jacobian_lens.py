@@ -4,17 +4,14 @@
 
 The reference's algorithm stands here as plainly as it is: for each prompt, a forward pass of the prompt in
 `DIM_BATCH` copies, logits included, and a backward pass for every `DIM_BATCH` dimensions of the stream, with
-a one-hot cotangent at all target positions, to the stream after each layer. Both read the same prompts in the
-same order. After every few prompts are measured:
+a one-hot cotangent at all target positions, to the stream after each layer. Its prompts have 128 tokens, and
+so have those of `interp.fit_jacobian_lens` beside it; then it is given shorter ones.
 
-- the time so far, of the processor and by the clock, and the backward passes (of one cotangent each);
-- the error: the distance to a matrix that neither has seen a prompt of, fitted by the plain algorithm on
-  other text, as a share of its norm, mean over layers;
-- the mean KL, over layers, of the model's prediction from the lens's on held-out text.
-
-The table says when the reference and `interp.fit_jacobian_lens` reach the KL, and the error, that the
-reference has at its end. A model of GPT-2-small dimensions has random weights: its KL says nothing and is
-left out.
+After each prompt are measured: the time so far, the distance to a matrix of other prompts (of the same
+length, as a share of its norm, mean over layers), and the mean KL over layers of the model's prediction from
+the lens's, on held-out text of 128 tokens. A lens is good enough where its KL is at most 2 % above that of
+the reference's last prompt; the table says when that is so for the first time and stays so. A model of GPT-2-small
+dimensions has random weights: it has a time for a prompt, and nothing else.
 """
 
 from __future__ import annotations
@@ -33,35 +30,35 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 import interp
 from interp.methods.lens.jacobian_lens import JacobianLens
+from interp.methods.lens.lens import streams_of_tokens
+from interp.readout import kl_divergence
 from interp.text.sequences import load_text
 
-DIM_BATCH, SKIP = 8, 16
+DIM_BATCH, LENGTH, SKIP = 8, 128, 16
+#: Length and skipped positions of the prompts of ours.
+OURS = ((LENGTH, SKIP), (32, 8), (16, 4))
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is fitted on: prompts to fit, prompts of the matrix that counts as true, held-out sequences."""
+    """What is fitted on: the text, tokens for each fit, prompts of the matrix that counts as true."""
 
     text: str
-    length: int
-    reference: int  # prompts of the reference
-    ours: int  # prompts of ours
-    directions: int
+    tokens: int
     true: int
-    held_out: int
 
 
 SETTINGS = {
-    "demo-gpt2": Setting("demo", 128, 20, 40, 24, 150, 16),
-    "demo-qwen3": Setting("demo", 128, 20, 40, 24, 150, 16),
-    "gemma-3-270m": Setting("docs/methodology.md", 64, 5, 24, 64, 20, 8),
-    "gpt2-dimensions": Setting("", 128, 1, 24, 64, 0, 0),
+    "demo-gpt2": Setting("demo", 1024, 24),
+    "demo-qwen3": Setting("demo", 1024, 24),
+    "gpt2-dimensions": Setting("", 128, 0),
+    "gemma-3-270m": Setting("docs/methodology.md", 384, 4),
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Point:
-    """Where a fit is after some prompts."""
+    """Where a fit is after some prompts; seconds of the clock and of the processor."""
 
     prompts: int
     clock: float
@@ -70,14 +67,14 @@ class Point:
     kl: float
 
 
-def reference(model: interp.Model, prompts: list[list[int]]) -> Iterator[Tensor]:
-    """The mean of the Jacobians [layer, out, in] so far, after each prompt, as the reference computes it."""
+def reference(model: interp.Model, prompts: list[list[int]], skip: int) -> Iterator[Tensor]:
+    """Each prompt's Jacobians [layer, out, in], as the reference computes them."""
     hf_model: Any = model.hf_model
     d, n = model.arch.d_model, model.arch.n_layers
     for parameter in hf_model.parameters():
         parameter.requires_grad_(False)
-    total = torch.zeros(n - 1, d, d)
-    for number, ids in enumerate(prompts, start=1):
+    for ids in prompts:
+        found = torch.zeros(n - 1, d, d)
         streams: dict[int, Tensor] = {}
         layers = list(model.layers)  # type: ignore[attr-defined]
         handles = [layer.register_forward_hook(_keep(i, streams)) for i, layer in enumerate(layers)]
@@ -85,16 +82,16 @@ def reference(model: interp.Model, prompts: list[list[int]]) -> Iterator[Tensor]
             hf_model(input_ids=torch.tensor([ids] * DIM_BATCH), use_cache=False)
         for handle in handles:
             handle.remove()
+        sources = [streams[layer] for layer in range(n - 1)]
         for start in range(0, d, DIM_BATCH):
             rows = range(start, min(start + DIM_BATCH, d))
             cotangent = torch.zeros_like(streams[n - 1])
             for copy, row in enumerate(rows):
-                cotangent[copy, SKIP : len(ids) - 1, row] = 1
-            sources = [streams[layer] for layer in range(n - 1)]
-            found = torch.autograd.grad(streams[n - 1], sources, cotangent, retain_graph=True)
-            for layer, gradient in enumerate(found):
-                total[layer, start : rows[-1] + 1] += gradient[: len(rows), SKIP : len(ids) - 1].mean(1)
-        yield total / number
+                cotangent[copy, skip : len(ids) - 1, row] = 1
+            gradients = torch.autograd.grad(streams[n - 1], sources, cotangent, retain_graph=True)
+            for layer, one in enumerate(gradients):
+                found[layer, start : rows[-1] + 1] = one[: len(rows), skip : len(ids) - 1].mean(1)
+        yield found
 
 
 def _keep(layer: int, streams: dict[int, Tensor]) -> Callable[..., None]:
@@ -107,99 +104,97 @@ def _keep(layer: int, streams: dict[int, Tensor]) -> Callable[..., None]:
     return hook
 
 
-class Stopwatch:
-    """Time of the clock and of the processor, without what is measured in between."""
-
-    def __init__(self) -> None:
-        self.clock = self.processor = 0.0
-        self._go()
-
-    def _go(self) -> None:
-        self._from = time.perf_counter(), time.process_time()
-
-    def stop(self) -> None:
-        self.clock += time.perf_counter() - self._from[0]
-        self.processor += time.process_time() - self._from[1]
-
-    def go(self) -> None:
-        self._go()
-
-
-def curve_of_reference(model: interp.Model, prompts: list[list[int]], judged: Judge) -> list[Point]:
-    points, watch = [], Stopwatch()
-    for number, jacobian in enumerate(reference(model, prompts), start=1):
-        watch.stop()
-        points.append(judged.point(number, watch, jacobian))
-        watch.go()
-    return points
-
-
-def curve_of_ours(
-    model: interp.Model, prompts: list[list[int]], directions: int, counts: list[int], judged: Judge
-) -> list[Point]:
-    """Each point is a fit of its own."""
-    points = []
-    for count in counts:
-        watch = Stopwatch()
-        lens, _ = interp.fit_jacobian_lens(
-            model,
-            prompts[:count],
-            directions=directions,
-            layers=list(range(model.arch.n_layers - 1)),
-            skip_first=SKIP,
-        )
-        watch.stop()
-        points.append(judged.point(count, watch, lens.jacobian))
-    return points
+def ours(model: interp.Model, prompts: list[list[int]], skip: int) -> Iterator[Tensor]:
+    """Each prompt's Jacobians, by `interp.fit_jacobian_lens`."""
+    layers = list(range(model.arch.n_layers - 1))
+    for ids in prompts:
+        yield interp.fit_jacobian_lens(model, [ids], layers=layers, skip_first=skip)[0].jacobian
 
 
 class Judge:
-    """What the matrices of a model are held against."""
+    """What a lens is held against."""
 
-    def __init__(self, model: interp.Model, true: Tensor | None, held_out: list[list[int]]) -> None:
-        self.model, self.true, self.held_out = model, true, held_out
+    def __init__(self, model: interp.Model, held_out: list[list[int]]) -> None:
+        self.model = model
+        self.streams, logits = streams_of_tokens(model, held_out)
+        self.final = logits.double()
 
-    def point(self, prompts: int, watch: Stopwatch, jacobian: Tensor) -> Point:
+    def kl(self, jacobian: Tensor) -> float:
+        """The mean over layers of KL(final || lens), in nats."""
+        n = self.model.arch.n_layers
+        lens = JacobianLens.of_model(
+            self.model, source_layers=tuple(range(n - 1)), jacobian=jacobian, target_layer=n - 1, n_prompts=1
+        )
+        read = (lens.logits(self.model, self.streams[layer + 1], layer) for layer in range(n - 1))
+        each = [float(kl_divergence(self.final, one.double()).mean()) for one in read]
+        return sum(each) / len(each)
+
+
+def curve(found: Iterator[Tensor], true: Tensor | None, judge: Judge | None) -> list[Point]:
+    """What the mean is like after each prompt, and how long that took, without the judging."""
+    points: list[Point] = []
+    total: Tensor | None = None
+    clock = processor = 0.0
+    while True:
+        begun = time.perf_counter(), time.process_time()
+        one = next(found, None)
+        clock += time.perf_counter() - begun[0]
+        processor += time.process_time() - begun[1]
+        if one is None:
+            return points
+        total = one if total is None else total + one
+        mean = total / (len(points) + 1)
         error = kl = float("nan")
-        if self.true is not None:
-            off = (jacobian - self.true).flatten(1).norm(dim=1) / self.true.flatten(1).norm(dim=1)
-            error = float(off.mean())
-            n = self.model.arch.n_layers
-            fields = {"source_layers": tuple(range(n - 1)), "target_layer": n - 1, "n_prompts": 1}
-            lens = JacobianLens.of_model(self.model, jacobian=jacobian, **fields)
-            kl = float(interp.measure_lens(self.model, lens, self.held_out).kl[1, 1:-1].mean())
-        return Point(prompts, watch.clock, watch.processor, error, kl)
+        if true is not None and judge is not None:
+            off = (mean - true).flatten(1).norm(dim=1) / true.flatten(1).norm(dim=1)
+            error, kl = float(off.mean()), judge.kl(mean)
+        points.append(Point(len(points) + 1, clock, processor, error, kl))
+
+
+def first_good(points: list[Point], enough: float) -> Point | None:
+    """The first point from which on the KL stays below a bound."""
+    good = [point.kl <= enough for point in points]
+    last_bad = max((i for i, one in enumerate(good) if not one), default=-1)
+    return points[last_bad + 1] if last_bad + 1 < len(points) else None
 
 
 def measured(name: str) -> list[str]:
-    """The rows of a model, which are printed as they come."""
+    """The rows of a model."""
     setting = SETTINGS[name]
-    n = max(setting.reference, setting.ours)
     if name == "gpt2-dimensions":
         model = interp.load_model(GPT2LMHeadModel(GPT2Config()).eval(), device="cpu", self_check=False)
-        prompts = torch.randint(0, 50257, (n, setting.length)).tolist()
-        judged = Judge(model, None, [])
+        judge = None
     else:
         model = interp.load_model(name, device="cpu", self_check=False)
-        text, held_out = load_text(
-            model, setting.text, training=n + setting.true, held_out=setting.held_out, length=setting.length
-        )
-        prompts, others = text[:n], text[n:]
-        true, _ = interp.fit_jacobian_lens(
-            model, others, directions="all", layers=list(range(model.arch.n_layers - 1)), skip_first=SKIP
-        )
-        judged = Judge(model, true.jacobian, held_out)
-    theirs = curve_of_reference(model, prompts[: setting.reference], judged)
-    for point in theirs:
-        print(name, "reference", point, flush=True)
-    least = -(-2 * model.arch.d_model // setting.directions)
-    counts = sorted(
-        {least, *range(least, setting.ours + 1, max(1, (setting.ours - least) // 4)), setting.ours}
-    )
-    ours = curve_of_ours(model, prompts, setting.directions, counts, judged)
-    for point in ours:
-        print(name, "ours", point, flush=True)
-    return []
+        _, held_out = load_text(model, setting.text, training=1, held_out=2, length=LENGTH, seed=9)
+        judge = Judge(model, held_out)
+    rows: list[str] = []
+    enough = float("nan")
+    for algorithm, length, skip in (("reference", LENGTH, SKIP), *(("interp", *one) for one in OURS)):
+        count = max(1, setting.tokens // length)
+        true = None
+        if judge is None:
+            prompts = torch.randint(0, 50257, (count, length)).tolist()
+        else:
+            text, _ = load_text(model, setting.text, training=count + setting.true, held_out=1, length=length)
+            prompts, others = text[:count], text[count:]
+            true = torch.stack(list(ours(model, others, skip))).mean(0)
+        found = reference(model, prompts, skip) if algorithm == "reference" else ours(model, prompts, skip)
+        points = curve(found, true, judge)
+        enough = 1.02 * points[-1].kl if algorithm == "reference" else enough
+        rows.append(_row(name, algorithm, length, points, first_good(points, enough)))
+        print(rows[-1], flush=True)
+    return rows
+
+
+def _row(name: str, algorithm: str, length: int, points: list[Point], good: Point | None) -> str:
+    last = points[-1]
+    after = "never" if good is None else f"{good.prompts} | {good.clock:.1f} | {good.processor:.1f}"
+    numbers = " | | | |" if last.kl != last.kl else f" {last.error:.2f} | {last.kl:.2f} | {after} |"
+    if good is None and last.kl == last.kl:
+        numbers = f" {last.error:.2f} | {last.kl:.2f} | never | | |"
+    each = f"{last.clock / last.prompts:.2f} | {last.processor / last.prompts:.2f}"
+    return f"| {name} | {algorithm} | {length} | {last.prompts} | {each} |{numbers}"
 
 
 def main() -> None:
@@ -211,8 +206,13 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     rows = [row for name in options.models for row in measured(name)]
+    head = (
+        "| model | algorithm | tokens | prompts | a prompt, s | of the processor | error | KL | good after "
+        "prompts | s | of the processor |"
+    )
+    table = "\n".join([f"{options.threads} threads.\n", head, "|---" * 11 + "|", *rows, ""])
     if options.write:
-        put("jacobian-lens", "\n".join(rows))
+        put("jacobian-lens", table)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
     python -m interp.zoo.making.lens_card demo-gpt2
 
 What is measured are the stored matrices, on text from a seed that the fit did not draw from. The figures are kept
-in ``quality.json``; none of the card stands in this file.
+in ``card.json``; none of the card stands in this file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from interp import zoo
-from interp.methods.lens.results import LensQualityResult
+from interp.methods.lens.cards import read_card, write_card
+from interp.methods.lens.results import LensCard, LensQualityResult
 
 FOLDER = "jacobian_lens"
 SEED = 1  # of the text; the fit has 0
@@ -33,37 +34,24 @@ def measure(name: str, sequences: int = SEQUENCES) -> LensQualityResult:
     return interp.measure_lens(model, interp.JacobianLens.load(name, model), text, seed=SEED)
 
 
-def figures(result: LensQualityResult) -> dict[str, Any]:
-    """What the card says of a lens, by layer."""
-    kl = {
-        lens: [round(float(one), 4) for one in row]
-        for lens, row in zip(("logit", "jacobian"), result.kl, strict=True)
-    }
-    return {"n_tokens": result.n_tokens, "layers": list(result.layers), "kl": kl}
-
-
-def write_card(folder: Path) -> Path:
-    """Write ``README.md`` from the ``config.json`` and ``quality.json`` beside it, and return its path."""
+def write_readme(folder: Path) -> Path:
+    """Write ``README.md`` from the ``config.json`` and ``card.json`` beside it, and return its path."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    quality = json.loads((folder / "quality.json").read_text(encoding="utf-8"))
+    card = read_card(folder)
+    assert card is not None
     target = folder / "README.md"
-    target.write_text(_card(config, quality), encoding="utf-8")
+    target.write_text(_readme(config, card), encoding="utf-8")
     return target
 
 
-def _card(config: dict[str, Any], quality: dict[str, Any]) -> str:
+def _readme(config: dict[str, Any], card: LensCard) -> str:
     name, made = config["base_model_name_or_path"], config["settings"]
+    errors = [f"{100 * error:.1f} %" for error in config["error"]] + [""]
     rows = [
-        f"| {layer} | {logit:.2f} | {jacobian:.2f} | {'' if error is None else f'{100 * error:.1f} %'} |"
-        for layer, logit, jacobian, error in zip(
-            quality["layers"],
-            quality["kl"]["logit"],
-            quality["kl"]["jacobian"],
-            [*(config["error"] or [None] * len(config["source_layers"])), None],
-            strict=True,
-        )
+        f"| {layer} | {card.logit_kl[i]:.2f} | {card.kl[i]:.2f} | {card.logit_top1[i]:.2f} | {card.top1[i]:.2f} "
+        f"| {errors[i]} |"
+        for i, layer in enumerate(card.layers)
     ]
-    directions = "all" if made["directions"] == "all" else f"{made['directions']} of {config['d_model']}"
     return f"""---
 license: mit
 ---
@@ -76,17 +64,17 @@ For the embedding and each layer but the last of {name}, the demo model beside i
 
 ## How good it is
 
-KL of the model's prediction from the lens's, in nats, on {quality["n_tokens"]} tokens of text that the fit did not draw, by `interp.measure_lens` on the stored matrices; a test measures again. The standard error is that of the matrix over prompts, as a share of its norm.
+KL of the model's prediction from the lens's, in nats, and the share of tokens of which the likeliest next one is the model's, on {card.n_tokens} tokens of text that the fit did not draw, by `interp.measure_lens` on the stored matrices; a test measures again. The standard error is that of the matrix over prompts, as a share of its norm.
 
-| after layer | logit lens | this lens | standard error |
-|---|---|---|---|
+| after layer | KL, logit lens | KL, this lens | top-1, logit lens | top-1, this lens | standard error |
+|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
 ## How it was made
 
     interp run train_jacobian_lens --config configs/train_jacobian_lens/{name}.yaml
 
-{config["n_prompts"]} prompts of {made["length"][1]} tokens, without the first {made["skip_first"]} positions and the last, {directions} output directions at each, seed {made["seed"]}. The text is drawn anew from the generator of what the model itself learned from.
+{config["n_prompts"]} prompts of {made["length"][1]} tokens, without the first {made["skip_first"]} positions and the last, seed {made["seed"]}. The text is drawn anew from the generator of what the model itself learned from.
 
 ## What it is not
 
@@ -99,6 +87,5 @@ MIT, like the model.
 if __name__ == "__main__":
     for one in sys.argv[1:] or zoo.NAMES:
         place = zoo.path(one) / FOLDER
-        found = figures(measure(one))
-        (place / "quality.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        write_card(place)
+        write_card(place, measure(one).card)
+        write_readme(place)
