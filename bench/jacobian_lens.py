@@ -10,8 +10,8 @@ so have those of `interp.fit_jacobian_lens` beside it; then it is given shorter 
 After each prompt are measured: the time so far, the distance to a matrix of other prompts (of the same
 length, as a share of its norm, mean over layers), and the mean KL over layers of the model's prediction from
 the lens's, on held-out text of 128 tokens. A lens is good enough where its KL is at most 2 % above that of
-the reference's last prompt; the table says when that is so for the first time and stays so. A model of GPT-2-small
-dimensions has random weights: it has a time for a prompt, and nothing else.
+the reference's last prompt; the table says when that is so for the first time and stays so. A model of
+GPT-2-small dimensions has random weights: it has a time for a prompt, and nothing else.
 """
 
 from __future__ import annotations
