@@ -16,6 +16,7 @@ from interp.edits import Change
 from interp.errors import EditError, InputError, SiteError
 from interp.models.base import Model
 from interp.models.generating.generated import Generated
+from interp.models.self_check import self_check
 from interp.saes.activations import TopK
 from interp.saes.edits import feature_edit
 from interp.sites import SITES, Address
@@ -212,6 +213,24 @@ def test_what_cannot_be_cached_is_run_uncached_and_says_so(family, load):
     assert grown(model, PROMPT, [edit], 1, N)[0][0][len(PROMPT) :] == list(found.said[0])
     with pytest.raises(InputError, match="cannot be generated from a cache"):
         model.generate([PROMPT], N, edits=[edit], cache=True)
+
+
+def test_a_model_that_does_not_go_on_from_what_was_kept_is_run_uncached():
+    """Its owner's hook counts positions from the first that it is given."""
+    hf = family_model("llama")
+
+    def count(_module, _args, output: Tensor) -> Tensor:
+        return output + torch.arange(output.shape[1])[None, :, None] * 0.3
+
+    hf.model.embed_tokens.register_forward_hook(count)
+    model = interp.load_model(hf, device="cpu")
+    found = model.generate([PROMPT], N, stop=())
+    assert found.path == "uncached"
+    assert "off by" in found.why
+    assert grown(model, PROMPT, [], 1, N)[0][0][len(PROMPT) :] == list(found.said[0])
+    (check,) = (one for one in self_check(model) if one.name.startswith("generation"))
+    assert check.passed
+    assert check.note == found.why
 
 
 @pytest.mark.parametrize("kind", ["dynamic", "longrope"])

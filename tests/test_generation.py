@@ -12,6 +12,7 @@ from interp.errors import ConfigError, InputError, SiteError
 from interp.experiments.base import find_experiment
 from interp.figures.engine.grid import Grid
 from interp.figures.views.generate import view
+from interp.models.unembedding import unembed_hashes
 from interp.results import read_result
 from interp.saes.dictionary import activations_for
 from interp.saes.edits import feature_edit
@@ -150,6 +151,62 @@ def test_a_configuration_says_edits_and_what_is_read(load):
         ({"top_p": 0.5}, "give a temperature"),
         ({"features": [1]}, "give 'sae'"),
         ({"edits": [{"op": "zero"}]}, "An edit needs 'at'"),
+        ({"edits": [{"op": "add", "direction": 0, "value": 1}]}, "give 'directions'"),
+        ({"read_directions": [0]}, "give 'directions'"),
+        ({"edits": [{"op": "ablate", "features": [1], "direction": 0}]}, "not both"),
     ):
         with pytest.raises(ConfigError, match=said):
             found.run(found.make_config(wrong), model)
+
+
+@pytest.fixture
+def direction(load) -> interp.Direction:
+    model = load("demo-gpt2")
+    vector = torch.randn(model.arch.d_model, generator=torch.Generator().manual_seed(0))
+    return interp.Direction(
+        vector=vector / vector.norm(),
+        address=Address("resid_post", 2),
+        role="END",
+        how="random",
+        labels=("known", "unknown"),
+        ends=(-1.0, 3.0),
+        scale=20.0,
+        prompts=(1, 1),
+        data="none",
+        model="demo-gpt2",
+        revision=None,
+        unembed_sha256=unembed_hashes(model)["unembed_sha256"],
+    )
+
+
+def test_directions_are_read_and_edited_by_configuration(load, direction, tmp_path):
+    model, file = load("demo-gpt2"), tmp_path / "d.safetensors"
+    interp.write_directions(file, [direction])
+    found = find_experiment("generate")
+    values = {"prompt": PROMPTS, "n_tokens": 3, "directions": str(file), "read_directions": [0], "stop": []}
+
+    def ask(*edits: dict):
+        return found.run(found.make_config(values | {"edits": list(edits)}), model)
+
+    clamped = ask({"op": "clamp", "direction": 0, "value": 1, "start": "generated"})
+    for text in clamped.texts:
+        np.testing.assert_allclose(text.readings[0].values[text.n_prompt :], 1.0, atol=1e-4)
+    out = ask({"op": "project_out", "direction": 0}).texts[0].readings[0].values
+    np.testing.assert_allclose(out, 0.25, atol=1e-4)  # a coordinate of 0, between -1 and 3
+    pushed = ask({"op": "add", "direction": 0, "value": 0.5, "start": 1})
+    plain = pushed.unedited[0].readings[0].values
+    n = pushed.texts[0].n_prompt
+    np.testing.assert_allclose(pushed.texts[0].readings[0].values[1:n], plain[1:n] + 10 / 4, atol=1e-4)
+    edits = [interp.EditFrom(one, 1) for one in direction.add(0.5)]
+    reader = interp.direction_reader(model, direction)
+    assert (
+        pushed.to_dict() == interp.generate(model, PROMPTS, 3, edits=edits, read=[reader], stop=()).to_dict()
+    )
+    for wrong, said in (
+        ({"op": "clamp", "direction": 0, "value": 2}, "the number of a label"),
+        ({"op": "set", "direction": 0}, "Unknown operation 'set' along a direction"),
+        ({"op": "add", "direction": 3, "value": 1}, "no direction 3"),
+        ({"op": "add", "direction": 0, "value": 1, "at": "blocks.1.hook_resid_post"}, "leave 'at' out"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            ask(wrong)

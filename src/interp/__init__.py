@@ -40,6 +40,7 @@ _HOME = {
     "Reader": "interp.methods.generation.readers",
     "lens_reader": "interp.methods.generation.readers",
     "feature_reader": "interp.methods.generation.readers",
+    "direction_reader": "interp.methods.generation.readers",
     "ioi": "interp.methods.studies.ioi",
     "Address": "interp.sites",
     "Edit": "interp.edits",
@@ -139,6 +140,7 @@ __all__ = [
     "decompose_state",
     "direct_logit_attribution",
     "direction_effects",
+    "direction_reader",
     "edge_attribution",
     "exchange_edits",
     "faithfulness",
@@ -220,7 +222,7 @@ if TYPE_CHECKING:
     from interp.methods.features.prompt_features import prompt_features
     from interp.methods.features.sae_features import sae_features
     from interp.methods.generation.generate import generate
-    from interp.methods.generation.readers import Reader, feature_reader, lens_reader
+    from interp.methods.generation.readers import Reader, direction_reader, feature_reader, lens_reader
     from interp.methods.heads.attention_by_role import attention_by_role
     from interp.methods.heads.attention_patterns import attention_patterns
     from interp.methods.heads.copying_scores import copying_scores

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError
+from interp.methods.common.direction import Direction
 from interp.methods.lens.sources import AnyLens, load_lens
 from interp.models.base import Model
 from interp.saes.dictionary import SAE, activations_for
@@ -88,4 +89,27 @@ def feature_reader(model: Model, sae: SAE, features: Sequence[int]) -> Reader:
         unit="activation",
         columns=tuple(map(str, chosen)),
         read=lambda activations: features_of(sae, activations_for(sae, activations[None])[0], chosen),
+    )
+
+
+def direction_reader(model: Model, direction: Direction) -> Reader:
+    """The coordinate along a direction: 0 at the mean of its first label, 1 at that of its second.
+
+    Raises `InputError` where the direction was made for another model, or does not tell its labels apart.
+    """
+    direction.check_fits(model)
+    low, high = direction.ends
+    if low == high:
+        raise InputError("The means of this direction's labels coincide, so that it has no scale to read on.")
+
+    def read(activations: Tensor) -> Tensor:
+        along = activations.flatten(1).double().cpu() @ direction.vector.double()
+        return ((along - low) / (high - low))[:, None]
+
+    return Reader(
+        what=direction.description,
+        address=Address(direction.address.site, direction.address.layer),
+        unit=f"from {direction.labels[0]} (0) to {direction.labels[1]} (1)",
+        columns=(direction.labels[1],),
+        read=read,
     )
