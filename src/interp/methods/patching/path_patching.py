@@ -232,12 +232,14 @@ def _effects(paths: Paths, runs: PairRuns, *, totals: bool, exact: Exact, batch_
 
 
 def _carried(paths: Paths, runs: SenderRuns, groups: Sequence[tuple[int, ...]]) -> _Wave:
-    """What each group of senders changes, carried through the model layer by layer, all groups at once."""
-    graph = paths.graph
+    """What each group of senders changes, layer by layer up to the last receiver, all at once."""
+    graph, last = paths.graph, paths.receivers[-1]
     wave = _Wave.of(paths, runs, groups)
     wave.send([Component(kind="input")])
     for layer in range(graph.n_layers):
         wave.reach_heads(layer)
+        if last.kind == "head" and last.layer == layer:
+            break
         before = wave.stream
         wave.send(graph.heads(layer))
         wave.pass_mlp(layer, reads=before if graph.parallel_attention else wave.stream)
@@ -284,13 +286,17 @@ class _Wave:
         mlp = Component(kind="mlp", layer=layer)
         is_receiver, recomputed = mlp in self.paths.receivers, self.paths.mlps == "recomputed"
         if is_receiver or recomputed:
-            written = self.runs.mlp_writes(layer, reads)
+            base = self.runs.cache["mlp_out", layer]
+            written = base.repeat(len(reads), 1, 1)
+            arriving = reads.flatten(1).any(1)  # where nothing does, it writes what it wrote
+            if arriving.any():
+                written[arriving] = self.runs.mlp_writes(layer, reads[arriving])
             if is_receiver:
                 self._set(mlp, written, reads=reads)
             if recomputed:
                 # [group, 1, 1]: members write what they write in the donor run, whatever they read
                 own = self.member[:, self.paths.graph.sender_index[str(mlp)], None, None]
-                self.stream = self.stream + (1 - own) * (written - self.runs.cache["mlp_out", layer])
+                self.stream = self.stream + (1 - own) * (written - base)
         self.send([mlp])
 
     def _set(
