@@ -77,7 +77,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "training": 4, "held_out": 2, "length": 32, "expansion": 1, "steps": 4, "batch_size": 32,
         "buffered": 4,
     },
-    "train_tuned_lens": {"training": 2, "held_out": 1, "length": 16, "steps": 2, "batch_size": 2},
+    "train_tuned_lens": {"training": 1, "held_out": 1, "length": 8, "steps": 1, "batch_size": 1},
 }  # fmt: skip
 MAKE_FILES = ("train_sae", "train_tuned_lens")
 
