@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -60,12 +61,11 @@ def test_the_lens_is_walked_with_the_keyboard(open_app, expect, shows):
 
 def test_an_example_takes_one_click(open_app, expect, shows):
     page = open_app(cell="1.1")
-    for prompt, values in explore.EXAMPLES[3::-1]:  # the last one is for real models
+    for prompt, values in explore.EXAMPLES[::-1]:
         page.get_by_role("button", name=prompt).click()
         shows(page, prompt)
         expect(box(page, "Prompt")).to_have_value(prompt)
         expect(page.get_by_text(re.compile(f"Target: {values['target']}"))).to_be_visible()
-    expect(page.get_by_role("button", name=explore.EXAMPLES[4][0])).to_have_count(0)
 
 
 def test_another_model_takes_its_place(open_app, expect, shows):
@@ -206,7 +206,8 @@ def test_what_is_seen_can_be_taken_along(open_app, expect, load, shows, tmp_path
     names: dict = {}
     exec(offered.get_by_role("code").first.inner_text(), names)
     expected = LogitLens(FRANCE)(load(model))
-    assert numbers(names["result"].to_dict()) == numbers(expected.to_dict())
+    assert names["result"].top_tokens == expected.top_tokens
+    same_numbers(names["result"].to_dict(), expected.to_dict())
 
     def file(kind: str) -> Path:
         with page.expect_download() as download:
@@ -215,7 +216,7 @@ def test_what_is_seen_can_be_taken_along(open_app, expect, load, shows, tmp_path
         return tmp_path / download.value.suggested_filename
 
     record = json.loads(file("JSON").read_text(encoding="utf-8"))
-    assert numbers(record["result"]) == numbers(expected.to_dict())
+    same_numbers(record["result"], expected.to_dict())
     with Image.open(file("PNG")) as picture:
         assert min(picture.size) > 200
     report = file("HTML").read_text(encoding="utf-8")
@@ -225,9 +226,19 @@ def test_what_is_seen_can_be_taken_along(open_app, expect, load, shows, tmp_path
     expect(page.get_by_text(FRANCE).first).to_be_visible()
 
 
-def numbers(result: dict[str, Any]) -> dict[str, Any]:
-    """All of a result but where it comes from, as JSON reads it back."""
-    return {key: value for key, value in json.loads(json.dumps(result)).items() if key != "provenance"}
+def same_numbers(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Two results are the same but for where they come from, numbers to six digits: what was kept of another
+    prompt with the same beginning was computed in a product of other sizes."""
+    one, other = ({k: v for k, v in result.items() if k != "provenance"} for result in (one, other))
+    assert one.keys() == other.keys()
+    for key, value in json.loads(json.dumps(other)).items():
+        found = json.loads(json.dumps(one[key]))
+        if isinstance(value, list) and np.asarray(value).dtype.kind == "f":
+            np.testing.assert_allclose(found, value, rtol=1e-5, atol=1e-6, err_msg=key)
+        elif isinstance(value, float):
+            assert found == pytest.approx(value, rel=1e-5), key
+        else:
+            assert found == value, key
 
 
 # ---- pictures ----

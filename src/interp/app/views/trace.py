@@ -51,7 +51,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
             " Mary",
             " John",
         ),
-        ("A salt", "Water is made of hydrogen and", "Salt is made of sodium and", " oxygen", " chlorine"),
+        ("A salt", "Water is made of hydrogen and", "Salt is made of sodium and", " oxygen", " chloride"),
     )
 }
 
