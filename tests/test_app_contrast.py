@@ -29,8 +29,8 @@ def test_the_examples_part_and_the_grid_says_where(load, name, example):
     grid = contrast.side_by_side(result)
     assert grid.values.shape == (len(result.layers), 4)
     for prompt in range(2):
-        np.testing.assert_array_equal(grid.values[1:, 2 * prompt], result.marks[prompt, 1:])
-        np.testing.assert_array_equal(grid.values[1:, 2 * prompt + 1], result.marks[prompt, 1:])
+        np.testing.assert_array_equal(np.sign(grid.values[1:, 2 * prompt]), result.marks[prompt, 1:])
+        np.testing.assert_array_equal(np.sign(grid.values[1:, 2 * prompt + 1]), result.marks[prompt, 1:])
         for layer, says in enumerate(grid.texts[:, 2 * prompt]):
             assert says.startswith(show_token(result.top_tokens[prompt][layer], max_chars=12))
         ahead = [float(text) for text in grid.texts[:, 2 * prompt + 1]]
@@ -51,7 +51,11 @@ def test_the_embedding_is_not_coloured(load):
     """Nothing was computed there: the lens reads the last token itself."""
     result = CAPITALS(load("demo-gpt2"))
     assert (result.marks[:, 0] != 0).any()
-    assert (contrast.side_by_side(result).values[0] == 0).all()
+    values = contrast.side_by_side(result).values
+    assert (values[0] == 0).all()
+    ranks = np.where(result.marks > 0, result.target_rank, result.competitor_rank)
+    faint = (np.abs(values[1:, ::2]) == contrast.FAINT).T
+    np.testing.assert_array_equal(faint, (ranks[:, 1:] > contrast.LIKELY) & (result.marks[:, 1:] != 0))
     assert dict(contrast.side_by_side(result).hover)["rank of the target"][-1, 0] == "1"
 
 

@@ -250,6 +250,8 @@ def test_each_page_has_its_picture(open_app, expect, runs, server, tmp_path, pyt
     page = open_app(page=name, **({"run": runs[0]} if name == "Runs" else {}))
     expect(page.get_by_role("grid").or_(page.locator("iframe")).first).to_be_visible()
     settled(page)
+    expect(page.get_by_test_id("stSidebar")).to_have_count(0)
+    expect(page).to_have_title(f"{name} · interp")
     shorten = "(all, path) => all.forEach(one => (one.textContent = one.textContent.replace(path, '')))"
     page.get_by_text(str(server.folder)).evaluate_all(shorten, f"{server.folder}/")  # no machine's own path
     height = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight")

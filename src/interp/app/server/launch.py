@@ -33,6 +33,7 @@ def server_command(port: int, *, browser: bool) -> list[str]:
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
+        "client.showSidebarNavigation": False,  # of the folder pages/, whose files are no scripts
         "client.showErrorDetails": "none",
         "client.showErrorLinks": False,
         "global.disableWidgetStateDuplicationWarning": True,  # texts have defaults, and examples replace them

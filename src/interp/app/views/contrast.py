@@ -52,6 +52,10 @@ EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = (
     ),
 )
 PROMPTS = ("first", "second")
+LIKELY, FAINT = (
+    100,
+    0.4,
+)  # up to which rank a token that is ahead is not out of the question; how it is shown else
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,9 @@ def side_by_side(result: ContrastResult) -> Grid:
         if ranks is not None:
             hover[name] = [[f"{rank:,}" for rank in of_prompt] for of_prompt in ranks.tolist()]
     marks = np.repeat(result.marks, 2, axis=0).T.astype(float)
+    if result.target_rank is not None and result.competitor_rank is not None:
+        ranks = np.where(result.marks > 0, result.target_rank, result.competitor_rank)
+        marks *= np.where(np.repeat(ranks, 2, axis=0).T > LIKELY, FAINT, 1.0)
     if result.layers[0] == "embed":
         marks[0] = 0.0  # nothing was computed there: the lens reads the last token itself
     target, competitor = brief(result.target), brief(result.competitor)
@@ -116,7 +123,7 @@ def side_by_side(result: ContrastResult) -> Grid:
         title=f"Layer by layer: {target} or {competitor}?",
         limit=2.0,  # three colours, none of them glaring
         above=f"{target}, {by}",
-        below=f"{competitor}; pale: neither",
+        below=f"{competitor}; faint: ahead, but of rank above {LIKELY}; no colour: neither",
         hover=tuple((name, np.repeat(np.array(texts), 2, axis=0).T) for name, texts in hover.items()),
         framed=tuple(
             (layer, 2 * prompt + i)
