@@ -244,7 +244,9 @@ def same_numbers(one: dict[str, Any], other: dict[str, Any]) -> None:
 # ---- pictures ----
 
 
-@pytest.mark.parametrize("name", ["Explore", "Trace", "Contrast", "Circuit map", "Features", "Runs"])
+@pytest.mark.parametrize(
+    "name", ["Explore", "Trace", "Contrast", "Circuit map", "Features", "Generate", "Runs"]
+)
 def test_each_page_has_its_picture(open_app, expect, runs, server, tmp_path, pytestconfig, name):
     """A screenshot of each page, as the README shows them: `make screenshots` keeps them."""
     page = open_app(page=name, **({"run": runs[0]} if name == "Runs" else {}))

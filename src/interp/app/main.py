@@ -6,7 +6,7 @@ its server there, and each such request fails in the console.
 
 import streamlit as st
 
-from interp.app.pages import circuit_map, contrast, explore, features, runs, trace
+from interp.app.pages import circuit_map, contrast, explore, features, generate, runs, trace
 from interp.app.server.session import begin_run
 from interp.app.ui.header import choose_page
 
@@ -16,6 +16,7 @@ PAGES = {
     "Contrast": contrast.page,
     "Circuit map": circuit_map.page,
     "Features": features.page,
+    "Generate": generate.page,
     "Runs": runs.page,
 }
 

@@ -184,6 +184,15 @@ EXPLANATIONS: dict[str, Explanation] = {
             "MLP",
         ),
     ),
+    "Generate": Explanation(
+        "Generate",
+        "What does the model go on to say, and what changes when a part of it is changed?",
+        "The model says its likeliest token, again and again. Choose a part and multiply what it writes: 0 "
+        "takes it out, 1 leaves it, more makes it stronger, below 0 turns it round. The text with the change "
+        "stands below the one without. Once a token differs, what follows is said in another text: the first "
+        "difference is the part's doing, the rest is what comes of it.",
+        ("token", "head", "MLP", "feature", "probability", "ablation"),
+    ),
     "Runs": Explanation(
         "Runs",
         "What has been run here?",
