@@ -21,7 +21,7 @@ from interp.methods.lens.results import LensCard, LensQualityResult
 
 FOLDER = "jacobian_lens"
 SEED = 1  # of the text; the fit has 0
-SEQUENCES, LENGTH = 32, 128
+SEQUENCES, LENGTH = 16, 128
 
 
 def measure(name: str, sequences: int = SEQUENCES) -> LensQualityResult:
@@ -31,7 +31,10 @@ def measure(name: str, sequences: int = SEQUENCES) -> LensQualityResult:
 
     model = interp.load_model(name, device="cpu")
     _, text = load_text(model, "demo", training=1, held_out=sequences, length=LENGTH, seed=SEED)
-    return interp.measure_lens(model, interp.JacobianLens.load(name, model), text, seed=SEED)
+    described = f"{sequences} sequences of {LENGTH} tokens of the demo corpus, from a seed not fitted on"
+    return interp.measure_lens(
+        model, interp.JacobianLens.load(name, model), text, described=described, seed=SEED
+    )
 
 
 def write_readme(folder: Path) -> Path:
