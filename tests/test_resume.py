@@ -96,7 +96,7 @@ def test_a_place_that_cannot_be_written_is_said(load: Load, tmp_path: Path) -> N
 
 def test_ctrl_c_on_the_command_line_and_the_same_again(tmp_path: Path) -> None:
     """Stopped once some pairs are done: exit code 130, no run, a word on how to go on; then it goes on."""
-    others = ["Japan", "Germany", "Egypt", "Portugal", "Greece", "Austria"]
+    others = ["Japan", "Germany"]
     pairs = [(i, other) for other in others for i in range(3)]
     config: dict[str, Any] = {
         "clean": [PAIRS["clean"][i] for i, _ in pairs],

@@ -126,7 +126,7 @@ def test_results_round_trip_exactly(**fields: Any) -> None:
 
 
 def test_a_run_killed_at_any_moment_never_looks_finished(tmp_path: Path, capsys: Any) -> None:
-    """Killed two dozen times, from its beginning to its end; what is there is whole, or nothing is."""
+    """Killed a dozen times, from its beginning to its end; what is there is whole, or nothing is."""
     command = ["run", "logit_lens", "--tag", "x", "--out", str(tmp_path), "--force"]
     main(command)
     begin = time.monotonic()
@@ -134,7 +134,7 @@ def test_a_run_killed_at_any_moment_never_looks_finished(tmp_path: Path, capsys:
     usual = time.monotonic() - begin
     folder, rng, killed = tmp_path / "logit_lens" / "x", random.Random(0), 0
     whole = sorted(file.name for file in folder.iterdir())
-    for _ in range(24):
+    for _ in range(12):
         for file in folder.iterdir() if folder.exists() else ():
             file.unlink()
         if folder.exists():
@@ -152,7 +152,7 @@ def test_a_run_killed_at_any_moment_never_looks_finished(tmp_path: Path, capsys:
         if folder.exists():
             assert sorted(file.name for file in folder.iterdir()) == whole
             read_run(folder)
-    assert killed > 4, "most of them were too quick to be killed, so this shows nothing"
+    assert killed > 2, "most of them were too quick to be killed, so this shows nothing"
     main(command)
     assert sorted(file.name for file in folder.iterdir()) == whole
     assert [file.name for file in folder.parent.iterdir()] == ["x"], "what was left behind is swept up"
