@@ -6,7 +6,18 @@ import numpy as np
 
 from interp.figures.engine.notation import decimal, measured, show_text, show_token
 from interp.figures.engine.presentation import presentation
-from interp.figures.engine.view import Axis, Block, Grid, Lines, Series, Table, View, Words, block_name
+from interp.figures.engine.view import (
+    Axis,
+    Block,
+    Grid,
+    Lines,
+    Scatter,
+    Series,
+    Table,
+    View,
+    Words,
+    block_name,
+)
 from interp.figures.views.knowledge_text import sentences
 from interp.methods.common.chance import standing_out
 from interp.methods.knowledge.results import KnowledgeResult, SteeredAlong, Telling, WhereItComesFrom
@@ -23,7 +34,7 @@ def view(result: KnowledgeResult) -> View:
         blocks += _where(result, result.where)
     blocks += [_telling(result, one) for one in result.telling]
     if result.steered is not None:
-        blocks.append(_steered(result, result.steered))
+        blocks += [_curve(result, result.steered), _steered(result, result.steered)]
     return View(
         title="What it knows, what it lacks, what it makes up",
         above=(_data(result), _names(result)),
@@ -175,6 +186,30 @@ def _telling(result: KnowledgeResult, one: Telling) -> Lines:
         title=f"{one.yes!r} or {one.no!r}, {one.how}",
         ticks=tuple(zip(x, layers, strict=True)),
         levels=tuple(levels),
+    )
+
+
+def _curve(result: KnowledgeResult, of: SteeredAlong) -> Scatter:
+    """What is made up against the known answers lost, a point for each strength and way."""
+    points = [(0.0, of.made_up_before, "as it is")]
+    for name, ways in (("", of.ways[:1]), ("random ", of.ways[1:])):
+        for way in ways:
+            for strength, lost, made_up in zip(of.strengths, way.lost, way.made_up, strict=True):
+                points.append((float(lost), float(made_up), f"{name}{measured(strength)}"))
+    own = of.taken_out[0]
+    points.append((float(own.lost[0]), float(own.made_up[0]), "taken out"))
+    x, y, labels = zip(*points, strict=True)
+    n = len(of.strengths)
+    return Scatter(
+        name="curve",
+        x=x,
+        y=y,
+        labels=labels,
+        x_title="share of known answers lost",
+        y_title="still made up" if result.abstaining else "still the same",
+        labelled=(*range(n + 1), len(points) - 1),
+        title=f"{result.statuses[-1].capitalize()} answers against known ones lost, by strength",
+        note="Unlabelled: random directions of the same lengths.",
     )
 
 

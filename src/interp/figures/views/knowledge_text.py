@@ -99,8 +99,8 @@ def _heads(where: WhereItComesFrom) -> str:
     largest = sorted(np.argwhere(told.cells).tolist(), key=lambda cell: -abs(of.value[tuple(cell)]))[:3]
     named = ", ".join(f"{layer}.{head} by {with_ends(of, (layer, head))}" for layer, head in largest)
     return (
-        f" Of {of.value.size} heads {told.n} write more or less of the answer over the runner-up when it is "
-        f"made up, told from chance: most {named} logits."
+        f" Heads that write more or less of the answer over the runner-up when it is made up, told from "
+        f"chance: {told.n} of {of.value.size}, most {named} logits."
     )
 
 
