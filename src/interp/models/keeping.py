@@ -23,6 +23,9 @@ from interp.sites import SITES
 _REFUSALS = (RuntimeError, TypeError, ValueError, IndexError, AttributeError, NotImplementedError)
 
 
+TOKENS = 4  # that are compared
+
+
 class KeptKeys:
     """Keys and values of some rows."""
 
@@ -36,21 +39,20 @@ class KeptKeys:
 
 def why_not_kept(model: Model) -> str:
     """Why a token that is run with the keys and values of those before it is not what it is in a run of them
-    all, as the end of a sentence; nothing where it is. Asked of two rows of a few tokens: as they are, and
-    with an edit at every site."""
-    ids = probe(model).expand(2, -1)
+    all, as the end of a sentence; nothing where it is. Asked of a few tokens, with an edit at every site."""
+    ids = probe(model)[:, :TOKENS]
     n_prompt = ids.shape[1] - 1
     if not n_prompt:
         return ""
     middle, start = model.arch.n_layers // 2, min(1, n_prompt - 1)
     layers = {site: middle if SITES[site].per_layer else None for site in model.sites}
-    edits = [EditFrom(Edit.scale(site, layer, value=0.5, rows=1), start) for site, layer in layers.items()]
-    placed = [Placed.of(edit, (0, 1), n_rows=2, n_prompt=n_prompt) for edit in edits]
+    edits = [EditFrom(Edit.scale(site, layer, value=0.5), start) for site, layer in layers.items()]
+    placed = [Placed.of(edit, (0,), n_rows=1, n_prompt=n_prompt) for edit in edits]
     acting = [one for one in placed if one is not None]
 
     def last(n: int, past: KeptKeys | None, known: int) -> Tensor:
         """The logits after `n` tokens, of which the first are known."""
-        taps = StepTaps((), acting, n_rows=2, n_prompt=n_prompt, offset=known, new=known)
+        taps = StepTaps((), acting, n_rows=1, n_prompt=n_prompt, offset=known, new=known)
         return model.run_last(ids[:, known:n], taps, past)
 
     past = KeptKeys()

@@ -50,11 +50,10 @@ class TransformersModel(HookedModel):
         return KeptKeys()
 
     def run_last(self, ids: Tensor, taps: Taps, past: KeptKeys | None) -> Tensor:
-        if past is None:
-            return super().run_last(ids, taps, past)
+        kept = {} if past is None else {"past_key_values": past.cache}
         with self.borrowed(Pass(taps), taps.keys, len(ids)):
             return self.hf_model(
-                input_ids=ids.to(self.device), past_key_values=past.cache, use_cache=True, **self._last_alone
+                input_ids=ids.to(self.device), use_cache=past is not None, **kept, **self._last_alone
             ).logits[:, -1]
 
     @cached_property
