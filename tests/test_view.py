@@ -731,3 +731,9 @@ def test_numbers_in_a_drawn_table_are_on_one_line():
         assert [line[i] for i in (1, 2, 3)] == [["0.000123"], ["125443"], ["704.123"]]
         assert {"(0.61", "12.8)"} <= set(" ".join(line[5]).split())
     assert plan.width <= 8.7
+
+
+def test_a_single_measurement_has_no_interval_beside_those_that_have_one():
+    bars = Bars(("one", "many"), (1.0, 2.0), "logits", low=(1.0, 1.5), high=(1.0, 2.5))
+    numbers = {mark.text for mark in chart(bars).marks if isinstance(mark, Label)}
+    assert {"1.00", "2.00 [1.50, 2.50]"} <= numbers

@@ -50,7 +50,7 @@ def _draw_bar(
     colour = "warm" if block.values[i] >= 0 else "cool"
     corners = box(start, y - height / 2, max(stop - start, 0.004), height)
     picture.add(Area(corners, colour, tip=tip))
-    if block.low and block.high:
+    if block.has_ends(i):
         ends = ((scale(block.low[i]), y), (scale(block.high[i]), y))
         picture.add(Stroke(ends, "paper", 2.6))
         picture.add(Stroke(ends, "ink", 1.2, tip=tip))
@@ -58,7 +58,7 @@ def _draw_bar(
 
 def _with_interval(block: Bars, i: int) -> str:
     write = _decimals_for(block.values)
-    band = f" [{write(block.low[i])}, {write(block.high[i])}]" if block.low and block.high else ""
+    band = f" [{write(block.low[i])}, {write(block.high[i])}]" if block.has_ends(i) else ""
     return write(block.values[i]) + band
 
 

@@ -42,6 +42,10 @@ class Bars(Chart):
     def is_empty(self) -> bool:
         return not self.labels
 
+    def has_ends(self, i: int) -> bool:
+        """Whether a bar has an interval: not where it is of a single measurement."""
+        return bool(self.low and self.high and self.low[i] < self.high[i])
+
     @property
     def largest(self) -> list[int]:
         """Which are drawn: all, or the `most` largest, in their given order."""
