@@ -217,7 +217,7 @@ def test_indirect_objects_are_named(gemma: Model, pairs: interp.PairDataset) -> 
 
 
 def test_heads_look_back(gemma: Model) -> None:
-    scores = interp.head_scores(gemma, n=4)
+    scores = interp.head_scores(gemma, n=4, n_ablated=0)
     induction = dict(zip(scores.scores, scores.attention.mean, strict=True))["induction"]
     assert np.unravel_index(induction.argmax(), induction.shape) == (5, 1)
     assert induction[5, 1] == pytest.approx(0.83, abs=0.06)
