@@ -5,7 +5,8 @@
 The reference's algorithm stands here as plainly as it is: for each prompt, a forward pass of the prompt in
 `DIM_BATCH` copies, logits included, and a backward pass for every `DIM_BATCH` dimensions of the stream, with
 a one-hot cotangent at all target positions, to the stream after each layer. Its prompts have 128 tokens, and
-so have those of `interp.fit_jacobian_lens` beside it; then it is given shorter ones.
+so have those of `interp.fit_jacobian_lens` beside it; then it is given shorter ones, and the model in
+bfloat16.
 
 After each prompt are measured: the time so far, the distance to a matrix of other prompts (of the same
 length, as a share of its norm, mean over layers), and the mean KL over layers of the model's prediction from
@@ -17,6 +18,7 @@ GPT-2-small dimensions has random weights: it has a time for a prompt, and nothi
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -35,8 +37,14 @@ from interp.readout import kl_divergence
 from interp.text.sequences import load_text
 
 DIM_BATCH, LENGTH, SKIP = 8, 128, 16
-#: Length and skipped positions of the prompts of ours.
-OURS = ((LENGTH, SKIP), (32, 8), (16, 4))
+#: Ours: the length of the prompts, their skipped positions, and what the model computes in.
+OURS = (
+    (LENGTH, SKIP, "float32"),
+    (LENGTH, SKIP, "bfloat16"),
+    (16, 4, "float32"),
+    (16, 4, "bfloat16"),
+    (8, 2, "bfloat16"),
+)
 
 
 @dataclass(frozen=True)
@@ -49,10 +57,10 @@ class Setting:
 
 
 SETTINGS = {
-    "demo-gpt2": Setting("demo", 1024, 24),
-    "demo-qwen3": Setting("demo", 1024, 24),
+    "demo-gpt2": Setting("demo", 512, 4),
+    "demo-qwen3": Setting("demo", 512, 4),
     "gpt2-dimensions": Setting("", 128, 0),
-    "gemma-3-270m": Setting("docs/methodology.md", 384, 4),
+    "gemma-3-270m": Setting("docs/methodology.md", 256, 2),
 }
 
 
@@ -86,8 +94,8 @@ def reference(model: interp.Model, prompts: list[list[int]], skip: int) -> Itera
         for start in range(0, d, DIM_BATCH):
             rows = range(start, min(start + DIM_BATCH, d))
             cotangent = torch.zeros_like(streams[n - 1])
-            for copy, row in enumerate(rows):
-                cotangent[copy, skip : len(ids) - 1, row] = 1
+            for number, row in enumerate(rows):
+                cotangent[number, skip : len(ids) - 1, row] = 1
             gradients = torch.autograd.grad(streams[n - 1], sources, cotangent, retain_graph=True)
             for layer, one in enumerate(gradients):
                 found[layer, start : rows[-1] + 1] = one[: len(rows), skip : len(ids) - 1].mean(1)
@@ -109,6 +117,15 @@ def ours(model: interp.Model, prompts: list[list[int]], skip: int) -> Iterator[T
     layers = list(range(model.arch.n_layers - 1))
     for ids in prompts:
         yield interp.fit_jacobian_lens(model, [ids], layers=layers, skip_first=skip)[0].jacobian
+
+
+def _in(model: interp.Model, dtype: str) -> interp.Model:
+    """The model in another precision."""
+    hf_model: Any = model.hf_model
+    if dtype == model.identity.dtype:
+        return model
+    twin = copy.deepcopy(hf_model).to(getattr(torch, dtype))
+    return interp.load_model(twin, model.tokenizer, dtype=dtype, device="cpu", self_check=False)  # type: ignore[arg-type]
 
 
 class Judge:
@@ -170,19 +187,26 @@ def measured(name: str) -> list[str]:
         judge = Judge(model, held_out)
     rows: list[str] = []
     enough = float("nan")
-    for algorithm, length, skip in (("reference", LENGTH, SKIP), *(("interp", *one) for one in OURS)):
+    own = {dtype: _in(model, dtype) for dtype in ("float32", "bfloat16")}
+    for algorithm, length, skip, dtype in (
+        ("reference", LENGTH, SKIP, "float32"),
+        *(("interp", *one) for one in OURS),
+    ):
         count = max(1, setting.tokens // length)
         true = None
         if judge is None:
             prompts = torch.randint(0, 50257, (count, length)).tolist()
         else:
-            text, _ = load_text(model, setting.text, training=count + setting.true, held_out=1, length=length)
+            n_true = setting.true * LENGTH // length  # as many tokens
+            text, _ = load_text(model, setting.text, training=count + n_true, held_out=1, length=length)
             prompts, others = text[:count], text[count:]
-            true = torch.stack(list(ours(model, others, skip))).mean(0)
-        found = reference(model, prompts, skip) if algorithm == "reference" else ours(model, prompts, skip)
+            true = torch.stack(list(ours(own["bfloat16"], others, skip))).mean(0)
+        found = (
+            reference(model, prompts, skip) if algorithm == "reference" else ours(own[dtype], prompts, skip)
+        )
         points = curve(found, true, judge)
         enough = 1.02 * points[-1].kl if algorithm == "reference" else enough
-        rows.append(_row(name, algorithm, length, points, first_good(points, enough)))
+        rows.append(_row(name, f"{algorithm}, {dtype}", length, points, first_good(points, enough)))
         print(rows[-1], flush=True)
     return rows
 

@@ -256,6 +256,23 @@ def test_it_leaves_the_owners_model_as_it_was(load: Any) -> None:
     assert not any(parameter.requires_grad for parameter in hf_model.parameters())
 
 
+def test_in_bfloat16_it_is_nearly_the_same_and_for_the_same_model(load: Any) -> None:
+    from interp.text.sequences import load_text
+
+    model = load("demo-qwen3")
+    half = interp.load_model("demo-qwen3", dtype="bfloat16", device="cpu", self_check=False)
+    text, _ = load_text(model, "demo", training=2, held_out=1, length=8)
+    lens, rounded = (
+        interp.fit_jacobian_lens(one, text, layers=[-1, 3], skip_first=2)[0] for one in (model, half)
+    )
+    off = (rounded.jacobian - lens.jacobian).flatten(1).norm(dim=1) / lens.jacobian.flatten(1).norm(dim=1)
+    assert lens.error is not None
+    assert (off < lens.error / 5).all()
+    assert (off < 0.03).all()
+    assert rounded.settings["dtype"] == "bfloat16"
+    rounded.check_fits(model)
+
+
 def test_what_cannot_be_fitted_is_refused(small: interp.Model) -> None:
     def refused(match: str, text: Any = TEXT, **options: Any) -> None:
         with pytest.raises(InputError, match=match):
@@ -273,6 +290,7 @@ def test_its_settings_are_kept_with_it(small: interp.Model) -> None:
     lens, _ = interp.fit_jacobian_lens(small, TEXT[:10], **options)
     assert lens.settings == {
         "text": "tales", "positions": "later", "skip_first": 2, "length": [12, 12],
+        "dtype": "float32",
         "seed": 3,
     }  # fmt: skip
     assert (lens.model, lens.n_prompts) == (small.identity.name, 10)
