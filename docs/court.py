@@ -22,6 +22,7 @@ import interp
 from interp import zoo
 from interp.figures.views.compare_lenses import verdicts
 from interp.methods.lens.comparison_results import CompareLensesResult
+from interp.tasks.two_hops import TwoHop, known
 from interp.text.sequences import load_text
 
 ROOT = Path(__file__).parents[1]
@@ -50,17 +51,35 @@ def planted() -> CompareLensesResult:
 def demo(name: str) -> CompareLensesResult:
     model, other = interp.load_model(name, device="cpu"), next(one for one in zoo.NAMES if one != name)
     lenses: dict[str, Any] = {one: one for one in ("logit", "tuned", "jacobian", "patchscope")}
-    lenses["the other model's"] = interp.JacobianLens.load(
-        zoo.path(other) / "jacobian_lens", model, check=False
-    )
+    lenses["the other model's"] = interp.TunedLens.load(zoo.path(other) / "tuned_lens", model, check=False)
     return interp.compare_lenses(
         model,
         _text(model),
         lenses=lenses,
         shuffled=["jacobian"],
         controls=["the other model's"],
+        cases=capitals(model),
+        k=1,
+        n_random=2,
         described="the demo corpus, from a seed that no lens was fitted on",
     )
+
+
+def capitals(model: interp.Model) -> list[TwoHop]:
+    """Facts of one step, whose answer stands in the place of the bridge: it is read, and exchanged with that
+    of another fact."""
+    prompts = [
+        one
+        for one in zoo.fact_prompts()
+        if one.fact.relation == "country_capital" and one.text == f"The capital of {one.fact.subject} is"
+    ]
+    cases = [
+        TwoHop(
+            relation="capital", prompt=one.text, bridge=one.answer, answer=one.answer, hops=(one.text,) * 2
+        )
+        for one in prompts
+    ]
+    return list(known(model, cases[:12])[0])
 
 
 def untrained() -> CompareLensesResult:
@@ -68,19 +87,19 @@ def untrained() -> CompareLensesResult:
     torch.manual_seed(0)
     blank = AutoModelForCausalLM.from_config(trained.hf_model.config).eval()
     model = interp.load_model(blank, trained.tokenizer, device="cpu", name="untrained", self_check=False)
-    text, _ = load_text(model, "demo", training=40, held_out=1, length=64)
+    text, _ = load_text(model, "demo", training=16, held_out=1, length=40)
     jacobian, _ = interp.fit_jacobian_lens(model, text, directions="all", described="demo")
     return interp.compare_lenses(
         model,
-        _text(model),
+        _text(model, n=12, length=48),
         lenses={"logit": "logit", "jacobian": jacobian},
         shuffled=["jacobian"],
         described="the demo corpus",
     )
 
 
-def _text(model: interp.Model) -> list[list[int]]:
-    return load_text(model, "demo", training=1, held_out=12, length=48, seed=SEED)[1]
+def _text(model: interp.Model, *, n: int = 8, length: int = 32) -> list[list[int]]:
+    return load_text(model, "demo", training=1, held_out=n, length=length, seed=SEED)[1]
 
 
 def markdown(result: CompareLensesResult) -> str:
@@ -101,8 +120,8 @@ def markdown(result: CompareLensesResult) -> str:
     if result.prompts:
         lines += [
             "",
-            f"{len(result.prompts)} prompts of two steps: share with the bridge in the first {result.k} "
-            "(another bridge); share that says the foretold answer after the exchange (random changes).",
+            f"{len(result.prompts)} prompts: share with the bridge in the first {result.k} (another bridge); "
+            "share that says the foretold answer after the exchange (random changes).",
             "",
             "| lens | " + " | ".join(result.layers[i] for i in layers) + " |",
             "|---|" + "---|" * len(layers),

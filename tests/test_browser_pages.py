@@ -59,6 +59,17 @@ def test_the_lens_is_walked_with_the_keyboard(open_app, expect, shows):
     expect(cell(lens(page), 4, 2)).to_be_focused()
 
 
+def test_the_lens_is_switched_in_one_click(open_app, expect, load, shows):
+    page = open_app(prompt=FRANCE)
+    shows(page, FRANCE)
+    page.get_by_role("radiogroup", name="Lens").get_by_text("tuned", exact=True).click()
+    expect(page).to_have_url(re.compile("lens=tuned"))
+    grid = page.get_by_role("grid", name=re.compile("Tuned lens"))
+    result = LogitLens(FRANCE, " Paris", lens="tuned")(load("demo-gpt2"))
+    expect(cell(grid, 2, 3)).to_contain_text(show_token(result.top_tokens[3][3][0]))
+    expect(page.get_by_text("mean over layers before the last")).to_be_visible()
+
+
 def test_an_example_takes_one_click(open_app, expect, shows):
     page = open_app(cell="1.1")
     for prompt, values in explore.EXAMPLES[::-1]:

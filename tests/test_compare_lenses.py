@@ -72,6 +72,9 @@ def test_the_court_finds_the_planted_step_and_what_exchanging_it_does(two_steps)
     assert not logit.bridges.in_top.value.any()
     assert control.bridges.in_top.value.max() <= 1 / 8
     assert not control.bridges.in_top.value[at]
+    assert float(by_hand.bridges.above_chance.value) == pytest.approx(
+        1 / 3
+    )  # one of the three before the last
     assert by_hand.exchange.flips.value.tolist() == [0, 0, 1]
     assert not by_hand.exchange.random_flips.value.any()
     assert not logit.exchange.flips.value.any()

@@ -117,7 +117,7 @@ def _verdict_on_bridges(result: CompareLensesResult) -> str:
     ]
     return (
         f"The step in between is read (within the first {result.k}) above another one, in share of prompts, "
-        f"mean over layers: {'; '.join(told)}."
+        f"mean over the layers before the last: {'; '.join(told)}."
     )
 
 

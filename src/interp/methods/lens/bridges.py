@@ -90,7 +90,7 @@ def lens_on_bridges(
         other_rank=ranks[1],
         in_top=mean_interval(within[0], seed),
         other_in_top=mean_interval(within[1], seed),
-        above_chance=mean_interval((within[0] - within[1]).mean(-1), seed),
+        above_chance=mean_interval((within[0] - within[1])[:, :-1].mean(-1), seed),
     )
 
 

@@ -40,7 +40,7 @@ class LensOnBridges(Stored):
     other_rank: Int[np.ndarray, "prompt layer"]
     in_top: Interval  # [layer] share of prompts with the bridge within the first `k`
     other_in_top: Interval  # [layer] the same of the other bridge
-    #: By how much the mean over layers of `in_top` is above that of `other_in_top`.
+    #: By how much the mean of `in_top` over the layers before the last is above that of `other_in_top`.
     above_chance: Interval
 
 
