@@ -36,7 +36,7 @@ from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from interp.app.server import settings
 from interp.app.server.launch import server_command
-from interp.app.server.models import local_folder
+from interp.models.gguf.packages import GEMMA, is_installed
 from interp.models.names import KNOWN
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
@@ -111,9 +111,7 @@ def open_page(page: Any, address: str, name: str, parameters: dict[str, str]) ->
     if permit.count():
         permit.click()
     grid.wait_for(timeout=300_000)
-    page.wait_for_function(
-        "document.querySelector('[data-testid=stApp]').dataset.testScriptState !== 'running'"
-    )
+    page.locator("[data-test-script-state=notRunning]").wait_for(timeout=300_000)
     page.evaluate(MEASURE)
 
 
@@ -212,7 +210,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*FLAGS])
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         models = {"demo-gpt2": "demo-gpt2", "demo-qwen3": "demo-qwen3", SMALL: small_gpt2(folder)}
-        if local_folder(REAL) is not None:
+        if is_installed(GEMMA):
             models[REAL] = REAL
         for name, model in models.items():
             if options.models and name not in options.models:

@@ -212,3 +212,11 @@ def test_an_sae_that_is_not_there_is_a_sentence(app):
 def test_a_hostile_prompt_is_a_prompt(app):
     app.run()
     run_without_errors(app.text_area(key="prompt").set_value(" ".join(HOSTILE)))
+
+
+def test_a_model_without_an_sae_is_told_so_without_an_error(open_page, monkeypatch):
+    monkeypatch.setattr("interp.app.views.features.NAMES", ())
+    page = open_page("Features")
+    run_without_errors(page)
+    assert "No SAE of demo" in page.info[0].value
+    run_without_errors(open_page("Generate", prompt="The capital of France is", n_tokens="2"))

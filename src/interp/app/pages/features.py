@@ -54,6 +54,9 @@ def page() -> None:
             "Text to read features on", "text", placeholder="demo, or a file",
             on_change=allow_typed, args=("text",),
         )  # fmt: skip
+    if model and not sae and not features.has_sae(model):
+        st.info(escape_markdown(f"No SAE of {model} is known here. Give one above to see its features."))
+        return
     with show_errors():
         sae, text = sae or features.own_sae(model), text or "demo"
         if permitted("SAE", sae, "sae") and permitted("text", text, "text"):

@@ -13,7 +13,7 @@ from interp.app.ui.explain import explain
 from interp.app.ui.model_choice import choose_model
 from interp.app.views import generate
 from interp.app.views.downloads import downloads
-from interp.app.views.features import own_sae
+from interp.app.views.features import has_sae, own_sae
 from interp.app.views.questions import as_command
 from interp.figures.engine.view import Grid, Table, Words
 from interp.figures.views.generate import view
@@ -29,7 +29,8 @@ def page() -> None:
     with left:
         prompt = inputs.prompt("Prompt", "prompt")
     inputs.examples(generate.EXAMPLES)
-    part = inputs.switch("What is changed", "part", generate.PARTS)
+    parts = generate.PARTS if has_sae(model) else generate.PARTS[:-1]  # the last one: a feature
+    part = inputs.switch("What is changed", "part", parts)
     name, times = "", 0.0
     if part != "nothing":
         left, right = st.columns([1, 3])

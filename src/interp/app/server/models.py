@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from interp.app.server.settings import first_model
 from interp.errors import ModelLoadError
 from interp.files import read_text
+from interp.models.gguf.packages import GEMMA, is_installed
 from interp.zoo import NAMES
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ _BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
 
 def offered_models() -> tuple[str, ...]:
-    """The model that pages begin with, and those that everybody is offered."""
-    return tuple(dict.fromkeys((first_model(), *ALWAYS_OFFERED)))
+    """The model that pages begin with, those that everybody is offered, and the real one where it is
+    installed."""
+    real = (GEMMA.name,) if is_installed(GEMMA) else ()
+    return tuple(dict.fromkeys((first_model(), *ALWAYS_OFFERED, *real)))
 
 
 def local_folder(name: str) -> Path | None:

@@ -37,6 +37,11 @@ _WRITERS = 8
 _LABELS = 6
 
 
+def has_sae(model: str) -> bool:
+    """Whether an SAE of a model is known here."""
+    return model in NAMES or model in PUBLISHED
+
+
 def own_sae(model: str) -> str:
     """The SAE that goes with a model: the one in the package, or a published one."""
     if model in NAMES:
