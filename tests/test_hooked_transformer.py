@@ -237,3 +237,17 @@ def test_double_precision() -> None:
     hooked = toy(dtype=torch.float64)
     model = interp.load_model(hooked, dtype="float64")
     assert torch.equal(model.forward(IDS), hooked(torch.tensor([IDS])))
+
+
+def test_it_goes_on_uncached_and_says_why():
+    model = interp.load_model(toy())
+    edit = interp.EditFrom(interp.Edit.scale("resid_post", 0, value=0.5), "generated")
+    found = model.generate([[3, 4, 1]], 3, edits=[edit], stop=())
+    assert found.path == "uncached"
+    assert "does not reach the model's keys and values" in found.why
+    text = [3, 4, 1]
+    for _ in range(3):
+        said = list(range(3, len(text)))
+        edits = [interp.Edit.scale("resid_post", 0, value=0.5, positions=said)] if said else []
+        text.append(int(model.forward([text], edits)[0, -1].argmax()))
+    assert found.tokens.row(0) == text
