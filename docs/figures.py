@@ -59,6 +59,7 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("path_patching", "path_patching", {}),
         ("patching_vs_attribution", "patching_vs_attribution", {}),
         ("steering", "steering", {}),
+        ("generate", "generate", {}),
         ("knowledge", "knowledge", {}),
     ),
     GEMMA.name: tuple(
