@@ -237,6 +237,8 @@ def test_single_heads_bring_back_and_take_away_an_indirect_object(gemma: Model) 
     ).recovery.mean
     assert np.unravel_index(swept.argmax(), swept.shape) == (11, 3)
     assert np.unravel_index(swept.argmin(), swept.shape) == (15, 1)
+    assert swept[11, 3] == pytest.approx(0.49, abs=0.05)
+    assert swept[15, 1] == pytest.approx(-0.47, abs=0.05)
 
 
 def test_five_heads_carry_half_of_the_indirect_object(gemma: Model, pairs: interp.PairDataset) -> None:
