@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 import interp
 from conftest import run
@@ -83,6 +84,16 @@ def test_a_place_and_a_lens_itself_read_alike(load, nudged, tmp_path) -> None:
     assert by_place.answer_prob[2] != interp.logit_lens(model, EIFFEL, " Paris").answer_prob[2]
     assert isinstance(interp.load_lens("logit", model), PlainLens)
     assert interp.load_lens(nudged, model) is nudged
+
+
+def test_a_model_without_words_is_offered_no_context_in_words(tiny_gpt2) -> None:
+    hf_model = AutoModelForCausalLM.from_pretrained(str(tiny_gpt2))
+    model = interp.load_model(hf_model, device="cpu", self_check=False)
+    assert lens_names(model) == ("logit",)
+    with pytest.raises(interp.InterpError, match="tokenizer"):
+        interp.logit_lens(model, [1, 2, 3], lens="patchscope")
+    ids = interp.logit_lens(model, [1, 2, 3], lens=Patchscope(context=[4, 5, 6]))
+    assert "[4, 5, 6]" in ids.lens_description
 
 
 def test_a_jacobian_lens_is_known_by_its_files(load, tmp_path) -> None:

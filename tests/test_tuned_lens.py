@@ -140,7 +140,32 @@ def test_what_is_measured_is_what_it_is_called(load, tuned) -> None:
 def test_lens_bias_by_hand() -> None:
     final = torch.tensor([0.5, 0.5, 0.0], dtype=torch.float64)
     lens = torch.tensor([[0.25, 0.25, 0.5], [0.5, 0.5, 0.0]], dtype=torch.float64)
-    assert lens_bias(final, lens).tolist() == [1.0, 0.0]  # half the odds everywhere: one bit
+    assert lens_bias(final, lens.log()).tolist() == [1.0, 0.0]  # half the odds everywhere: one bit
+
+
+def test_lens_bias_is_finite_where_probabilities_are_smaller_than_any_number(load) -> None:
+    """Logits that lie thousands apart, as those of an early layer of a large vocabulary."""
+
+    class Extreme(Doubled):
+        def translate(self, resid, layer):
+            return resid
+
+        def logits(self, model, resid, layer):
+            read = super().logits(model, resid, layer)
+            return read if layer == 5 else 3000 * (read - read.amin()) / (read.amax() - read.amin())
+
+    model = load("demo-gpt2")
+    measured = interp.measure_lens(model, Extreme(), [EIFFEL])
+    court = interp.compare_lenses(model, [EIFFEL], lenses=[Extreme()]).lenses[0].text
+    logits = (
+        Extreme().logits(model, model.run_with_cache(EIFFEL, ["resid_post"])["resid_post", 2][0], 2).double()
+    )
+    assert float(logits.softmax(-1).mean(0).min()) == 0
+    mean = logits.log_softmax(-1).logsumexp(0) - math.log(len(logits))
+    final = model.forward(EIFFEL)[0].double().softmax(-1).mean(0)
+    expected = float((final * (final.log() - mean)).sum() / math.log(2))
+    assert measured.bias[1, 3] == pytest.approx(expected, rel=1e-4)
+    assert court.bias[3] == pytest.approx(expected, rel=1e-4)
 
 
 def test_training_is_by_its_seed(load, tuned) -> None:

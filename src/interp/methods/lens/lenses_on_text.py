@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -29,7 +30,7 @@ def lenses_on_text(
     sums = {name: np.zeros((len(lenses), len(text), len(layers))) for name in _OF_TOKEN}
     n_tokens = np.zeros(len(text))
     final_mean = torch.zeros(d_vocab, dtype=torch.float64)
-    read_mean = torch.zeros(len(lenses), len(layers), d_vocab, dtype=torch.float64)
+    read_sums = torch.full((len(lenses), len(layers), d_vocab), -math.inf, dtype=torch.float64)  # logarithms
     for number, sequence in enumerate(text):
         report("sequences", number, len(text))
         streams, logits = streams_of_tokens(model, [sequence])
@@ -41,10 +42,11 @@ def lenses_on_text(
                 read = lens.logits(model, streams[j], layer).cpu().double()  # [token, d_vocab]
                 for name, values in _of_tokens(final, read).items():
                     sums[name][i, number, j] = float(values.sum())
-                read_mean[i, j] += read.softmax(-1).sum(0)
+                of_tokens = read.log_softmax(-1).logsumexp(0)
+                read_sums[i, j] = torch.logaddexp(read_sums[i, j], of_tokens)
     report("sequences", len(text), len(text))
     total = n_tokens.sum()
-    bias = lens_bias(final_mean / total, read_mean / total).numpy()
+    bias = lens_bias(final_mean / total, read_sums - math.log(total)).numpy()
     per_sequence = sums["kl"][..., :-1].mean(-1) / n_tokens  # [lens, sequence]
     found = {}
     for i, name in enumerate(lenses):

@@ -61,15 +61,19 @@ def measure_lens(
         layers=layer_names(sums.layers),
         kl=sums.kl / sums.n_tokens,
         cross_entropy=sums.cross_entropy / sums.n_next,
-        bias=lens_bias(sums.final / sums.n_tokens, sums.read / sums.n_tokens).numpy(),
+        bias=lens_bias(sums.final / sums.n_tokens, sums.read - math.log(sums.n_tokens)).numpy(),
         losses=losses,
         top1=sums.top1 / sums.n_tokens,
     )
 
 
-def lens_bias(final: Float[Tensor, " d_vocab"], lens: Float[Tensor, "*any d_vocab"]) -> Float[Tensor, "*any"]:
-    """KL(final || lens) in bits of two mean predictions, given as probabilities."""
-    return (torch.xlogy(final, final) - torch.xlogy(final, lens)).sum(-1) / math.log(2)
+def lens_bias(
+    final: Float[Tensor, " d_vocab"], log_lens: Float[Tensor, "*any d_vocab"]
+) -> Float[Tensor, "*any"]:
+    """KL(final || lens) in bits of two mean predictions, the lens's as logarithms: its probabilities may be
+    smaller than any number, where the logits of an early layer lie 1000 apart."""
+    cross = torch.where(final > 0, final * log_lens, 0.0)
+    return (torch.xlogy(final, final) - cross).sum(-1) / math.log(2)
 
 
 class _Sums:
@@ -83,7 +87,10 @@ class _Sums:
         self.cross_entropy: Float[np.ndarray, "lens layer"] = np.zeros(shape)  # nats
         self.top1: Float[np.ndarray, "lens layer"] = np.zeros(shape)  # tokens
         self.final: Float[Tensor, " d_vocab"] = torch.zeros(d_vocab, dtype=torch.float64)  # probabilities
-        self.read: Float[Tensor, "lens layer d_vocab"] = torch.zeros(*shape, d_vocab, dtype=torch.float64)
+        #: Logarithms of sums of probabilities, which need not be numbers above 0.
+        self.read: Float[Tensor, "lens layer d_vocab"] = torch.full(
+            (*shape, d_vocab), -math.inf, dtype=torch.float64
+        )
 
     def add(self, tokens: Tokens) -> None:
         """Read one batch with every lens."""
@@ -101,7 +108,7 @@ class _Sums:
                 self.kl[i, j] += kl_divergence(final, read).sum().item()
                 self.cross_entropy[i, j] -= of_next.sum().item()
                 self.top1[i, j] += int((read.argmax(-1) == final.argmax(-1)).sum())
-                self.read[i, j] += log_probs.exp().sum(0)
+                self.read[i, j] = torch.logaddexp(self.read[i, j], log_probs.logsumexp(0))
 
 
 def _following(tokens: Tokens) -> tuple[Int[Tensor, " token"], Bool[Tensor, " token"]]:

@@ -52,10 +52,10 @@ def load_lens(lens: AnyLens, model: Model, *, check: bool = True) -> Lens:
 
 
 def lens_names(model: Model) -> tuple[str, ...]:
-    """The names that `load_lens` takes for a model: those that need nothing, and the fitted ones that come
-    with the package for it."""
+    """The names that `load_lens` takes for a model: those that need nothing (a patchscope's context is text,
+    so it needs a tokenizer), and the fitted ones that come with the package for it."""
     fitted = [name for name in SHIPPED if _shipped(name, model) is not None]
-    return ("logit", *fitted, "patchscope")
+    return ("logit", *fitted, *(() if model.tokenizer is None else ("patchscope",)))
 
 
 def _found(lens: AnyLens, model: Model, *, check: bool) -> Lens:
