@@ -46,6 +46,7 @@ bench: $(VENV)/.test  ## sweeps side by side with other libraries; writes docs/b
 	$(BIN)/python bench/gradients.py --write
 	$(BIN)/python bench/loading.py --write
 	$(BIN)/python bench/generation.py --write
+	$(BIN)/python bench/jacobian_lens.py --write
 	-$(BIN)/python bench/real.py --write
 	$(BIN)/python bench/edges.py --write
 	$(BIN)/python bench/discovery.py --write
