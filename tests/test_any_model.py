@@ -22,6 +22,7 @@ OF_ONE: dict[str, dict[str, Any]] = {
     "ioi": {"n": 4, "templates": ["Then, [A] and [B] went to the [PLACE]. [S] gave a [OBJECT] to"]},
     "head_scores": {"n": 2, "length": 8},
     "circuit_discovery": {"n_members": 10},
+    "direction_effects": {"n": 8},  # two people of each kind in either half
     "train_jacobian_lens": {"length": 20},
 }
 #: Norms behind attention and MLP, experts, parallel blocks, one head for keys, attention sinks.
