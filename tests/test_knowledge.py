@@ -263,7 +263,9 @@ def test_entities_stand_in_the_same_wordings(load):
     data = interp.make_known("entities", model, n=6, abstains=" unknown")
     assert data.statuses == ("real", "invented")
     assert {prompt.answer is None for prompt in data.prompts if prompt.status == "invented"} == {True}
-    assert len(data.of("real")) == len(data.of("invented")) == 12
+    real, invented = data.of("real"), data.of("invented")
+    assert [data.prompts[i].wording for i in real] == [data.prompts[i].wording for i in invented]
+    assert len(real) == len(invented) == 12
     assert first_tokens(data.abstains) == {model.to_single_token(" unknown")}
 
 

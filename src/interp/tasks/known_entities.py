@@ -110,10 +110,11 @@ def known_entities(
             f"There are {most} people of each kind and {len(WORDINGS)} wordings; ask for no more."
         )
     rng = random.Random(f"known entities {seed}")
+    drawn = [rng.sample(WORDINGS, per_entity) for _ in range(n)]  # the same for both kinds
     prompts, dropped = [], []
     for status, names in (("real", list(people)), ("invented", list(invented))):
-        for name in sorted(rng.sample(names, n)):
-            for wording in rng.sample(WORDINGS, per_entity):
+        for name, wordings in zip(sorted(rng.sample(names, n)), drawn, strict=True):
+            for wording in wordings:
                 answer = f" {people[name]}" if status == "real" else None
                 try:
                     prompts.append(

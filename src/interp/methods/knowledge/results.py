@@ -84,7 +84,9 @@ class Steered(Stored):
 
     kind: ClassVar[str] = "steered_knowledge"
     way: str  # direction | random
-    lost: Float[np.ndarray, " strength"]  # share of the known answers, right before, that are no longer given
+    lost: Float[
+        np.ndarray, " strength"
+    ]  # share of the known answers, right before (of all, where few are), that are lost
     made_up: Float[
         np.ndarray, " strength"
     ]  # share of it that is still made up: no abstaining, or the same word

@@ -25,6 +25,8 @@ from interp.progress import report
 from interp.readout import Readout
 from interp.tasks.known_or_not import KnowledgeDataset
 
+_FEWEST = 4  # right answers, below which all answers to what it should know are counted
+
 
 def steered_along(
     model: Model,
@@ -89,6 +91,8 @@ def _measured(
     before = readings.answer[list(tested)]
     right = np.array([readings.answer[i] in first_tokens(data.prompts[i].answer) for i in tested])
     known = (status == data.has) & right
+    if known.sum() < _FEWEST:  # it hardly knows any: what it says of them, right or not
+        known = status == data.has
     abstaining = np.isin(said, sorted(first_tokens(data.abstains)))
     same = said == before
     invented = status == data.made_up
@@ -96,7 +100,7 @@ def _measured(
     of_status = [status == one for one in data.statuses]
     return Steered(
         way=way,
-        lost=1 - same[:, known].mean(1) if known.any() else np.zeros(len(said)),
+        lost=1 - same[:, known].mean(1),
         made_up=kept.mean(1),
         abstains=np.stack([abstaining[:, own].mean(1) for own in of_status], 1),
         same=np.stack([same[:, own].mean(1) for own in of_status], 1),
