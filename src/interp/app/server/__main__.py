@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from starlette.middleware import Middleware
@@ -17,6 +18,7 @@ from interp.threads import wait_asleep
 
 if __name__ == "__main__":
     wait_asleep()
+    import_module("interp.tokens")  # torch and transformers, before two threads import them at the same time
     options = json.loads(sys.argv[1])  # as `launch.server_command` gives them
     shared_server().submit(first_model(), ModelIdentity())
     guard = Middleware(Guard, port=options["server.port"])
