@@ -3,9 +3,11 @@ that are half typed; how a page is read; and that all of them are reached on a n
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 
-from browser import FRANCE, box, lens, settled
+from browser import FRANCE, box, lens, serving, settled
 from interp.app.views.explanations import EXPLANATIONS
 
 LINES = f"{FRANCE}\n{FRANCE}"
@@ -46,6 +48,17 @@ def test_a_page_says_how_it_is_read(open_app, expect):
     page = open_app(page="Trace")
     page.get_by_role("button", name=re.compile("How to read this")).click()
     expect(page.get_by_text("Clean into corrupted: does this activation")).to_be_visible()
+
+
+def test_a_server_that_is_gone_is_told_in_a_sentence(chromium, expect, tmp_path):
+    with serving(tmp_path) as server:
+        page = chromium.new_page()
+        page.goto(server.address(page="Runs"))
+        expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+        os.killpg(server.process.pid, signal.SIGKILL)
+        expect(page.get_by_text("The app's server is not running any more")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        page.close()
 
 
 def test_every_page_is_reached_on_a_narrow_screen(open_app, expect):

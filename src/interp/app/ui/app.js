@@ -25,6 +25,23 @@ if (!globalThis.interpApp) {
   }, true);
 }
 
+// A server that is gone is told in our words, and not as an error of Streamlit's.
+if (!globalThis.interpApp) {
+  let seconds = 0; // without a connection
+  setInterval(() => {
+    const state = document.querySelector("[data-testid=stApp]")?.dataset.testConnectionState;
+    seconds = !state || state === "CONNECTED" ? 0 : seconds + 1;
+    const told = document.getElementById("interp-gone");
+    if (!seconds) told?.remove();
+    else if (seconds > 1 && !told) {
+      const textContent = "The app's server is not running any more. Start interp app again in the terminal: this page then goes on by itself.";
+      const note = element("div", { id: "interp-gone", textContent });
+      note.setAttribute("role", "alert");
+      document.body.append(note);
+    }
+  }, 1000);
+}
+
 // Script and style of grids and charts are sent once, and not with each of them.
 const style = new CSSStyleSheet();
 style.replaceSync(STYLE);
