@@ -7,7 +7,7 @@ import streamlit as st
 from interp.app.markdown import escape_markdown
 from interp.app.server.session import ask
 from interp.app.ui import inputs, show
-from interp.app.ui.answers import answer_input, suggest
+from interp.app.ui.answers import read_answers, suggest
 from interp.app.ui.copies import copy_or_download
 from interp.app.ui.errors import show_errors
 from interp.app.ui.explain import explain
@@ -37,10 +37,12 @@ def page() -> None:
     with left:
         typed = inputs.text("Picked heads (layer.head, comma between; or click cells)", "heads")
     with middle:
-        answer, of_answer = answer_input(model, "Answer", "answer")
+        of_answer = inputs.text("Answer", "answer"), st.container(), False
     with right:
-        foil, of_foil = answer_input(model, "Foil", "foil", placeholder="none: the answer's probability")
+        no_foil = "none: the answer's probability"
+        of_foil = inputs.text("Foil", "foil", placeholder=no_foil), st.container(), True
     inputs.examples(examples)
+    answer, foil = read_answers(model, of_answer, of_foil)
     heads = circuit_map.parse_heads(typed)
     with show_errors():
         _scores(model, heads)
@@ -56,7 +58,7 @@ def page() -> None:
                     _head_ablation(model, circuit_map.HeadAblation(prompt, heads, answer, foil or None))
     with show_errors():
         _circuit(model, heads)
-    suggest(model, prompt, answer=of_answer, foil=of_foil)
+    suggest(model, prompt, answer=of_answer[1], foil=of_foil[1])
 
 
 def _scores(model: str, heads: tuple[str, ...]) -> None:

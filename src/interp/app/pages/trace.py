@@ -7,7 +7,7 @@ import streamlit as st
 from interp.app.markdown import escape_markdown
 from interp.app.server.session import ask
 from interp.app.ui import address, inputs, show
-from interp.app.ui.answers import answer_input, suggest
+from interp.app.ui.answers import read_answers, suggest
 from interp.app.ui.copies import copy_or_download
 from interp.app.ui.errors import show_errors
 from interp.app.ui.explain import explain
@@ -29,15 +29,15 @@ def page() -> None:
         clean, clean_tokens = _prompt(model, "Clean prompt", "clean")
         corrupted, corrupted_tokens = _prompt(model, "Corrupted prompt", "corrupted")
     with middle:
-        answer, of_answer = answer_input(model, "Answer", "answer")
-        foil, of_foil = answer_input(
-            model, "Foil", "foil", placeholder="none: the metric is the answer's probability"
-        )
+        of_answer = inputs.text("Answer", "answer"), st.container(), False
+        no_foil = "none: the metric is the answer's probability"
+        of_foil = inputs.text("Foil", "foil", placeholder=no_foil), st.container(), True
     inputs.examples(examples)
+    answer, foil = read_answers(model, of_answer, of_foil)
     if _aligned(clean_tokens, corrupted_tokens) and answer is not None and foil is not None:
         with show_errors():
             _map(model, clean, corrupted, answer, foil or None)
-    suggest(model, clean, answer=of_answer, foil=of_foil)
+    suggest(model, clean, answer=of_answer[1], foil=of_foil[1])
 
 
 def _prompt(model: str, label: str, key: str) -> tuple[str, tuple[str, ...]]:

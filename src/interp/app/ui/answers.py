@@ -38,16 +38,22 @@ def typed_answer(model: str, typed: str) -> str | None:
     return answer.text
 
 
-def answer_input(model: str, label: str, key: str, *, placeholder: str = "") -> tuple[str | None, Any]:
-    """An input for an answer: what was typed, and the place for what goes on from it. Empty where nothing was
-    typed and a placeholder stands for that; None where it is no answer, which is said."""
-    typed = inputs.text(label, key, placeholder=placeholder)
-    answer: str | None = ""
-    if typed or not placeholder:
-        answer = None
-        with show_errors():
-            answer = typed_answer(model, typed)
-    return answer, st.container()
+def read_answers(model: str, *typed: tuple[str, Any, bool]) -> list[str | None]:
+    """What each input holds as an answer, said at its place: (text, place, whether it may be empty). Empty
+    where it may be and is; None where it is no answer.
+
+    To be called when all inputs of the page are drawn: a run that is interrupted before an input is drawn
+    forgets it.
+    """
+    answers: list[str | None] = []
+    for text, place, may_be_empty in typed:
+        answer: str | None = ""
+        if text or not may_be_empty:
+            answer = None
+            with place, show_errors():
+                answer = typed_answer(model, text)
+        answers.append(answer)
+    return answers
 
 
 def suggest(model: str, prompt: str, **places: Any) -> None:
