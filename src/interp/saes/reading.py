@@ -172,7 +172,7 @@ def record_features(model: Model, sae: SAE, text: ReadingText) -> FeatureRecord:
     kept, tokens, features, values = [], [], [], []
     for start in range(0, len(rows), at_once):
         batch = model.to_tokens(Tokens.pad(rows[start : start + at_once]))
-        raw = model.run_with_cache(batch, [sae.address])[sae.address]
+        raw = model.run_with_cache(batch, [sae.address], logits=False)[sae.address]
         found = sae.encode(flat(sae.address.site, raw).float()).cpu()  # [row, pos, feature]
         found = torch.where(counted(batch)[..., None], found, 0.0)[batch.mask]  # [token, feature]
         where = found.nonzero()

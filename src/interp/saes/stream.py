@@ -86,6 +86,6 @@ class ActivationStream:
         rows = []
         for start in range(0, len(chosen), _AT_ONCE):
             tokens = Tokens.pad([self.text[i] for i in chosen[start : start + _AT_ONCE]])
-            raw = self.model.run_with_cache(tokens, [self.address])[self.address]
+            raw = self.model.run_with_cache(tokens, [self.address], logits=False)[self.address]
             rows.append(flat(self.address.site, raw).cpu()[counted(tokens)].float())
         return torch.cat(rows)

@@ -257,7 +257,7 @@ def _sums(
     sums: dict[Key, Sums] = {}
     for start in range(0, len(prompts), PROMPTS_AT_ONCE):
         part = prompts[start : start + PROMPTS_AT_ONCE]
-        cache = model.run_with_cache([prompt for prompt, _ in part], keys)
+        cache = model.run_with_cache([prompt for prompt, _ in part], keys, logits=False)
         rows = [(row, position) for row, (_, outliers) in enumerate(part) for position in outliers]
         at = torch.tensor(rows, dtype=torch.long).reshape(-1, 2).T
         for key in keys:

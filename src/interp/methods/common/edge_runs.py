@@ -46,7 +46,7 @@ def edge_run_values(
         batch_size: the number of streams that a layer reads at once.
     """
     graph = Graph.of(model)
-    start = model.run_with_cache(tokens, [("resid_pre", 0)])["resid_pre", 0]
+    start = model.run_with_cache(tokens, [("resid_pre", 0)], logits=False)["resid_pre", 0]
     at_once = max(1, batch_size // (graph.n_heads + 2 * graph.n_kv_heads))
     values = []
     for first in range(0, len(outside), at_once):

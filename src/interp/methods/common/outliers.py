@@ -48,6 +48,7 @@ def _norms(model: Model, prompts: Sequence[Sequence[int]]) -> list[Float[np.ndar
         cache = model.run_with_cache(
             [list(prompt) for prompt in prompts[start : start + _PROMPTS_AT_ONCE]],
             [("resid_post", layer) for layer in layers],
+            logits=False,
         )
         each = np.stack([cache["resid_post", i].float().norm(dim=-1).cpu().numpy() for i in layers])
         found += [each[:, row, :length] for row, length in enumerate(cache.tokens.lengths)]

@@ -101,7 +101,8 @@ def _patterns(
     """The patterns of each prompt in turn, in float64 on the CPU, without padding."""
     for start in range(0, len(prompts), batch_size):
         report("prompts", start, len(prompts))
-        cache = model.run_with_cache(model.to_tokens(prompts[start : start + batch_size]), ["pattern"])
+        tokens = model.to_tokens(prompts[start : start + batch_size])
+        cache = model.run_with_cache(tokens, ["pattern"], logits=False)
         patterns = cache.stack("pattern").cpu()  # [layer, row, head, query, key]
         for row, length in enumerate(cache.tokens.lengths):
             yield patterns[:, row, :, :length, :length].double()

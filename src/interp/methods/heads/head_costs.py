@@ -27,7 +27,7 @@ def head_costs(model: Model, text: RepeatedSequences, n: int) -> Float[np.ndarra
     sequences."""
     arch, sequences = model.arch, text.ids[:n]
     left = find_outliers(model, sequences).at
-    cache = model.run_with_cache(sequences, ["z"])
+    cache = model.run_with_cache(sequences, ["z"], logits=False)
     kept = torch.tensor([[i not in own for i in range(len(sequences[0]))] for own in left])
     means = [cache["z", layer][kept.to(cache["z", layer].device)].mean(0) for layer in range(arch.n_layers)]
     costs = []

@@ -144,7 +144,7 @@ def _measure(model: Model, text: RepeatedSequences, rows: slice, scores: Sequenc
     twice = run.stack("pattern")
     four_times = twice
     if "prefix_matching" in scores:
-        four_times = model.run_with_cache(said_four_times, ["pattern"]).stack("pattern")
+        four_times = model.run_with_cache(said_four_times, ["pattern"], logits=False).stack("pattern")
     around = [_around_earlier(twice, text, shift) for shift in _shifts(text.copy_length)]
     return _Batch(
         scores=_scores(twice, four_times, text, scores),

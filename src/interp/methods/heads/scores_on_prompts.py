@@ -88,7 +88,7 @@ def head_scores_of_patterns(
 def _patterns(model: Model, rows: Sequence[Sequence[int]]) -> Iterator[Pattern]:
     for i, row in enumerate(rows):
         report("prompts", i, len(rows))
-        yield model.run_with_cache(row, ["pattern"]).stack("pattern")[:, 0].double().cpu().numpy()
+        yield model.run_with_cache(row, ["pattern"], logits=False).stack("pattern")[:, 0].double().cpu().numpy()
     report("prompts", len(rows), len(rows))
 
 
