@@ -110,7 +110,8 @@ def _shares_copied(
 def _run_on_first_layer(model: Model, tokens: Tokens) -> Cache:
     """v of every layer, if each reads the stream after the first layer: what its own norm and projection make
     of that."""
-    stream = model.run_with_cache(tokens, [("resid_post", 0)], logits=False)["resid_post", 0]  # [row, pos, d_model]
+    first = model.run_with_cache(tokens, [("resid_post", 0)], logits=False)
+    stream = first["resid_post", 0]  # [row, pos, d_model]
     reads = [Edit.set("resid_pre", layer, value=stream) for layer in range(model.arch.n_layers)]
     return model.run_with_cache(tokens, ["v"], reads, logits=False)
 

@@ -88,7 +88,8 @@ def head_scores_of_patterns(
 def _patterns(model: Model, rows: Sequence[Sequence[int]]) -> Iterator[Pattern]:
     for i, row in enumerate(rows):
         report("prompts", i, len(rows))
-        yield model.run_with_cache(row, ["pattern"], logits=False).stack("pattern")[:, 0].double().cpu().numpy()
+        cache = model.run_with_cache(row, ["pattern"], logits=False)
+        yield cache.stack("pattern")[:, 0].double().cpu().numpy()
     report("prompts", len(rows), len(rows))
 
 
