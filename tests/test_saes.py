@@ -316,9 +316,9 @@ def test_the_model_runs_once_over_a_text_that_fits_the_buffer(load, monkeypatch)
     runs = []
     real = model.run_with_cache
 
-    def run_with_cache(*arguments):
+    def run_with_cache(*arguments, **options):
         runs.append(arguments)
-        return real(*arguments)
+        return real(*arguments, **options)
 
     monkeypatch.setattr(model, "run_with_cache", run_with_cache)
     stream = ActivationStream(model, address, text, batch_size=16, buffered=100)
