@@ -16,7 +16,7 @@ STORED = sorted((Path(__file__).parent / "format_1").glob("*.json.gz"))
     "program",
     [
         "import interp",
-        "import interp.sites, interp.configs, interp.errors",
+        "import interp.sites, interp.configs, interp.errors, interp.doctor",
         "from interp.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
         "from interp.cli import main\ntry: main(['run', '--help'])\nexcept SystemExit: pass",
         "from interp.cli import main\nmain(['experiments'])",

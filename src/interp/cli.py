@@ -205,6 +205,22 @@ def cache(*, remove: str | None = None) -> None:
 
 
 @app.command
+def doctor(*, no_test: Annotated[bool, Parameter(negative=())] = False) -> None:
+    """Say what is installed here, and test whether it works; give its output with a report of a fault.
+
+    Parameters
+    ----------
+    no_test
+        Leave out the self-test, which takes up to 10 seconds.
+    """
+    from interp.doctor import doctor as examine
+
+    quiet_libraries()
+    if not examine(test=not no_test):
+        sys.exit(1)
+
+
+@app.command
 def show(run: Path, /, *, redraw: Annotated[bool, Parameter(negative=())] = False) -> None:
     """Print a run's result from disk, without its model.
 
