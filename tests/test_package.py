@@ -8,6 +8,9 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+import yaml
+
 import interp
 from interp.errors import how_to_install
 
@@ -50,3 +53,28 @@ def test_one_source_of_the_version():
     assert PROJECT["dynamic"] == ["version"]
     assert "version" not in PROJECT
     assert metadata.version(PROJECT["name"]) == interp.__version__
+
+
+def test_the_citation_is_of_this_package_and_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()  # what the format demands
+    assert citation["authors"] == [{"name": "The interp authors"}]
+    assert citation["version"] == interp.__version__
+    assert citation["license"] == PROJECT["license"]
+    assert PROJECT["name"] in citation["title"]
+
+
+@pytest.mark.parametrize("name", ["bug", "feature"])
+def test_issue_forms_are_forms(name):
+    form = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml").read_text(encoding="utf-8"))
+    assert {"name", "description", "body"} <= form.keys()
+    fields = [field for field in form["body"] if field["type"] == "textarea"]
+    assert all(field["id"] and field["attributes"]["label"] for field in fields)
+    assert any(field.get("validations", {}).get("required") for field in fields)
+
+
+def test_a_report_of_a_fault_comes_with_what_the_doctor_says():
+    form = (ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text(encoding="utf-8")
+    (field,) = (field for field in yaml.safe_load(form)["body"] if field.get("id") == "doctor")
+    assert field["validations"]["required"]
+    assert "interp doctor" in field["attributes"]["label"]
