@@ -11,7 +11,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -240,16 +239,23 @@ def test_what_is_seen_can_be_taken_along(open_app, expect, load, shows, tmp_path
 def same_numbers(one: dict[str, Any], other: dict[str, Any]) -> None:
     """Two results are the same but for where they come from, numbers to six digits: what was kept of another
     prompt with the same beginning was computed in a product of other sizes."""
-    one, other = ({k: v for k, v in result.items() if k != "provenance"} for result in (one, other))
-    assert one.keys() == other.keys()
-    for key, value in json.loads(json.dumps(other)).items():
-        found = json.loads(json.dumps(one[key]))
-        if isinstance(value, list) and np.asarray(value).dtype.kind == "f":
-            np.testing.assert_allclose(found, value, rtol=1e-5, atol=1e-6, err_msg=key)
-        elif isinstance(value, float):
-            assert found == pytest.approx(value, rel=1e-5), key
-        else:
-            assert found == value, key
+    one, other = (json.loads(json.dumps(result | {"provenance": None})) for result in (one, other))
+    nearly_same(one, other, "result")
+
+
+def nearly_same(one: Any, other: Any, where: str) -> None:
+    if isinstance(other, dict):
+        assert one.keys() == other.keys(), where
+        for key, value in other.items():
+            nearly_same(one[key], value, f"{where}.{key}")
+    elif isinstance(other, list):
+        assert len(one) == len(other), where
+        for i, value in enumerate(other):
+            nearly_same(one[i], value, f"{where}[{i}]")
+    elif isinstance(other, float):
+        assert one == pytest.approx(other, rel=1e-5, abs=1e-6), where
+    else:
+        assert one == other, where
 
 
 # ---- pictures ----

@@ -11,9 +11,8 @@ import torch
 import interp
 from interp import Edit
 from interp.errors import DegeneratePairError, InputError
-from interp.methods.lens import logit_lens
+from interp.methods.lens import columns
 from interp.methods.patching.causal_tracing import draw_noise
-from interp.progress import listening
 
 CLEAN, CORRUPTED = "The capital of France is", "The capital of Japan is"
 PAIR = {"clean": CLEAN, "corrupted": CORRUPTED, "answer": " Paris", "foil": " Tokyo"}
@@ -84,11 +83,15 @@ def test_a_long_prompt_is_read_in_pieces(load, monkeypatch):
     model = load("tiny-llama")
     ids = [i % model.arch.d_vocab for i in range(1, 25)]
     whole = interp.logit_lens(model, ids, position="all", k=3)
-    monkeypatch.setattr(logit_lens, "AT_ONCE", 5 * (model.arch.n_layers + 1) * model.arch.d_vocab)
-    heard = []
-    with listening(lambda *said: heard.append(said)):
-        pieces = interp.logit_lens(model, ids, position="all", k=3)
-    assert heard == [("positions", done, 24) for done in (0, 5, 10, 15, 20, 24)]
+    monkeypatch.setattr(columns, "AT_ONCE", 5 * (model.arch.n_layers + 1) * model.arch.d_vocab)
+    unembedded, sizes = columns._unembedded, []
+    monkeypatch.setattr(
+        columns,
+        "_unembedded",
+        lambda model, streams, *others: sizes.append(streams.shape[1]) or unembedded(model, streams, *others),
+    )
+    pieces = interp.logit_lens(model, ids, position="all", k=3)
+    assert sizes == [1, 5, 5, 5, 5, 3]  # the last position first, for the answer
     for name in ("answer_prob", "answer_rank", "entropy", "kl_to_final", "top_ids", "top_probs"):
         np.testing.assert_allclose(getattr(pieces, name), getattr(whole, name), rtol=1e-5, atol=1e-6)
     assert pieces.top_tokens == whole.top_tokens
