@@ -20,6 +20,7 @@ from interp.configs import parse_override, read_config, write_config
 from interp.errors import ConfigError, InputError
 from interp.experiments.base import ExperimentConfig, all_experiments, experiment, find_experiment
 from interp.runs import read_run
+from test_showing import check_shows_itself
 
 EXPERIMENTS = ["logit_lens", "causal_tracing"]
 MODELS = ["demo-gpt2", "demo-qwen3"]
@@ -134,6 +135,8 @@ def test_every_experiment_is_kept_and_drawn_again(tmp_path, capsys, name):
     assert "https://" not in page
     found = read_run(folder)
     assert found.result.to_dict() == json.loads((folder / "result.json").read_text())["result"]
+    check_shows_itself(found.result)
+    assert found.experiment.presentation.report(found.result) in found.result._repr_html_()
     before = (folder / f"{name}.png").read_bytes()
     assert run("show", folder, "--redraw") == 0
     assert (folder / f"{name}.png").read_bytes() == before

@@ -85,6 +85,13 @@ class Edit:
                 "A mean over queries would let early ones attend to the future; set the pattern instead."
             )
 
+    def __repr__(self) -> str:
+        value = self.value
+        what = (
+            f" {list(value.shape)}" if isinstance(value, Tensor) else f" {value}" if value is not None else ""
+        )
+        return f"<Edit: {self.op}{what} at {self.address}>"
+
     @classmethod
     @refuse_unknown_keywords(EditError)
     def set(

@@ -16,6 +16,8 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -23,6 +25,7 @@ from jaxtyping import Float
 
 from interp.errors import NonFiniteError, RunError, first_line, nearest
 from interp.provenance import Provenance
+from interp.showing import drawing
 
 _KINDS: dict[str, type[Stored]] = {}
 _ARRAY = {"dtype", "shape", "values"}  # the keys of an array, as written
@@ -168,9 +171,45 @@ class Pairs(Stored):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Result(Stored):
-    """Base of all results. A subclass sets `kind`, by which it is found again when read from disk."""
+    """Base of all results. A subclass sets `kind`, by which it is found again when read from disk.
 
+    Printed, it is three lines; a notebook shows it as its report does. `shown_by` names the module that
+    presents it, where that is not the one in `interp.figures.views` that is named as its kind.
+    """
+
+    shown_by: ClassVar[str] = ""
     provenance: Provenance
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__repr__" not in vars(cls):  # else a dataclass would make its own, with all its numbers
+            cls.__repr__ = Result.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        return drawing().text(self)
+
+    def _repr_html_(self) -> str:
+        return drawing().html(self)
+
+    def figure(self) -> Any:
+        """Its figure, a `matplotlib.figure.Figure`: ``result.figure().savefig("figure.png")``."""
+        return drawing().figure(self)
+
+    def table(self) -> Any:
+        """Its table, as a terminal shows it; ``str(result.table())`` is plain text."""
+        return drawing().table(self)
+
+    def to_frame(self, block: str = "") -> Any:
+        """The numbers of one block of its view as a `pandas.DataFrame`: by default of its first grid, of
+        which each cell is a row, else of its first chart or table. `InputError` where it has no block of that
+        name, and where pandas is not installed."""
+        return drawing().frame(self, block)
+
+    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Keep it as a run (``result.json``, figure, report), which `interp show` and the app show, without a
+        configuration, as a result knows of none. Returns the folder. `RunError` where that is taken, unless
+        `force` replaces a run, and where no experiment gives results of this kind."""
+        return import_module("interp.runs").save(self, Path(folder), force=force)
 
 
 def kind_of(name: str) -> type[Stored]:

@@ -22,7 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 from interp.configs import write_config
 from interp.errors import ConfigError, RunError, first_line
-from interp.experiments.base import Experiment, ExperimentConfig, current_name, find_experiment
+from interp.experiments.base import (
+    Experiment,
+    ExperimentConfig,
+    all_experiments,
+    current_name,
+    find_experiment,
+)
 from interp.files import read_text
 from interp.format_1 import upgraded
 from interp.results import Result, read_result
@@ -124,6 +130,29 @@ def perform(
     return Run(folder, experiment, config.model_dump(), result)
 
 
+def save(result: Result, folder: Path, *, force: bool = False) -> Path:
+    """Write a result that was made without a configuration as a run; returns its folder. `RunError` where the
+    folder is taken (without `force`), or where no experiment gives results of its kind."""
+    from interp.figures.by_kind import module_name
+
+    shown_by = module_name(type(result))
+    given_by = [one for one in all_experiments().values() if shown_by and one.shown_by == shown_by]
+    if not given_by:
+        raise RunError(
+            f"No experiment gives a result of the kind {result.kind!r}, so it cannot be kept as a run; "
+            "write what its to_dict() says as JSON, and read it with interp.results.read_result."
+        )
+    if folder.exists() and not force:
+        raise RunError(f"There is something at {str(folder)!r} already; choose another folder or force=True.")
+    if folder.exists() and not (folder / "result.json").is_file():
+        raise RunError(f"{str(folder)!r} is no run, and is not replaced by one; choose another folder.")
+    _check_writable(folder.parent)
+    with _replaced_when_complete(folder) as unfinished:
+        _write_json(unfinished / "result.json", record_of(given_by[0], {}, result))
+        _draw(given_by[0], result, {}, unfinished)
+    return folder
+
+
 def record_of(experiment: Experiment, config: dict[str, Any], result: Result) -> dict[str, Any]:
     """What a run's ``result.json`` holds and `read_run` reads."""
     return {
@@ -149,7 +178,7 @@ def report_page(experiment: Experiment, config: dict[str, Any], result: Result) 
         title=experiment.name.replace("_", " "),
         body=experiment.presentation.report(result),
         provenance=result.provenance,
-        config=config,
+        config=config or None,  # none is known of a result that was saved from Python
     )
 
 
@@ -202,7 +231,7 @@ def _know_all_results() -> None:
     They are light: neither torch nor a model is needed to show a run."""
     for name in ("interp.methods", "interp.saes", "interp.tasks"):
         for module in pkgutil.walk_packages(import_module(name).__path__, f"{name}."):
-            if module.name.endswith(".results"):
+            if module.name.endswith("results"):
                 import_module(module.name)
 
 

@@ -23,11 +23,13 @@ from interp.models.cache import Cache, SiteSpec
 from interp.models.checks import check_ranges, check_readout, check_residual_streams, refuse_site
 from interp.models.continued import placed, runs_of, sweep_runs
 from interp.models.editing import GradientTaps, Taps, check_value
+from interp.models.facts import facts
 from interp.models.generating.generates import Generates
 from interp.models.plain_sweep import Sweep, plain_sweep
 from interp.models.post_norm import PostNorm
 from interp.models.rotary import run_by_scale, scales
 from interp.readout import AnyReadout, Readout
+from interp.showing import listed
 from interp.sites import SITES, Address, find_site, parse_sites
 from interp.tokens import Encoder, Prompt, Prompts, Tokens
 from interp.vocabulary import labels
@@ -356,3 +358,6 @@ class Model(Generates, ABC):
             f"<Model {i.name} on {i.backend}: {a.n_layers} layers, {a.n_heads} heads, "
             f"d_model {a.d_model}, {i.dtype} on {i.device}>"
         )
+
+    def _repr_html_(self) -> str:
+        return listed(repr(self).strip("<>"), facts(self))

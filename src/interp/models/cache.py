@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from interp.errors import SiteError
 from interp.models.editing import Key
+from interp.showing import Listing, listed
 from interp.sites import SITES, Address
 from interp.tokens import Tokens
 
@@ -80,3 +82,24 @@ class Cache(Mapping[SiteSpec, Tensor]):
         """All layers of a site that are held, as [layer, ...]."""
         layers = sorted(layer for name, layer in self._values if name == site and layer is not None)
         return torch.stack([self[site, layer] for layer in layers])
+
+    def __repr__(self) -> str:
+        layers = Counter(site for site, _ in self._values)
+        held = [f"{site} ({n} layers)" if n > 1 else site for site, n in layers.items()]
+        logits = "without logits" if self._logits is None else f"logits {list(self._logits.shape)}"
+        return (
+            f"<Cache of {len(self.tokens)} x {max(self.tokens.lengths)} tokens: {', '.join((*held, logits))}>"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                Address(*key).hook,
+                ", ".join(f"{axis} {n}" for axis, n in zip(SITES[key[0]].axes, value.shape, strict=True)),
+                str(value.dtype).removeprefix("torch."),
+            )
+            for key, value in self._values.items()
+        ]
+        return listed(
+            repr(self).strip("<>"), [Listing("Activations", ("cache[...]", "shape", "dtype"), rows)]
+        )

@@ -25,6 +25,7 @@ from interp.errors import InputError
 from interp.models.unembedding import check_unembedding, unembed_hashes
 from interp.saes.activations import Activation, BatchTopK, JumpReLU
 from interp.saes.results import SAEIdentity
+from interp.showing import Listing, listed
 from interp.sites import SITES, Address
 
 Normalisation = Literal["none", "layer_norm", "constant_norm_rescale"]
@@ -72,6 +73,23 @@ class SAE:
             raise InputError(
                 f"{self.normalise!r} is no normalisation; choose one of {', '.join(get_args(Normalisation))}."
             )
+
+    def __repr__(self) -> str:
+        of = f"{self.n_features} features of width {self.d_in}, {self.activation.kind}"
+        return f"<SAE of {self.model} at {self.address}: {of}>"
+
+    def _repr_html_(self) -> str:
+        rows = (
+            ("model", self.model),
+            ("site", str(self.address)),
+            ("features", str(self.n_features)),
+            ("width", str(self.d_in)),
+            ("activation", self.activation.kind),
+            ("normalise", self.normalise),
+            ("dtype", str(self.W_dec.dtype).removeprefix("torch.")),
+            ("unembedding", self.unembed_sha256 or "not recorded"),
+        )
+        return listed(repr(self).strip("<>"), [Listing("Facts", ("", ""), rows)])
 
     @property
     def d_in(self) -> int:

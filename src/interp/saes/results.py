@@ -28,6 +28,7 @@ class SAEQualityResult(Result):
     """How good an SAE is on a text. `interp.saes.metrics` says what each number means."""
 
     kind: ClassVar[str] = "sae_quality"
+    shown_by: ClassVar[str] = "interp.figures.views.train_sae"
     text: str  # what it was measured on, in words
     excluded: str
     n_tokens: int

@@ -17,6 +17,7 @@ from interp.answers import Answer, AnswerLike, check_apart
 from interp.errors import InputError, nearest
 from interp.models.base import Model
 from interp.results import Dropped, Pairs
+from interp.showing import Listing, listed
 from interp.tokens import Prompt, differing_positions
 
 T = TypeVar("T")
@@ -174,6 +175,24 @@ class PairDataset:
 
     def _with(self, pairs: Iterable[Pair]) -> PairDataset:
         return replace(self, pairs=tuple(pairs))
+
+    def __repr__(self) -> str:
+        lengths = sorted({len(pair) for pair in self.pairs})
+        tokens = f"{lengths[0]}-{lengths[-1]}" if len(lengths) > 1 else f"{lengths[0]}"
+        left_out = f", {len(self.dropped)} dropped" if self.dropped else ""
+        return f"<PairDataset {self.name}: {len(self)} pairs of {tokens} tokens{left_out}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                pair.text or str(list(pair.clean)),
+                *(str(Answer.of(one).key) for one in (pair.answer, pair.foil)),
+            )
+            for pair in self.pairs
+        ]
+        made = [(name, str(value)) for name, value in self.made.items()]
+        pairs = Listing("Pairs", ("clean prompt", "answer (id)", "foil (id)"), rows)
+        return listed(repr(self).strip("<>"), [pairs, Listing("How it was made", ("", ""), made)])
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -1,5 +1,6 @@
 // What a report's script does: it draws each table of class "grid" anew from what the table says. The table
-// itself remains for print, and for where no script runs.
+// itself remains for print, and for where no script runs. What is drawn already is left alone: a notebook has
+// one copy of this script for each of its outputs.
 const full = (th) => th.dataset.f || th.textContent;
 const readGrid = (table) => {
   const [corner, ...heads] = table.tHead.rows[0].cells;
@@ -33,7 +34,7 @@ const readCell = (cell) => ({
   shade: cell.classList[0] === "peak" ? undefined : cell.classList[0],
   details: cell.dataset.v?.split("\n"),
 });
-for (const table of document.querySelectorAll("table.grid")) {
+for (const table of document.querySelectorAll(".scroll:not(.printed) > table.grid")) {
   const host = element("div", { className: "interp-grid" });
   table.parentNode.before(host);
   table.parentNode.classList.add("printed");

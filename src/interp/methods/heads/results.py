@@ -101,6 +101,7 @@ class PromptHeadScoresResult(_Scores):
     """The scores of every head on sequences of one's own. Estimates are over sequences."""
 
     kind: ClassVar[str] = "prompt_head_scores"
+    shown_by: ClassVar[str] = "interp.figures.views.head_scores"
     sequences: int
     lengths: tuple[int, ...]  # of each, in tokens
     scores: tuple[str, ...]  # of previous_token, duplicate_token and induction, those that are here

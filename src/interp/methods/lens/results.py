@@ -133,6 +133,7 @@ class LensQualityResult(Result):
     """
 
     kind: ClassVar[str] = "lens_quality"
+    shown_by: ClassVar[str] = "interp.figures.views.train_tuned_lens"
     text: str  # what it was measured on, in words
     n_tokens: int
     lenses: tuple[str, str]  # their names: logit, and tuned or another
@@ -239,6 +240,7 @@ class JacobianFitResult(Result):
     """A Jacobian lens that was fitted: how certain its matrices are, and how good it is on other text."""
 
     kind: ClassVar[str] = "jacobian_fit"
+    shown_by: ClassVar[str] = "interp.figures.views.train_jacobian_lens"
     n_prompts: int
     target_layer: int
     curve: ErrorCurve

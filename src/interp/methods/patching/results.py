@@ -79,6 +79,7 @@ class ComparedActivationPatchingResult(Result):
     """Activation patching by gradients, and the exact one of the same question."""
 
     kind: ClassVar[str] = "compared_activation_patching"
+    shown_by: ClassVar[str] = "interp.figures.views.activation_patching"
     approximate: ActivationPatchingResult
     exact: ActivationPatchingResult
     rank_correlation: float  # Spearman's, over all cells

@@ -1,0 +1,77 @@
+"""HTML and text for a notebook: a fragment with its own style and script, which leave the rest alone.
+
+Nothing is loaded from elsewhere and no server is asked, so that it works in whatever shows HTML (JupyterLab,
+VS Code, Colab). Where scripts are not run, grids are plain tables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from io import StringIO
+
+from rich.console import Console, RenderableType
+
+from interp.figures.engine import html
+from interp.figures.engine.notation import show_text
+from interp.figures.engine.page_parts import CHARTS, GRID_STYLE, SCRIPT, STYLE
+from interp.showing import Listing
+
+_WIDTH = 100  # places of a line, printed
+_MOST_ROWS = 60  # of a listing
+
+#: What a notebook's own style would do to tables, and what a page has that a cell's output has not.
+_OWN = (
+    "&{max-width:none;margin:0;padding:.2rem .8rem .8rem}h1{font-size:1.15rem}"
+    "table{table-layout:auto;margin:0}tr{background:none!important}th,td{line-height:1.4;max-width:none}"
+)
+
+
+def embedded(fragment: str) -> str:
+    """A report's fragment as the output of a cell. Each has all that it needs, since a cell may be shown
+    alone; the script draws what is not drawn yet, so that a second copy changes nothing."""
+    script = f"<script>{SCRIPT}</script>" if '<table class="grid"' in fragment else ""
+    ignored = "tex2jax_ignore mathjax_ignore"  # dollars are not formulas
+    return f'<div class="interp-view {ignored}"><style>{_style()}</style>\n{fragment}\n{script}</div>'
+
+
+def listed(title: str, listings: Sequence[Listing]) -> str:
+    """Tables of facts below a title; of a long one, the first rows."""
+    return embedded(html.section(show_text(title), *map(_table, listings)))
+
+
+@dataclass(frozen=True, repr=False)
+class Printed:
+    """What `rich` prints in a terminal, and text in a notebook or where it is made a `str`."""
+
+    content: RenderableType
+
+    def __rich__(self) -> RenderableType:
+        return self.content
+
+    def __str__(self) -> str:
+        console = Console(file=StringIO(), width=_WIDTH, color_system=None, force_jupyter=False)
+        with console.capture() as capture:
+            console.print(self.content)
+        return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _table(listing: Listing) -> str:
+    rows = [[show_text(text) for text in row] for row in listing.rows[:_MOST_ROWS]]
+    left = len(listing.rows) - len(rows)
+    caption = f"{listing.title}: the first {len(rows)} of {len(listing.rows)}" if left else listing.title
+    return html.table(listing.columns, rows, caption=show_text(caption))
+
+
+@lru_cache
+def _style() -> str:
+    """The style of a page, for what is within the view alone: all of it is nested in one rule, and what a
+    page says of its root and its body holds for the view."""
+    of_page = STYLE + CHARTS + GRID_STYLE + html.shades()
+    nested = re.sub(r"(?<![\w-])(:root|body|main)\{", "&{", of_page)
+    return f".interp-view.interp-view{{{nested}{_OWN}}}"
