@@ -274,6 +274,9 @@ def test_an_sae_and_a_dataset_say_what_they_are(load):
         r"<PairDataset indirect_objects: 4 pairs of \d+(-\d+)? tokens(, \d+ dropped)?>", repr(pairs)
     )
     assert pairs.pairs[0].text.strip() in Parsed(pairs._repr_html_()).text
+    labelled = interp.make_labelled("people", model, n=8)
+    assert repr(labelled) == f"<LabelledDataset people: 4 {labelled.labels[0]}, 4 {labelled.labels[1]}>"
+    assert labelled.prompts[0].text.strip() in Parsed(labelled._repr_html_()).text
     hostile = dataclasses.replace(pairs, pairs=(dataclasses.replace(pairs[0], text=HOSTILE),))
     assert "img" not in Parsed(hostile._repr_html_()).tags
 
@@ -310,6 +313,11 @@ def test_two_outputs_on_a_page_are_each_drawn_once(stored):
         assert page.locator("table.grid:visible").count() == 0
         assert page.evaluate("getComputedStyle(document.body).fontFamily") == before
         assert page.locator(".interp-view").first.evaluate("e => getComputedStyle(e).fontFamily") != before
+        colour = "e => getComputedStyle(e).color"
+        ink = page.locator(".interp-view").first.evaluate(colour)
+        assert (
+            page.locator(".interp-view .plain td:not([class])").first.evaluate(colour) == ink
+        )  # without a doctype too
         page.locator(".interp-grid td").first.hover()
         assert page.locator(".tooltip:popover-open").count() == 1
         browser.close()

@@ -22,6 +22,7 @@ from jaxtyping import Bool
 from interp.errors import InputError, nearest
 from interp.models.base import Model
 from interp.results import Dropped
+from interp.showing import Listing, listed
 from interp.tokens import Prompt
 
 
@@ -63,6 +64,16 @@ class LabelledDataset:
                     f"The label {name!r} of {self.name!r} is on prompts of {len(groups)} "
                     f"{self.grouped_by}, and some must be left for testing; give at least two."
                 )
+
+    def __repr__(self) -> str:
+        counts = Counter(prompt.label for prompt in self.prompts)
+        each = ", ".join(f"{counts[bool(label)]} {name}" for label, name in enumerate(self.labels))
+        return f"<LabelledDataset {self.name}: {each}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(prompt.text, self.labels[prompt.label], prompt.group) for prompt in self.prompts]
+        listing = Listing("Prompts", ("prompt", "label", f"group ({self.grouped_by})"), rows)
+        return listed(repr(self).strip("<>"), [listing])
 
     def __len__(self) -> int:
         return len(self.prompts)

@@ -25,7 +25,7 @@ _MOST_ROWS = 60  # of a listing
 #: What a notebook's own style would do to tables, and what a page has that a cell's output has not.
 _OWN = (
     "&{max-width:none;margin:0;padding:.2rem .8rem .8rem}h1{font-size:1.15rem}"
-    "table{table-layout:auto;margin:0}tr{background:none!important}th,td{line-height:1.4;max-width:none}"
+    "table{table-layout:auto;margin:0;color:inherit}tr{background:none!important}th,td{line-height:1.4;max-width:none}"
 )
 
 
