@@ -55,6 +55,8 @@ def test_a_server_that_is_gone_is_told_in_a_sentence(chromium, expect, tmp_path)
         page = chromium.new_page()
         page.goto(server.address(page="Runs"))
         expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+        settled(page)
+        page.wait_for_load_state("networkidle")  # parts of the page are fetched when they are first shown
         os.killpg(server.process.pid, signal.SIGKILL)
         expect(page.get_by_text("The app's server is not running any more")).to_be_visible()
         expect(page.get_by_role("dialog")).to_have_count(0)
