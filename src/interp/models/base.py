@@ -23,6 +23,7 @@ from interp.models.cache import Cache, SiteSpec
 from interp.models.checks import check_ranges, check_readout, check_residual_streams, refuse_site
 from interp.models.continued import placed, runs_of, sweep_runs
 from interp.models.editing import GradientTaps, Taps, check_value
+from interp.models.every_site import check_room
 from interp.models.facts import facts
 from interp.models.generating.generates import Generates
 from interp.models.plain_sweep import Sweep, plain_sweep
@@ -134,17 +135,22 @@ class Model(Generates, ABC):
     def run_with_cache(
         self,
         prompts: Prompts,
-        sites: Sequence[SiteSpec] = (),
+        sites: Sequence[SiteSpec] | None = None,
         edits: Sequence[Edit] = (), *, logits: bool = True,
     ) -> Cache:  # fmt: skip
         """Run the model once and keep the activations at `sites`.
 
-        `sites` are names ("resid_post": every layer), (site, layer) pairs, addresses or hook names. With
+        `sites` are names ("resid_post": every layer), (site, layer) pairs, addresses or hook names; without
+        them all that the model has (`Model.sites`) are kept, in every layer, and with () none. With
         `logits` False there are none: a backend may stop behind the last site.
         Raises `SiteError` where the model or backend has no such site, `EditError` for an edit that
-        cannot be carried out, `InputError` for a prompt that cannot be used.
+        cannot be carried out, `InputError` for a prompt that cannot be used, or where the memory has no
+        room for every site.
         """
         tokens = self.to_tokens(prompts)
+        if sites is None:
+            sites, on = self.sites, (self.dtype, self.device)
+            check_room(self.arch, sites, tokens, on=on, allowed=self.memory, logits=logits)
         addresses = parse_sites(sites, self.arch.n_layers)
         self._check(addresses, edits, tokens)
         taps = Taps(addresses, edits, tokens.lengths)

@@ -1,7 +1,8 @@
-"""Where a model runs, and in which precision: what is asked for, or a sentence."""
+"""Where a model runs, in which precision, and with how much memory: what is asked for, or a sentence."""
 
 from __future__ import annotations
 
+import psutil
 import torch
 
 from interp.errors import ModelLoadError
@@ -47,3 +48,14 @@ def _fast_dtype(device: torch.device) -> str:
     else:
         fast = False
     return "bfloat16" if fast else "float32"
+
+
+def free_bytes(device: torch.device) -> float:
+    """How much memory is free on a device."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return free + unused  # torch keeps what it has freed
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return psutil.virtual_memory().available

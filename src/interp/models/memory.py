@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import psutil
-import torch
-
 from interp.errors import InputError
+from interp.models.devices import free_bytes
 from interp.models.hugging_face import HuggingFaceModel
 from interp.readout import Readout
 
@@ -58,14 +56,3 @@ class Need:
                 "shorten the prompt or allow more."
             )
         return budget
-
-
-def free_bytes(device: torch.device) -> float:
-    """How much memory is free on a device."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return free + unused  # torch keeps what it has freed
-    if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return psutil.virtual_memory().available

@@ -216,7 +216,7 @@ class ModelServer:
     def _free_memory(self, needed: float, device: torch.device) -> float:
         """Unload idle models, the least recently used one first, until so many bytes and those to spare are
         free; how many are missing still."""
-        from interp.models.memory import free_bytes
+        from interp.models.devices import free_bytes
 
         missing = needed + self._spare_bytes - (self._free or free_bytes)(device)
         with self._lock:

@@ -80,7 +80,7 @@ class Question:
         prompts = model.to_tokens(clean).repeat(1), model.to_tokens(corrupted).repeat(1)
         differing = differences(model, *prompts)
         measure = Measure.of(model, answer, foil, metric)
-        runs = [model.run_with_cache(measure.runs(tokens)) for tokens in prompts]
+        runs = [model.run_with_cache(measure.runs(tokens), ()) for tokens in prompts]
         return cls.of_runs(
             model,
             prompts=prompts,

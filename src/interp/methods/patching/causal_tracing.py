@@ -241,7 +241,7 @@ def _answer_probs(
     prob = Measure(metric="prob", answer=question.answer, foil=None)
     if not question.answer.at_once or question.base_runs is not question.base:  # other runs than the metric's
         model = question.model
-        clean = model.run_with_cache(prob.runs(question.clean))
+        clean = model.run_with_cache(prob.runs(question.clean), ())
         runs = clean, corrupting.run(model, None, prob)
     first, second = (float(prob.readout()(run.logits).mean()) for run in runs)
     return first, second
