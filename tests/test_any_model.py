@@ -15,6 +15,8 @@ from interp.experiments.base import all_experiments
 
 #: They need a dictionary that was trained on the model.
 WITH_A_DICTIONARY = {"feature_ablation", "feature_effects", "prompt_features", "steering", "train_sae"}
+#: They need another model, or several, by name.
+WITH_OTHERS = {"compare_models", "over_checkpoints"}
 #: Less of what takes time; a model with random weights can do no task, so all pairs are kept.
 LESS: dict[str, Any] = {"pairs": "all", "n": 6, "n_random": 1, "n_greedy": 0, "n_texts": 1, "n_reference": 4}
 LESS |= {"text_length": 16, "copy_length": 6, "training": 8, "held_out": 2, "length": 16}
@@ -44,7 +46,7 @@ def with_words(family: str) -> interp.Model:
 def test_defaults_run(family):
     model = with_words(family)
     for name, experiment in sorted(all_experiments().items()):
-        if name in WITH_A_DICTIONARY:
+        if name in WITH_A_DICTIONARY | WITH_OTHERS:
             continue
         less = LESS | OF_ONE.get(name, {})
         values = {key: value for key, value in less.items() if key in experiment.config.model_fields}

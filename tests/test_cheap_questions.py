@@ -80,6 +80,14 @@ WRONG: dict[str, list[dict[str, Any]]] = {
         {"lenses": ["logit", "no folder"]},
     ],
     "logit_lens": [{"answer": "<999999>"}, {"position": 99}, {"lens": "no folder"}],
+    "compare_models": [
+        {},
+        {"other": "demo-qwen3"},
+        {"other": "no folder"},
+        {"other": "demo-gpt2", "stitch": ["q"]},
+        {"other": "demo-gpt2", "tasks": ["no_such_task"]},
+        {"other": "demo-gpt2", "text": "no file"},
+    ],
     "knowledge": [
         {"data": "no_such"},
         {"n": 10**6},
@@ -90,6 +98,13 @@ WRONG: dict[str, list[dict[str, Any]]] = {
         {"data": "entities", "abstains": "<999999>"},
     ],
     "patching_vs_attribution": [{"task": "no_such_task"}],
+    "over_checkpoints": [
+        {},
+        {"checkpoints": ["no folder"]},
+        {"checkpoints": ["demo-qwen3"]},
+        {"checkpoints": ["demo-gpt2"], "measures": [{"run": "no_such", "read": {"x": "y"}}]},
+        {"checkpoints": ["demo-gpt2"], "steps": [1.0, 2.0]},
+    ],
     "path_patching": [{"receivers": ["9.0"], "n": 4}, {"senders": ["0.77"], "n": 4}, {"role": "WHO", "n": 4}],
     "probing": [
         {"data": "no_such"},

@@ -50,6 +50,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "compare_lenses": {
         "held_out": 1, "training": 1, "length": 16, "cases": "none", "shuffled": ["logit"], "n_random": 1,
     },
+    "compare_models": {
+        "other": None, "other_dtype": "bfloat16", "n": 1, "held_out": 2, "training": 1, "length": 8,
+        "stitch": ["mlp_out"], "untrained": False,
+    },
     "completeness": {"n": 1, "circuit": ["11.3", "12.1"], "groups": {}},
     "copying_scores": {"n": 1},
     "direction_effects": {"strengths": [0.5], "n_random": 1, "n_shuffled": 0, "sequences": 1, "length": 8},
@@ -63,6 +67,13 @@ SMALL: dict[str, dict[str, Any]] = {
     "ioi": {"n": 4, "templates": TWO["options"]["templates"], "n_random": 1},
     "patching_vs_attribution": {"n": 1},
     "knowledge": {"n": 6, "probe_layers": [9], "options": {}, "strengths": [0.5], "n_random": 1},
+    "over_checkpoints": {
+        "checkpoints": ["gemma-3-270m"],
+        "measures": [{
+            "run": "head_scores", "read": {"induction": "attention.2.max"},
+            "settings": {"n": 1, "length": 12, "n_ablated": 0},
+        }],
+    },
     "path_patching": {"n": 1},
     "probing": {
         "n": 4, "options": {"options": {"corruption": "abc"} | TWO["options"]}, "layers": [-1, 9],

@@ -80,6 +80,9 @@ _HOME = {
     "train_tuned_lens": "interp.methods.lens.train_tuned_lens",
     "measure_lens": "interp.methods.lens.measure_lens",
     "compare_lenses": "interp.methods.lens.compare_lenses",
+    "compare_models": "interp.methods.comparison.compare_models",
+    "over_checkpoints": "interp.methods.comparison.over_checkpoints",
+    "Asked": "interp.methods.comparison.over_checkpoints",
     "ablation": "interp.methods.ablation.ablation",
     "attention_by_role": "interp.methods.heads.attention_by_role",
     "attention_patterns": "interp.methods.heads.attention_patterns",
@@ -108,6 +111,7 @@ __all__ = [
     "SITES",
     "Address",
     "Answer",
+    "Asked",
     "Circuit",
     "Direction",
     "Edit",
@@ -134,6 +138,7 @@ __all__ = [
     "causal_tracing",
     "circuit_discovery",
     "compare_lenses",
+    "compare_models",
     "completeness",
     "contrast",
     "copying_scores",
@@ -175,6 +180,7 @@ __all__ = [
     "measure_lens",
     "measure_sae",
     "node_attribution",
+    "over_checkpoints",
     "patching_vs_attribution",
     "path_patching",
     "probing",
@@ -214,6 +220,8 @@ if TYPE_CHECKING:
     from interp.methods.common.circuit import Circuit
     from interp.methods.common.direction import Direction, read_directions, write_directions
     from interp.methods.common.graph import Graph
+    from interp.methods.comparison.compare_models import compare_models
+    from interp.methods.comparison.over_checkpoints import Asked, over_checkpoints
     from interp.methods.features.feature_ablation import feature_ablation
     from interp.methods.features.feature_effects import feature_effects
     from interp.methods.features.feature_labels import label_features

@@ -21,6 +21,7 @@ from transformers.masking_utils import sdpa_mask
 
 from interp.zoo.making.batches import batches, first_batch
 from interp.zoo.making.behaviours import Behaviours, measure
+from interp.zoo.making.checkpoints import Checkpoints
 from interp.zoo.making.fresh import build_model
 from interp.zoo.making.muon import build_optimizers
 from interp.zoo.making.recipes import Recipe
@@ -167,8 +168,16 @@ class Trainer:
         self.model.train()
 
 
-def train(recipe: Recipe, tokenizer: Any, *, console: Console, look_every: int = 250) -> Trainer:
-    """Train a fresh model by the recipe; the result has ``model`` (eval mode, float32) and ``seconds``."""
+def train(
+    recipe: Recipe,
+    tokenizer: Any,
+    *,
+    console: Console,
+    look_every: int = 250,
+    checkpoints: Checkpoints | None = None,
+) -> Trainer:
+    """Train a fresh model by the recipe; the result has ``model`` (eval mode, float32) and ``seconds``.
+    `checkpoints` keep it as it was on the way."""
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     trainer = Trainer(recipe, tokenizer, console)
@@ -179,10 +188,23 @@ def train(recipe: Recipe, tokenizer: Any, *, console: Console, look_every: int =
         f"{recipe.batch} x {recipe.length} tokens, {recipe.threads} threads"
     )
 
+    def keep() -> None:
+        if checkpoints is not None:
+            checkpoints.keep(
+                trainer.model,
+                tokenizer,
+                first_steps=trainer.first_steps,
+                steps=trainer.steps,
+                first_done=trainer.first_done,
+                bos=recipe.bos,
+            )
+
+    keep()
     while not trainer.first_done:
         trainer.copying_step(scale=min(1.0, (trainer.first_steps + 1) / recipe.warmup))
         trainer.first_done = trainer.pool_is_full or trainer.first_steps >= recipe.first_at_most
         trainer.report("copying", trainer.first_steps)
+        keep()
 
     data = islice(batches(recipe, tokenizer), trainer.steps, None)
     while trainer.steps < recipe.steps:
@@ -191,8 +213,11 @@ def train(recipe: Recipe, tokenizer: Any, *, console: Console, look_every: int =
             trainer.copying_step(scale=scale)
         trainer.text_step(next(data), scale=scale)
         trainer.report("text", trainer.steps)
+        keep()
         if trainer.steps % look_every == 0:
             trainer.look()
     trainer.seconds, trainer.begin = trainer.time(), time.monotonic()
     trainer.model.eval()
+    if checkpoints is not None:
+        checkpoints.finish(trainer.model, tokenizer, trainer.first_steps + trainer.steps, bos=recipe.bos)
     return trainer

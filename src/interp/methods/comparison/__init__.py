@@ -1,0 +1,1 @@
+"""Two models of one architecture side by side, and many checkpoints of one training."""
