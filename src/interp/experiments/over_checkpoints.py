@@ -25,11 +25,11 @@ class Measured(TypedDict):
     settings: NotRequired[dict[str, Any]]
 
 
-INDUCTION: Measured = {
-    "run": "head_scores",
-    "read": {"highest induction score": "attention.2.max"},
-    "settings": {"n": 4, "n_ablated": 0},
-}
+INDUCTION = Measured(  # type: ignore[typeddict-item]  # pydantic's own key is none of the values
+    run="head_scores",
+    read={"highest induction score": "attention.2.max"},
+    settings={"n": 4, "n_ablated": 0},
+)
 
 
 class OverCheckpointsConfig(ExperimentConfig):

@@ -74,7 +74,7 @@ def _panels(result: OverCheckpointsResult) -> list[Block]:
     panels = []
     for title, rows in by_panel.items():
         series = tuple(_series(result, i, x) for i in rows)
-        levels = ()
+        levels: tuple[tuple[float, str], ...] = ()
         if result.final:
             levels = tuple((float(result.final_values[i]), _level(result, i, rows)) for i in rows)
         panels.append(Lines(series, x_title, show_text(title), ticks=ticks, levels=levels))
@@ -115,7 +115,7 @@ def _axis(result: OverCheckpointsResult) -> tuple[tuple[float, ...], tuple[tuple
 
 
 def _table(result: OverCheckpointsResult) -> Table:
-    rows = [
+    rows: list[tuple[str | float, ...]] = [
         (show_text(name), *map(float, values))
         for name, values in zip(result.checkpoints, result.values, strict=True)
     ]

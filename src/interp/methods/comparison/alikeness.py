@@ -56,13 +56,11 @@ def alikeness(first: Streams, second: Streams, seed: int) -> Alikeness:
 
 def _cka_by_layer(first: Streams, second: Streams) -> Interval:
     lengths = [x.shape[1] for x in first]
-    values, errors = [], []
+    found = []
     for layer in range(first[0].shape[0]):
         x, y = (torch.cat([one[layer] for one in streams]) for streams in (first, second))
-        value, error = linear_cka(x, y, lengths)
-        values.append(value)
-        errors.append(error)
-    value, error = np.array(values), np.array(errors)
+        found.append(linear_cka(x, y, lengths))
+    value, error = np.array(found).T
     reach = error * (quantile(0.95, len(lengths) - 1) if len(lengths) > 1 else np.nan)
     return Interval(value=value, low=value - reach, high=value + reach, error=error, clusters=len(lengths))
 

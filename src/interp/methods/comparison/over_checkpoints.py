@@ -125,11 +125,15 @@ def over_checkpoints(
     Raises `InputError` for a folder that is no checkpoint, checkpoints of different architecture or
     vocabulary, and paths that lead to no number.
     """
-    asked = list(run) if not isinstance(run, str) and isinstance(run, Sequence) else []
-    if not asked:
-        asked = [Asked(run=run, read=read or {}, settings=settings or {})]  # type: ignore[arg-type]
+    asked: list[Asked]
+    if isinstance(run, str) or callable(run):
+        asked = [Asked(run=run, read=read or {}, settings=settings or {})]
     elif read or settings:
         raise InputError("Of several things that are asked, each has its own read and settings.")
+    else:
+        asked = list(run)
+    if not asked:
+        raise InputError("Nothing is asked of the checkpoints; give an experiment or a function.")
     functions = [_seeded(one, seed).function() for one in asked]
     found = find_checkpoints(checkpoints, model)
     at = _steps(found, steps)
