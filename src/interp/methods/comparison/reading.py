@@ -42,8 +42,8 @@ def as_number(value: Any, called: str) -> Number:
     if any(not isinstance(end, int | float | np.number | np.ndarray) or np.size(end) != 1 for end in ends):
         shape = f" of shape {list(np.shape(ends[0]))}" if isinstance(ends[0], np.ndarray) else ""
         raise InputError(
-            f"{called!r} is no number but a {type(value).__name__}{shape}; go on to one cell by its index, "
-            "or to its max, min or average."
+            f"{called!r} is no single number{shape}; go on to a field or to one cell by its index, or to its "
+            "max, min or average."
         )
     found, low, high = (float(np.asarray(end).item()) for end in ends)
     return found, low, high
