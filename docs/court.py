@@ -1,12 +1,14 @@
 """The comparison of lenses of docs/lenses.md: runs it, and puts each table between two comments of its own.
 
-    python docs/court.py planted demo-gpt2 demo-qwen3 untrained
+    python docs/court.py planted demo-gpt2 demo-qwen3 untrained gemma-3-270m
 
 - ``planted``: the transformer of tests/compiled_two_steps.py, in which the step in between is known by
   construction; its lenses are fitted here.
 - ``demo-gpt2``, ``demo-qwen3``: the lenses that come with the package, on text from another seed, with a
-  shuffled one and the other model's as controls.
+  shuffled one and the other model's two as controls.
 - ``untrained``: demo-qwen3's architecture with random weights, and a Jacobian lens that is fitted to it.
+- ``gemma-3-270m``: configs/compare_lenses/gemma-3-270m.yaml, with the lens that
+  configs/train_jacobian_lens/gemma-3-270m.yaml fits (only where it is named).
 """
 
 from __future__ import annotations
@@ -20,14 +22,19 @@ from transformers import AutoModelForCausalLM
 
 import interp
 from interp import zoo
+from interp.configs import read_config
+from interp.experiments.base import find_experiment
 from interp.figures.views.compare_lenses import verdicts
 from interp.methods.lens.comparison_results import CompareLensesResult
+from interp.models.gguf.packages import GEMMA
+from interp.results import Interval
 from interp.tasks.two_hops import TwoHop, known
 from interp.text.sequences import load_text
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "lenses.md"
 SEED = 2  # of the text; lenses were fitted on that of 0 and measured on that of 1
+MANY = 10  # columns
 
 
 def planted() -> CompareLensesResult:
@@ -44,6 +51,7 @@ def planted() -> CompareLensesResult:
         shuffled=["jacobian"],
         cases=cases(8),
         k=1,
+        widths=[1, 2, 3],
         described="planted text",
     )
 
@@ -51,15 +59,17 @@ def planted() -> CompareLensesResult:
 def demo(name: str) -> CompareLensesResult:
     model, other = interp.load_model(name, device="cpu"), next(one for one in zoo.NAMES if one != name)
     lenses: dict[str, Any] = {one: one for one in ("logit", "tuned", "jacobian", "patchscope")}
-    lenses["the other model's"] = interp.TunedLens.load(zoo.path(other) / "tuned_lens", model, check=False)
+    lenses["the other's tuned"] = interp.TunedLens.load(zoo.path(other) / "tuned_lens", model, check=False)
     return interp.compare_lenses(
         model,
         _text(model),
         lenses=lenses,
         shuffled=["jacobian"],
-        controls=["the other model's"],
+        other_models=[other],
+        controls=["the other's tuned"],
         cases=capitals(model),
         k=1,
+        widths=[1, 2, 3, 4],
         n_random=2,
         described="the demo corpus, from a seed that no lens was fitted on",
     )
@@ -102,41 +112,99 @@ def _text(model: interp.Model, *, n: int = 8, length: int = 32) -> list[list[int
     return load_text(model, "demo", training=1, held_out=n, length=length, seed=SEED)[1]
 
 
+def gemma() -> CompareLensesResult:
+    experiment = find_experiment("compare_lenses")
+    values = read_config(ROOT / "configs" / "compare_lenses" / f"{GEMMA.name}.yaml")
+    values.pop("experiment")
+    config = experiment.make_config(values)
+    return experiment.run(config, interp.load_model(GEMMA.name))
+
+
 def markdown(result: CompareLensesResult) -> str:
     """KL and first token by layer and lens, what was found of the bridges, and the verdicts."""
     layers = range(len(result.layers) - 1)
-    lines = [
-        f"{result.n_sequences} sequences, {result.n_tokens} tokens. KL in nats (first tokens), by layer.",
-        "",
-        "| lens | " + " | ".join(result.layers[i] for i in layers) + " | rank | bias, bits |",
-        "|---|" + "---|" * (len(layers) + 2),
-    ]
+    names = [result.layers[i] for i in layers]
+    on_text = {}
     for one in result.lenses:
         kl, top1 = one.text.kl.value, one.text.top1.value
-        cells = [f"{kl[i]:.2f} ({top1[i]:.2f})" for i in layers]
         rank, bias = torch.tensor(one.text.log_rank.value[:-1]).mean().exp(), one.text.bias[:-1].mean()
-        name = f"{one.label}{' (control)' if one.control else ''}"
-        lines.append(f"| {name} | {' | '.join(cells)} | {rank:.1f} | {bias:.2f} |")
+        cells = [f"{kl[i]:.2f} ({top1[i]:.2f})" for i in layers]
+        on_text[f"{one.label}{' (control)' if one.control else ''}"] = [*cells, f"{rank:.1f}", f"{bias:.2f}"]
+    parts = [
+        f"{result.n_sequences} sequences, {result.n_tokens} tokens. KL in nats (first tokens), by layer.",
+        _table([*names, "rank", "bias, bits"], on_text),
+    ]
     if result.prompts:
-        lines += [
-            "",
-            f"{len(result.prompts)} prompts: share with the bridge in the first {result.k} (another bridge); "
-            "share that says the foretold answer after the exchange (random changes).",
-            "",
-            "| lens | " + " | ".join(result.layers[i] for i in layers) + " |",
-            "|---|" + "---|" * len(layers),
+        parts += [*_of_prompts(result, names), *_of_bands(result)]
+    return "\n\n".join([*parts, "\n".join(f"> {sentence}" for sentence in verdicts(result))]) + "\n"
+
+
+def _of_prompts(result: CompareLensesResult, names: list[str]) -> list[str]:
+    read, ranks = {}, {}
+    for one in result.lenses:
+        bridges, exchange = one.bridges, one.exchange
+        assert bridges is not None
+        read[one.label] = [
+            f"{bridges.in_top.value[i]:.2f} ({bridges.other_in_top.value[i]:.2f})"
+            + (
+                ""
+                if exchange is None
+                else f"; {exchange.flips.value[i]:.2f} ({exchange.random_flips.value[i]:.2f})"
+            )
+            for i in range(len(names))
         ]
-        for one in result.lenses:
-            assert one.bridges is not None
-            cells = []
-            for i in layers:
-                read = f"{one.bridges.in_top.value[i]:.2f} ({one.bridges.other_in_top.value[i]:.2f})"
-                if one.exchange is not None:
-                    flips, random = one.exchange.flips.value[i], one.exchange.random_flips.value[i]
-                    read += f"; {flips:.2f} ({random:.2f})"
-                cells.append(read)
-            lines.append(f"| {one.label} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *(f"> {sentence}" for sentence in verdicts(result)), ""])
+        ranks[one.label] = [
+            " ".join(_rank(log_rank, i) for log_rank in (bridges.log_rank, bridges.other_log_rank))
+            for i in range(len(names))
+        ]
+    return [
+        f"{len(result.prompts)} prompts: share with the bridge in the first {result.k} (another bridge); "
+        "share that says the foretold answer after the exchange (random changes).",
+        _table(names, read),
+        "Typical rank of the bridge, with its interval, and of another bridge.",
+        _table(names, ranks),
+    ]
+
+
+def _rank(log_rank: Interval, i: int) -> str:
+    value, low, high = (
+        f"{float(torch.tensor(end[i]).exp()):,.0f}" for end in (log_rank.value, log_rank.low, log_rank.high)
+    )
+    return f"{value} ({low}–{high})"
+
+
+def _of_bands(result: CompareLensesResult) -> list[str]:
+    judged = {one.label: one.bands for one in result.lenses if one.bands is not None}
+    if not judged:
+        return []
+    first = next(iter(judged.values()))
+    rows = {}
+    for label, bands in judged.items():
+        flips = zip(bands.held_flips.value, bands.live_flips.value, bands.random_flips.value, strict=True)
+        shifts = zip(bands.held_shift.value, bands.live_shift.value, strict=True)
+        rows[label] = [
+            f"{held:.2f}, {live:.2f}, {random:.2f}; {moved:+.1f}, {undone:+.1f}"
+            for (held, live, random), (moved, undone) in zip(flips, shifts, strict=True)
+        ]
+    return [
+        f"Exchanged over bands of so many layers, which begin after layers {', '.join(first.starts)}: share "
+        "that says the foretold answer, with the clean run's coordinates held, with live ones, with random "
+        "changes held; shift in logits, held and live.",
+        _table([str(width) for width in first.widths], rows),
+    ]
+
+
+def _table(names: list[str], rows: dict[str, list[str]]) -> str:
+    """A table with a row for each lens; where there are many columns, one with a column for each lens."""
+    if len(names) > MANY:
+        turned = {name: [row[i] for row in rows.values()] for i, name in enumerate(names)}
+        return _table_of("layer", list(rows), turned)
+    return _table_of("lens", names, rows)
+
+
+def _table_of(corner: str, columns: list[str], rows: dict[str, list[str]]) -> str:
+    lines = ["| " + " | ".join([corner, *columns]) + " |", "|---|" + "---|" * len(columns)]
+    return "\n".join(lines + [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()])
 
 
 def put(name: str, text: str) -> None:
@@ -151,7 +219,8 @@ def put(name: str, text: str) -> None:
 
 def main(names: list[str]) -> None:
     for name in names or ["planted", *zoo.NAMES, "untrained"]:
-        made = {"planted": planted, "untrained": untrained}.get(name) or (lambda name=name: demo(name))
+        own = {"planted": planted, "untrained": untrained, GEMMA.name: gemma}
+        made = own.get(name) or (lambda name=name: demo(name))
         put(name, markdown(made()))
         print(name, flush=True)
 

@@ -31,6 +31,8 @@ WRONG: dict[str, list[dict[str, Any]]] = {
         {"lenses": ["nowhere"]},
         {"shuffled": ["nowhere"]},
         {"controls": ["nowhere"]},
+        {"other_models": ["nowhere"]},
+        {"widths": [0]},
         {"text": "no file"},
     ],
     "completeness": [{"circuit": ["9.0"], "n": 4}, {"groups": {"movers": ["9.0"]}, "n": 4}],

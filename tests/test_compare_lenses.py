@@ -15,12 +15,16 @@ from interp import JacobianLens, TunedLens
 from interp.errors import InputError
 from interp.figures.engine.view import Words
 from interp.figures.views import compare_lenses as presentation
-from interp.methods.lens.exchange import exchanged, lens_directions
+from interp.methods.lens.bridge_exchange import swaps
+from interp.methods.lens.bridges import clean_streams, paired
+from interp.methods.lens.exchange import exchanged
 from interp.methods.lens.lens import EMBEDDING, Lens
 from interp.methods.lens.shuffled import ShuffledLens
+from interp.methods.lens.token_directions import lens_directions
 from interp.results import read_result
 from interp.runs import read_run
 from interp.tasks.two_hops import TwoHop, known, two_hops
+from test_token_directions import idle_model
 
 FRANCE = "The capital of France is"
 
@@ -62,7 +66,7 @@ def test_the_planted_model_takes_two_steps(two_steps) -> None:
 def test_the_court_finds_the_planted_step_and_what_exchanging_it_does(two_steps) -> None:
     result = interp.compare_lenses(
         two_steps, sequences(3), lenses={"logit": "logit", "by hand": ByHand()}, cases=cases(8),
-        shuffled=["by hand"], k=1,
+        shuffled=["by hand"], k=1, widths=[2, 1],
     )  # fmt: skip
     logit, by_hand, control = result.lenses
     assert [one.control for one in result.lenses] == [False, False, True]
@@ -81,10 +85,100 @@ def test_the_court_finds_the_planted_step_and_what_exchanging_it_does(two_steps)
     # the answer's logit goes, the foretold one's comes: 8 each
     np.testing.assert_allclose(by_hand.exchange.shift[:, at], 16, atol=0.1)
     assert float(by_hand.exchange.above_random.low) > 0
+    ranks = by_hand.bridges
+    np.testing.assert_allclose(ranks.log_rank.value, np.log(ranks.rank).mean(0))
+    assert ranks.log_rank.value[at] == ranks.log_rank.low[at] == ranks.log_rank.high[at] == 0
+    nearer = np.log(ranks.other_rank / ranks.rank)[:, :-1].mean()
+    assert float(ranks.nearer.value) == pytest.approx(nearer)
+    # of bands after the embedding and after layer 0, those of two layers from layer 0 on hold the bridge's
+    bands = by_hand.bands
+    assert (bands.widths, bands.starts) == ((1, 2), ("embed", "0"))
+    assert bands.held_flips.value.tolist() == bands.live_flips.value.tolist() == [0, 0.5]
+    assert bands.random_flips.value.tolist() == logit.bands.held_flips.value.tolist() == [0, 0]
     assert read_result(json.loads(json.dumps(result.to_dict()))).equals(result)
     words = presentation.view(result).block("verdict", Words).text
     assert "by hand at most 1.00 (after layer 1;" in words
     assert "logit at most 0.00 " in words
+    assert "Over bands of 1, 2 layers" in words
+    assert "by hand 0.00, 0.50 (live 0.00, 0.50)" in words
+
+
+def test_the_parity_of_a_band_matters_to_live_coordinates_alone() -> None:
+    """In a model whose layers add nothing, a held exchange is the same over any band; a live one comes and
+    goes."""
+    model = idle_model()
+    found: dict[int, TwoHop] = {}
+    for last in range(4, 20):
+        prompt = [3, 1, last]
+        said = int(model.forward(prompt)[0, -1].argmax())
+        found[said] = TwoHop(relation="r", prompt=prompt, bridge=said, answer=said, hops=(prompt, prompt))
+    cases = list(found.values())[:3]
+    widths = list(range(1, model.arch.n_layers + 1))
+    one = interp.compare_lenses(model, [[3, 1, 4]], lenses=["logit"], cases=cases, widths=widths).lenses[0]
+    held, live = one.bands.held_shift.value, one.bands.live_shift.value
+    assert one.bands.starts == ("embed",)
+    assert held[0] > 0.1
+    np.testing.assert_allclose(held, held[0], rtol=1e-3)
+    np.testing.assert_allclose(live[::2], held[0], rtol=1e-3)
+    np.testing.assert_allclose(live[1::2], 0, atol=1e-3)
+
+
+def test_bands_are_as_single_runs_say(load) -> None:
+    """Held bands, of a lens whose directions differ from layer to layer, against whole states that are set,
+    layer after layer, to what a run finds; live ones against the same with what it finds exchanged."""
+    model = load("demo-gpt2")
+    lens = interp.load_lens("jacobian", model)
+    prompts = (FRANCE, "The capital of Japan is")
+    cases = [
+        TwoHop(relation="r", prompt=prompt, bridge=answer, answer=answer, hops=(prompt, prompt))
+        for prompt, answer in zip(prompts, (" Paris", " Tokyo"), strict=True)
+    ]
+    one = interp.compare_lenses(model, [FRANCE], lenses=[lens], cases=cases, widths=[1, 3]).lenses[0]
+    pairs, _ = paired(model, cases)
+    both = swaps(model, lens, pairs, clean_streams(model, pairs))
+    assert one.bands.starts == ("embed", "0", "1", "2")
+    start, shifts = 2, {"held": [], "live": []}
+    for swap in both:
+        ids = list(swap.pair.ids)
+        ahead = [swap.pair.foretold, swap.pair.answer]
+        clean = model.forward(ids)[0, -1, ahead].double()
+        for name in shifts:
+            edits = []
+            for row in range(start, start + 3):
+                layer, plane = swap.layers[row], swap.directions[row].double()
+                here = model.run_with_cache(ids, [("resid_post", layer)], edits)["resid_post", layer][0, 1:]
+                inverse = torch.linalg.pinv(plane)  # [d_model, 2]
+                before = swap.clean[row].double() if name == "held" else here.double()
+                wanted = (before @ inverse).flip(-1)
+                state = here.double() + (wanted - here.double() @ inverse) @ plane
+                edits.append(
+                    interp.Edit.set("resid_post", layer, value=state.float()[None], positions=swap.positions)
+                )
+            moved = model.forward(ids, edits)[0, -1, ahead].double() - clean
+            shifts[name].append(float(moved[0] - moved[1]))
+        live = [edit for row in swap.live(model, range(start, start + 3)) for edit in row]
+        held = [edit for row in swap.held()[start : start + 3] for edit in row]
+        _, (of_held, of_live) = swap.said(model, [[held], [live]])
+        assert of_held == pytest.approx(shifts["held"][-1], abs=1e-2)
+        assert of_live == pytest.approx(shifts["live"][-1], abs=1e-2)
+    assert abs(shifts["held"][0] - shifts["live"][0]) > 0.1
+
+
+def test_another_models_lens_is_a_control(load) -> None:
+    model, other = load("demo-gpt2"), "demo-qwen3"
+    result = interp.compare_lenses(model, [FRANCE], lenses=["jacobian"], other_models=[other])
+    own, foreign = result.lenses
+    assert (own.control, foreign.control, foreign.label) == (False, True, f"of {other}")
+    assert other in foreign.description
+    loaded = JacobianLens.load(other, model, check=False)
+    alone = interp.compare_lenses(model, [FRANCE], lenses={"it": loaded}).lenses[0]
+    np.testing.assert_array_equal(alone.text.kl.value, foreign.text.kl.value)
+    assert not np.allclose(own.text.kl.value, foreign.text.kl.value, atol=0.1)
+    for name, sentence in ((model.identity.name, "this model itself"), ("nowhere", "no lens 'nowhere'")):
+        with pytest.raises(InputError, match=sentence):
+            interp.compare_lenses(model, [FRANCE], other_models=[name])
+    with pytest.raises(InputError, match="for a model of width 192"):
+        interp.compare_lenses(idle_model(), [[3, 1, 4]], lenses=["logit"], other_models=[other])
 
 
 def test_on_text_it_agrees_with_measure_lens(load) -> None:
@@ -136,6 +230,14 @@ def test_directions_are_gradients_and_exchanging_twice_is_nothing(load) -> None:
     torch.testing.assert_close(
         lens_directions(model, jacobian, 2, tokens), interp.token_directions(model, jacobian, tokens, 2)
     )
+    for other in (lens, interp.load_lens("logit", model)):  # any lens that has directions
+        edits = interp.exchange_edits(model, other, FRANCE, *tokens, layers=[2])
+        before, after = (
+            model.run_with_cache(FRANCE, ["resid_post"], e)["resid_post", 2][0] for e in ([], edits)
+        )
+        torch.testing.assert_close(
+            exchanged(before, interp.token_directions(model, other, tokens, 2)), after, rtol=1e-3, atol=1e-3
+        )
     edits = interp.exchange_edits(model, jacobian, FRANCE, *tokens, layers=[2])
     before, after = (model.run_with_cache(FRANCE, ["resid_post"], e)["resid_post", 2][0] for e in ([], edits))
     torch.testing.assert_close(exchanged(before, found), after, rtol=1e-3, atol=1e-3)
@@ -182,7 +284,10 @@ def test_what_cannot_be_compared_is_a_sentence(load) -> None:
         ({"shuffled": ["x"]}, "to shuffle"),
         ({"controls": ["x"]}, "to be a control"),
         ({"k": 0}, "at least 1"),
-        ({"band": 0}, "at least 1"),
+        ({"n_random": 0}, "at least 1"),
+        ({"widths": [0]}, "A band has 1 to 6 layers"),
+        ({"widths": [7]}, "A band has 1 to 6 layers"),
+        ({"widths": [2, 2]}, "given once"),
     ):
         with pytest.raises(InputError, match=sentence):
             interp.compare_lenses(model, [FRANCE], **values)

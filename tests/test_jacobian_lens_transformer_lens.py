@@ -12,7 +12,8 @@ import torch
 import interp
 from interp import JacobianLens
 from interp.errors import InterpWarning
-from interp.methods.lens.token_directions import decompose_state, exchange_edits, token_directions
+from interp.methods.lens.exchange import exchange_edits
+from interp.methods.lens.token_directions import decompose_state, token_directions
 from interp.text.sequences import load_text
 
 pytestmark = pytest.mark.tl

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 import interp
-from interp import Edit, JacobianLens, Readout
+from conftest import tiny_model
+from interp import JacobianLens, Readout
 from interp.errors import InputError
-from interp.methods.lens.token_directions import decompose_state, exchange_edits, token_directions
+from interp.methods.lens.exchange import exchange_edits, live_exchange_edits
+from interp.methods.lens.token_directions import decompose_state, token_directions
 from test_jacobian_lens import random_lens
 
 FRANCE, PARIS, TOKYO = "The capital of France is", " Paris", " Tokyo"
@@ -72,16 +74,19 @@ def test_the_parity_of_a_bands_width_does_not_matter(load: Any, lens: JacobianLe
             torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
 
 
-def test_live_coordinates_would_undo_themselves(load: Any) -> None:
-    """With the same directions at every layer, and layers that add nothing, an even band does nothing."""
-    from conftest import tiny_model
-
+def idle_model() -> interp.Model:
+    """A model whose layers add nothing to the stream."""
     hf_model = tiny_model("tiny-gpt2")
     for block in hf_model.transformer.h:
         for part in (block.attn.c_proj, block.mlp.c_proj):
             torch.nn.init.zeros_(part.weight)
             torch.nn.init.zeros_(part.bias)
-    model = interp.load_model(hf_model, device="cpu", self_check=False)
+    return interp.load_model(hf_model, device="cpu", self_check=False)
+
+
+def test_live_coordinates_undo_themselves() -> None:
+    """With the same directions at every layer, and layers that add nothing, an even band does nothing."""
+    model = idle_model()
     n, d = model.arch.n_layers, model.arch.d_model
     same = JacobianLens.of_model(model, source_layers=tuple(range(n - 1)), target_layer=n - 1, n_prompts=1,
                                  jacobian=torch.eye(d).expand(n - 1, d, d))  # fmt: skip
@@ -92,12 +97,10 @@ def test_live_coordinates_would_undo_themselves(load: Any) -> None:
     )
     torch.testing.assert_close(whole, half)
     assert not torch.allclose(half, clean, atol=1e-2)
-    live = exchange_edits(model, same, ids, *pair, layers=[0])
-    state = model.run_with_cache(ids, [("resid_post", 1)], live)["resid_post", 1][0]
     directions = token_directions(model, same, pair, 1)
-    found = state @ torch.linalg.pinv(directions)
-    again = [*live, Edit.add("resid_post", 1, value=((found.flip(-1) - found) @ directions)[None])]
-    torch.testing.assert_close(model.forward(ids, again), clean, rtol=1e-3, atol=1e-3)
+    first, second = live_exchange_edits(model, ids, [directions, directions], layers=[0, 1])
+    torch.testing.assert_close(model.forward(ids, first), half, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(model.forward(ids, [*first, *second]), clean, rtol=1e-3, atol=1e-3)
 
 
 def test_exchanges_go_into_sweeps_and_to_some_positions(load: Any, lens: JacobianLens) -> None:

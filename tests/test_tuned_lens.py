@@ -18,6 +18,7 @@ from interp import TunedLens, zoo
 from interp.errors import InputError, NonFiniteError
 from interp.methods.lens.lens import Lens
 from interp.methods.lens.measure_lens import lens_bias
+from interp.models import unembedding
 from interp.models.unembedding import unembed_hashes
 from interp.results import read_result
 from interp.text.sequences import load_text
@@ -247,6 +248,27 @@ def test_the_hash_tells_a_fine_tuned_copy_but_not_a_dtype(load) -> None:
     assert unembed_hashes(nudged)["unembed_hash"] == own["unembed_hash"]  # the library's sees corners alone
     with pytest.raises(InputError, match="another unembedding"):
         TunedLens.identity(model).check_fits(nudged)
+
+
+def test_an_unembedding_is_hashed_once_and_again_where_it_has_changed(monkeypatch) -> None:
+    model = interp.load_model("demo-gpt2", device="cpu")
+    hashed, plain = [], unembedding._hashes
+    monkeypatch.setattr(unembedding, "_hashes", lambda weight: hashed.append(1) or plain(weight))
+    lens = TunedLens.identity(model)
+    for _ in range(3):
+        lens.check_fits(model)
+        interp.load_lens("jacobian", model)
+    assert len(hashed) == 1
+    weight = model.hf_model.get_output_embeddings().weight
+    for number, change in enumerate(
+        (lambda: weight[7, 7].add_(1.0), lambda: weight.data.mul_(1.1), lambda: weight[7, 7].sub_(1.0)), 2
+    ):
+        with torch.no_grad():
+            change()
+        with pytest.raises(InputError, match="another unembedding"):
+            lens.check_fits(model)
+        assert len(hashed) == number
+    assert unembed_hashes(model) == plain(model.W_U.T.detach().contiguous())
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

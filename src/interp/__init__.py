@@ -71,7 +71,7 @@ _HOME = {
     "JacobianLens": "interp.methods.lens.jacobian_lens",
     "TunedLens": "interp.methods.lens.tuned_lens",
     "token_directions": "interp.methods.lens.token_directions",
-    "exchange_edits": "interp.methods.lens.token_directions",
+    "exchange_edits": "interp.methods.lens.exchange",
     "decompose_state": "interp.methods.lens.token_directions",
     "fit_jacobian_lens": "interp.methods.lens.fit_jacobian_lens",
     "load_lens": "interp.methods.lens.sources",
@@ -240,13 +240,14 @@ if TYPE_CHECKING:
     from interp.methods.lens.columns import LensReadings
     from interp.methods.lens.compare_lenses import compare_lenses
     from interp.methods.lens.contrast import contrast
+    from interp.methods.lens.exchange import exchange_edits
     from interp.methods.lens.fit_jacobian_lens import fit_jacobian_lens
     from interp.methods.lens.jacobian_lens import JacobianLens
     from interp.methods.lens.lenses_on_prompt import lenses_on_prompt
     from interp.methods.lens.logit_lens import logit_lens
     from interp.methods.lens.measure_lens import measure_lens
     from interp.methods.lens.sources import load_lens
-    from interp.methods.lens.token_directions import decompose_state, exchange_edits, token_directions
+    from interp.methods.lens.token_directions import decompose_state, token_directions
     from interp.methods.lens.train_tuned_lens import train_tuned_lens
     from interp.methods.lens.tuned_lens import TunedLens
     from interp.methods.patching.activation_patching import activation_patching

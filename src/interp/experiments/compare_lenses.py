@@ -39,10 +39,11 @@ class CompareLensesConfig(TextConfig):
     length: int = 64
     lenses: list[str] | dict[str, str] = ["logit", "patchscope"]  # noqa: RUF012  # pydantic copies it
     shuffled: list[str] = []  # noqa: RUF012  # pydantic copies it
+    other_models: list[str] = []  # noqa: RUF012  # pydantic copies it
     controls: list[str] = []  # noqa: RUF012  # pydantic copies it
     cases: Literal["table", "none"] | list[TwoHopCase] = "table"
     k: int = 10
-    band: int = 1
+    widths: list[int] = []  # noqa: RUF012  # pydantic copies it
     n_random: int = 4
 
     @property
@@ -78,9 +79,10 @@ def run(config: CompareLensesConfig, model: Model) -> CompareLensesResult:
         lenses=config.lenses,
         cases=config.two_hops,
         shuffled=config.shuffled,
+        other_models=config.other_models,
         controls=config.controls,
         k=config.k,
-        band=config.band,
+        widths=config.widths,
         n_random=config.n_random,
         described=config.held_out_text,
         seed=config.seed,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import isnan
 
 import numpy as np
 
-from interp.figures.engine.notation import count, decimal, show_text, show_token, signed
+from interp.figures.engine.notation import compact, count, decimal, show_text, show_token, signed
 from interp.figures.engine.presentation import presentation
-from interp.figures.engine.view import Block, Table, View, Words
+from interp.figures.engine.view import Block, Lines, Table, View, Words
 from interp.figures.views.by_layer import lines_by_layer, nats_by_layer
 from interp.methods.lens.comparison_results import CompareLensesResult, JudgedLens
 from interp.results import Interval
@@ -39,6 +40,9 @@ def view(result: CompareLensesResult) -> View:
                 note="The best over the positions behind the first.",
             )
         )
+        blocks.append(_ranks(result))
+    if any(one.bands for one in result.lenses):
+        blocks.append(_bands(result))
     blocks += [_on_text(result), *((_on_prompts(result),) if result.prompts else ())]
     blocks += [_by_layer(result, one) for one in result.lenses]
     return View(
@@ -90,6 +94,7 @@ def verdicts(result: CompareLensesResult) -> list[str]:
     said = [_verdict_on_text(result)]
     if result.prompts:
         said += [_verdict_on_bridges(result), _verdict_on_exchange(result)]
+        said += [_verdict_on_bands(result)] if any(one.bands for one in result.lenses) else []
     else:
         said.append("There is no prompt of two steps that the model knows in both, so nothing else is said.")
     return said
@@ -110,14 +115,13 @@ def _verdict_on_text(result: CompareLensesResult) -> str:
 
 
 def _verdict_on_bridges(result: CompareLensesResult) -> str:
-    told = [
-        f"{show_text(one.label)} {_with_interval(one.bridges.above_chance)}{_doubt(one.bridges.above_chance)}"
-        for one in result.lenses
-        if one.bridges is not None
-    ]
+    read = [(show_text(one.label), one.bridges) for one in result.lenses if one.bridges is not None]
+    told = [f"{label} {_with_interval(own.above_chance)}{_doubt(own.above_chance)}" for label, own in read]
+    ranks = [f"{label} {_times(own.nearer)}{_doubt(own.nearer)}" for label, own in read]
     return (
         f"The step in between is read (within the first {result.k}) above another one, in share of prompts, "
-        f"mean over the layers before the last: {'; '.join(told)}."
+        f"mean over the layers before the last: {'; '.join(told)}. Its rank is so many times nearer to the "
+        f"top than the other's: {'; '.join(ranks)}."
     )
 
 
@@ -139,6 +143,23 @@ def _verdict_on_exchange(result: CompareLensesResult) -> str:
     return f"Exchanged, the model says what the lens foretells in this share of prompts: {'; '.join(told)}."
 
 
+def _verdict_on_bands(result: CompareLensesResult) -> str:
+    told = []
+    for one in result.lenses:
+        if one.bands is None or one.control:
+            continue
+        held, live = (
+            ", ".join(decimal(float(share)) for share in flips.value)
+            for flips in (one.bands.held_flips, one.bands.live_flips)
+        )
+        told.append(f"{show_text(one.label)} {held} (live {live})")
+        widths = ", ".join(map(str, one.bands.widths))
+    return (
+        f"Over bands of {widths} layers, with the clean run's coordinates held, and with those that each "
+        f"layer finds: {'; '.join(told)}."
+    )
+
+
 def _mean_kl(one: JudgedLens) -> float:
     return float(one.text.kl.value[:-1].mean())
 
@@ -155,13 +176,59 @@ def _doubt(value: Interval) -> str:
     return " (not told from none)" if isnan(low) or low <= 0 <= high else ""
 
 
+def _times(value: Interval) -> str:
+    """A difference of logarithms as a factor."""
+    factor, low, high = (float(np.exp(end)) for end in (value.value, value.low, value.high))
+    ends = "no interval" if isnan(low) else f"{compact(low)} to {compact(high)}"
+    return f"{compact(factor)} ({ends})"
+
+
 def _with_interval(value: Interval) -> str:
     low, high = float(value.low), float(value.high)
     ends = "no interval" if isnan(low) else f"{signed(low)} to {signed(high)}"
     return f"{signed(float(value.value))} ({ends})"
 
 
-# ---- tables ----
+# ---- charts and tables ----
+
+
+def _ranks(result: CompareLensesResult) -> Lines:
+    """The typical rank of the bridge by layer, one of the other bridge beside the first lens's."""
+    ranks, ends = {}, {}
+    for one in result.lenses:
+        if one.bridges is not None:
+            ranks[one.label] = np.exp(one.bridges.log_rank.value)
+            ends[one.label] = (np.exp(one.bridges.log_rank.low), np.exp(one.bridges.log_rank.high))
+    drawn = lines_by_layer(
+        result.layers,
+        ranks,
+        name="ranks",
+        title="At a known step: at which rank is it?",
+        y_title="typical rank of the bridge (1 is top)",
+        note="Geometric means over prompts of the best over positions; bands: 95 % intervals.",
+    )
+    series = tuple(
+        replace(own, low=tuple(map(float, ends[own.name][0])), high=tuple(map(float, ends[own.name][1])))
+        for own in drawn.series
+    )
+    return replace(drawn, series=series, log_y=True, downwards=True)
+
+
+def _bands(result: CompareLensesResult) -> Table:
+    """The exchange over bands, by width: flips, and the shift in logits."""
+    judged = [(show_text(one.label), one.bands) for one in result.lenses if one.bands is not None]
+    rows = []
+    for label, bands in judged:
+        flips = (bands.held_flips, bands.live_flips, bands.random_flips)
+        shifts = (bands.held_shift, bands.live_shift, bands.random_shift)
+        for i, width in enumerate(bands.widths):
+            shares = [decimal(float(one.value[i])) for one in flips]
+            rows.append((label, str(width), *shares, *(_with_interval(one[i]) for one in shifts)))
+    starts = judged[0][1].starts
+    where = starts[0] if len(starts) == 1 else f"{starts[0]} to {starts[-1]}"
+    columns = ("lens", "layers", "held", "live", "random", "shift, held", "shift, live", "shift, random")
+    title = f"Exchanged over bands that begin after layer {where}: share flipped, and shift in logits (95 %)"
+    return Table(columns, tuple(rows), title=title, name="bands")
 
 
 def _on_text(result: CompareLensesResult) -> Table:
@@ -234,14 +301,14 @@ def _by_layer(result: CompareLensesResult, one: JudgedLens) -> Table:
         ]
         if one.bridges is not None:
             row += [at(one.bridges.in_top.value, i), at(one.bridges.other_in_top.value, i)]
-            row.append(decimal(float(np.exp(np.log(one.bridges.rank[:, i]).mean())), 1))
+            row += [_rank(one.bridges.log_rank, i), _rank(one.bridges.other_log_rank, i)]
         if one.exchange is not None:
             row += [at(one.exchange.flips.value, i), at(one.exchange.random_flips.value, i)]
             row.append(at(one.exchange.shift.mean(0), i, signed))
         rows.append(tuple(row))
     columns = ["after layer", "KL (95 %)", "first token (95 %)", "typical rank", "bias, bits"]
     if one.bridges is not None:
-        columns += ["bridge", "another", "its rank"]
+        columns += ["bridge", "another", "its rank (95 %)", "another's (95 %)"]
     if one.exchange is not None:
         columns += ["flipped", "by random", "shift"]
     number = result.lenses.index(one) + 1
@@ -254,6 +321,17 @@ def _ends(value: Interval, i: int) -> str:
     low, high = float(value.low[i]), float(value.high[i])
     ends = "" if isnan(low) else f" ({decimal(low)} to {decimal(high)})"
     return f"{decimal(float(value.value[i]))}{ends}"
+
+
+def _rank(log_rank: Interval, i: int) -> str:
+    """A typical rank with its interval."""
+    rank, low, high = (float(np.exp(end[i])) for end in (log_rank.value, log_rank.low, log_rank.high))
+    ends = "" if isnan(low) else f" ({_size(low)} to {_size(high)})"
+    return f"{_size(rank)}{ends}"
+
+
+def _size(rank: float) -> str:
+    return decimal(rank, 1) if rank < 100 else f"{rank:,.0f}"
 
 
 figure, table, report = presentation(view)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+
 from interp.figures.engine.notation import brief, decimal, probability, show_prompt, show_token
 from interp.figures.engine.presentation import presentation
-from interp.figures.engine.view import Table, View, Words, block_name
+from interp.figures.engine.view import Axis, Grid, Table, View, Words, block_name
 from interp.figures.views.by_layer import from_layer, lines_by_layer, nats_by_layer
 from interp.figures.views.lens_words import about_lens, lens_name
 from interp.methods.lens.results import LensesOnPromptResult, LogitLensResult
@@ -43,6 +45,7 @@ def view(result: LensesOnPromptResult) -> View:
                 title="How far each layer is from the model's prediction",
                 y_title="KL(final || lens), nats",
             ),
+            *(_tokens(name, one) for name, one in zip(names, result.readings, strict=True)),
             *(_table(name, one) for name, one in zip(names, result.readings, strict=True)),
         ),
         below=("A lens that was fitted to predict may find in a layer what the model does not use there.",),
@@ -68,6 +71,28 @@ def _verdict(result: LensesOnPromptResult) -> str:
     return f"{brief(result.readings[0].answer)} by each lens: {said}."
 
 
+def _tokens(name: str, reading: LogitLensResult) -> Grid:
+    """The likeliest tokens by one lens at each layer; those of several lenses stand side by side."""
+    probs, own = reading.top_probs[:, :_TOP], reading.top_ids[:, :_TOP] == reading.answer_id
+    texts = [[show_token(token, max_chars=14) for token in row[:_TOP]] for row in reading.top_tokens]
+    notes = [[decimal(p) for p in row] for row in probs.tolist()]
+    return Grid(
+        name=block_name(*name.split(), "tokens"),
+        values=probs,
+        rows=Axis.names("after layer", reading.layers),
+        columns=Axis.names("likeliest", range(1, probs.shape[1] + 1)),
+        unit="probability",
+        title=f"{name} would say",
+        centre=None,
+        limit=1.0,
+        texts=np.array(texts, dtype=object),
+        notes=np.array(notes, dtype=object),
+        framed=tuple((int(row), int(i)) for row, i in np.argwhere(own)),
+        framed_means="the answer",
+        media=("figure",),
+    )
+
+
 def _table(name: str, reading: LogitLensResult) -> Table:
     """What one lens reads at each layer."""
     rows = []
@@ -84,7 +109,7 @@ def _table(name: str, reading: LogitLensResult) -> Table:
             )
         )
     columns = ("after layer", "would say", f"p({brief(reading.answer)})", "rank", "KL")
-    return Table(columns, tuple(rows), title=name, name=block_name(*name.split()))
+    return Table(columns, tuple(rows), title=name, name=block_name(*name.split()), media=("terminal", "page"))
 
 
 figure, table, report = presentation(view)

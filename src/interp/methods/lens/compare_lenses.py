@@ -8,10 +8,12 @@ Three questions, and no lens need win all of them:
 2. *At a known step*: in prompts that need two steps, both of which the model knows, does the lens read the
    one in between, above the chance of reading another one?
 3. *By its effects*: if the lens's coordinates of that step and another are exchanged, does the model say what
-   follows from the other?
+   follows from the other? And over bands of layers: with the clean run's coordinates, and with those that
+   each layer finds.
 
-Controls are judged with the lenses: any of them with the coordinates of the stream shuffled
-(`interp.methods.lens.shuffled`), and as `lenses` whatever else is known to be wrong, such as another model's.
+Controls are judged with the lenses: the logit lens, which is an identity for J; any lens with the coordinates
+of the stream shuffled (`interp.methods.lens.shuffled`); another model's of the same width; and as `lenses`
+whatever else is known to be wrong.
 
 When it misleads: a model may know the answer of both steps by heart, and take no step in between. Intervals
 are over sequences and over prompts; prompts of one relation are alike, so that for other relations they are
@@ -22,9 +24,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from interp import zoo
 from interp.errors import InputError
-from interp.methods.lens.bridges import clean_streams, lens_exchange, lens_on_bridges, paired
+from interp.methods.lens.bridge_exchange import lens_bands, lens_exchange, swaps
+from interp.methods.lens.bridges import clean_streams, lens_on_bridges, paired
 from interp.methods.lens.comparison_results import CompareLensesResult, JudgedLens
+from interp.methods.lens.jacobian_lens import JacobianLens
 from interp.methods.lens.lens import Lens, layer_names, stream_layers
 from interp.methods.lens.lenses_on_text import lenses_on_text
 from interp.methods.lens.shuffled import ShuffledLens
@@ -43,9 +48,10 @@ def compare_lenses(
     lenses: Sequence[AnyLens] | Mapping[str, AnyLens] = ("logit", "patchscope"),
     cases: Sequence[TwoHop] = (),
     shuffled: Sequence[str] = (),
+    other_models: Sequence[str] = (),
     controls: Sequence[str] = (),
     k: int = 10,
-    band: int = 1,
+    widths: Sequence[int] = (),
     n_random: int = 4,
     described: str = "the given text",
     seed: int = 0,
@@ -59,22 +65,35 @@ def compare_lenses(
         cases: prompts that need two steps (`interp.tasks.two_hops`); those that the model does not know in
             both are left out, and said.
         shuffled: labels of lenses that are also judged with the stream's coordinates shuffled, as controls.
+        other_models: lenses that were made for other models, also judged as controls: the name of a demo
+            model (its Jacobian lens), or a place. They must be of this model's width, and no deeper.
         controls: labels of those `lenses` that are known to be wrong.
         k: a bridge counts as read where it is within the first `k`.
-        band: over how many layers exchanged values are held.
+        widths: of bands of layers, over which the exchange is also held and left to itself; none: no bands.
         n_random: random changes of the same size for each exchange.
         described: in words, what text it is.
 
-    Raises `InputError` where there is no lens, no text, or a label that is not there.
+    Raises `InputError` where there is no lens, no text, a label that is not there, a band that is wider than
+    the model is deep, or another model's lens that cannot read this one.
     """
     loaded = _loaded(model, lenses, shuffled)
-    wrong = {*controls, *(f"{label}, shuffled" for label in shuffled)}
+    foreign = _of_other_models(model, other_models)
+    wrong = {*controls, *(f"{label}, shuffled" for label in shuffled), *foreign}
+    if twice := [label for label in foreign if label in loaded]:
+        raise InputError(f"Two lenses are called {twice[0]!r}; give labels of your own.")
+    loaded |= foreign
     if not text:
         raise InputError("There is no text to read; give a sequence or more.")
     if unknown := [label for label in controls if label not in loaded]:
         raise InputError(f"There is no lens {unknown[0]!r} to be a control; there are {', '.join(loaded)}.")
-    if not (1 <= k <= model.arch.d_vocab and band >= 1 and n_random >= 1):
-        raise InputError("k, band and n_random must be at least 1, and k no more than there are tokens.")
+    if not (1 <= k <= model.arch.d_vocab and n_random >= 1):
+        raise InputError("k and n_random must be at least 1, and k no more than there are tokens.")
+    n_layers = model.arch.n_layers
+    if any(not 1 <= width <= n_layers for width in widths) or len(set(widths)) < len(widths):
+        raise InputError(
+            f"A band has 1 to {n_layers} layers, from the embedding to the one before the last, and each "
+            f"width is given once; got {list(widths)}."
+        )
     kept, dropped = known(model, cases)
     pairs, alone = paired(model, kept)
     streams = clean_streams(model, pairs)
@@ -82,6 +101,7 @@ def compare_lenses(
     judged = []
     for number, (label, lens) in enumerate(loaded.items()):
         report("lenses", number, len(loaded))
+        exchanges = swaps(model, lens, pairs, streams) if pairs else None
         judged.append(
             JudgedLens(
                 label=label,
@@ -89,8 +109,9 @@ def compare_lenses(
                 control=label in wrong,
                 text=on_text[label],
                 bridges=lens_on_bridges(model, lens, pairs, streams, k=k, seed=seed) if pairs else None,
-                exchange=lens_exchange(model, lens, pairs, streams, band=band, n_random=n_random, seed=seed)
-                if pairs
+                exchange=lens_exchange(model, exchanges, n_random=n_random, seed=seed) if exchanges else None,
+                bands=lens_bands(model, exchanges, widths=sorted(widths), seed=seed)
+                if exchanges and widths
                 else None,
             )
         )
@@ -107,7 +128,6 @@ def compare_lenses(
         layers=layer_names(stream_layers(model)),
         lenses=tuple(judged),
         k=k,
-        band=band,
         prompts=tuple(model.to_text(pair.ids) for pair in pairs),
         bridges=labels("bridge"),
         answers=labels("answer"),
@@ -135,4 +155,17 @@ def _loaded(
         if label not in found:
             raise InputError(f"There is no lens {label!r} to shuffle; there are {', '.join(found)}.")
         found[f"{label}, shuffled"] = ShuffledLens(lens=found[label], n_layers=model.arch.n_layers)
+    return found
+
+
+def _of_other_models(model: Model, places: Sequence[str]) -> dict[str, Lens]:
+    """Lenses that were made for other models, by their labels."""
+    found: dict[str, Lens] = {}
+    for place in places:
+        if place == model.identity.name:
+            raise InputError(f"{place!r} is this model itself; name another one, whose lens is a control.")
+        if place in zoo.NAMES:
+            found[f"of {place}"] = JacobianLens.load(place, model, check=False)
+        else:
+            found[f"of {place}"] = load_lens(place, model, check=False)
     return found

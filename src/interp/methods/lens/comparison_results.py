@@ -42,6 +42,12 @@ class LensOnBridges(Stored):
     other_in_top: Interval  # [layer] the same of the other bridge
     #: By how much the mean of `in_top` over the layers before the last is above that of `other_in_top`.
     above_chance: Interval
+    #: [layer] mean of ln(rank); e to that is a typical rank
+    log_rank: Interval
+    other_log_rank: Interval  # [layer] the same of the other bridge
+    #: By how much ln(rank) is below that of the other bridge, mean over the layers before the last; e to that
+    #: is how many times nearer to the top the bridge is.
+    nearer: Interval
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,6 +70,28 @@ class LensExchange(Stored):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class LensBands(Stored):
+    """The exchange over bands of layers, by their width: the share of prompts in which the model says the
+    foretold answer, and the shift of logit(foretold) - logit(answer); means over the layers `starts` after
+    which bands begin, the same for all widths, with intervals over prompts.
+
+    `held`: each layer of a band has the exchanged coordinates of the clean run. `live`: it exchanges those
+    that it finds, so that every second one undoes what the one before did. `random`: changes as large as the
+    held ones in directions that are drawn, one for each layer, and held.
+    """
+
+    kind: ClassVar[str] = "lens_bands"
+    widths: tuple[int, ...]
+    starts: tuple[str, ...]
+    held_flips: Interval  # [width]
+    live_flips: Interval  # [width]
+    random_flips: Interval  # [width]
+    held_shift: Interval  # [width] logits
+    live_shift: Interval  # [width]
+    random_shift: Interval  # [width]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class JudgedLens(Stored):
     """All that one lens was asked."""
 
@@ -74,6 +102,7 @@ class JudgedLens(Stored):
     text: LensOnText
     bridges: LensOnBridges | None  # None: there are no prompts
     exchange: LensExchange | None  # None: no prompts, or the lens has no direction for a token
+    bands: LensBands | None = None  # None: the same, or none were asked for
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,7 +116,6 @@ class CompareLensesResult(Result):
     layers: tuple[str, ...]  # "embed", "0", "1", ...
     lenses: tuple[JudgedLens, ...]
     k: int  # a bridge is read where it is within the first k
-    band: int  # layers over which exchanged values are held
     prompts: tuple[str, ...]  # those that need two steps, and the model knows
     bridges: tuple[str, ...]
     answers: tuple[str, ...]

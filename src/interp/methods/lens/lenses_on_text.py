@@ -16,7 +16,6 @@ from interp.methods.lens.lens import Lens, stream_layers, streams_of_tokens
 from interp.methods.lens.measure_lens import lens_bias
 from interp.models.base import Model
 from interp.progress import report
-from interp.readout import kl_divergence
 from interp.tokens import Prompt
 
 _OF_TOKEN = ("kl", "top1", "log_rank")
@@ -34,16 +33,15 @@ def lenses_on_text(
     for number, sequence in enumerate(text):
         report("sequences", number, len(text))
         streams, logits = streams_of_tokens(model, [sequence])
-        final = logits.cpu().double()
+        final = logits.cpu().double().log_softmax(-1)
         n_tokens[number] = len(final)
-        final_mean += final.softmax(-1).sum(0)
+        final_mean += final.exp().sum(0)
         for i, lens in enumerate(lenses.values()):
             for j, layer in enumerate(layers):
-                read = lens.logits(model, streams[j], layer).cpu().double()  # [token, d_vocab]
+                read = lens.logits(model, streams[j], layer).cpu().double().log_softmax(-1)
                 for name, values in _of_tokens(final, read).items():
                     sums[name][i, number, j] = float(values.sum())
-                of_tokens = read.log_softmax(-1).logsumexp(0)
-                read_sums[i, j] = torch.logaddexp(read_sums[i, j], of_tokens)
+                read_sums[i, j] = torch.logaddexp(read_sums[i, j], read.logsumexp(0))
     report("sequences", len(text), len(text))
     total = n_tokens.sum()
     bias = lens_bias(final_mean / total, read_sums - math.log(total)).numpy()
@@ -59,7 +57,9 @@ def lenses_on_text(
 def _of_tokens(
     final: Float[Tensor, "token d_vocab"], read: Float[Tensor, "token d_vocab"]
 ) -> dict[str, Float[Tensor, " token"]]:
-    """What is measured of each token; ties count against the lens, as in `interp.logit_lens`."""
+    """What is measured of each token, of log-probabilities; ties count against the lens, as in
+    `interp.logit_lens`."""
     said = final.argmax(-1, keepdim=True)  # [token, 1]
     rank = (read >= read.gather(-1, said)).sum(-1).double()
-    return {"kl": kl_divergence(final, read), "top1": (rank == 1).double(), "log_rank": rank.log()}
+    kl = torch.sum(final.exp() * (final - read), -1).clamp(min=0)  # `interp.readout.kl_divergence`
+    return {"kl": kl, "top1": (rank == 1).double(), "log_rank": rank.log()}

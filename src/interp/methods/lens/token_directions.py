@@ -1,98 +1,66 @@
-"""Directions of tokens in the stream of a layer, by a Jacobian lens, and what can be done with them.
+"""Directions of tokens in the stream of a layer, as a lens has them, and states as sums of few of them.
 
 Gurnee et al. 2026, https://transformer-circuits.pub/2026/workspace/index.html
 
-Row t of ``W_U J_l`` is a direction v_t of the stream after layer l for each token t: a step along it raises
-the logit of t at the target (before the final norm) by as much as any step of its length can, to first order
-and on average over text. Whether the model uses it is to be tested, by edits:
+The direction v_t of token t at a layer is the gradient of its logit, before the final norm, with respect to
+the stream there: row t of ``W_U J_l`` for a Jacobian lens, of ``W_U (I + A_l)`` for a tuned one, of W_U for
+the logit lens. For a Jacobian lens, a step along it raises the logit of t at the target by as much as any
+step of its length can, to first order and on average over text. Whether the model uses it is to be tested, by
+edits:
 
 - steering, ``Edit.add`` of a direction; ablation, ``Edit.project_out`` of it (`token_directions` gives it);
-- exchange of two concepts: with ``V = [v_a v_b]`` and coordinates ``c = pinv(V) h``, both coordinates change
-  places, and what is orthogonal to V stays.
+- exchange of two concepts (`interp.methods.lens.exchange`).
 
-In a band of layers, each takes the exchanged coordinates of the *clean* run. Exchanging those that it finds
-would undo at every second layer what the one before did, so that the effect would go by whether the band is
-of an odd width.
-
-When it misleads: directions of different tokens overlap, so that an exchange of two moves others too; and a
+When it misleads: directions of different tokens overlap, so that a step along one moves others too; and a
 direction on which the model acts when it is moved need not be one that it uses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.edits import Edit
 from interp.errors import InputError
 from interp.methods.lens.jacobian_lens import JacobianLens
-from interp.methods.lens.lens import EMBEDDING
+from interp.methods.lens.lens import Lens
 from interp.models.base import Model
-from interp.sites import Address, Indices
-from interp.tokens import Prompt
+from interp.models.modes import outside_inference_mode
 
-_PARALLEL = 1e-3  # of two directions, how small the sine of their angle may be
 _AT_ONCE = 2**24  # numbers of the dictionary that are held together
 _CORRELATED = 1e-6  # a cosine with the remainder below which no token is left that explains some of it
 
 
 def token_directions(
-    model: Model, lens: JacobianLens, tokens: Sequence[str | int] | str | int, layer: int
+    model: Model, lens: Lens, tokens: Sequence[str | int] | str | int, layer: int
 ) -> Float[Tensor, "token d_model"]:
-    """The directions of some tokens in the stream after `layer` (-1: the embedding), rows of ``W_U J_l``.
+    """The directions of some tokens in the stream after `layer` (-1: the embedding), not of length 1.
 
-    In float32 on the model's device, not of length 1. Raises `InputError` for what is not one token, a lens
-    of another model, or one that has no matrix for this layer.
+    In float32 on the model's device. Raises `InputError` for what is not one token, a lens of another model
+    or without a map (a patchscope), and a Jacobian lens that has no matrix for this layer.
     """
     lens.check_fits(model)
     given = [tokens] if isinstance(tokens, str | int) else tokens
     ids = [model.to_single_token(token) for token in given]
-    return model.W_U[:, ids].float().T @ _matrix(lens, layer).to(model.device)
+    if isinstance(lens, JacobianLens):
+        _matrix(lens, layer)
+    return lens_directions(model, lens, layer, ids)
 
 
-def exchange_edits(
-    model: Model,
-    lens: JacobianLens,
-    prompt: Prompt,
-    first: str | int,
-    second: str | int,
-    *,
-    layers: Sequence[int],
-    positions: Indices = None,
-    strength: float = 1.0,
-) -> list[Edit]:
-    """Edits that exchange the coordinates of two tokens in the streams of some layers of this prompt's run.
-
-    Each layer is set to the exchanged coordinates of the clean run, whatever the layers below it brought
-    about; what is orthogonal to both directions stays as it is. They are ordinary edits, for `Model.forward`,
-    `Model.sweep` and wherever else edits go, on this prompt alone. `strength` 1 exchanges, 2 goes as far
-    again, 0 holds the coordinates at those of the clean run.
-
-    Raises `InputError` for tokens that are the same or whose directions are parallel, no layer, a layer
-    without a matrix.
-    """
-    if not layers:
-        raise InputError("There is no layer to exchange in; name one or more.")
-    tokens = model.to_tokens(prompt).repeat(1)
-    addresses = [_address(layer, positions) for layer in sorted(set(layers))]
-    pairs = [_pair(model, lens, first, second, layer) for layer in sorted(set(layers))]
-    clean = model.run_with_cache(tokens, [replace(one, positions=None) for one in addresses])
-    n = tokens.lengths[0]
-    chosen = list(range(n)) if positions is None else [p % n for p in addresses[0].positions or ()]
-    edits: list[Edit] = []
-    for address, pair in zip(addresses, pairs, strict=True):
-        states = clean[replace(address, positions=None)][0, chosen].float()  # [pos, d_model]
-        found = states @ torch.linalg.pinv(pair)  # [pos, 2]
-        wanted = found + strength * (found.flip(-1) - found)
-        basis = torch.linalg.qr(pair.T).Q.T  # [2, d_model], orthonormal
-        where = {"site": address.site, "layer": address.layer, "positions": positions}
-        edits += [Edit.project_out(value=direction, **where) for direction in basis]  # type: ignore[arg-type]
-        edits.append(Edit.add(value=(wanted @ pair)[None], **where))  # type: ignore[arg-type]
-    return edits
+@outside_inference_mode
+def lens_directions(
+    model: Model, lens: Lens, layer: int, tokens: Sequence[int]
+) -> Float[Tensor, "token d_model"]:
+    """`token_directions` of token ids, unchecked; where a lens has no matrix of its own for a layer, those of
+    the unembedding, as it reads that layer as it is."""
+    wanted = model.W_U[:, list(tokens)].detach().float().T  # [token, d_model]
+    with torch.enable_grad():
+        stream = torch.zeros_like(wanted).requires_grad_()
+        moved = lens.translate(stream, layer)  # affine, so that the gradient is the same everywhere
+        return torch.autograd.grad((moved * wanted).sum(), stream)[0]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -160,25 +128,6 @@ def _matrix(lens: JacobianLens, layer: int) -> Float[Tensor, "d_model d_model"]:
             f"This lens has no matrix for layer {layer}; it has {', '.join(map(str, lens.source_layers))}."
         )
     return lens.jacobian[lens.source_layers.index(layer)]
-
-
-def _address(layer: int, positions: Indices) -> Address:
-    return (
-        Address("resid_pre", 0, positions) if layer == EMBEDDING else Address("resid_post", layer, positions)
-    )
-
-
-def _pair(
-    model: Model, lens: JacobianLens, first: str | int, second: str | int, layer: int
-) -> Float[Tensor, "two d_model"]:
-    pair = token_directions(model, lens, [first, second], layer)
-    cosine = float(torch.cosine_similarity(pair[0].double(), pair[1].double(), dim=0))
-    if not 1 - cosine**2 > _PARALLEL**2:
-        raise InputError(
-            f"The directions of {first!r} and {second!r} at layer {layer} are parallel or zero, so there is "
-            "nothing to exchange; give two tokens that differ."
-        )
-    return pair
 
 
 def _lengths(model: Model, matrix: Float[Tensor, "d_model d_model"]) -> Float[Tensor, " d_vocab"]:
