@@ -10,7 +10,7 @@ WHEEL := .venv-wheel
 TL4 := .venv-tl4
 SAELENS := .venv-saelens
 
-.PHONY: demo app real test test-quick test-wheel test-tl4 test-saelens test-real bench bench-saes lint e01 e02 figures screenshots clean
+.PHONY: demo app real test test-quick test-wheel test-tl4 test-ray test-saelens test-real bench bench-saes lint e01 e02 figures screenshots clean
 
 demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
 	@$(BIN)/interp demo
@@ -22,10 +22,10 @@ app: $(VENV)/.app  ## the same in a browser, at http://127.0.0.1:8501
 	@$(BIN)/interp app
 
 test: $(VENV)/.test  ## everything, with both optional backends, on WORKERS cores
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not ray"
 
 test-quick: $(VENV)/.test  ## without the slow ones
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not ray"
 
 test-wheel: $(VENV)/.demo  ## the demo from a wheel, in an environment of its own, outside the checkout
 	rm -rf $(WHEEL) build && mkdir -p $(WHEEL)
@@ -67,6 +67,9 @@ lint: $(VENV)/.test
 test-tl4: $(TL4)/.test  ## the TransformerLens tests on TransformerLens 4
 	$(TL4)/bin/python -m pytest -m tl
 
+test-ray: $(VENV)/.ray  ## runs on clusters of Ray, whose workers and nodes are killed (four minutes)
+	$(BIN)/python -m pytest -m ray tests/test_on_ray.py
+
 test-saelens: $(SAELENS)/.test  ## sparse autoencoders to and from SAELens itself
 	$(SAELENS)/bin/python -m pytest -m saelens
 
@@ -105,6 +108,10 @@ $(VENV)/.real: $(VENV)/.demo
 
 $(VENV)/.test: $(VENV)/.demo
 	$(INSTALL) -c constraints.txt -e '.[tl,nnsight,app,gguf,probes,dev]'
+	@touch $@
+
+$(VENV)/.ray: $(VENV)/.test
+	$(INSTALL) -c constraints.txt -e '.[ray]'
 	@touch $@
 
 $(TL4)/.test: pyproject.toml constraints.txt

@@ -54,6 +54,8 @@ _HOME = {
     "Answer": "interp.answers",
     "Readout": "interp.readout",
     "resuming": "interp.resume",
+    "on_processes": "interp.workers.processes",
+    "on_ray": "interp.on_ray.cluster",
     "Pair": "interp.tasks.base",
     "PairDataset": "interp.tasks.base",
     "make_dataset": "interp.tasks.datasets",
@@ -180,6 +182,8 @@ __all__ = [
     "measure_lens",
     "measure_sae",
     "node_attribution",
+    "on_processes",
+    "on_ray",
     "over_checkpoints",
     "patching_vs_attribution",
     "path_patching",
@@ -262,6 +266,7 @@ if TYPE_CHECKING:
     from interp.models.layouts import Layout
     from interp.models.nanogpt import from_nanogpt
     from interp.models.registry import load_model
+    from interp.on_ray.cluster import on_ray
     from interp.readout import Readout
     from interp.resume import resuming
     from interp.saes.dictionary import SAE
@@ -277,6 +282,7 @@ if TYPE_CHECKING:
     from interp.tasks.datasets import make_dataset, make_known, make_labelled
     from interp.tasks.inspection import inspect_dataset
     from interp.tokens import Tokens
+    from interp.workers.processes import on_processes
 
 
 #: What functions were called, and what they are called now.

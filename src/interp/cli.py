@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from interp.threads import wait_asleep
 
 if TYPE_CHECKING:
     from interp.experiments.demonstrations import Demonstration
+    from interp.runs import Elsewhere
 
 app = App(
     name="interp",
@@ -60,6 +62,10 @@ def run(
     set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())] = None,
     out: Path = Path("outputs"),
     force: Annotated[bool, Parameter(negative=())] = False,
+    on: str | None = None,
+    workers: int | None = None,
+    threads: int = 1,
+    gpus_per_worker: float | None = None,
 ) -> None:
     """Run an experiment and keep its numbers, configuration, figure and report in a folder.
 
@@ -88,6 +94,15 @@ def run(
         Where runs are kept; this one goes to OUT/EXPERIMENT/TAG.
     force
         Replace a run that has the same tag.
+    on
+        Where parts of it are computed, by several workers: processes (of this machine); ray (a cluster that
+        is there, else one of this machine), or a cluster's address such as ray://host:10001.
+    workers
+        With --on: how many; by default as many as there are cores (or GPUs) for.
+    threads
+        With --on: that each worker computes with.
+    gpus_per_worker
+        With --on ray: the GPUs, or the share of one, that each worker has.
     """
     from interp.configs import parse_override
     from interp.experiments.base import find_experiment
@@ -96,7 +111,85 @@ def run(
     overrides = {key: value for key, value in flags.items() if value is not None}
     texts = find_experiment(experiment).text_keys
     overrides |= dict(parse_override(text, texts=texts) for text in set_ or [])
-    _run_and_show(experiment, config=config, overrides=overrides, tag=tag, out=out, force=force)
+    with _crew(on, workers, threads, gpus_per_worker) as crew:
+        _run_and_show(
+            experiment, config=config, overrides=overrides, tag=tag, out=out, force=force, crew=crew
+        )
+
+
+@app.command
+def sweep(
+    experiment: str,
+    /,
+    *,
+    config: Path | None = None,
+    over: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())] = None,
+    show: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    tag: str | None = None,
+    out: Path = Path("outputs"),
+    force: Annotated[bool, Parameter(negative=())] = False,
+    on: str | None = None,
+    workers: int | None = None,
+    threads: int = 1,
+    gpus_per_worker: float | None = None,
+) -> None:
+    """Run an experiment with every combination of some values; one table and figure at the end.
+
+    Parameters
+    ----------
+    experiment
+        Its name; `interp experiments` lists them.
+    config
+        A YAML file with its configuration, which may hold `over`: keys with lists of values.
+    over
+        A key and its values, as key=[...] (JSON): "model=[\"demo-gpt2\", \"demo-qwen3\"]", "seed=[0, 1]",
+        "options.order=[\"ABBA\", \"BABA\"]"; may be repeated.
+    set_
+        Any other key of the configuration, as key=value; may be repeated.
+    show
+        Numbers of the result that the table shows and the figure draws, such as clean_value or recovery.peak;
+        by default the first that all runs have.
+    tag
+        The sweep's name; by default the time.
+    out
+        Where it is kept: OUT/EXPERIMENT/TAG, with a folder for each run.
+    force
+        Replace a sweep that has the same tag.
+    on
+        Who computes the runs: processes (of this machine), ray, or a cluster's address; by default this
+        process, one after the other.
+    workers
+        With --on: how many.
+    threads
+        With --on: that each worker computes with.
+    gpus_per_worker
+        With --on ray: the GPUs, or the share of one, that each worker has.
+    """
+    from interp.configs import parse_override, read_config
+    from interp.experiments.base import find_experiment, overridden
+    from interp.runs import default_tag, run_folder
+    from interp.sweeps.grid import cells
+    from interp.sweeps.sweep import sweep as run_all
+
+    found = find_experiment(experiment)
+    values = read_config(config) if config is not None else {}
+    _check_meant_for(found.name, values.pop("experiment", found.name), config)
+    grid = values.pop("over", {})
+    if not isinstance(grid, dict):
+        raise ConfigError("'over' in a configuration holds keys with lists of values.")
+    grid = grid | dict(parse_override(text) for text in over or [])
+    overrides = dict(parse_override(text, texts=found.text_keys) for text in set_ or [])
+    runs = cells(found, overridden(values, overrides), grid)
+    folder = run_folder(out, found.name, default_tag("sweep") if tag is None else tag, force=force)
+    quiet_libraries()
+    with _crew(on, workers, threads, gpus_per_worker) as crew, progress(f"{len(runs)} runs of {found.name}"):
+        summary = run_all(found, runs, folder, show=show or (), do=None if crew is None else crew.do)
+    from interp.figures.engine.view_terminal import renderable
+
+    console.print(renderable(summary.view(), notes=[]))
+    files = f"table.csv, sweep.png, report.html, and {len(runs)} runs"
+    console.print(f"[bold]{folder}[/]: {files}", highlight=False)
 
 
 @app.command
@@ -349,31 +442,78 @@ def _demonstrate(experiments: Demonstration, model: str, out: Path) -> None:
 
 
 def _run_and_show(
-    name: str, *, config: Path | None, overrides: dict[str, Any], tag: str | None, out: Path, force: bool
+    name: str,
+    *,
+    config: Path | None,
+    overrides: dict[str, Any],
+    tag: str | None,
+    out: Path,
+    force: bool,
+    crew: Any = None,
 ) -> None:
     """Everything is validated before the model is loaded."""
     from interp.configs import read_config
-    from interp.experiments.base import current_name, find_experiment, overridden
+    from interp.experiments.base import find_experiment, overridden
     from interp.runs import default_tag, parts_folder, perform, run_folder
 
     found = find_experiment(name)
     name = found.name
     values = read_config(config) if config is not None else {}
     meant_for = values.pop("experiment", name)
-    if current_name(str(meant_for)) != name:
-        raise ConfigError(f"{str(config)!r} is a configuration of {meant_for!r}, not of {name!r}.")
+    _check_meant_for(name, meant_for, config)
     resolved = found.make_config(overridden(values, overrides))
     folder = run_folder(out, name, default_tag(resolved.model) if tag is None else tag, force=force)
     quiet_libraries()
     parts = parts_folder(folder)
     try:
         with progress(f"{name} on {resolved.model}"):
-            finished = perform(found, resolved, folder)
+            finished = perform(found, resolved, folder, elsewhere=_by(crew))
     except KeyboardInterrupt:
         if parts.exists():
             console.print(f"Stopped. Run it again with --tag {folder.name} to go on.", highlight=False)
         raise
     _show(finished)
+
+
+def _check_meant_for(name: str, meant_for: Any, config: Path | None) -> None:
+    from interp.experiments.base import current_name
+
+    if current_name(str(meant_for)) != name:
+        raise ConfigError(f"{str(config)!r} is a configuration of {meant_for!r}, not of {name!r}.")
+
+
+@contextmanager
+def _crew(
+    on: str | None, workers: int | None, threads: int, gpus_per_worker: float | None
+) -> Iterator[Any | None]:
+    """Workers, as long as the context lasts; None: all is computed here."""
+    if on is None:
+        if workers is not None or gpus_per_worker is not None:
+            raise ConfigError("Workers are for --on; say where they are, such as --on processes.")
+        yield None
+        return
+    if on == "processes":
+        from interp.workers.processes import on_processes
+
+        if gpus_per_worker is not None:
+            raise ConfigError("GPUs are given to workers by Ray; use --on ray.")
+        crew: Any = on_processes(workers, threads=threads)
+    else:
+        from interp.on_ray.cluster import on_ray
+
+        address = None if on == "ray" else on
+        crew = on_ray(address, workers=workers, threads=threads, gpus_per_worker=gpus_per_worker)
+    with crew:
+        yield crew
+
+
+def _by(crew: Any | None) -> Elsewhere | None:
+    """Who computes a run: workers, or nobody else."""
+    if crew is None:
+        return None
+    from interp.workers.jobs import ExperimentJob
+
+    return lambda name, config: crew.do(ExperimentJob(experiment=name, config=config))
 
 
 def _run_folder(run: Path) -> Path:

@@ -40,7 +40,7 @@ class Provenance:
     def of(cls, model: HasArchitecture, *, seed: int) -> Provenance:
         """The provenance of a result that `model` gives now."""
         identity = model.identity.to_dict()
-        commit, dirty = _code_state()
+        commit, dirty = code_state()
         return cls(
             model=identity.pop("name"),
             **identity,
@@ -55,7 +55,7 @@ class Provenance:
     @classmethod
     def without_model(cls, name: str, *, seed: int) -> Provenance:
         """The provenance of a result that is made of arrays, which this library has not computed."""
-        commit, dirty = _code_state()
+        commit, dirty = code_state()
         return cls(
             model=name,
             revision=None,
@@ -88,7 +88,7 @@ def _versions() -> dict[str, str]:
 
 
 @lru_cache
-def _code_state() -> tuple[str | None, bool | None]:
+def code_state() -> tuple[str | None, bool | None]:
     """Commit of the checkout that this file is tracked in, and whether it has uncommitted changes."""
     here = Path(__file__)
 

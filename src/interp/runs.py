@@ -12,7 +12,7 @@ import pkgutil
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +36,9 @@ from interp.resume import resuming
 
 if TYPE_CHECKING:
     from interp.models.base import Model
+
+#: Runs an experiment of this name and configuration in other processes, such as `interp.workers`.
+Elsewhere = Callable[[str, dict[str, Any]], Result]
 
 FORMAT = 2
 LARGEST = 2e9  # bytes of a result.json: more would not fit into the memory of a laptop
@@ -107,15 +110,30 @@ def load_for(config: ExperimentConfig) -> Model:
 
 
 def perform(
-    experiment: Experiment, config: ExperimentConfig, folder: Path, *, model: Model | None = None
+    experiment: Experiment,
+    config: ExperimentConfig,
+    folder: Path,
+    *,
+    model: Model | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Run:
     """Run the experiment on the model of its configuration, loaded now where it is not given, and write the
-    run to `folder` (replacing one that is there)."""
+    run to `folder` (replacing one that is there). With `elsewhere`, other processes load and run it."""
     started = time.time()
-    if model is None:
-        model = load_for(config)
     with resuming(parts_folder(folder)):
-        result = experiment.run(config, model)
+        if elsewhere is not None:
+            result = elsewhere(experiment.name, config.model_dump())
+        else:
+            result = experiment.run(config, load_for(config) if model is None else model)
+    run = write_run(experiment, config, folder, result, started)
+    shutil.rmtree(parts_folder(folder), ignore_errors=True)
+    return run
+
+
+def write_run(
+    experiment: Experiment, config: ExperimentConfig, folder: Path, result: Result, started: float
+) -> Run:
+    """A result as a run in `folder`, replacing one that is there."""
     values = {"experiment": experiment.name, **config.model_dump()}
     timestamps = {
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
@@ -126,7 +144,6 @@ def perform(
         _write_json(unfinished / "result.json", record)
         (unfinished / "config.yaml").write_text(write_config(values), encoding="utf-8")
         _draw(experiment, result, config.model_dump(), unfinished)
-    shutil.rmtree(parts_folder(folder), ignore_errors=True)
     return Run(folder, experiment, config.model_dump(), result)
 
 

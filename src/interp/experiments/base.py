@@ -136,6 +136,10 @@ class ExperimentConfig(BaseModel):
         return values
 
 
+#: The keys that say which model is loaded, and how: those of every experiment, but the seed.
+LOADING: tuple[str, ...] = tuple(name for name in ExperimentConfig.model_fields if name != "seed")
+
+
 def overridden(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     """A configuration with some values replaced. An answer in it is given up where only its prompt is
     replaced by another."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -49,6 +50,8 @@ class Model(Generates, ABC):
     hf_model: PreTrainedModel
     #: How many bytes a sweep may take for what lies between its layers; None: half of what is free.
     memory: int | None = None
+    #: What `interp.load_model` was given, by its names: another process loads the same model with it.
+    loaded_from: Mapping[str, Any] = MappingProxyType({})
     #: Sites that this backend reaches on architectures that have them; where that depends on the
     #: architecture, the backend sets it for the model at hand.
     reach: frozenset[str] = frozenset(SITES)

@@ -95,6 +95,7 @@ def load_model(
         ModelLoadError: an unknown name, a model that is not reachable, an architecture that is not in
             the table, a missing backend, a device or dtype that is not there, a failed self-check.
     """
+    given = dict(locals())
     _check_choices(backend, dtype, processing, memory)
     backend_class = _backend_class(backend)
     if token_names is not None:
@@ -106,6 +107,7 @@ def load_model(
             model, tokenizer, name=name, device=device, dtype=dtype, bos=bos,
             given={"backend": backend == "nnsight", "processing": processing != "none", "layout": layout},
         )  # fmt: skip
+        hooked.loaded_from = given
         return _checked(hooked, memory=memory, self_check=self_check)
     asked = None if device == "auto" else find_device(device)
     report("loading", 0, 2)
@@ -140,6 +142,7 @@ def load_model(
         processing=processing,
     )
     loaded.identity = replace(loaded.identity, quantisation=source.quantisation, weights=source.weights)
+    loaded.loaded_from = given
     return _checked(loaded, memory=memory, self_check=self_check)
 
 

@@ -85,8 +85,7 @@ def from_name(
     allow_pickle: bool,
 ) -> Source:
     """Weights and tokenizer of what `name` names. `ModelLoadError` where it cannot be loaded."""
-    copy = _gguf_copy(name, revision)
-    source = _checked_source(name) if copy is None else str(copy.folder)
+    source, copy = _found(name, revision)
     local = Path(source).is_dir()
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
@@ -106,6 +105,16 @@ def from_name(
         revision=revision or getattr(hf_model.config, "_commit_hash", None),
         quantisation=None if copy is None else copy.quantisation,
     )
+
+
+def source_of(name: str, revision: str | None = None) -> str:
+    """The folder or hub id that `name` stands for, of which a configuration can be read without weights."""
+    return _found(name, revision)[0]
+
+
+def _found(name: str, revision: str | None) -> tuple[str, Copy | None]:
+    copy = _gguf_copy(name, revision)
+    return (_checked_source(name) if copy is None else str(copy.folder)), copy
 
 
 def _gguf_copy(name: str, revision: str | None) -> Copy | None:

@@ -31,7 +31,7 @@ from interp.methods.common.first_choice import pairs_with_choices
 from interp.methods.common.names import Component, set_name
 from interp.methods.common.outlier_positions import OutlierPositions
 from interp.methods.common.outliers import OVERWRITING, outliers_under
-from interp.methods.common.over_pairs import over_pairs
+from interp.methods.common.over_pairs import dataset_key, likeliest, over_pairs
 from interp.methods.common.question import prompt_readout
 from interp.methods.common.statistics import estimate
 from interp.metrics import METRICS, MetricKind
@@ -97,7 +97,17 @@ def ablation(
         swept = model.sweep(pair.clean, branches, readout, exact=exact, batch_size=batch_size)
         return {"values": swept.values.numpy(), "path": np.array(swept.path)}
 
-    parts = over_pairs(range(len(dataset)), measured, total=len(dataset), task="prompts")
+    how = [list(kinds), list(map(set_name, sets)), reference, metric, seed, str(exact), include_outliers]
+    among = {"ablation": how, "dataset": dataset_key(dataset)}
+
+    parts = over_pairs(
+        len(dataset),
+        int,
+        measured,
+        key=lambda number: {"number": number, **among, **likeliest(model, dataset[number].clean)},
+        describe=lambda number: repr(dataset[number].text),
+        task="prompts",
+    )
     values = parts.stacked("values")  # [prompt, branch], the first branch without any edit
     before, after = values[:, 0], values[:, 1:].reshape(-1, len(kinds), len(sets))
     return AblationResult(

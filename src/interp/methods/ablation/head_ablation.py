@@ -25,7 +25,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ from interp.methods.common.first_choice import first_choices
 from interp.methods.common.heads import find_heads
 from interp.methods.common.names import Component, Head
 from interp.methods.common.outliers import find_outliers
-from interp.methods.common.over_pairs import Parts, over_pairs
+from interp.methods.common.over_pairs import Parts, likeliest, over_pairs
 from interp.models.base import Cache, Model
 from interp.provenance import Provenance
 from interp.readout import AnyReadout, JointReadout, Readout, of_log_probs
@@ -117,13 +117,30 @@ def head_ablation(
         model, reference_texts, {head for one in sets for head in one}, outliers.at[len(texts) :]
     )
 
-    def measured(text: _Text) -> dict[str, np.ndarray]:
-        donors = rng.sample(range(n_reference), n_donors)
-        branches = _branches(model, reference, sets, kinds, donors, text)
+    donors = [rng.sample(range(n_reference), n_donors) for _ in texts]
+
+    def measured(number: int) -> dict[str, np.ndarray]:
+        text = texts[number]
+        branches = _branches(model, reference, sets, kinds, donors[number], text)
         swept = model.sweep(text.tokens, branches, text.readout)
         return {"values": swept.values.numpy(), "path": np.array(swept.path)}
 
-    parts = over_pairs(texts, measured, total=len(texts), task="texts")
+    how = [list(kinds), [list(map(str, one)) for one in sets], vars(sizes), include_outliers, seed]
+    asked = [measure.answer.key, None if measure.foil is None else measure.foil.key]
+
+    def key(number: int) -> dict[str, Any]:
+        ids = texts[number].tokens.row(0)
+        among = {"head_ablation": how, "number": number, "ids": ids, "answers": asked}
+        return among | likeliest(model, ids)
+
+    parts = over_pairs(
+        len(texts),
+        int,
+        measured,
+        key=key,
+        describe=lambda number: repr(model.to_text(texts[number].tokens.row(0))),
+        task="texts",
+    )
     values = _measures(parts, n_texts)
     after = _by_kind(values[1:], len(sets), kinds, n_donors)  # [set, kind, measure]
     return HeadAblationResult(

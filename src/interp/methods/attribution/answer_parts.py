@@ -32,8 +32,8 @@ from interp.answers import Answer
 from interp.methods.attribution.frozen_readout import before_cap
 from interp.methods.attribution.logit_parts import LogitQuestion, logit_parts
 from interp.methods.common.answers import Measure
-from interp.methods.common.over_pairs import Arrays
 from interp.models.base import Model
+from interp.parts import Arrays
 from interp.tokens import Tokens
 
 Prefix = tuple[int, ...]

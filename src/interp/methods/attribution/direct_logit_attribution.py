@@ -91,9 +91,10 @@ def direct_logit_attribution(
         raise InputError(f"k must be at least 1; got {k}.")
     given, left_out = _views(model, questions, views)
     parts = over_pairs(
-        questions,
+        len(questions),
+        questions.__getitem__,
         lambda question: answer_parts(model, question, given),
-        total=len(questions),
+        describe=lambda number: repr(model.to_text(questions[number].tokens.row(0))),
         task="prompts",
     )
     components, by_component = _by_component(parts)

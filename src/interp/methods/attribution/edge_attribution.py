@@ -52,13 +52,13 @@ from interp.methods.attribution.exact_edge_patching import exact_edge_scores, ex
 from interp.methods.attribution.results import EDGE_METHODS, EdgeMethod, ScoresResult, orientation
 from interp.methods.common.graph import Graph, Level
 from interp.methods.common.intervals import mean_interval
-from interp.methods.common.over_pairs import Arrays
 from interp.methods.common.pairs import Direction
 from interp.methods.common.question import check_first_order, check_metric_and_direction
 from interp.methods.common.sender_runs import PairRuns, over_sender_runs
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.models.modes import outside_inference_mode
+from interp.parts import Arrays
 from interp.provenance import Provenance
 from interp.tasks.base import PairDataset, pairs_in_words
 

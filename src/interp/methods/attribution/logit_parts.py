@@ -17,9 +17,9 @@ from torch import Tensor
 
 from interp.errors import DecompositionError
 from interp.methods.attribution.frozen_readout import TOLERANCE, FrozenReadout, frozen_sum
-from interp.methods.common.over_pairs import Arrays
 from interp.methods.common.senders import frozen_factor
 from interp.models.base import Cache, Model, SiteSpec
+from interp.parts import Arrays
 from interp.tokens import Tokens
 
 

@@ -18,8 +18,9 @@ Circuits of nodes then run as those of the edges that leave their nodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -37,15 +38,17 @@ from interp.methods.common.edge_runs import edge_run_values
 from interp.methods.common.graph import Graph
 from interp.methods.common.outlier_positions import OutlierPositions
 from interp.methods.common.outliers import OVERWRITING
+from interp.methods.common.over_pairs import dataset_key, digest_of, over_pairs
 from interp.methods.common.senders import outputs_of_scaled, scaled, sender_outputs, sender_sites
 from interp.metrics import MetricKind
 from interp.models.base import Cache, Exact, Model
 from interp.models.self_check import ROUNDING
-from interp.progress import report
+from interp.parts import Arrays
 from interp.readout import AnyReadout
 from interp.tasks.base import Pair, PairDataset
 from interp.tokens import Tokens
 
+SiteKey = tuple[str, int | None]
 TOLERANCE = 10  # how many roundings a run by parts may differ from the run of the whole model
 
 
@@ -80,19 +83,30 @@ def circuit_values(
         raise InputError(f"batch_size must be at least 1; got {batch_size}.")
     _check_circuits(model, circuits)
     distinct = {circuit.members: circuit for circuit in circuits}  # those that are the same are run once
-    values = []
-    others = _others(model, dataset, ablation, metric, outliers)
-    for index, (pair, other) in enumerate(zip(dataset, others, strict=True)):
-        report("pairs", index, len(dataset))
-        prompt = _Prompt.of(model, pair, metric)
+    others = _Others.of(model, dataset, ablation, metric, outliers)
+
+    def values(asked: tuple[int, _Prompt]) -> Arrays:
+        number, prompt = asked
+        other = others.of_pair(number)
         if circuits[0].level == "node" and not model.arch.post_norms:
             found = _by_nodes(prompt, list(distinct.values()), other, batch_size=batch_size, exact=exact)
         else:
             found = _by_edges(prompt, list(distinct.values()), other, batch_size=batch_size)
-        values.append(found.double().numpy())
-    report("pairs", len(dataset), len(dataset))
+        return {"values": found.double().numpy()}
+
+    left = None if outliers is None else list(map(list, outliers.at))
+    members = digest_of([sorted(members) for members in distinct])
+    how = [circuits[0].level, members, ablation, metric, left, str(exact)]
+    among = {"circuits": how, "dataset": dataset_key(dataset), "model": model.identity.to_dict()}
+    parts = over_pairs(
+        len(dataset),
+        lambda number: (number, _Prompt.of(model, dataset[number], metric)),
+        values,
+        key=lambda asked: {"number": asked[0], "unpatched": asked[1].value, **among},
+        describe=lambda number: repr(dataset[number].text),
+    )
     row = {members: i for i, members in enumerate(distinct)}
-    return np.stack(values, axis=1)[[row[circuit.members] for circuit in circuits]]
+    return parts.stacked("values").T[[row[circuit.members] for circuit in circuits]]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -130,46 +144,71 @@ def _check_circuits(model: Model, circuits: Sequence[Circuit]) -> None:
 # ---- what takes the place of outputs outside ----
 
 
-def _others(
-    model: Model,
-    dataset: PairDataset,
-    ablation: Ablation,
-    metric: MetricKind,
-    outliers: OutlierPositions | None,
-) -> Iterator[Cache]:
-    """For each pair, what its senders write instead, as if it were a run (or one for each way in which the
-    answer goes on): resid_pre 0, mlp_out, and z (as `scaled` has it where a norm stands behind attention: the
-    mean is of what heads add)."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Others:
+    """For each pair, what its senders write instead."""
 
-    def as_written(key: Key, value: Tensor) -> Tensor:
-        site, layer = key
-        return scaled(model, layer, value) if site == "z" else value
+    model: Model
+    dataset: PairDataset
+    ablation: Ablation
+    metric: MetricKind
+    outliers: OutlierPositions | None
+    references: ReferenceActivations
 
-    sites = sender_sites(model.arch.n_layers)
-    references = ReferenceActivations.of(
-        model,
-        dataset,
-        sites,
-        [ablation],
-        taken=as_written,
-        leave_out_outliers=outliers is not None and outliers.left_out,
-    )
-    for index, pair in enumerate(dataset):
-        measure = Measure.of_pair(pair, metric)
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        dataset: PairDataset,
+        ablation: Ablation,
+        metric: MetricKind,
+        outliers: OutlierPositions | None,
+    ) -> _Others:
+        references = ReferenceActivations.of(
+            model,
+            dataset,
+            sender_sites(model.arch.n_layers),
+            [ablation],
+            taken=partial(_as_written, model),
+            leave_out_outliers=outliers is not None and outliers.left_out,
+        )
+        return cls(
+            model=model,
+            dataset=dataset,
+            ablation=ablation,
+            metric=metric,
+            outliers=outliers,
+            references=references,
+        )
+
+    def of_pair(self, index: int) -> Cache:
+        """As if it were a run (or one for each way in which the answer goes on): resid_pre 0, mlp_out, and z
+        (as `scaled` has it where a norm stands behind attention: the mean is of what heads add)."""
+        model, pair = self.model, self.dataset[index]
+        sites = sender_sites(model.arch.n_layers)
+        measure = Measure.of_pair(pair, self.metric)
         run = model.run_with_cache(measure.runs(model.to_tokens([pair.corrupted])), sites)  # [run, pos, ...]
-        values: dict[tuple[str, int | None], Tensor] = {key: as_written(key, run[key]) for key in sites}
-        if ablation == "zero":
+        values: dict[SiteKey, Tensor] = {key: _as_written(model, key, run[key]) for key in sites}
+        if self.ablation == "zero":
             values = {key: torch.zeros_like(own) for key, own in values.items()}
-        elif ablation != "resample":
-            instead = references.for_prompt(index, measure.readout(run.logits))
-            values = {key: instead(ablation, key).to(values[key]).expand_as(values[key]) for key in sites}
-        left = outliers.at[index] if outliers is not None and ablation in OVERWRITING else ()
+        elif self.ablation != "resample":
+            instead = self.references.for_prompt(index, measure.readout(run.logits))
+            values = {
+                key: instead(self.ablation, key).to(values[key]).expand_as(values[key]) for key in sites
+            }
+        outliers = self.outliers
+        left = outliers.at[index] if outliers is not None and self.ablation in OVERWRITING else ()
         if left:
             own = model.run_with_cache(measure.runs(model.to_tokens([pair.clean])), sites)
             for key in sites:
                 values[key] = values[key].clone()
-                values[key][:, list(left)] = as_written(key, own[key])[:, list(left)]
-        yield Cache(values, logits=run.logits, tokens=run.tokens)
+                values[key][:, list(left)] = _as_written(model, key, own[key])[:, list(left)]
+        return Cache(values, logits=run.logits, tokens=run.tokens)
+
+
+def _as_written(model: Model, key: Key, value: Tensor) -> Tensor:
+    site, layer = key
+    return scaled(model, layer, value) if site == "z" else value
 
 
 # ---- nodes ----

@@ -20,12 +20,13 @@ from interp.edits import Edit
 from interp.methods.common.answers import Measure
 from interp.methods.common.graph import Graph
 from interp.methods.common.names import Component
-from interp.methods.common.over_pairs import Arrays, Parts, over_pairs
+from interp.methods.common.over_pairs import Parts, over_pairs
 from interp.methods.common.pairs import Direction, check_span
 from interp.methods.common.question import Question, check_metric_and_direction
 from interp.methods.common.senders import check_heads, sender_outputs, sender_sites
 from interp.metrics import MetricKind
 from interp.models.base import Cache, Model
+from interp.parts import Arrays
 from interp.readout import Readout
 from interp.tasks.base import Pair, PairDataset
 from interp.tokens import Tokens, differing_positions
@@ -200,10 +201,11 @@ def over_sender_runs(
     check_metric_and_direction(metric, direction)
     model.post_norm("attn_out", 0)  # an error where heads have no parts of their own
     parts = over_pairs(
-        (sender_runs(model, pair, direction=direction, metric=metric) for pair in dataset),
+        len(dataset),
+        lambda number: sender_runs(model, dataset[number], direction=direction, metric=metric),
         lambda runs: compute(runs) | _unpatched(runs),
-        total=len(dataset),
         key=lambda runs: runs.question.key | {"positions": dict(runs.pair.positions), **options},
+        describe=lambda number: repr(dataset[number].text),
     )
     clean, corrupted, spread = (
         float(parts.stacked(name).mean()) for name in ("clean_value", "corrupted_value", "spread")

@@ -12,13 +12,14 @@ from torch import Tensor
 from interp.answers import Answer
 from interp.methods.common.answers import Measure
 from interp.methods.common.intervals import Clusters, mean_interval, ratio_interval
-from interp.methods.common.over_pairs import Arrays, Parts, over_pairs
+from interp.methods.common.over_pairs import Parts, over_pairs
 from interp.methods.comparison.results import SAME, OnTask, Stitched
 from interp.methods.comparison.stitching import stitch
 from interp.methods.lens.answer_reading import read_answer
 from interp.methods.lens.lens import STREAMS, PlainLens, residual_streams, stream_layers
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
+from interp.parts import Arrays
 from interp.readout import Readout, kl_divergence, widened
 from interp.tasks.base import Pair, PairDataset, pairs_in_words
 from interp.tokens import Tokens
@@ -83,7 +84,13 @@ def two_on_task(
 ) -> OnTask:
     """All that is measured on the clean prompts of a task; what the numbers are, says `OnTask`."""
     asked = TwoOnTask(models, metric, tuple(sites), exact)
-    parts = over_pairs(dataset.pairs, asked.of, total=len(dataset), key=asked.key)
+    parts = over_pairs(
+        len(dataset),
+        dataset.pairs.__getitem__,
+        asked.of,
+        key=asked.key,
+        describe=lambda number: repr(dataset[number].text),
+    )
     clusters = dataset.clusters
 
     def mean(name: str) -> Any:

@@ -7,7 +7,7 @@ one of the place's positions.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.methods.common.over_pairs import Arrays
 from interp.methods.features.feature_questions import FeatureQuestion
 from interp.models.base import Exact
+from interp.parts import Arrays
 from interp.saes.activations import JumpReLU
 from interp.saes.dictionary import SAE
 from interp.saes.edits import KnownFeatures
@@ -53,12 +53,11 @@ class BaseRun:
         return {"feature_effects": how, **self.question.key}
 
 
-def base_runs(sae: SAE, questions: Iterable[FeatureQuestion]) -> Iterator[BaseRun]:
-    """The run of each question, one at a time."""
-    for question in questions:
-        cache = question.model.run_with_cache(question.base, [sae.address])
-        known = KnownFeatures.of(sae, cache[sae.address])
-        yield BaseRun(question, known, float(question.readout(cache.logits)[0]))
+def base_run(sae: SAE, question: FeatureQuestion) -> BaseRun:
+    """The run of a question's prompt as it is."""
+    cache = question.model.run_with_cache(question.base, [sae.address])
+    known = KnownFeatures.of(sae, cache[sae.address])
+    return BaseRun(question, known, float(question.readout(cache.logits)[0]))
 
 
 def cell_effects(run: BaseRun, options: Options) -> Arrays:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,10 +31,12 @@ from interp.answers import Answer, check_at_once
 from interp.edits import Edit
 from interp.errors import InputError
 from interp.methods.common.intervals import mean_interval
-from interp.methods.common.over_pairs import Arrays, over_pairs
+from interp.methods.common.over_pairs import likeliest, over_pairs, pair_key
+from interp.methods.features.cell_effects import sae_digest
 from interp.methods.features.feature_effects import feature_effects
 from interp.methods.features.results import FeatureAblationResult, TaskAblation, TextAblation
 from interp.models.base import Exact, Model
+from interp.parts import Arrays
 from interp.progress import report
 from interp.provenance import Provenance
 from interp.readout import Readout
@@ -189,7 +192,20 @@ def _without_in_task(
         values = model.sweep(pair.clean, [[], *branches], readout, exact=exact).values
         return {"logit_diff": _draws_and_sizes(values.double().numpy(), len(sets))}
 
-    parts = over_pairs(dataset, logit_diffs, total=len(dataset), task=dataset.name)
+    digest = sae_digest(sae)
+
+    def key(pair: Pair) -> dict[str, Any]:
+        how = [digest, [list(map(list, draw)) for draw in sets], str(exact)]
+        return {"feature_ablation": how, "pair": pair_key(pair), **likeliest(model, pair.clean)}
+
+    parts = over_pairs(
+        len(dataset),
+        dataset.__getitem__,
+        logit_diffs,
+        key=key,
+        describe=lambda number: repr(dataset[number].text),
+        task=dataset.name,
+    )
     diffs = parts.stacked("logit_diff")  # [prompt, draw, size]
     return TaskAblation(
         task=dataset.name,

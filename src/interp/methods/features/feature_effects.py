@@ -43,7 +43,7 @@ from interp.errors import InputError
 from interp.methods.common.intervals import Clusters, mean_interval
 from interp.methods.common.over_pairs import Parts, over_pairs
 from interp.methods.common.statistics import pearson, spearman
-from interp.methods.features.cell_effects import OF_CELL, Options, base_runs, cell_effects, sae_digest
+from interp.methods.features.cell_effects import OF_CELL, Options, base_run, cell_effects, sae_digest
 from interp.methods.features.feature_questions import FeatureChangeKind, ask
 from interp.methods.features.results import (
     EstimateAgreement,
@@ -118,10 +118,11 @@ def feature_effects(
     options = Options(steps, exact, batch_size)
     digest = sae_digest(sae)
     parts = over_pairs(
-        base_runs(sae, asked.each),
+        len(asked.each),
+        lambda number: base_run(sae, asked.each[number]),
         partial(cell_effects, options=options),
-        total=len(asked.each),
         key=lambda run: run.key(digest, options),
+        describe=lambda number: repr(asked.pairs.prompts[number]),
         task="prompts",
     )
     entries = _entries(parts)

@@ -37,7 +37,7 @@ from interp.edits import Edit
 from interp.errors import InputError, check_choice
 from interp.methods.common.answers import for_each, one_by_one
 from interp.methods.common.intervals import Clusters
-from interp.methods.common.over_pairs import Arrays, Parts, over_pairs
+from interp.methods.common.over_pairs import Parts, over_pairs
 from interp.methods.common.pairs import Direction, check_span
 from interp.methods.common.question import (
     Question,
@@ -51,6 +51,7 @@ from interp.methods.patching.results import ActivationPatchingResult
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
 from interp.models.modes import outside_inference_mode
+from interp.parts import Arrays
 from interp.provenance import Provenance
 from interp.tokens import Prompt
 
@@ -117,7 +118,13 @@ def activation_patching(
     questions = _questions(model, clean, corrupted, answer, foil, metric, direction)
     if by == "position":
         _check_one_length(questions)
-    parts = over_pairs(questions, sweep.of, total=len(questions), key=sweep.key)
+    parts = over_pairs(
+        len(questions),
+        questions.__getitem__,
+        sweep.of,
+        key=sweep.key,
+        describe=lambda number: repr(questions[number].texts[0]),
+    )
     return _result(sweep, questions, parts, seed, clusters)
 
 

@@ -42,13 +42,13 @@ from interp.errors import InputError, nearest
 from interp.methods.common.edge_runs import edge_run_values
 from interp.methods.common.graph import Graph
 from interp.methods.common.names import Component
-from interp.methods.common.over_pairs import Arrays
 from interp.methods.common.pairs import Direction
 from interp.methods.common.sender_runs import PairRuns, SenderRuns, over_sender_runs
 from interp.methods.common.statistics import estimate
 from interp.methods.patching.results import MLPS, Mlps, PathPatchingResult
 from interp.metrics import MetricKind
 from interp.models.base import Exact, Model
+from interp.parts import Arrays
 from interp.provenance import Provenance
 from interp.tasks.base import Pair, PairDataset, pairs_in_words
 

@@ -1,0 +1,223 @@
+"""A run on a real cluster of Ray, several raylets on this machine, of which some are killed.
+
+`make test-ray` runs these; pytest by itself leaves them out where Ray is not installed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import interp
+from crews import Logged
+from interp.errors import InputError, RunError
+from interp.progress import listening
+from interp.resume import resuming
+from interp.runs import read_run
+
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # of Jupyter's; Ray imports it, 8 seconds
+ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.ray
+
+COUNTRIES = ["France", "Italy", "Spain", "Germany"]
+PAIRS: dict[str, Any] = {
+    "clean": [f"The capital of {country} is" for country in COUNTRIES],
+    "corrupted": ["The capital of Japan is"] * 4,
+    "answer": [" Paris", " Rome", " Madrid", " Berlin"],
+    "foil": " Tokyo",
+}
+
+
+class Machines:
+    """A cluster: a head that computes nothing, and two nodes of a core each, raylets of their own."""
+
+    def __init__(self) -> None:
+        from ray._private import ray_constants
+        from ray.cluster_utils import Cluster
+
+        ray_constants.ENABLE_RAY_CLUSTER = False  # as `on_ray` has it: 127.0.0.1 is this machine
+        head = {"num_cpus": 0, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
+        self.cluster = Cluster(initialize_head=True, head_node_args=head)
+        self.nodes = [self.add() for _ in range(2)]
+        self.cluster.wait_for_nodes()
+        self.address = f"127.0.0.1:{self.cluster.address.rsplit(':', 1)[1]}"
+
+    def add(self) -> Any:
+        return self.cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1")
+
+    def kill(self, node: Any) -> None:
+        """SIGKILL to a raylet: the machine is gone, with all that ran on it."""
+        from ray._private import ray_constants
+
+        (info,) = node.all_processes[ray_constants.PROCESS_TYPE_RAYLET]
+        os.kill(info.process.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_imports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The processes of Ray leave out that package, too: what takes too long to start, Ray gives up."""
+    folder = tmp_path_factory.mktemp("left-out")
+    (folder / "rfc3987_syntax.py").write_text("raise ImportError\n")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+        yield
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Machines]:
+    found = Machines()
+    yield found
+    ray.shutdown()
+    found.cluster.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _disconnected() -> Iterator[None]:
+    yield
+    ray.shutdown()
+
+
+# ---- nothing is lost ----
+
+
+def test_a_worker_that_is_killed_costs_the_part_in_flight(machines: Machines, tmp_path: Path) -> None:
+    job = Logged(str(tmp_path / "log"))
+    killed: list[int] = []
+
+    def kill_one(task: str, done: int, total: int) -> None:
+        if done == 2 and not killed:
+            killed.append(job.begun()[-1][1])
+            os.kill(killed[0], signal.SIGKILL)
+
+    with interp.on_ray(machines.address, workers=2) as cluster, resuming(tmp_path / "parts"):
+        assert len({node for node, _ in cluster.places()}) == 2, "a worker on each node"
+        with listening(kill_one):
+            assert cluster.do(job) == [float(i**2) for i in range(job.n)]
+    begun = job.begun()
+    assert len(begun) == job.n + 1, f"one part twice, that in flight: {begun}"
+    (again,) = [index for index, times in Counter(index for index, _ in begun).items() if times == 2]
+    assert (again, killed[0]) in begun
+    assert len({pid for _, pid in begun}) == 3, "two workers, and the one in the place of the dead"
+
+
+def test_a_node_that_is_gone_costs_the_part_in_flight(machines: Machines, tmp_path: Path) -> None:
+    """One raylet is killed; then there is one core less, and its worker has no place until a node joins."""
+    job = Logged(str(tmp_path / "log"), n=10)
+    lost = machines.nodes.pop()
+
+    def kill_node(task: str, done: int, total: int) -> None:
+        if done == 2:
+            machines.kill(lost)
+        if done == 6:
+            machines.nodes.append(machines.add())
+
+    with interp.on_ray(machines.address, workers=2) as cluster, resuming(tmp_path / "parts"):
+        cluster.places()
+        with listening(kill_node):
+            assert cluster.do(job) == [float(i**2) for i in range(job.n)]
+    assert len(job.begun()) <= job.n + 1, f"no part twice but that in flight: {job.begun()}"
+    machines.cluster.remove_node(lost, allow_graceful=False)  # what is left of it
+
+
+def test_a_driver_that_is_killed_goes_on(machines: Machines, tmp_path: Path) -> None:
+    """The command is killed by SIGKILL when two pairs are done, and given again."""
+    options = ["path_patching", "--set", "n=8", "--set", "self_check=false", "--set", "pairs=all"]
+    command = [sys.executable, "-m", "interp", "run", *options, "--tag", "one"]
+    on_ray = [*command, "--on", machines.address, "--workers", "2"]
+    parts = tmp_path / "outputs" / "path_patching" / ".one.parts"
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    started = subprocess.Popen(on_ray, cwd=tmp_path, **pipes)
+    while len(list(parts.glob("*.npz"))) < 2:
+        assert started.poll() is None, started.communicate()
+        time.sleep(0.01)
+    started.kill()
+    started.communicate()
+    done = {part: part.stat().st_mtime_ns for part in parts.glob("*.npz")}
+    assert 2 <= len(done) < 8
+
+    again = subprocess.Popen(on_ray, cwd=tmp_path, **pipes)
+    while again.poll() is None:
+        for part, when in done.items():
+            try:
+                assert part.stat().st_mtime_ns == when, "a pair was computed again"
+            except FileNotFoundError:  # the run is complete
+                break
+        time.sleep(0.01)
+    assert again.returncode == 0, again.communicate()
+    one = read_run(parts.parent / "one")
+    here = subprocess.run([*command[:-1], "here"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert here.returncode == 0, here.stderr
+    assert read_run(parts.parent / "here").result.equals(one.result), "to the last bit"
+
+
+def test_a_part_that_fails_everywhere_is_named_and_the_others_are_kept(
+    machines: Machines, tmp_path: Path
+) -> None:
+    job = Logged(str(tmp_path / "log"), n=5, seconds=0.05, fails=3)
+    with interp.on_ray(machines.address, workers=2) as cluster, resuming(tmp_path / "parts"):
+        with pytest.raises(
+            RunError, match=r"numbers 4 of 5, the number 3: ValueError: this one never works\."
+        ):
+            cluster.do(job)
+        assert len(list((tmp_path / "parts").glob("*.npz"))) == 4
+        right = Logged(job.log, n=5, seconds=0.05)
+        assert cluster.do(right) == [0.0, 1.0, 4.0, 9.0, 16.0]
+    begun = Counter(index for index, _ in job.begun())
+    assert begun == {0: 1, 1: 1, 2: 1, 3: 3, 4: 1}, (
+        "tried on both workers, then once more, and no other again"
+    )
+
+
+# ---- the same numbers, on a cluster that is started here ----
+
+
+def test_a_cluster_of_this_machine(tmp_path: Path) -> None:
+    """One worker, then two; a model by its name, and one in memory; ports on loopback alone."""
+    model = interp.load_model("demo-gpt2", device="cpu")
+    whole = interp.activation_patching(model, **PAIRS)
+    with interp.on_ray("local", workers=2) as cluster:
+        assert cluster.run(interp.activation_patching, model, **PAIRS).equals(whole)
+        in_memory = interp.load_model(model.hf_model, model.tokenizer, name="mine")
+        mine = interp.activation_patching(in_memory, **PAIRS)
+        assert cluster.run(interp.activation_patching, in_memory, **PAIRS).equals(mine)
+        with pytest.raises(InputError, match="Unknown direction"):
+            cluster.run(interp.activation_patching, model, **PAIRS, direction="sideways")
+        open_to_all = _listening_beyond_loopback()
+    assert not open_to_all, f"these listen on all interfaces: {open_to_all}"
+
+
+def _listening_beyond_loopback() -> set[tuple[str, str]]:
+    """What processes of Ray listen on, that others can reach: the program and the address."""
+    session = json.loads(json.dumps(ray._private.worker._global_node.get_session_dir_path()))
+    found = set()
+    for process in psutil.process_iter(["cmdline", "name"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if session not in line and not line.startswith("ray::"):
+            continue
+        try:
+            for connection in process.net_connections("inet"):
+                if connection.status == psutil.CONN_LISTEN and not connection.laddr.ip.startswith(
+                    ("127.", "::1", "::ffff:127.")
+                ):
+                    found.add((process.info["name"], connection.laddr.ip))
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_what_no_cluster_is_said() -> None:
+    with pytest.raises(RunError, match=r"There is no Ray cluster at '127\.0\.0\.1:1'"):
+        interp.on_ray("127.0.0.1:1")
+    with pytest.raises(InputError, match="workers must be a whole number"):
+        interp.on_ray(workers=0)
