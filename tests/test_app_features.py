@@ -137,7 +137,7 @@ def test_copied_program_and_command_and_the_files_give_what_is_shown(
     assert names["in_prompt"].strongest(5) == found.strongest(5)
     left = run_copied_command(question, tmp_path)
     shown = features.experiment_result(found, reading, profiles)
-    record, figure, report = (f.make() for f in downloads("demo-gpt2", question, lambda: shown))
+    record, figure, report, _ = (f.make() for f in downloads("demo-gpt2", question, lambda: shown))
     (tmp_path / "result.json").write_text(record, encoding="utf-8")
     same(read_run(tmp_path).result.to_dict(), read_run(left).result.to_dict())
     assert figure == (left / "prompt_features.png").read_bytes()

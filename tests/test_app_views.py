@@ -50,7 +50,7 @@ def test_copied_program_and_command_and_the_files_give_what_is_shown(load, quest
     same(run_copied_program(question), shown)
     folder = run_copied_command(question, tmp_path)
     same(read_run(folder).result, shown)
-    record, figure, report = (file.make() for file in downloads("demo-gpt2", question, lambda: shown))
+    record, figure, report, _ = (file.make() for file in downloads("demo-gpt2", question, lambda: shown))
     assert figure == (folder / f"{question.method}.png").read_bytes()
     assert report == (folder / "report.html").read_text(encoding="utf-8")
     (tmp_path / "result.json").write_text(record, encoding="utf-8")

@@ -363,6 +363,36 @@ def dashboard(run: Path, /, *, out: Path | None = None, neuronpedia: Path | None
     console.print(", ".join(str(path) for path in (page, neuronpedia) if path is not None), highlight=False)
 
 
+@app.command
+def notebook(
+    run: Path, /, *, out: Path | None = None, force: Annotated[bool, Parameter(negative=())] = False
+) -> None:
+    """Write a run as a notebook that makes it again and compares its numbers, without its model.
+
+    Parameters
+    ----------
+    run
+        The run's folder, or EXPERIMENT/TAG within outputs.
+    out
+        The notebook; by default EXPERIMENT.ipynb in the run's folder.
+    force
+        Replace one that is there.
+    """
+    from interp.notebooks import notebook_of
+    from interp.runs import read_run
+
+    found = read_run(_run_folder(run))
+    path = found.path / f"{found.experiment.name}.ipynb" if out is None else out
+    if path.exists() and not force:
+        raise ConfigError(f"There is something at {str(path)!r} already; give another --out or --force.")
+    written = notebook_of(found)
+    try:
+        path.write_text(written, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"Cannot write {str(path)!r} ({error.strerror}); give another --out.") from None
+    console.print(str(path), highlight=False, soft_wrap=True)
+
+
 @app.command(name="app")
 def serve(
     *,

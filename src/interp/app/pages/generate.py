@@ -52,7 +52,7 @@ def _said(model: str, question: generate.Generate) -> None:
     drawn = view(result)
     python, command = generate.as_python(model, question), as_command(model, question)
     with show.title(drawn.title, key="said"):
-        copy_menu(python, command, downloads(model, question, lambda: result))
+        copy_menu(python, command, downloads(model, question, lambda: result, python=python))
     st.markdown(f"**{escape_markdown(drawn.block('verdict', Words).text)}**")
     show.table(drawn.block("texts", Table))
     for block in drawn.blocks:

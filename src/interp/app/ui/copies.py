@@ -13,8 +13,9 @@ from interp.results import Result
 
 def copy_or_download(model: str, question: LibraryQuestion, result: Result) -> None:
     """The button for the answer of a question that the library answers; files are made when asked for."""
-    files = downloads(model, question, lambda: result)
-    copy_menu(as_python(model, question), as_command(model, question), files)
+    python = as_python(model, question)
+    files = downloads(model, question, lambda: result, python=python)
+    copy_menu(python, as_command(model, question), files)
 
 
 def copy_menu(python: str, command: str, files: Sequence[Download]) -> None:

@@ -1,4 +1,4 @@
-"""An answer as files, the same that `interp run` writes: its record, its figure and its report."""
+"""An answer as a notebook, and as the files that `interp run` writes: record, figure and report."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from interp.figures.engine.notation import model_line
 from interp.figures.engine.view import Chart, View
 from interp.figures.engine.view_figure import figure_of
 from interp.figures.engine.view_html import fragment
+from interp.notebooks import notebook, program, title_of
 from interp.provenance import Provenance
 from interp.results import Result
 from interp.runs import picture, record_of, report_page
@@ -33,19 +34,28 @@ class Download:
     make: Callable[[], str | bytes]
 
 
-def downloads(model: str, question: LibraryQuestion, result: Callable[[], Result]) -> tuple[Download, ...]:
-    """The files of an answer. The JSON, saved as ``result.json``, is a run that `interp show` reads."""
+def downloads(
+    model: str, question: LibraryQuestion, result: Callable[[], Result], *, python: str = ""
+) -> tuple[Download, ...]:
+    """The files of an answer. The JSON, saved as ``result.json``, is a run that `interp show` reads. The
+    notebook has the program `python`, whose `result` is the answer; without one, the experiment."""
     experiment = find_experiment(question.method)
 
     def config() -> dict[str, Any]:
         return experiment.make_config({"model": model, **question.arguments}).model_dump()
 
-    return _three_files(
+    def as_notebook() -> str:
+        code = python or program(experiment, config())
+        return notebook(code, result(), title=title_of(experiment), about=experiment.about)
+
+    files = _three_files(
         experiment.name,
         record=lambda: record_of(experiment, config(), result()),
         figure=lambda: picture(experiment, result()),
         report=lambda: report_page(experiment, config(), result()),
     )
+    name = f"{experiment.name}.ipynb"
+    return (*files, Download("Download as notebook", name, "application/x-ipynb+json", as_notebook))
 
 
 def chart_downloads(chart: Chart, *, name: str, title: str, provenance: Provenance) -> tuple[Download, ...]:

@@ -27,10 +27,14 @@ def window(n: int, around: int, size: int = MOST_TOKENS) -> range:
 
 
 def grid_data(
-    grid: Grid, *, selected: tuple[int, int] | None = None, around: int | None = None
+    grid: Grid,
+    *,
+    selected: tuple[int, int] | None = None,
+    around: int | None = None,
+    most: int = MOST_TOKENS,
 ) -> dict[str, Any]:
     """A grid for the component. `selected` is a (row, column) of the grid's arrays; of an axis of tokens, the
-    window around position `around` is drawn (by default, the last)."""
+    window of at `most` so many around position `around` is drawn (by default, the last)."""
     values, hover = grid.values.tolist(), [array.tolist() for _, array in grid.hover]
     texts, bare = grid.cells, grid.texts is not None and bool(hover)
 
@@ -47,7 +51,7 @@ def grid_data(
 
     def shown(axis: Axis) -> range:
         n = len(axis)
-        return window(n, n - 1 if around is None else around) if axis.of_tokens else range(n)
+        return window(n, n - 1 if around is None else around, most) if axis.of_tokens else range(n)
 
     rows, columns = shown(grid.rows), shown(grid.columns)
     return {
