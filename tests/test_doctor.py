@@ -76,10 +76,20 @@ def test_it_names_the_versions_the_machine_and_the_models(no_network: None) -> N
     assert {"demo-gpt2", "demo-qwen3"} <= set(found["models"].split(", "))
 
 
+def test_models_in_the_cache_of_the_hub_are_named(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert here()["in the hub's cache"] == "none"
+    for name in ("models--Qwen--Qwen3-0.6B", "models--gpt2", "datasets--some--thing", "models--half"):
+        (tmp_path / name / "snapshots" / "0123").mkdir(parents=True)
+        if name != "models--half":
+            (tmp_path / name / "snapshots" / "0123" / "config.json").write_text("{}")
+    assert here()["in the hub's cache"] == "Qwen/Qwen3-0.6B, gpt2"
+
+
 def test_every_extra_for_users_is_listed_with_what_it_installs() -> None:
     extras = PROJECT["optional-dependencies"]
     assert {name: list(extra.needs) for name, extra in doctor.EXTRAS.items()} == {
-        name: needs for name, needs in extras.items() if name not in ("bench", "dev")
+        name: needs for name, needs in extras.items() if name not in ("bench", "docs", "dev")
     }
 
 

@@ -301,6 +301,8 @@ _FORMER_NAMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "widgets":
+        return import_module("interp.widgets")
     if name in _FORMER_NAMES:
         from interp.errors import InterpDeprecation
 

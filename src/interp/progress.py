@@ -5,7 +5,8 @@ Work calls `report`; the command line, or another front end, listens to what hap
     with listening(lambda task, done, total: ...):
         interp.activation_patching(...)
 
-Work that measures something on the way, such as a loss, says so by `report_values`.
+In a notebook, where nobody listens, bars are drawn (`interp.bars`). Work that measures something on the way,
+such as a loss, says so by `report_values`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from interp.bars import notebook_bars
+
 Listener = Callable[[str, int, int], None]
 Watcher = Callable[[Mapping[str, float]], None]
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
@@ -21,8 +24,9 @@ _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 def report(task: str, done: int, total: int) -> None:
-    """Say that `done` of `total` steps of a task are done. Nothing happens where nobody listens."""
-    listener = _listener.get()
+    """Say that `done` of `total` steps of a task are done. Nothing happens where nobody listens, but in a
+    notebook."""
+    listener = _listener.get() or notebook_bars()
     if listener is not None:
         listener(task, done, total)
 

@@ -34,7 +34,7 @@ def embedded(fragment: str) -> str:
     alone; the script draws what is not drawn yet, so that a second copy changes nothing."""
     script = f"<script>{SCRIPT}</script>" if '<table class="grid"' in fragment else ""
     ignored = "tex2jax_ignore mathjax_ignore"  # dollars are not formulas
-    return f'<div class="interp-view {ignored}"><style>{_style()}</style>\n{fragment}\n{script}</div>'
+    return f'<div class="interp-view {ignored}"><style>{style()}</style>\n{fragment}\n{script}</div>'
 
 
 def listed(title: str, listings: Sequence[Listing]) -> str:
@@ -69,7 +69,7 @@ def _table(listing: Listing) -> str:
 
 
 @lru_cache
-def _style() -> str:
+def style() -> str:
     """The style of a page, for what is within the view alone: all of it is nested in one rule, and what a
     page says of its root and its body holds for the view."""
     of_page = STYLE + CHARTS + GRID_STYLE + html.shades()
