@@ -10,7 +10,7 @@ WHEEL := .venv-wheel
 TL4 := .venv-tl4
 SAELENS := .venv-saelens
 
-.PHONY: demo app real test test-quick test-wheel test-tl4 test-ray test-saelens test-real bench bench-saes lint e01 e02 figures screenshots clean
+.PHONY: demo app real test test-quick test-wheel test-tl4 test-ray test-saelens test-real bench bench-saes lint e01 e02 figures screenshots docs clean
 
 demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
 	@$(BIN)/interp demo
@@ -85,6 +85,10 @@ figures: $(VENV)/.test  ## every figure of the README and of docs/
 screenshots: $(VENV)/.test  ## every page of the app, for the README; needs Chromium
 	$(BIN)/python -m pytest tests/test_browser_pages.py -k picture --screenshots docs/figures
 
+docs: $(VENV)/.docs  ## the site, in site/index.html, to be read without a server and a network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "Open site/index.html."
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "interp needs Python 3.11 or newer; run: make PYTHON=python3.11 ..."; exit 2; }
@@ -106,8 +110,12 @@ $(VENV)/.real: $(VENV)/.demo
 	$(INSTALL) -c constraints.txt -e '.[real]'
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.demo
+	$(INSTALL) -c constraints.txt -e '.[docs]'
+	@touch $@
+
 $(VENV)/.test: $(VENV)/.demo
-	$(INSTALL) -c constraints.txt -e '.[tl,nnsight,app,gguf,probes,dev]'
+	$(INSTALL) -c constraints.txt -e '.[tl,nnsight,app,gguf,probes,notebook,dev]'
 	@touch $@
 
 $(VENV)/.ray: $(VENV)/.test
@@ -130,4 +138,4 @@ $(SAELENS)/.test: pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(TL4) $(SAELENS) $(WHEEL) outputs build *.egg-info src/*.egg-info
+	rm -rf $(VENV) $(TL4) $(SAELENS) $(WHEEL) outputs site build *.egg-info src/*.egg-info

@@ -27,7 +27,7 @@ from families import family_model
 from interp.cli import main
 from interp.provenance import Provenance
 
-pytest_plugins = ["app_pages", "browser"]
+pytest_plugins = ["app_pages", "browser", "pages"]
 
 torch.set_num_threads(1)  # the models are small; more threads only wait for each other
 os.environ["OMP_NUM_THREADS"] = "1"  # so do those of the programs that tests start

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import re
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,24 +13,16 @@ from transformers import AutoModelForCausalLM
 
 from hooked_toys import needs_hooked_transformers
 from interp import Model, zoo
-
-PAGE = (Path(__file__).parents[1] / "docs" / "coming-from.md").read_text(encoding="utf-8")
-#: In the order of the page: a block of Python, or a row of a table, with what is done there and here.
-PARTS = re.findall(r"^```python\n(.*?)^```$|^\| (`[^\n]*`) \| (`[^\n]*`) \|$", PAGE, re.S | re.M)
+from pages import ROOT, TRANSLATIONS, Read, blocks
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+def page(reading: Callable[[str], Read]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """The names of the page at its end, and the values of what is done here, by what is done there."""
-    names: dict[str, Any] = {}
-    rows: dict[str, list[Any]] = {}
-    with contextlib.chdir(tmp_path_factory.mktemp("page")):
-        for block, there, here in PARTS:
-            exec(block, names)
-            for code in re.findall(r"`(.+?)`", here):
-                exec(f"value = {code}", names)
-                rows.setdefault(there.strip("`"), []).append(names["value"])
-    return names, rows
+    found = reading(TRANSLATIONS)
+    with contextlib.chdir(found.folder):
+        found.to_the_end()
+    return found.names, found.rows
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +66,8 @@ def ids(model: Model, text: str) -> torch.Tensor:
 
 def test_every_call_of_the_page_runs(page: Any) -> None:
     names, rows = page
-    blocks = [block for block, _, _ in PARTS if block]
-    assert len(re.findall("^```", PAGE, re.M)) == 2 * len(blocks)  # none is left out
-    lines = [line for line in PAGE.splitlines() if line.startswith("| `")]
-    assert sum(len(here) > 0 for _, _, here in PARTS) == len(lines) == len(rows)
+    lines = [line for line in (ROOT / TRANSLATIONS).read_text().splitlines() if line.startswith("| `")]
+    assert sum(block.kind == "row" for block in blocks(TRANSLATIONS)) == len(lines) == len(rows)
     nothing = [there for there, values in rows.items() if any(value is None for value in values)]
     assert nothing == ['sae.save_model("my-sae")']
     assert rows['model.to_single_token(" Paris")'] == [names["paris"]]
