@@ -41,6 +41,7 @@ ROOMS = {
     "ablation": "Ablation",
     "circuits": "Circuits",
     "features": "Features",
+    "graphs": "Attribution graphs",
     "saes": "Sparse autoencoders",
     "steering": "Steering",
     "probing": "Probes and directions",
@@ -69,6 +70,7 @@ REFERENCE = {
     "Circuits": ("interp.methods.circuits", "interp.methods.common", "interp.methods.studies"),
     "Probes, directions, knowledge": ("interp.methods.probing", "interp.methods.knowledge"),
     "Sparse autoencoders and features": ("interp.saes", "interp.methods.features", "interp.figures"),
+    "Attribution graphs": ("interp.methods.graphs",),
     "Generation": ("interp.methods.generation",),
 }
 #: What is public and has no name in `interp` itself.

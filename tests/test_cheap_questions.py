@@ -21,6 +21,8 @@ WRONG: dict[str, list[dict[str, Any]]] = {
     ],
     "attention_by_role": [{"between": [["END", "WHO"]], "n": 4}],
     "attention_patterns": [{"heads": ["9.0"]}, {"heads": [[0, 77]]}],
+    "attention_score_parts": [{"transcoders": "nowhere"}, {"head": 77}, {"key": 99}, {"query": 1, "key": 2}],
+    "attribution_graph": [{"answer": "<999999>"}, {"transcoders": "nowhere"}, {"prompt": ""}],
     "causal_tracing": [
         {"answer": "<999999>"},
         {"foil": "<999999>"},
@@ -99,6 +101,12 @@ WRONG: dict[str, list[dict[str, Any]]] = {
         {"strengths": [0.5, 0.1]},
         {"data": "entities", "abstains": "<999999>"},
     ],
+    "sae_benchmark": [
+        {"site": "resid_prr"},
+        {"text": "no file"},
+        {"settings": [{"kind": "topk", "sparsity": 3}]},
+        {"settings": [{"kind": "topkk"}]},
+    ],
     "patching_vs_attribution": [{"task": "no_such_task"}],
     "over_checkpoints": [
         {},
@@ -120,6 +128,7 @@ WRONG: dict[str, list[dict[str, Any]]] = {
     "steering": [{"feature": 10**6}, {"track": ["<999999>"]}],
     "train_jacobian_lens": [{"text": "no file"}, {"layers": [9]}, {"target_layer": -3}, {"skip_first": 999}],
     "train_sae": [{"site": "resid_prr"}, {"text": "no file"}],
+    "train_transcoders": [{"text": "no file"}, {"k": 10**6}],
     "train_tuned_lens": [{"text": "no file"}],
 }
 

@@ -80,6 +80,10 @@ SMALL: dict[str, dict[str, Any]] = {
         "folds": 2, "n_shuffled": 1, "untrained": False,
     },
     "prompt_features": {"sequences": 2, "length": 32},
+    "sae_benchmark": {
+        "training": 4, "held_out": 2, "length": 32, "n_features": 64, "k": 4, "steps": 3, "batch_size": 32,
+        "seeds": 1, "sequences": 24, "settings": [{"kind": "topk"}],
+    },
     "steering": {"strengths": [-100, 0, 100], "n_tokens": 2},
     "train_jacobian_lens": {
         "training": 2, "held_out": 1, "length": 20, "layers": [15], "save_to": None,
@@ -88,9 +92,13 @@ SMALL: dict[str, dict[str, Any]] = {
         "training": 4, "held_out": 2, "length": 32, "expansion": 1, "steps": 4, "batch_size": 32,
         "buffered": 4,
     },
+    "train_transcoders": {
+        "training": 4, "held_out": 1, "length": 32, "n_features": 64, "k": 4, "steps": 4, "batch_size": 32,
+        "buffered": 4,
+    },
     "train_tuned_lens": {"training": 1, "held_out": 1, "length": 8, "steps": 1, "batch_size": 1},
 }  # fmt: skip
-MAKE_FILES = ("train_sae", "train_tuned_lens")
+MAKE_FILES = ("train_sae", "train_transcoders", "train_tuned_lens")
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +154,11 @@ def trained(gemma: Model, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     """A dictionary and a lens of a few steps, in the places of those of the configurations."""
     folder = tmp_path_factory.mktemp("trained")
     places: dict[str, Any] = {}
-    for experiment, key in (("train_sae", "sae"), ("train_tuned_lens", "lens")):
+    for experiment, key in (
+        ("train_sae", "sae"),
+        ("train_transcoders", "transcoders"),
+        ("train_tuned_lens", "lens"),
+    ):
         places[key] = str(folder / key)
         perform(gemma, experiment, {"save_to": places[key]})
     places["lenses"] = ["logit", places["lens"], "patchscope"]

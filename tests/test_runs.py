@@ -62,9 +62,19 @@ SMALL = {
     "train_jacobian_lens": ["training=8", "held_out=2", "length=24", "layers=[2,4]"],
     "probing": ["n=16", "layers=[2]", "folds=2", "n_shuffled=1", "untrained=false"],
     "train_sae": ["training=8", "held_out=2", "length=64", "steps=4", "batch_size=128", "expansion=1"],
+    "sae_benchmark": [
+        *["training=16", "held_out=2", "length=64", "steps=4", "batch_size=128", "n_features=32", "k=4"],
+        *["seeds=2", "sequences=24", 'settings=[{"kind": "topk"}]'],
+    ],
+    "train_transcoders": [
+        *["training=8", "held_out=2", "length=64", "steps=4"],
+        *["batch_size=128", "n_features=16", "k=2"],
+    ],
     "faithfulness_curve": ["n=2", "method=eap", "n_random=1", "options={}"],
 }
 TRAINED = {
+    "attention_score_parts",
+    "attribution_graph",
     "train_tuned_lens",
     "feature_ablation",
     "feature_effects",

@@ -15,6 +15,18 @@ _HOME = {
     "train_sae": "interp.saes.training",
     "measure_sae": "interp.saes.metrics",
     "read_sae": "interp.saes.files",
+    "sae_benchmark": "interp.methods.features.sae_benchmark",
+    "Transcoders": "interp.saes.transcoder",
+    "train_transcoders": "interp.saes.train_transcoders",
+    "load_transcoders": "interp.saes.sources",
+    "write_transcoders": "interp.saes.transcoder_files",
+    "attribution_graph": "interp.methods.graphs.attribution_graph",
+    "attention_score_parts": "interp.methods.graphs.attention_score_parts",
+    "feature_names": "interp.methods.graphs.names",
+    "graph_page": "interp.figures.dashboard.graph_page",
+    "scaled_nodes": "interp.methods.graphs.scaled_nodes",
+    "read_graph": "interp.methods.graphs.graph_files",
+    "write_graph": "interp.methods.graphs.graph_files",
     "load_sae": "interp.saes.sources",
     "reading_text": "interp.saes.reading",
     "record_features": "interp.saes.reading",
@@ -131,12 +143,15 @@ __all__ = [
     "Sample",
     "Site",
     "Tokens",
+    "Transcoders",
     "TunedLens",
     "__version__",
     "ablation",
     "activation_patching",
     "attention_by_role",
     "attention_patterns",
+    "attention_score_parts",
+    "attribution_graph",
     "causal_tracing",
     "circuit_discovery",
     "compare_lenses",
@@ -156,12 +171,14 @@ __all__ = [
     "feature_dashboard",
     "feature_edit",
     "feature_effects",
+    "feature_names",
     "feature_profiles",
     "feature_reader",
     "find_directions",
     "fit_jacobian_lens",
     "from_nanogpt",
     "generate",
+    "graph_page",
     "head_ablation",
     "head_scores",
     "head_scores_of_patterns",
@@ -175,6 +192,7 @@ __all__ = [
     "load_lens",
     "load_model",
     "load_sae",
+    "load_transcoders",
     "logit_lens",
     "make_dataset",
     "make_known",
@@ -191,19 +209,25 @@ __all__ = [
     "prompt_features",
     "read_circuit",
     "read_directions",
+    "read_graph",
     "read_sae",
     "reading_text",
     "record_features",
     "resuming",
+    "sae_benchmark",
     "sae_features",
+    "scaled_nodes",
     "steering",
     "token_directions",
     "train_sae",
+    "train_transcoders",
     "train_tuned_lens",
     "write_circuit",
     "write_directions",
+    "write_graph",
     "write_neuronpedia",
     "write_sae",
+    "write_transcoders",
 ]
 
 if TYPE_CHECKING:
@@ -211,6 +235,7 @@ if TYPE_CHECKING:
     from interp.edits import Edit, EditFrom
     from interp.errors import InterpError
     from interp.figures.dashboard.feature_dashboard import feature_dashboard
+    from interp.figures.dashboard.graph_page import graph_page
     from interp.methods.ablation.ablation import ablation
     from interp.methods.ablation.head_ablation import head_ablation
     from interp.methods.attribution.direct_logit_attribution import direct_logit_attribution
@@ -232,9 +257,15 @@ if TYPE_CHECKING:
     from interp.methods.features.feature_profiles import feature_profiles
     from interp.methods.features.neuronpedia import write_neuronpedia
     from interp.methods.features.prompt_features import prompt_features
+    from interp.methods.features.sae_benchmark import sae_benchmark
     from interp.methods.features.sae_features import sae_features
     from interp.methods.generation.generate import generate
     from interp.methods.generation.readers import Reader, direction_reader, feature_reader, lens_reader
+    from interp.methods.graphs.attention_score_parts import attention_score_parts
+    from interp.methods.graphs.attribution_graph import attribution_graph
+    from interp.methods.graphs.graph_files import read_graph, write_graph
+    from interp.methods.graphs.names import feature_names
+    from interp.methods.graphs.scaled_nodes import scaled_nodes
     from interp.methods.heads.attention_by_role import attention_by_role
     from interp.methods.heads.attention_patterns import attention_patterns
     from interp.methods.heads.copying_scores import copying_scores
@@ -274,8 +305,11 @@ if TYPE_CHECKING:
     from interp.saes.files import read_sae, write_sae
     from interp.saes.metrics import measure_sae
     from interp.saes.reading import reading_text, record_features
-    from interp.saes.sources import load_sae
+    from interp.saes.sources import load_sae, load_transcoders
+    from interp.saes.train_transcoders import train_transcoders
     from interp.saes.training import train_sae
+    from interp.saes.transcoder import Transcoders
+    from interp.saes.transcoder_files import write_transcoders
     from interp.sampling import Sample
     from interp.sites import SITES, Address, Site
     from interp.tasks.base import Pair, PairDataset

@@ -335,7 +335,7 @@ def show(run: Path, /, *, redraw: Annotated[bool, Parameter(negative=())] = Fals
 
 @app.command
 def dashboard(run: Path, /, *, out: Path | None = None, neuronpedia: Path | None = None) -> None:
-    """Write the features of a run of prompt_features as one HTML page, without its model.
+    """Write a run of prompt_features, or of attribution_graph, as one HTML page to click, without its model.
 
     Parameters
     ----------
@@ -344,22 +344,28 @@ def dashboard(run: Path, /, *, out: Path | None = None, neuronpedia: Path | None
     out
         The page; by default dashboard.html in the run's folder.
     neuronpedia
-        Also write them to this file, as the JSON that Neuronpedia takes.
+        Also write it to this file, as the JSON that Neuronpedia (and circuit-tracer's viewer) takes.
     """
     from interp.figures.dashboard.feature_dashboard import feature_dashboard
+    from interp.figures.dashboard.graph_page import graph_page
     from interp.methods.features.neuronpedia import write_neuronpedia
+    from interp.methods.graphs.graph_files import write_graph
     from interp.runs import read_run
 
     found = read_run(_run_folder(run))
-    if found.experiment.name != "prompt_features":
-        raise ConfigError(
-            f"{str(run)!r} is a run of {found.experiment.name!r}, which has no features to show."
-        )
     result: Any = found.result
     page = found.path / "dashboard.html" if out is None else out
-    feature_dashboard(result.profiles, page)
-    if neuronpedia is not None:
-        write_neuronpedia(result.profiles, neuronpedia)
+    match found.experiment.name:
+        case "prompt_features":
+            feature_dashboard(result.profiles, page)
+            if neuronpedia is not None:
+                write_neuronpedia(result.profiles, neuronpedia)
+        case "attribution_graph":
+            graph_page(result, page)
+            if neuronpedia is not None:
+                write_graph(result, neuronpedia)
+        case other:
+            raise ConfigError(f"{str(run)!r} is a run of {other!r}, which has no features to show.")
     console.print(", ".join(str(path) for path in (page, neuronpedia) if path is not None), highlight=False)
 
 

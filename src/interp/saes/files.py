@@ -103,8 +103,7 @@ def write_sae(
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, folder / WEIGHTS)
         if density is not None:
-            logarithm = torch.tensor(np.log10(density + _LEAST), dtype=torch.float32)
-            save_file({"sparsity": logarithm}, folder / SPARSITY)
+            save_file({"sparsity": log_density(density)}, folder / SPARSITY)
         (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"The SAE cannot be written to {str(folder)!r} ({first_line(error)}).") from None
@@ -138,7 +137,7 @@ def read_sae(
     if not (folder / CONFIG).is_file():
         raise InputError(f"There is no SAE in {str(folder)!r}: it holds no {CONFIG}.")
     try:
-        config = _flat(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+        config = flat_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
         weights = {name: w.float() for name, w in load_file(folder / WEIGHTS).items()}
         _check_kind(config, weights)
         sae = _sae(config, weights, scale)
@@ -147,7 +146,7 @@ def read_sae(
             f"The SAE in {str(folder)!r} cannot be read ({type(error).__name__}: {first_line(error)})."
         ) from None
     own = model.identity.name
-    if check_name and sae.unembed_sha256 is None and not _same_name(sae.model, own):
+    if check_name and sae.unembed_sha256 is None and not same_model(sae.model, own):
         raise InputError(
             f"This SAE is for {sae.model!r}, but the model is {own!r}; if they are the same weights, load it "
             "with check_name=False."
@@ -155,6 +154,11 @@ def read_sae(
     sae.check_fits(model)
     recorded = is_centred(model, config, sae.address.site)
     return replace(sae, centred=recorded if centred is None else centred)
+
+
+def log_density(density: Float[np.ndarray, " feature"]) -> Float[torch.Tensor, " feature"]:
+    """What is kept of densities: their logarithm to base 10."""
+    return torch.tensor(np.log10(density + _LEAST), dtype=torch.float32)
 
 
 def read_density(folder: str | Path) -> Float[np.ndarray, " feature"] | None:
@@ -170,7 +174,7 @@ def read_density(folder: str | Path) -> Float[np.ndarray, " feature"] | None:
     return (10**logarithm - _LEAST).clamp(min=0).numpy()
 
 
-def _flat(config: dict[str, Any]) -> dict[str, Any]:
+def flat_config(config: dict[str, Any]) -> dict[str, Any]:
     """Both layouts as one: the metadata beside the rest, and old names as today's."""
     config = {**config, **(config.get("metadata") or {})}
     old = {"hook_point": "hook_name", "activation_fn_str": "activation_fn"}
@@ -192,7 +196,7 @@ def _check_kind(config: dict[str, Any], weights: dict[str, torch.Tensor]) -> Non
     if "transcoder" in kind or to or config.get("is_transcoder") or "W_skip" in weights:
         raise InputError(
             f"This is a transcoder, from {config.get('hook_name')!r} to {to or 'another site'!r}, and no SAE;"
-            " transcoders are not supported."
+            " interp.load_transcoders reads those of all layers."
         )
     if kind == "gated" or "r_mag" in weights:
         raise InputError("This is a gated SAE, which is not supported; standard, topk and jumprelu ones are.")
@@ -265,7 +269,7 @@ def _unit_decoder(sae: SAE) -> SAE:
     return replace(sae, W_enc=sae.W_enc * norm, b_enc=sae.b_enc * norm, W_dec=sae.W_dec / length)
 
 
-def _same_name(recorded: str, own: str) -> bool:
+def same_model(recorded: str, own: str) -> bool:
     """Whether two names are of one model: without the organisation, and known aliases as one."""
     a, b = (name.split("/")[-1].lower() for name in (recorded, own))
     return _ALIASES.get(a, a) == _ALIASES.get(b, b)

@@ -171,12 +171,12 @@ def _sums_of_batch(model: Model, sae: SAE, batch: Tokens, mean: Float[Tensor, " 
     }
     return _Sums(
         n_tokens=int(keep.sum()),
-        n_next=int(_has_next(keep, batch).sum()),
+        n_next=int(has_next(keep, batch).sum()),
         error=errors.sum().item(),
         variance=variances.sum().item(),
         explained=(1 - errors / variances).sum().item(),
         active=(features.cpu()[keep] > 0).double().sum(0),
-        cross_entropy={run: _cross_entropy(of_run, batch, keep) for run, of_run in logits.items()},
+        cross_entropy={run: cross_entropy(of_run, batch, keep) for run, of_run in logits.items()},
     )
 
 
@@ -213,14 +213,14 @@ def _replacer(model: Model, sae: SAE, batch: Tokens, raw: Tensor, keep: Tensor) 
     return put
 
 
-def _has_next(keep: Tensor, batch: Tokens) -> Bool[Tensor, "batch pos"]:
+def has_next(keep: Tensor, batch: Tokens) -> Bool[Tensor, "batch pos"]:
     """True where an activation is counted and a token follows that it helps to predict."""
     following = torch.arange(keep.shape[1]) < torch.tensor(batch.lengths)[:, None] - 1
     return keep & following
 
 
-def _cross_entropy(logits: Tensor, batch: Tokens, keep: Tensor) -> float:
+def cross_entropy(logits: Tensor, batch: Tokens, keep: Tensor) -> float:
     """The sum over tokens of the cross-entropy of the next one, nats."""
-    where = _has_next(keep, batch)
+    where = has_next(keep, batch)
     log_probs = logits.cpu()[where].double().log_softmax(-1)
     return -log_probs.gather(1, batch.ids.roll(-1, 1)[where][:, None]).sum().item()

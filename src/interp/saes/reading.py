@@ -20,6 +20,7 @@ from interp.models.base import Model
 from interp.progress import report
 from interp.saes.dictionary import SAE, flat
 from interp.saes.metrics import counted
+from interp.saes.transcoder import Transcoder
 from interp.text.sequences import DEMO, demo_text, load_text
 from interp.tokens import Tokens
 
@@ -102,13 +103,20 @@ class FeatureRecord:
     """
 
     text: ReadingText
-    sae: SAE
+    sae: SAE | Transcoder
     counted: Bool[np.ndarray, " token"]  # not the first of a sequence
     #: Where each sequence begins among the tokens; at last, their number.
     starts: Int[np.ndarray, " start"]
     bounds: Int[np.ndarray, " bound"]
     tokens: Int[np.ndarray, " entry"]
     values: Float[np.ndarray, " entry"]
+
+    @property
+    def autoencoder(self) -> SAE:
+        """The SAE. `InputError` of a record of a transcoder."""
+        if not isinstance(self.sae, SAE):
+            raise InputError("This needs the record of an SAE; this one is of a transcoder.")
+        return self.sae
 
     @property
     def n_features(self) -> int:
@@ -160,7 +168,7 @@ def check_features(n: int, features: Sequence[int]) -> None:
         raise InputError(f"There is no feature {wrong[0]}; this SAE has {n}, from 0.")
 
 
-def record_features(model: Model, sae: SAE, text: ReadingText) -> FeatureRecord:
+def record_features(model: Model, sae: SAE | Transcoder, text: ReadingText) -> FeatureRecord:
     """Go through `text` once and keep what every feature does.
 
     Raises `InputError` where the SAE is of another model, `SiteError` where the model has no such site.

@@ -60,6 +60,41 @@ class SAEQualityResult(Result):
         return dead_share(self.density)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TranscoderQualityResult(Result):
+    """How good the transcoders of a model are on a text. `interp.saes.transcoder_metrics` says what each
+    number means."""
+
+    kind: ClassVar[str] = "transcoder_quality"
+    shown_by: ClassVar[str] = "interp.figures.views.train_transcoders"
+    MAY_BE_NAN: ClassVar[frozenset[str]] = frozenset({"explained_variance"})
+    text: str  # what it was measured on, in words
+    excluded: str
+    n_tokens: int
+    transcoders: tuple[SAEIdentity, ...]  # one a layer
+    skip: bool  # whether they have a linear map beside their features
+    l0: Float[np.ndarray, " layer"]  # features of a token
+    explained_variance: Float[np.ndarray, " layer"]  # NaN where an MLP writes the same at every token
+    ce_clean: float  # nats, as are all below
+    ce_layer: Float[np.ndarray, " layer"]  # with the MLP of one layer replaced
+    ce_layer_mean: Float[np.ndarray, " layer"]  # with the mean of what it writes in its place
+    ce_all: float  # with all MLPs replaced
+    ce_all_mean: float  # with the means in the place of all
+    density: Float[np.ndarray, "layer feature"]  # the share of tokens
+    losses: Float[np.ndarray, "layer step part"] | None = None  # of the training; None for those loaded
+    loss_names: tuple[str, ...] = ()
+
+    @property
+    def recovered(self) -> float:
+        """CE recovered with all MLPs replaced, against their means."""
+        return ce_recovered(clean=self.ce_clean, sae=self.ce_all, ablated=self.ce_all_mean)
+
+    @property
+    def dead(self) -> Float[np.ndarray, " layer"]:
+        """The share of features of each layer that are never active on this text."""
+        return (self.density == 0).mean(1)
+
+
 # ---- metrics that are made of other metrics ----
 
 

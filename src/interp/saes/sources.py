@@ -1,4 +1,4 @@
-"""Where a sparse autoencoder comes from: the package, a folder, or the Hugging Face hub."""
+"""Where a sparse autoencoder or transcoders come from: the package, a folder, or the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from interp.errors import InputError, first_line
 from interp.models.base import Model
 from interp.saes.dictionary import SAE
 from interp.saes.files import read_sae
+from interp.saes.transcoder import Transcoders
+from interp.saes.transcoder_files import read_transcoders
 
 _ON_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?(:(?P<folder>[\w./-]+))?")
 
@@ -46,21 +48,37 @@ def load_sae(
     return read_sae(sae_folder(source), model, scale=scale, check_name=check_name, centred=centred)
 
 
+def load_transcoders(source: str | Path, model: Model, *, check_name: bool = True) -> Transcoders:
+    """Transcoders of all MLPs for use with `model`, from wherever they are kept.
+
+    `source` is the name of a demo model, a folder or a place on the hub, as for `load_sae`; `check_name` is
+    as in `interp.saes.transcoder_files.read_transcoders`, which also says what is refused. Raises
+    `InputError` where there is nothing of that name.
+    """
+    return read_transcoders(_folder(source, "transcoders"), model, check_name=check_name)
+
+
 def sae_folder(source: str | Path) -> Path:
     """The folder that a source names, fetched from the hub where need be. `InputError` as `load_sae`."""
+    return _folder(source, "sae")
+
+
+def _folder(source: str | Path, what: str) -> Path:
+    """The folder of `source`; ``sae`` or ``transcoders`` within a demo model."""
+    named = {"sae": "SAE", "transcoders": "set of transcoders"}[what]
     if source in zoo.NAMES:
-        return zoo.path(str(source)) / "sae"
+        return zoo.path(str(source)) / what
     if Path(source).is_dir():
         return Path(source)
     if Path(source).is_file():
         raise InputError(
-            f"{str(source)!r} is a file; give the folder that holds the SAE's configuration and weights."
+            f"{str(source)!r} is a file; give the folder that holds the {named}'s configuration and weights."
         )
     place = _ON_HUB.fullmatch(str(source))
     if place is None:
         raise InputError(
-            f"There is no SAE {str(source)!r}; give a folder, a place on the hub as org/repo:folder, or one "
-            f"of {', '.join(zoo.NAMES)}."
+            f"There is no {named} {str(source)!r}; give a folder, a place on the hub as org/repo:folder, "
+            f"or one of {', '.join(zoo.NAMES)}."
         )
     return _fetched(place["repo"], place["revision"], place["folder"] or "")
 

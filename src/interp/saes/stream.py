@@ -1,4 +1,4 @@
-"""Activations of one site on text, in batches of tokens shuffled over many sequences.
+"""Activations of some sites on text, in batches of tokens shuffled over many sequences.
 
 The text is gone through in a random order, again and again where the training needs it. The activations of
 some sequences at a time fill a buffer, which is shuffled and served in batches. What is left over, of a
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,8 +30,9 @@ from interp.tokens import Tokens
 _AT_ONCE = 16  # sequences in one forward pass
 
 
-class ActivationStream:
-    """Batches [batch, d_in] of the activations at `address`, float32 on the CPU: ``stream(step)``.
+class ActivationStreams:
+    """Batches of the activations at some addresses, all of the same tokens: ``streams(step)`` has a
+    [batch, width] for each address, float32 on the CPU. One run of the model gives them all.
 
     `text` are sequences of token ids of one length; `buffered` of them fill the buffer, which takes twice the
     memory of their activations. Raises `InputError` where they are of different lengths, too short, or too
@@ -40,17 +42,18 @@ class ActivationStream:
     def __init__(
         self,
         model: Model,
-        address: Address,
+        addresses: Sequence[Address],
         text: Sequence[Sequence[int]],
         *,
         batch_size: int,
         buffered: int = 256,
         seed: int = 0,
     ) -> None:
-        check_address(model, address)
+        for address in addresses:
+            check_address(model, address)
         if len({len(ids) for ids in text}) != 1 or len(text[0]) < 2:
             raise InputError("The text must be sequences of one length, of two tokens or more.")
-        self.model, self.address, self.text, self.seed = model, address, text, seed
+        self.model, self.addresses, self.text, self.seed = model, tuple(addresses), text, seed
         self.batch_size = batch_size
         self.buffered = min(buffered, len(text))
         self.batches = self.buffered * (len(text[0]) - 1) // batch_size  # in one buffer
@@ -59,33 +62,47 @@ class ActivationStream:
                 f"The buffer of {self.buffered} sequences has fewer tokens than a batch of {batch_size}; "
                 "give more text, or a smaller batch."
             )
-        self._held: tuple[int, Tensor] | None = None
+        self._held: tuple[int, list[Tensor]] | None = None
 
-    def __call__(self, step: int) -> Float[Tensor, "batch d_in"]:
+    def __call__(self, step: int) -> list[Float[Tensor, "batch width"]]:
         fill, batch = divmod(step, self.batches)
         if self._held is None or self._held[0] != fill:
             self._held = fill, self._fill(fill)
-        return self._held[1][batch * self.batch_size : (batch + 1) * self.batch_size]
+        return [x[batch * self.batch_size : (batch + 1) * self.batch_size] for x in self._held[1]]
 
-    def _fill(self, fill: int) -> Float[Tensor, "token d_in"]:
+    def _fill(self, fill: int) -> list[Float[Tensor, "token width"]]:
         """The buffer after it has been filled `fill` times before, shuffled."""
         if self.buffered == len(self.text):
-            x = self._whole
+            found = self._whole
         else:
             epoch, part = divmod(fill, len(self.text) // self.buffered)
             order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.text))
-            x = self._activations(order[part * self.buffered : (part + 1) * self.buffered].tolist())
-        return x[torch.from_numpy(np.random.default_rng([self.seed, 1, fill]).permutation(len(x)))]
+            found = self._activations(order[part * self.buffered : (part + 1) * self.buffered].tolist())
+        shuffled = np.random.default_rng([self.seed, 1, fill]).permutation(len(found[0]))
+        return [x[torch.from_numpy(shuffled)] for x in found]
 
     @cached_property
-    def _whole(self) -> Float[Tensor, "token d_in"]:
+    def _whole(self) -> list[Float[Tensor, "token width"]]:
         return self._activations(range(len(self.text)))
 
-    def _activations(self, chosen: Sequence[int]) -> Float[Tensor, "token d_in"]:
+    def _activations(self, chosen: Sequence[int]) -> list[Float[Tensor, "token width"]]:
         """The activations of some sequences, one after the other."""
-        rows = []
+        rows: list[list[Tensor]] = [[] for _ in self.addresses]
         for start in range(0, len(chosen), _AT_ONCE):
             tokens = Tokens.pad([self.text[i] for i in chosen[start : start + _AT_ONCE]])
-            raw = self.model.run_with_cache(tokens, [self.address], logits=False)[self.address]
-            rows.append(flat(self.address.site, raw).cpu()[counted(tokens)].float())
-        return torch.cat(rows)
+            cache = self.model.run_with_cache(tokens, self.addresses, logits=False)
+            keep = counted(tokens)
+            for of_site, address in zip(rows, self.addresses, strict=True):
+                of_site.append(flat(address.site, cache[address]).cpu()[keep].float())
+        return [torch.cat(of_site) for of_site in rows]
+
+
+class ActivationStream:
+    """The same of one address: ``stream(step)`` is [batch, d_in]."""
+
+    def __init__(self, model: Model, address: Address, text: Sequence[Sequence[int]], **options: Any) -> None:
+        self.streams = ActivationStreams(model, [address], text, **options)
+        self.batches = self.streams.batches
+
+    def __call__(self, step: int) -> Float[Tensor, "batch d_in"]:
+        return self.streams(step)[0]

@@ -1,4 +1,4 @@
-"""The steps of training a sparse autoencoder; `interp.saes.training` says what is done in them."""
+"""The steps of training a dictionary; `interp.saes.training` says what is done in them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from interp.saes.recipe import Recipe
 #: The parts of the loss of a step, and what else is watched.
 LOSSES = ("error, share of variance", "penalty", "auxiliary", "L0", "silent, share of features")
 _FIRST_THRESHOLD = 0.01  # of JumpReLU
+_RIDGE = 1e-3  # keeps the linear map that a transcoder begins with small where tokens are few
+_SMALL = 0.1  # of an encoder whose features begin beside a linear map
 
 State = dict[str, np.ndarray]
 
@@ -33,33 +35,48 @@ class Weights:
 
     W_enc: Float[Tensor, "d_in feature"]
     b_enc: Float[Tensor, " feature"]
-    W_dec: Float[Tensor, "feature d_in"]
-    b_dec: Float[Tensor, " d_in"]
+    W_dec: Float[Tensor, "feature d_out"]
+    b_dec: Float[Tensor, " d_out"]
     activation: Activation
+    W_skip: Float[Tensor, "d_in d_out"] | None = None  # of a transcoder alone
 
 
 class Trainer:
-    """The weights, the optimizer and what is counted, from one step to the next."""
+    """The weights, the optimizer and what is counted, from one step to the next.
 
-    def __init__(self, recipe: Recipe, first: Float[Tensor, "token d_in"]) -> None:
-        self.recipe = recipe
+    With a `target`, what the first activations are mapped to, it is a transcoder that is trained, with a
+    linear map beside its features where `skip` is true; without, an autoencoder.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        first: Float[Tensor, "token d_in"],
+        target: Float[Tensor, "token d_out"] | None = None,
+        *,
+        skip: bool = False,
+    ) -> None:
+        self.recipe, self.is_transcoder = recipe, target is not None
         draw = torch.Generator().manual_seed(recipe.seed)
         directions = torch.randn(recipe.n_features, first.shape[1], generator=draw)
         directions = torch.nn.functional.normalize(directions, dim=-1)
         # As ReLU lets half of the features pass, they would add up to n / 2d times the activation.
         share = min(1.0, 2 * first.shape[1] / recipe.n_features) if recipe.kind == "standard" else 1.0
+        wanted = first if target is None else target
         self.parameters = {
             "W_enc": directions.T * share,
             "b_enc": torch.zeros(recipe.n_features),
             "W_dec": directions.clone(),
-            "b_dec": geometric_median(first),
+            "b_dec": geometric_median(wanted),
         }
+        if target is not None:
+            self.parameters |= _linear_beginning(directions, first, target, skip=skip)
         if recipe.kind == "jumprelu":
             self.parameters["log_threshold"] = torch.full((recipe.n_features,), _FIRST_THRESHOLD).log()
         self.optimizer = torch.optim.Adam(
             [p.requires_grad_() for p in self.parameters.values()], lr=recipe.learning_rate, fused=True
         )
-        self.variance = (first - first.mean(0)).square().sum(-1).mean().item()
+        self.variance = (wanted - wanted.mean(0)).square().sum(-1).mean().item()
         if not self.variance > 0:
             raise InputError(
                 "The activations are all the same, so there is nothing to learn; give more text."
@@ -67,17 +84,23 @@ class Trainer:
         self.quiet = torch.zeros(recipe.n_features)  # steps since each feature was last active
         self.lowest = torch.zeros(())  # BatchTopK: running mean of the smallest feature of a batch
 
-    def step(self, step: int, x: Float[Tensor, "batch d_in"]) -> list[float]:
-        """One step of the training; the parts of its loss, as `LOSSES` names them."""
+    def step(
+        self, step: int, x: Float[Tensor, "batch d_in"], target: Float[Tensor, "batch d_out"] | None = None
+    ) -> list[float]:
+        """One step of the training; the parts of its loss, as `LOSSES` names them. `target` is what a
+        transcoder shall make of `x`."""
         p, recipe = self.parameters, self.recipe
         rise = min(1.0, (step + 1) / max(1.0, recipe.warm_up * recipe.steps))
         fall = min(1.0, (recipe.steps - step) / max(1.0, recipe.decay * recipe.steps))
         self.optimizer.param_groups[0]["lr"] = recipe.learning_rate * rise * fall
 
-        # (x - b_dec) @ W_enc + b_enc, in the order that needs no gradient of the size of x
-        pre = torch.addmm(p["b_enc"] - p["b_dec"] @ p["W_enc"], x, p["W_enc"])  # [batch, feature]
+        # of an autoencoder (x - b_dec) @ W_enc + b_enc, in the order that needs no gradient of the size of x
+        bias = p["b_enc"] if self.is_transcoder else p["b_enc"] - p["b_dec"] @ p["W_enc"]
+        pre = torch.addmm(bias, x, p["W_enc"])  # [batch, feature]
         features, penalty = self._features(pre)
-        error = x - (features.decoded(p["W_dec"]) + p["b_dec"])  # [batch, d_in]
+        error = (x if target is None else target) - (features.decoded(p["W_dec"]) + p["b_dec"])
+        if "W_skip" in p:
+            error = error - x @ p["W_skip"]  # [batch, d_out]
         unexplained = error.square().sum(-1).mean() / self.variance
         self.quiet = torch.where(features.fired, 0, self.quiet + 1)
         silent = self.quiet >= recipe.silent_after
@@ -135,9 +158,11 @@ class Trainer:
         share = (error - rebuilt).square().sum(-1).mean() / error.square().sum(-1).mean()
         return share.nan_to_num(0.0)
 
-    def weights(self, scale: float) -> Weights:
-        """The weights for activations that were not divided by `scale`; decoder directions keep length 1."""
+    def weights(self, scale: float, scale_out: float | None = None) -> Weights:
+        """The weights for activations that were not divided by `scale`, nor what a transcoder maps them to by
+        `scale_out`; decoder directions keep length 1."""
         p = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
+        scale_out = scale if scale_out is None else scale_out
         activation: Activation
         match self.recipe.kind:
             case "standard":
@@ -145,15 +170,16 @@ class Trainer:
             case "topk":
                 activation = TopK(self.recipe.k)
             case "batchtopk":
-                activation = BatchTopK(self.recipe.k, self.lowest.item() * scale)
+                activation = BatchTopK(self.recipe.k, self.lowest.item() * scale_out)
             case "jumprelu":
-                activation = JumpReLU(p["log_threshold"].exp() * scale)
+                activation = JumpReLU(p["log_threshold"].exp() * scale_out)
         return Weights(
-            W_enc=p["W_enc"],
-            b_enc=p["b_enc"] * scale,
+            W_enc=p["W_enc"] * (scale_out / scale),
+            b_enc=p["b_enc"] * scale_out,
             W_dec=p["W_dec"],
-            b_dec=p["b_dec"] * scale,
+            b_dec=p["b_dec"] * scale_out,
             activation=activation,
+            W_skip=p["W_skip"] * (scale_out / scale) if "W_skip" in p else None,
         )
 
     def state(self) -> State:
@@ -174,6 +200,28 @@ class Trainer:
                 self.optimizer.state[parameter] = {
                     key: torch.tensor(state[f"{name}.{key}"]) for key in ("step", "exp_avg", "exp_avg_sq")
                 }
+
+
+def _linear_beginning(
+    directions: Float[Tensor, "feature d_in"],
+    first: Float[Tensor, "token d_in"],
+    target: Float[Tensor, "token d_out"],
+    *,
+    skip: bool,
+) -> dict[str, Tensor]:
+    """Where a transcoder begins: at the best linear map of the first activations to their targets.
+
+    The decoder has the directions to which that map takes those of the encoder, at length 1. With `skip` the
+    linear part is that map, and the features begin small, as they are to add what it leaves over.
+    """
+    x = torch.cat([first, torch.ones(len(first), 1)], 1)
+    ridge = _RIDGE * len(first) * torch.eye(x.shape[1])
+    linear = torch.linalg.solve(x.T @ x + ridge, x.T @ target)[:-1]  # [d_in, d_out]
+    linear = linear.contiguous()  # the fused Adam takes a parameter with gaps in memory for another
+    W_dec = torch.nn.functional.normalize(directions @ linear, dim=-1)
+    if not skip:
+        return {"W_dec": W_dec}
+    return {"W_dec": W_dec, "W_skip": linear, "W_enc": _SMALL * directions.T}
 
 
 def geometric_median(x: Float[Tensor, "token d_in"], *, iterations: int = 100) -> Float[Tensor, " d_in"]:

@@ -1,4 +1,4 @@
-"""Training a sparse autoencoder on activations.
+"""Training a sparse autoencoder, or a transcoder, on activations.
 
 1. Activations are divided by their usual size, so that their mean square is 1 and one learning rate does for
    every site. At the end this is folded into the weights.
@@ -14,6 +14,10 @@
 5. Adam, with the part of the gradient along each decoder direction removed, and every direction brought back
    to length 1 after each step.
 
+A transcoder (`interp.saes.transcoder`) is trained in the same way, but for its targets: these are divided by
+their usual size, too; b_dec is their median and is not taken off what is read; and the decoder begins where
+the best linear map from activations to targets takes the directions of the encoder.
+
 Within `interp.resuming`, the state is kept ten times on the way, to go on from after a kill.
 """
 
@@ -21,7 +25,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -47,6 +51,10 @@ _MEDIAN_OF = 4  # batches that b_dec and the scale are computed from
 
 #: The batch of a step, the same whenever it is asked for.
 Batches = Callable[[int], Float[Tensor, "batch d_in"]]
+#: Activations, and what a transcoder maps them to.
+Pair = tuple[Float[Tensor, "batch d_in"], Float[Tensor, "batch d_out"] | None]
+#: The pairs of a step, one for each dictionary that is trained, the same whenever they are asked for.
+SeveralBatches = Callable[[int], Sequence[Pair]]
 
 
 @outside_inference_mode
@@ -86,7 +94,8 @@ def train_sae(
     }
     weights, losses = train(stream, recipe, question=question)
     facts: Any = model_facts(model)
-    return SAE(**vars(weights), address=address, **facts), losses
+    fields = {name: value for name, value in vars(weights).items() if name != "W_skip"}
+    return SAE(**fields, address=address, **facts), losses
 
 
 def train(
@@ -97,28 +106,85 @@ def train(
     `question` says what the activations are, in JSON values, so that kept parts are found again; without it
     nothing is kept.
     """
-    first = torch.cat([batches(step) for step in range(min(_MEDIAN_OF, recipe.steps))])
-    scale = first.square().mean().sqrt().item()
-    if not scale > 0:
-        raise InputError("The activations are all zero, so there is nothing to learn; choose another site.")
-    trainer = Trainer(recipe, first / scale)
+    (found,) = train_side_by_side(lambda step: [(batches(step), None)], recipe, question=question)
+    return found
+
+
+def train_side_by_side(
+    batches: SeveralBatches, recipe: Recipe, *, skip: bool = False, question: dict[str, Any] | None = None
+) -> list[tuple[Weights, Float[np.ndarray, "step part"]]]:
+    """Train several dictionaries by one recipe, each on its own activations of the same tokens.
+
+    `batches(step)` has for each the activations, and what a transcoder maps them to, or None. `skip` gives
+    transcoders a linear map beside their features. `question` as in `train`.
+    """
+    firsts = [batches(step) for step in range(min(_MEDIAN_OF, recipe.steps))]
+    trainings = [_Training.begun(recipe, own, skip) for own in zip(*firsts, strict=True)]
     ends = np.unique(np.linspace(0, recipe.steps, _PARTS + 1).astype(int)).tolist()
     losses = []
     for start, stop in pairwise(ends):
-        advance = partial(_advance, trainer, batches, scale, start, stop)
+        advance = partial(_advance, trainings, batches, start, stop)
         asked = {"sae": question, "recipe": asdict(recipe), "until": stop}
         state = advance() if question is None else kept(asked, advance)
-        trainer.restore(state)
+        for number, training in enumerate(trainings):
+            training.trainer.restore(_own_state(state, number))
         losses.append(state["losses"])
-    return trainer.weights(scale), np.concatenate(losses)
+    of_each = np.concatenate(losses, axis=1)  # [training, step, part]
+    return [(one.weights(), of_one) for one, of_one in zip(trainings, of_each, strict=True)]
 
 
-def _advance(trainer: Trainer, batches: Batches, scale: float, start: int, stop: int) -> State:
-    """Train from one step to another; the trainer's state, and the `losses` [step, part] on the way."""
-    losses = np.zeros((stop - start, len(LOSSES)))
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """One dictionary in training, and the usual size of what it reads and of what it makes of it."""
+
+    trainer: Trainer
+    scale: float
+    scale_out: float
+
+    @classmethod
+    def begun(cls, recipe: Recipe, firsts: Sequence[Pair], skip: bool) -> _Training:
+        """The first step of a training, given the first batches."""
+        x = torch.cat([x for x, _ in firsts])
+        targets = [target for _, target in firsts if target is not None]
+        scale, scale_out = (_size(torch.cat(some)) if some else None for some in ([x], targets))
+        assert scale is not None
+        target = torch.cat(targets) / scale_out if scale_out is not None else None
+        trainer = Trainer(recipe, x / scale, target, skip=skip)
+        return cls(trainer, scale, scale if scale_out is None else scale_out)
+
+    def step(self, step: int, x: Tensor, target: Tensor | None) -> list[float]:
+        return self.trainer.step(step, x / self.scale, None if target is None else target / self.scale_out)
+
+    def weights(self) -> Weights:
+        return self.trainer.weights(self.scale, self.scale_out)
+
+
+def _size(x: Tensor) -> float:
+    """The usual size of activations: the root of their mean square."""
+    size = x.square().mean().sqrt().item()
+    if not size > 0:
+        raise InputError("The activations are all zero, so there is nothing to learn; choose another site.")
+    return size
+
+
+def _advance(trainings: Sequence[_Training], batches: SeveralBatches, start: int, stop: int) -> State:
+    """Train from one step to another; the trainers' states, and the `losses` [training, step, part] on the
+    way."""
+    losses = np.zeros((len(trainings), stop - start, len(LOSSES)))
     for step in range(start, stop):
-        parts = trainer.step(step, batches(step) / scale)
-        losses[step - start] = parts
-        report("steps", step + 1, trainer.recipe.steps)
-        report_values(dict(zip(LOSSES, parts, strict=True)))
-    return {**trainer.state(), "losses": losses}
+        for number, (training, pair) in enumerate(zip(trainings, batches(step), strict=True)):
+            losses[number, step - start] = training.step(step, *pair)
+        report("steps", step + 1, trainings[0].trainer.recipe.steps)
+        report_values(dict(zip(LOSSES, losses[:, step - start].mean(0).tolist(), strict=True)))
+    states = {
+        f"{number}.{key}": value
+        for number, training in enumerate(trainings)
+        for key, value in training.trainer.state().items()
+    }
+    return {**states, "losses": losses}
+
+
+def _own_state(state: State, number: int) -> State:
+    """The state of one trainer among several."""
+    own = f"{number}."
+    return {key.removeprefix(own): value for key, value in state.items() if key.startswith(own)}

@@ -57,17 +57,17 @@ def dashboard_page(profiles: FeatureProfilesResult) -> str:
         '<input id="search" type="search" placeholder="number, label or token" aria-label="Search">'
         f'<select id="sort" aria-label="Sort">{sorts}</select></div></header><div id="list"></div></nav>'
         '<div id="feature" tabindex="-1"><noscript>The dashboard needs JavaScript.</noscript></div></div>'
-        f'<script type="application/json" id="data">{_embedded(_data(profiles))}</script>'
+        f'<script type="application/json" id="data">{embedded_json(_data(profiles))}</script>'
     )
     return page(
         title=f"Features of {sae.model}",
         body=body,
-        style=_read("dashboard.css") + strength_shades(),
-        script=_read("dashboard.js"),
+        style=read_part("dashboard.css") + strength_shades(),
+        script=read_part("dashboard.js"),
     )
 
 
-def _read(name: str) -> str:
+def read_part(name: str) -> str:
     """A file of this folder."""
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
@@ -152,7 +152,7 @@ def _short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _embedded(data: dict[str, Any]) -> str:
+def embedded_json(data: dict[str, Any]) -> str:
     """JSON that ends no script element."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

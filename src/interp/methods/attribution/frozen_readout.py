@@ -49,6 +49,7 @@ def frozen_sum(
     weights: Mapping[int, float],
     *,
     normalised: float = 0.0,
+    centred: float = 0.0,
 ) -> FrozenReadout:
     """The direction whose product with the residual stream, and a constant, is a weighted sum of logits.
 
@@ -69,6 +70,7 @@ def frozen_sum(
         weights: of the tokens whose logits are summed.
         normalised: how many times the logarithm of what logits are normalised by is taken off: 1 makes a
             logit a log-probability.
+        centred: how many times the mean over the vocabulary is taken off.
 
     Raises `DecompositionError` where the final norm is of no such kind.
     """
@@ -93,17 +95,19 @@ def frozen_sum(
         )
     signs, n = torch.tensor(list(weights.values()), dtype=torch.float64), len(ids)
     direction, constant, value = signs @ slopes[:n], float(signs @ constants[:n]), float(signs @ values[:n])
-    if normalised:
-        every = _Every.of(model, logits)
-        direction = direction - normalised * every.slope
-        constant -= normalised * every.constant
-        value -= normalised * every.value
+    for times, every in ((normalised, _Every.of), (centred, _Every.mean)):
+        if times:
+            found = every(model, logits)
+            direction = direction - times * found.slope
+            constant -= times * found.constant
+            value -= times * found.value
     return FrozenReadout(direction=scale * direction, constant=constant, value=value)
 
 
 @dataclass(frozen=True, eq=False)
 class _Every:
-    """What logits are normalised by, as a sum over the vocabulary with the prediction as weights."""
+    """What logits are normalised by, or their mean, as a sum over the vocabulary: with the prediction as
+    weights, or with the same for all."""
 
     slope: Float[Tensor, " d_model"]  # at zero, before a soft cap; float64
     constant: float
@@ -111,17 +115,33 @@ class _Every:
 
     @classmethod
     def of(cls, model: Model, logits: Float[Tensor, " d_vocab"]) -> _Every:
+        """What logits are normalised by."""
+        before = before_cap(logits.double().cpu(), model.arch.logit_soft_cap)
+        log_p = before.log_softmax(-1)
+        p = log_p.exp()
+        found = cls._summed(model, p)
+        entropy = -(p * log_p).sum()
+        return cls(found.slope, found.constant + float(entropy), float(before.logsumexp(-1)))
+
+    @classmethod
+    def mean(cls, model: Model, logits: Float[Tensor, " d_vocab"]) -> _Every:
+        """The mean over the vocabulary."""
+        before = before_cap(logits.double().cpu(), model.arch.logit_soft_cap)
+        found = cls._summed(model, torch.full_like(before, 1 / len(before)))
+        return cls(found.slope, found.constant, float(before.mean()))
+
+    @classmethod
+    def _summed(cls, model: Model, weights: Float[Tensor, " d_vocab"]) -> _Every:
+        """The sum with these weights, for a stream that is 0."""
         cap = model.arch.logit_soft_cap
         nothing = torch.zeros(1, model.arch.d_model, dtype=model.dtype, requires_grad=True)
         read = model.unembed(nothing, differentiable=True)[0]
         at_zero = read.detach()
-        before, zero = (before_cap(x.double().cpu(), cap) for x in (logits, at_zero))
-        log_p = before.log_softmax(-1)
-        p = log_p.exp()
+        zero = before_cap(at_zero.double().cpu(), cap)
         slope_of_cap = 1.0 if cap is None else 1 - (at_zero.double().cpu() / cap).square()
-        entropy = -(p * log_p).sum()
-        (slope,) = torch.autograd.grad((read * (p / slope_of_cap).to(read)).sum(), nothing)
-        return cls(slope[0].double().cpu(), float(p @ zero + entropy), float(before.logsumexp(-1)))
+        (slope,) = torch.autograd.grad((read * (weights / slope_of_cap).to(read)).sum(), nothing)
+        constant = float(weights @ zero)
+        return cls(slope[0].double().cpu(), constant, constant)
 
 
 def before_cap(logits: Tensor, cap: float | None) -> Tensor:

@@ -85,7 +85,7 @@ def feature_profiles(
     Raises `InputError` for features that the SAE does not have, an SAE of another model, or sizes out of
     range.
     """
-    sae, text = record.sae, record.text
+    sae, text = record.autoencoder, record.text
     sae.check_fits(model)
     check_features(record.n_features, features)
     if contexts < 1 or k < 1 or min(lower, before, after) < 0:
@@ -143,7 +143,7 @@ def _logits_and_writers(
 ) -> tuple[dict[int, Float[Tensor, " d_vocab"]], list[Writers], dict[str, str]]:
     """What takes runs of the model at the strongest contexts: the logits of the features that have some, by
     their place among `features`; the writers of each; and why either is left out."""
-    left_out = _left_out(model, record.sae.address)
+    left_out = _left_out(model, record.autoencoder.address)
     logits: dict[int, Float[Tensor, " d_vocab"]] = {}
     writers = []
     for i, (feature, tokens) in enumerate(zip(features, places, strict=True)):
@@ -152,11 +152,13 @@ def _logits_and_writers(
         runs = [_run_to(model, record, token, writers=n_runs > 1) for token in tokens[:n_runs]]
         if runs and "logits" not in left_out:
             try:
-                logits[i] = feature_logits(model, record.sae, feature, *runs[0])
+                logits[i] = feature_logits(model, record.autoencoder, feature, *runs[0])
             except DecompositionError as error:
                 left_out["logits"] = str(error)
         has_writers = runs and "writers" not in left_out
-        writers.append(_mean_writers(model, record.sae, feature, runs) if has_writers else _NO_WRITERS)
+        writers.append(
+            _mean_writers(model, record.autoencoder, feature, runs) if has_writers else _NO_WRITERS
+        )
     report("features", len(features), len(features))
     return ({} if "logits" in left_out else logits), writers, left_out
 
@@ -176,7 +178,7 @@ def _run_to(model: Model, record: FeatureRecord, token: int, *, writers: bool) -
     """A run of the sequence that a token is in, up to it, and the token's position."""
     sequence, position = record.place(token)
     ids = list(record.text.sequences[sequence][: position + 1])
-    return run_for(model, record.sae, ids, writers=writers), position
+    return run_for(model, record.autoencoder, ids, writers=writers), position
 
 
 def _mean_writers(model: Model, sae: SAE, feature: int, runs: Sequence[tuple[Cache, int]]) -> Writers:
@@ -208,7 +210,7 @@ def _logit_histogram(logits: Float[Tensor, " d_vocab"] | None, d_vocab: int) -> 
 
 
 def _neighbours(record: FeatureRecord, features: Sequence[int], k: int) -> list[Neighbours]:
-    directions = torch.nn.functional.normalize(record.sae.W_dec.float().cpu(), dim=-1)
+    directions = torch.nn.functional.normalize(record.autoencoder.W_dec.float().cpu(), dim=-1)
     cosines = directions[list(features)] @ directions.T  # [feature, other]
     cosines[torch.arange(len(features)), list(features)] = -2.0  # not itself
     values, others = cosines.topk(min(k, max(record.n_features - 1, 1)), dim=-1)

@@ -1,0 +1,191 @@
+"""The presentation of an attribution graph: the graph, and how far it is true."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from interp.figures.engine.notation import (
+    count,
+    decimal,
+    measured,
+    probability,
+    show_prompt,
+    show_token,
+    signed,
+)
+from interp.figures.engine.presentation import presentation
+from interp.figures.engine.view import Edge, Graph, Node, Scatter, Table, View, Words
+from interp.methods.graphs.results import AttributionGraphResult
+
+_EDGES = 45  # drawn, of the strongest
+_ROWS = 24
+_LABELLED = 4
+
+
+def view(result: AttributionGraphResult) -> View:
+    """What the graph says, what is true of it, the nodes with both, and the graph itself."""
+    first = show_token(result.nodes.labels[_first_logit(result)])
+    return View(
+        title="Which features made the answer?",
+        above=(
+            f"Prompt: {show_prompt(result.tokens, bos=result.provenance.bos)}",
+            f"{_about(result)}; {count(result.n_active, 'feature')} active on this prompt, pruned to the "
+            f"nodes with {decimal(100 * result.share_of_nodes, 0)} % of the influence and the edges with "
+            f"{decimal(100 * result.share_of_edges, 0)} %.",
+        ),
+        blocks=(
+            Words(_verdict(result, first), strong=True, name="verdict"),
+            Words(_truth(result), name="truth"),
+            _graph(result),
+            _scatter_of_nodes(result, first),
+            _scatter_of_edges(result),
+            _nodes(result, first),
+        ),
+        below=(
+            "Graph: what follows from the direct effects if each feature shrinks by the share of its input "
+            "that it loses. Local model: the node knocked out where MLPs are features and errors, attention "
+            "and norms held. Model: the node knocked out in the model itself.",
+            "An error is what no feature explains. Of a token, its whole embedding is taken away, which no "
+            "text does: its true effect is often of another kind.",
+            "The graph does not say why heads attend where they do.",
+        ),
+    )
+
+
+def _about(result: AttributionGraphResult) -> str:
+    one = result.transcoders[0]
+    skip = " and a linear map" if result.skip else ""
+    return f"Transcoders of {one.n_features} features ({one.activation}){skip} in the place of each MLP"
+
+
+def _first_logit(result: AttributionGraphResult) -> int:
+    return result.nodes.kinds.index("logit")
+
+
+def _verdict(result: AttributionGraphResult, first: str) -> str:
+    nodes, features = result.nodes, result.nodes.of_kind("feature")
+    said = f"{first} (probability {probability(float(nodes.activations[_first_logit(result)]))})"
+    if not features.any():
+        return f"No feature is left in the graph of {said}."
+    strongest = int(np.flatnonzero(features)[np.abs(nodes.in_model[features, 0]).argmax()])
+    return (
+        f"{count(int(features.sum()), 'feature')} and {count(int(nodes.of_kind('error').sum()), 'error')} "
+        f"are left in the graph of {said}. Without {name_of(result, strongest)} the model "
+        f"loses {signed(float(nodes.in_model[strongest, 0]))} logits of it, the most of all; by the graph "
+        f"{signed(float(nodes.attribution[strongest, 0]))}."
+    )
+
+
+def _truth(result: AttributionGraphResult) -> str:
+    def said(value: float | None) -> str:
+        return "none" if value is None else decimal(value)
+
+    return (
+        f"Correlation of what the graph says and what the model loses: {said(result.node_correlation)} over "
+        f"features, {said(result.edge_correlation)} over edges; of the graph and the local model "
+        f"{said(result.local_correlation)}, of the local model and the model "
+        f"{said(result.model_correlation)}. Replacement score {decimal(result.replacement_score)}, "
+        f"completeness {decimal(result.completeness_score)}. With all MLPs replaced and no "
+        f"errors the likeliest token is "
+        f"{show_token(result.replaced_choice)}."
+    )
+
+
+def name_of(result: AttributionGraphResult, number: int) -> str:
+    """A node in few words, unique in its graph."""
+    nodes = result.nodes
+    kind, at, label = nodes.kinds[number], int(nodes.positions[number]), nodes.labels[number]
+    if kind == "logit":
+        return f"logit {show_token(label)}"
+    token = show_token(result.tokens[at], max_chars=9)
+    if kind == "token":
+        return f"{token} @{at}"
+    what = "error" if kind == "error" else f"f{nodes.indices[number]}"
+    return f"m{nodes.layers[number]}.{what} {token}@{at}"
+
+
+def _height(result: AttributionGraphResult, number: int) -> float:
+    return float(result.nodes.layers[number])
+
+
+def _graph(result: AttributionGraphResult) -> Graph:
+    nodes, edges = result.nodes, result.edges
+    names = [name_of(result, number) for number in range(len(nodes))]
+    return Graph(
+        name="graph",
+        title="Direct effects",
+        nodes=tuple(Node(names[i], _height(result, i), int(nodes.positions[i])) for i in range(len(nodes))),
+        edges=tuple(
+            Edge(names[s], names[t], effect)
+            for s, t, effect in zip(
+                edges.sources.tolist(), edges.targets.tolist(), edges.effects.tolist(), strict=True
+            )
+        ),
+        unit="of what is read",
+        note="An effect on a feature is in units of its pre-activation, on a logit in logits.",
+        most=_EDGES,
+    )
+
+
+def _scatter_of_nodes(result: AttributionGraphResult, first: str) -> Scatter:
+    chosen = np.flatnonzero(result.nodes.of_kind("feature", "error"))
+    x, y = result.nodes.attribution[chosen, 0], result.nodes.in_model[chosen, 0]
+    return Scatter(
+        name="truth_of_nodes",
+        title=f"Nodes: logits of {first} lost without each",
+        x=tuple(x.tolist()),
+        y=tuple(y.tolist()),
+        labels=tuple(name_of(result, i) for i in chosen.tolist()),
+        x_title="by the graph",
+        y_title="in the model",
+        labelled=tuple(np.argsort(-np.abs(x) - np.abs(y))[:_LABELLED].tolist()),
+        diagonal=True,
+        note="Features and errors.",
+    )
+
+
+def _scatter_of_edges(result: AttributionGraphResult) -> Scatter:
+    edges = result.edges
+    x, y = edges.effects, edges.in_model
+    names = [
+        f"{name_of(result, s)} → {name_of(result, t)}"
+        for s, t in zip(edges.sources.tolist(), edges.targets.tolist(), strict=True)
+    ]
+    return Scatter(
+        name="truth_of_edges",
+        title="Edges: what the target loses without the source, other MLPs held",
+        x=tuple(x.tolist()),
+        y=tuple(y.tolist()),
+        labels=tuple(names),
+        x_title="direct effect",
+        y_title="in the model",
+        labelled=tuple(np.argsort(-np.abs(x - y))[:2].tolist()),
+        diagonal=True,
+        pearson=result.edge_correlation,
+        note="What lies off the line is what frozen attention and norms hide.",
+        beside=True,
+    )
+
+
+def _nodes(result: AttributionGraphResult, first: str) -> Table:
+    nodes = result.nodes
+    sources = np.flatnonzero(~nodes.of_kind("logit"))
+    order = sources[np.argsort(-nodes.influence[sources], kind="stable")][:_ROWS]
+    rows = tuple(
+        (
+            name_of(result, i),
+            nodes.labels[i] if nodes.kinds[i] == "feature" else "",
+            measured(float(nodes.activations[i])),
+            decimal(float(nodes.influence[i]), 3),
+            signed(float(nodes.attribution[i, 0])),
+            signed(float(nodes.in_local_model[i, 0])),
+            signed(float(nodes.in_model[i, 0])),
+        )
+        for i in order.tolist()
+    )
+    shown = "" if len(order) == len(sources) else f", the {len(order)} of {len(sources)} with most influence"
+    columns = ("node", "says", "strength", "influence", "graph", "local model", "model")
+    return Table(columns, rows, title=f"Logits of {first} lost without each node{shown}", name="nodes")
+
+
+figure, table, report = presentation(view)

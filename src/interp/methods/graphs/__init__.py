@@ -1,0 +1,1 @@
+"""Attribution graphs: which features at which tokens made an answer, with the truth beside every edge."""

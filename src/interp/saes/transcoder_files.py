@@ -1,0 +1,239 @@
+"""Transcoders on disk, as SAELens (https://github.com/decoderesearch/SAELens) keeps one; of a whole model, a
+folder for each layer, ``layer_0``, ``layer_1``, ...
+
+A layer's folder has ``cfg.json`` and ``sae_weights.safetensors``: W_enc, b_enc, W_dec, b_dec, threshold of a
+JumpReLU, and W_skip [d_out, d_in] (the transpose of ours) of one with a skip connection. The architecture is
+``transcoder``, ``jumprelu_transcoder``, ``skip_transcoder`` or ``jumprelu_skip_transcoder``. A BatchTopK is
+written as a JumpReLU with one threshold, as SAEs are. SAELens has no TopK transcoder: ours is
+``topk_transcoder`` or ``topk_skip_transcoder``, which it refuses.
+
+What a transcoder reads is named as in TransformerLens:
+
+- ``ln2.hook_normalized``: the residual stream behind the norm, without its gain and bias. This is what is
+  written, with the norm in the metadata, ``input_norm``.
+- ``mlp.hook_in``: with gain and bias, which are folded into the encoder when it is read.
+- ``hook_resid_mid``, ``hook_mlp_in``: the residual stream before the norm.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from interp.errors import InputError, first_line
+from interp.models.base import Model
+from interp.saes.activations import Activation, BatchTopK, JumpReLU, Standard, TopK
+from interp.saes.files import CONFIG, SPARSITY, WEIGHTS, check_new, flat_config, log_density, same_model
+from interp.saes.transcoder import InputNorm, Transcoder, Transcoders, mlp_norm
+
+_KINDS = {"transcoder": "standard", "jumprelu_transcoder": "jumprelu", "topk_transcoder": "topk"}
+_HOOK = re.compile(
+    r"blocks\.(?P<layer>\d+)\.(?P<name>ln2\.hook_normalized|mlp\.hook_in|hook_resid_mid|hook_mlp_in)"
+)
+_OUT = re.compile(r"blocks\.(?P<layer>\d+)\.(hook_mlp_out|mlp\.hook_out)")
+
+
+def write_transcoders(
+    folder: str | Path,
+    transcoders: Transcoders,
+    *,
+    density: Float[np.ndarray, "layer feature"] | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Write transcoders to a new folder, each in SAELens's layout and in the dtype that it has.
+
+    `density` is the share of tokens at which each feature is active. `training` says how they were made, in
+    JSON values. Raises `InputError` where the folder holds some already, or cannot be written.
+    """
+    check_new_transcoders(folder)
+    for layer, transcoder in enumerate(transcoders):
+        own = None if density is None else density[layer]
+        _write(Path(folder) / f"layer_{layer}", transcoder, own, training)
+
+
+def check_new_transcoders(folder: str | Path) -> None:
+    """`InputError` where a folder holds transcoders already."""
+    if _layer_folders(Path(folder)):
+        raise InputError(f"{str(folder)!r} holds transcoders already; choose another folder.")
+    check_new(folder)
+
+
+def _write(
+    folder: Path,
+    transcoder: Transcoder,
+    density: Float[np.ndarray, " feature"] | None,
+    training: Mapping[str, Any] | None,
+) -> None:
+    check_new(folder)
+    weights = {name: getattr(transcoder, name) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    extra: dict[str, Any] = {}
+    kind = "transcoder" if transcoder.W_skip is None else "skip_transcoder"
+    match transcoder.activation:
+        case TopK(k):
+            kind, extra = f"topk_{kind}", {"k": k}
+        case BatchTopK(_, threshold):
+            kind = f"jumprelu_{kind}"
+            weights["threshold"] = torch.full_like(transcoder.b_enc, max(threshold, 0.0))
+        case JumpReLU(threshold):
+            kind = f"jumprelu_{kind}"
+            weights["threshold"] = threshold
+        case Standard():
+            pass
+    if transcoder.W_skip is not None:
+        weights["W_skip"] = transcoder.W_skip.T
+    read = "hook_resid_mid" if transcoder.norm.kind == "none" else "ln2.hook_normalized"
+    config = {
+        "d_in": transcoder.d_in,
+        "d_sae": transcoder.n_features,
+        "d_out": transcoder.b_dec.shape[0],
+        "dtype": str(transcoder.W_dec.dtype).removeprefix("torch."),
+        "device": "cpu",
+        "apply_b_dec_to_input": False,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        "architecture": kind,
+        **extra,
+        "metadata": {
+            "sae_lens_version": "6.0.0",  # the layout
+            "model_name": transcoder.model,
+            "hook_name": f"blocks.{transcoder.layer}.{read}",
+            "hook_name_out": str(transcoder.target),
+            "hook_head_index": None,
+            "revision": transcoder.revision,
+            "processing": transcoder.processing,
+            "input_norm": {"kind": transcoder.norm.kind, "eps": transcoder.norm.eps},
+            "unembed_sha256": transcoder.unembed_sha256,
+            "training": None if training is None else dict(training),
+        },
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, folder / WEIGHTS)
+        if density is not None:
+            save_file({"sparsity": log_density(density)}, folder / SPARSITY)
+        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"The transcoders cannot be written to {str(folder.parent)!r} ({first_line(error)})."
+        ) from None
+
+
+def read_transcoders(folder: str | Path, model: Model, *, check_name: bool = True) -> Transcoders:
+    """The transcoders of all layers in a folder, for use with `model`.
+
+    With `check_name` False the model's name is not compared, where none of its weights are recorded. Raises
+    `InputError` for a folder that has none, one of a kind that is not known, or of another model.
+    """
+    folder = Path(folder)
+    folders = _layer_folders(folder)
+    if not folders:
+        raise InputError(f"There are no transcoders in {str(folder)!r}: it holds no folder 'layer_0'.")
+    found = Transcoders(tuple(_read(one, model, check_name) for one in folders))
+    found.check_fits(model)
+    return found
+
+
+def _layer_folders(folder: Path) -> Sequence[Path]:
+    """The folders of the layers, in their order, without a gap."""
+    found: list[Path] = []
+    while (folder / f"layer_{len(found)}" / CONFIG).is_file():
+        found.append(folder / f"layer_{len(found)}")
+    return found
+
+
+def _read(folder: Path, model: Model, check_name: bool) -> Transcoder:
+    try:
+        config = flat_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+        weights = {name: w.float() for name, w in load_file(folder / WEIGHTS).items()}
+        return _transcoder(config, weights, model, check_name)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise InputError(
+            f"The transcoder in {str(folder)!r} cannot be read ({type(error).__name__}: {first_line(error)})."
+        ) from None
+
+
+def _transcoder(
+    config: dict[str, Any], weights: dict[str, torch.Tensor], model: Model, check_name: bool
+) -> Transcoder:
+    kind = config["architecture"]
+    if kind.replace("skip_", "") not in _KINDS:
+        raise InputError(
+            f"The architecture {kind!r} is no transcoder that is known: {', '.join(_KINDS)}, and these with "
+            "a skip connection."
+        )
+    if (config.get("normalize_activations") or "none") != "none":
+        raise InputError(
+            f"This transcoder normalises what it reads ({config['normalize_activations']!r}), which is not "
+            "supported; take one that reads the output of the norm."
+        )
+    name = config.get("model_name") or "a model that is not named"
+    if check_name and config.get("unembed_sha256") is None and not same_model(name, model.identity.name):
+        raise InputError(
+            f"This transcoder is for {name!r}, but the model is {model.identity.name!r}; if they are the same"
+            " weights, load it with check_name=False."
+        )
+    hook = _HOOK.fullmatch(config["hook_name"])
+    out = _OUT.fullmatch(
+        config.get("hook_name_out") or f"blocks.{hook['layer'] if hook else ''}.hook_mlp_out"
+    )
+    if hook is None or out is None or hook["layer"] != out["layer"]:
+        raise InputError(
+            f"This transcoder is from {config['hook_name']!r} to {config.get('hook_name_out')!r}; only those "
+            "from what an MLP reads to what the same MLP writes are supported."
+        )
+    found = Transcoder(
+        W_enc=weights["W_enc"],
+        b_enc=weights["b_enc"],
+        W_dec=weights["W_dec"],
+        b_dec=weights["b_dec"],
+        W_skip=weights["W_skip"].T.contiguous() if "W_skip" in weights else None,
+        activation=_activation(_KINDS[kind.replace("skip_", "")], config, weights),
+        norm=InputNorm(),
+        layer=int(hook["layer"]),
+        model=name,
+        revision=config.get("revision"),
+        processing=config.get("processing") or "none",
+        unembed_sha256=config.get("unembed_sha256"),
+    )
+    return with_norm(found, hook["name"], model, config.get("input_norm"))
+
+
+def _activation(kind: str, config: dict[str, Any], weights: dict[str, torch.Tensor]) -> Activation:
+    if kind == "standard":
+        return Standard()
+    return TopK(config["k"]) if kind == "topk" else JumpReLU(weights["threshold"])
+
+
+def with_norm(
+    found: Transcoder, hook: str, model: Model, recorded: Mapping[str, Any] | None = None
+) -> Transcoder:
+    """A transcoder whose weights are for what `hook` names, as one that reads the residual stream through the
+    norm; the norm is the model's own where none is `recorded`."""
+    if hook in ("hook_resid_mid", "hook_mlp_in"):
+        return found
+    if recorded is not None and hook == "ln2.hook_normalized":
+        return replace(found, norm=InputNorm(**recorded))
+    norm = mlp_norm(model, found.layer)
+    if hook == "ln2.hook_normalized":
+        return replace(found, norm=norm.norm)
+    W_skip, b_dec = found.W_skip, found.b_dec
+    if W_skip is not None:
+        W_skip, b_dec = W_skip * norm.gain[:, None], b_dec + norm.bias @ W_skip
+    return replace(
+        found,
+        norm=norm.norm,
+        W_enc=found.W_enc * norm.gain[:, None],
+        b_enc=found.b_enc + norm.bias @ found.W_enc,
+        W_skip=W_skip,
+        b_dec=b_dec,
+    )
