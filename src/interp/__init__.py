@@ -66,6 +66,7 @@ _HOME = {
     "Answer": "interp.answers",
     "Readout": "interp.readout",
     "resuming": "interp.resume",
+    "plan": "interp.plans.plan",
     "on_processes": "interp.workers.processes",
     "on_ray": "interp.on_ray.cluster",
     "Pair": "interp.tasks.base",
@@ -205,6 +206,7 @@ __all__ = [
     "over_checkpoints",
     "patching_vs_attribution",
     "path_patching",
+    "plan",
     "probing",
     "prompt_features",
     "read_circuit",
@@ -298,6 +300,7 @@ if TYPE_CHECKING:
     from interp.models.nanogpt import from_nanogpt
     from interp.models.registry import load_model
     from interp.on_ray.cluster import on_ray
+    from interp.plans.plan import plan
     from interp.readout import Readout
     from interp.resume import resuming
     from interp.saes.dictionary import SAE

@@ -193,6 +193,71 @@ def sweep(
 
 
 @app.command
+def plan(
+    experiment: str,
+    /,
+    *,
+    config: Path | None = None,
+    model: str | None = None,
+    dtype: str | None = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())] = None,
+    tokenizer: str | None = None,
+    gpus: int = 0,
+    gpu_memory: float = 80.0,
+    gpu_rate: float = 300.0,
+    gpu_bandwidth: float = 2000.0,
+) -> None:
+    """Say what an experiment will take (operations, memory, parts, time), without loading the model.
+
+    Parameters
+    ----------
+    experiment
+        Its name; `interp experiments` lists them.
+    config
+        A YAML file with its configuration.
+    model
+        A short name, a Hugging Face id or a folder, of which only the configuration is read; or a JSON file
+        with a configuration.
+    dtype
+        float32, float64, bfloat16 or float16.
+    set_
+        Any key of the configuration, as key=value; may be repeated.
+    tokenizer
+        The model whose tokenizer counts prompts, where MODEL has none here.
+    gpus
+        Plan for so many GPUs, too.
+    gpu_memory
+        GB of each.
+    gpu_rate
+        TFLOP/s that each reaches in practice.
+    gpu_bandwidth
+        GB/s of its memory.
+    """
+    from interp.configs import parse_override, read_config
+    from interp.experiments.base import find_experiment, overridden
+    from interp.plans.plan import plan as make_plan
+
+    found = find_experiment(experiment)
+    values = read_config(config) if config is not None else {}
+    _check_meant_for(found.name, values.pop("experiment", found.name), config)
+    overrides = dict(parse_override(text, texts=found.text_keys) for text in set_ or [])
+    quiet_libraries()
+    with console.status(f"rehearsing {found.name} ..."):
+        planned = make_plan(
+            found.name,
+            overridden(values, overrides),
+            model=model,
+            dtype=dtype,
+            tokenizer=tokenizer,
+            gpus=gpus,
+            gpu_memory=gpu_memory,
+            gpu_rate=gpu_rate,
+            gpu_bandwidth=gpu_bandwidth,
+        )
+    console.print(planned.table())
+
+
+@app.command
 def demo(*, model: str = "demo-gpt2", out: Path = Path("outputs")) -> None:
     """The logit lens and a causal trace on a trained model that comes with the package.
 

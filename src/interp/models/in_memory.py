@@ -46,8 +46,9 @@ def _unwrapped(model: Any) -> Any:
     return _unwrapped(model.get_base_model())  # with the adapters in it
 
 
-def check_whole(model: PreTrainedModel) -> None:
-    """`ModelLoadError` for a model whose logits or weights are not there as numbers, or not in one place."""
+def check_whole(model: PreTrainedModel, *, in_places: bool = False) -> None:
+    """`ModelLoadError` for a model whose logits or weights are not there as numbers, or not in one place
+    (unless it was asked for `in_places`)."""
     if model.get_output_embeddings() is None:
         raise ModelLoadError(
             f"A {type(model).__name__} has no unembedding (its head, if any, classifies), so it predicts no "
@@ -64,11 +65,13 @@ def check_whole(model: PreTrainedModel) -> None:
             "in bfloat16 if it is large."
         )
     devices = {str(p.device) for p in model.parameters()}
+    if in_places:
+        return
     if "meta" in devices or len(devices) > 1:
         where = ", ".join(sorted("elsewhere (offloaded)" if one == "meta" else one for one in devices))
         raise ModelLoadError(
-            f"The parts of this model are in several places ({where}), as a device_map leaves them; load it "
-            "on one device, without device_map."
+            f"The parts of this model are in several places ({where}), as a device_map leaves them; give its "
+            "name and the device_map to load_model, or load it on one device."
         )
 
 

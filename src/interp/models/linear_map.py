@@ -17,6 +17,7 @@ from torch.nn.modules import module as torch_module
 from transformers.pytorch_utils import Conv1D
 
 from interp.models.evaluation import evaluating
+from interp.models.places import computes_on
 
 _ROUNDING = 16  # units of the last place by which a linear module may be off
 
@@ -62,8 +63,9 @@ def linear_map(module: nn.Module, n_in: int) -> LinearMap | None:
     like = matrix(module)
     if like is None or not like.is_floating_point():
         return None
-    drawn = torch.randn(3, n_in, generator=torch.Generator().manual_seed(0)).to(like)
-    unit = torch.eye(n_in).to(like)
+    where = computes_on(module)  # its weight may wait elsewhere, without numbers
+    drawn = torch.randn(3, n_in, generator=torch.Generator().manual_seed(0)).to(where, like.dtype)
+    unit = torch.eye(n_in).to(where, like.dtype)
     with torch.no_grad(), evaluating(module):
         rows, bias, checked = (module(x[None])[0] for x in (unit, torch.zeros_like(unit[:1]), drawn))
     found = LinearMap(rows - bias, bias[0] if bias.any() else None)

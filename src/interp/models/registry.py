@@ -5,7 +5,7 @@ Nothing falls back in silence, neither to another device nor to another layout.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,7 @@ from interp.models.hooked_transformer import is_hooked_transformer, load_hooked_
 from interp.models.in_memory import owners_device
 from interp.models.layouts import Layout, find_layout
 from interp.models.modes import outside_inference_mode
+from interp.models.places import DeviceMap, check_in_places, first_device, loading_options
 from interp.models.self_check import require
 from interp.models.self_check import self_check as run_self_check
 from interp.models.sources import from_memory, from_name
@@ -57,6 +58,9 @@ def load_model(
     allow_pickle: bool = False,
     self_check: bool = True,
     memory: float | None = None,
+    device_map: DeviceMap | None = None,
+    offload_folder: str | Path | None = None,
+    max_memory: Mapping[int | str, int | str] | None = None,
 ) -> Model:
     """Load a model for looking into.
 
@@ -90,6 +94,10 @@ def load_model(
         self_check: run a few tokens through the model and hold its activations to what they must
             satisfy (`interp.models.self_check`); without it, every result records that it was skipped.
         memory: how many GB a sweep may take for what it computes at once; by default half of what is free.
+        device_map: for a model that does not fit one device, by its name: "auto", or a device for each of its
+            parts, such as ``{"model.embed_tokens": 0, ..., "lm_head": "cpu"}``, also ``"disk"`` with an
+            `offload_folder` for what goes there. Needs accelerate (extra `devices`).
+        max_memory: with device_map="auto", what each device may hold, as accelerate takes it.
 
     Raises:
         ModelLoadError: an unknown name, a model that is not reachable, an architecture that is not in
@@ -116,6 +124,10 @@ def load_model(
             raise ModelLoadError(f"name={name!r} is for a model in memory; {str(model)!r} goes by its own.")
         torch_device = asked or find_device(device)
         torch_dtype = find_dtype(dtype, torch_device)
+        places = None
+        if device_map is not None:
+            _check_device_map(backend, device)
+            places = loading_options(device_map, offload_folder=offload_folder, max_memory=max_memory)
         source = from_name(
             str(model),
             tokenizer,
@@ -123,9 +135,17 @@ def load_model(
             dtype=torch_dtype,
             trust_remote_code=trust_remote_code,
             allow_pickle=allow_pickle,
+            places=places,
         )
-        hf_model = source.hf_model.to(torch_device).eval()
+        if device_map is None:
+            hf_model = source.hf_model.to(torch_device).eval()
+        else:
+            check_in_places(source.hf_model, device_map)
+            hf_model = source.hf_model.eval()
+            torch_device = first_device(hf_model)
     else:
+        if device_map is not None:
+            raise ModelLoadError("A model in memory stays where it is; a device_map is for one by its name.")
         source = from_memory(model, tokenizer, name=name, revision=revision, dtype=dtype)
         hf_model = source.hf_model
         torch_device = owners_device(hf_model, asked)
@@ -174,6 +194,16 @@ def _check_choices(backend: str, dtype: str, processing: str, memory: float | No
         )
     if memory is not None and not memory > 0:
         raise ModelLoadError(f"memory is a number of GB above 0, not {memory!r}.")
+
+
+def _check_device_map(backend: str, device: str) -> None:
+    """Refuse what does not go with a model in several places."""
+    if backend != "transformers":
+        raise ModelLoadError(
+            f"A device_map goes with backend='transformers'; {backend} has one copy in one place."
+        )
+    if device != "auto":
+        raise ModelLoadError("Give a device, or a device_map that names one for each part, not both.")
 
 
 def _check_vocabulary(model: Model) -> None:

@@ -61,7 +61,9 @@ def self_check(model: Model) -> tuple[Check, ...]:
     with torch.no_grad(), evaluating(hf_model):
         plain, other = model.plain_logits(_with_another_end(model, ids))[:, None]
     bad_weights = [
-        name for name, p in hf_model.named_parameters() if not p.sum(dtype=torch.float32).isfinite()
+        name
+        for name, p in hf_model.named_parameters()
+        if p.device.type != "meta" and not p.sum(dtype=torch.float32).isfinite()
     ]
     finite = "weights and activations are finite"
     if bad_weights or not plain.isfinite().all():

@@ -7,7 +7,7 @@ for by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,21 +83,25 @@ def from_name(
     dtype: torch.dtype,
     trust_remote_code: bool,
     allow_pickle: bool,
+    places: Mapping[str, Any] | None = None,
 ) -> Source:
-    """Weights and tokenizer of what `name` names. `ModelLoadError` where it cannot be loaded."""
+    """Weights and tokenizer of what `name` names, in several `places` where it says so
+    (`interp.models.places`). `ModelLoadError` where it cannot be loaded."""
     source, copy = _found(name, revision)
     local = Path(source).is_dir()
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
         options["local_files_only"] = local or _cached_or_reachable(source, revision, pickled=allow_pickle)
         safe = None if allow_pickle else True
-        hf_model, found = _weights(source, quiet=local, dtype=dtype, use_safetensors=safe, **options)
+        hf_model, found = _weights(
+            source, quiet=local, dtype=dtype, use_safetensors=safe, **(places or {}), **options
+        )
     except CancelledError:  # nobody waits for it any more
         raise
     except Exception as error:  # the libraries raise of many kinds; each becomes one sentence
         raise ModelLoadError(_why_not(name, source, local, error)) from error
     _check_tensors(name, hf_model, missing=found["missing_keys"], unexpected=found["unexpected_keys"])
-    check_whole(hf_model)
+    check_whole(hf_model, in_places=places is not None)
     return Source(
         hf_model=hf_model,
         tokenizer=tokenizer or _tokenizer(name, source, options),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -238,13 +239,26 @@ def _connect(ray: Any, address: str | None) -> bool:
         _stay_on_loopback(ray)
     elif address.startswith("ray://"):
         options = {}  # Ray's client takes none of these
+    if ":" in address:
+        _check_reachable(address)
+    expected = (ImportError, ConnectionError, ValueError, RuntimeError, OSError, ray.exceptions.RayError)
     try:
         ray.init(address=address, **options)
-    except (ConnectionError, ValueError, RuntimeError, OSError, ray.exceptions.RayError) as error:
+    except expected as error:  # ImportError: ray:// needs ray[client]
         raise RunError(
             f"There is no Ray cluster at {address!r} that can be used ({first_line(error)})."
         ) from None
     return True
+
+
+def _check_reachable(address: str) -> None:
+    """`RunError` where nobody listens at an address; Ray itself would try for two minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=10):
+            return
+    except (OSError, ValueError, OverflowError) as error:
+        raise RunError(f"There is no Ray cluster at {address!r} ({first_line(error)}).") from None
 
 
 def _stay_on_loopback(ray: Any) -> None:
@@ -266,4 +280,7 @@ def _known_cluster() -> bool:
 
 def _why_lost(error: BaseException) -> str:
     kind = type(error).__name__
+    if "Task" in kind:  # it lives, and cannot read what it was sent
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return f"it fails with {lines[-1] if lines else kind}"
     return "its node is gone" if "Node" in kind else f"its process has ended, {kind}"

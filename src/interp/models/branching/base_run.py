@@ -63,14 +63,13 @@ class BaseRun:
     def call(self, layer: int, x: Tensor, rows: list[int]) -> Tensor:
         """The decoder layer on packed rows [1, rows, d_model], which stand at these positions."""
         args, kwargs = self.recording.calls[layer]
-        positions = torch.tensor(rows, device=x.device)
 
         def here(value: Any) -> Any:
             if isinstance(value, tuple | list):
                 return type(value)(here(item) for item in value)
             # rotary angles and position ids are [1, pos, ...]; a mask is [1, 1, pos, pos], and ours to apply
             if isinstance(value, Tensor) and value.ndim in (2, 3) and value.shape[:2] == (1, self.n_pos):
-                return value[:, positions]
+                return value[:, torch.tensor(rows, device=value.device)]
             return value
 
         output = self.model.layers[layer](x, *map(here, args), **{k: here(v) for k, v in kwargs.items()})

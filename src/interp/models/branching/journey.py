@@ -40,6 +40,7 @@ def run_branches(base: BaseRun, branches: Sequence[Branch], readout: Readout) ->
 def _regroup(packed: Packed, x: Tensor, layer: int, branches: Sequence[Branch]) -> Tensor:
     """The packed batch for `layer`: every position that the branches so far carry from here on, and the rows
     of those that join; after the edits that act between the layers."""
+    x = x.to(packed.base.resid[layer].device)  # of a model on several devices: once for each layer
     parts: dict[tuple[int, ...], list[Tensor]] = {}
     groups: dict[tuple[int, ...], Group] = {}
     for rows, members, own in (*_carried(packed, x, layer), *_joining(packed.base, layer, branches)):
