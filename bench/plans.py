@@ -31,7 +31,6 @@ LARGE = ("llama-3.1-70b", "llama-3.1-405b", "qwen3-235b-a22b")
 PLANNED: dict[str, dict[str, Any]] = {
     "activation_patching": {"task": "indirect_objects", "n": 100, "by": "layer", "pairs": "all"},
     "path_patching": {"n": 100, "pairs": "all"},
-    "ablation": {"n": 100, "pairs": "all", "what": "heads", "kinds": ["mean"]},
 }
 
 
@@ -58,8 +57,8 @@ def beside_runs() -> list[list[str]]:
 
 def large() -> list[list[str]]:
     rows = []
-    for name in LARGE:
-        for experiment, config in PLANNED.items():
+    for experiment, config in PLANNED.items():
+        for name in LARGE:
             for gpus in (64,):
                 plan = interp.plan(
                     experiment,

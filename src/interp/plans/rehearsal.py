@@ -59,7 +59,7 @@ class Tally:
     most_logits: float = 0.0  # that are held at once
     most_held: float = 0.0  # numbers of cached activations, in the widths of the model
     parts: int = 0
-    inside: float = 0.0  # seconds in runs, layers and unembeddings of the stand-in
+    inside: float = 0.0  # seconds of the processor in runs, layers and unembeddings of the stand-in
     beside: float = 0.0  # seconds beside layers and logits: what Python does for each branch, and intervals
 
     @property
@@ -203,9 +203,9 @@ def _run(
         try:
             with warnings.catch_warnings(), _counted(model, shape, tally):
                 warnings.simplefilter("ignore")
-                start = time.perf_counter()
+                start = time.thread_time()
                 experiment.run(resolved, model)
-                tally.beside = max(0.0, time.perf_counter() - start - tally.inside)
+                tally.beside = max(0.0, time.thread_time() - start - tally.inside)
             return tally
         except DegeneratePairError as found:
             error = found
@@ -250,13 +250,13 @@ def _counted(model: Model, shape: Shape, tally: Tally) -> Iterator[None]:
     began: dict[str, float] = {}
 
     def enter(what: str) -> None:
-        began[what] = time.perf_counter()
+        began[what] = time.thread_time()
 
     def leave(what: str) -> None:
         """Count the time since it was entered; that of a layer, unless it is part of a run."""
         start = began.pop(what, None)
         if start is not None and not (what == "layer" and "run" in began):
-            tally.inside += time.perf_counter() - start
+            tally.inside += time.thread_time() - start
 
     for one in model.layers:  # type: ignore[attr-defined]
         handles.append(one.register_forward_pre_hook(lambda *_: enter("layer")))
