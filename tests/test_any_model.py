@@ -22,6 +22,7 @@ WITH_OTHERS = {"compare_models", "over_checkpoints"}
 LESS: dict[str, Any] = {"pairs": "all", "n": 6, "n_random": 1, "n_greedy": 0, "n_texts": 1, "n_reference": 4}
 LESS |= {"text_length": 16, "copy_length": 6, "training": 8, "held_out": 2, "length": 16}
 OF_ONE: dict[str, dict[str, Any]] = {
+    "alignment_search": {"n": 60, "steps": 2, "dims": [1]},
     "ioi": {"n": 4, "templates": ["Then, [A] and [B] went to the [PLACE]. [S] gave a [OBJECT] to"]},
     "head_scores": {"n": 2, "length": 8},
     "circuit_discovery": {"n_members": 10},

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from typing import Any
+
 import pytest
+import torch
 
 import interp
-from conftest import byte_tokenizer, tiny_model
+from conftest import byte_tokenizer, run, tiny_model
 from interp.chat import chat_text, content_spans
 from interp.errors import ConfigError, InputError
-from interp.experiments.base import find_experiment
+from interp.experiments.base import all_experiments, find_experiment
+from interp.results import read_result
 
 #: ChatML; one that writes BOS itself and trims, as Llama 3's and Gemma's do; one without roles.
 CHATML = (
@@ -118,6 +124,88 @@ def test_methods_take_messages_as_any_prompt():
     assert said[0] == said[1]
     patterns = [interp.attention_patterns(model, prompt) for prompt in asked]
     assert patterns[0].equals(patterns[1])
+
+
+#: What each experiment with prompts of its own is asked of the byte model, beside these; but those on an SAE.
+ASKED: dict[str, dict[str, Any]] = {
+    "activation_patching": {"clean": 0, "corrupted": 1, "answer": "y", "foil": "n"},
+    "attention_patterns": {"prompt": 0},
+    "causal_tracing": {"clean": 0, "corrupted": 1, "answer": "y"},
+    "contrast": {"first": 0, "second": 1, "target": "y", "competitor": "n"},
+    "direct_logit_attribution": {"prompt": 0, "answer": "y", "foil": "n"},
+    "generate": {"prompt": 0, "n_tokens": 2},
+    "head_ablation": {
+        "prompt": 0, "answer": "y", "foil": "n", "heads": ["0.1"],
+        "n_random": 1, "n_reference": 2, "n_texts": 1, "text_length": 8, "copy_length": 4,
+    },
+    "lenses_on_prompt": {"prompt": 0, "answer": "y", "lenses": ["logit"]},
+    "logit_lens": {"prompt": 0, "answer": "y"},
+    "steering": {"prompts": 0, "strengths": [1.0], "n_tokens": 1},
+}  # fmt: skip
+ON_A_DICTIONARY = {"feature_effects", "prompt_features"}
+
+
+def test_every_experiment_with_a_prompt_is_asked():
+    takes = {
+        name
+        for name, one in all_experiments().items()
+        if one.run.__module__.startswith("interp.")
+        and any("list[dict[str, str]]" in str(field.annotation) for field in one.config.model_fields.values())
+    }
+    assert takes == ASKED.keys() | ON_A_DICTIONARY | {"head_scores"}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_every_experiment_takes_messages_as_the_text_that_they_are(name, tmp_path):
+    model = chatting(CHATML)
+    conversations = [[{"role": "user", "content": f"user is {who}"}] for who in "ab"]
+    texts = [chat_text(model.tokenizer, one) for one in conversations]
+    found = find_experiment(name)
+    results = []
+    for prompts in (conversations, texts):
+        values = {
+            key: prompts[value] if value in (0, 1) and key in PROMPT_KEYS else value
+            for key, value in ASKED[name].items()
+        }
+        if name == "steering":
+            values["directions"] = str(tmp_path / f"{len(results)}.safetensors")
+            interp.write_directions(values["directions"], [some_direction(model)])
+        results.append(found.run(found.make_config(values), model).to_dict())
+    assert results[0] == results[1]
+
+
+PROMPT_KEYS = ("prompt", "prompts", "clean", "corrupted", "first", "second")
+
+
+def some_direction(model: interp.Model) -> interp.Direction:
+    return interp.Direction(
+        vector=torch.nn.functional.one_hot(torch.tensor(3), model.arch.d_model).float(),
+        address=interp.Address("resid_post", 0),
+        role="END",
+        how="random",
+        labels=("no", "yes"),
+        ends=(0.0, 1.0),
+        scale=1.0,
+        prompts=(1, 1),
+        data="none",
+        model=model.identity.name,
+        revision=None,
+        unembed_sha256=None,
+    )
+
+
+def test_messages_are_given_on_the_command_line(tmp_path, monkeypatch, tiny_folder):
+    folder = tmp_path / "chat"
+    shutil.copytree(tiny_folder("tiny-llama"), folder)
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = CHATML
+    tokenizer.save_pretrained(folder)
+    asked = ["--model", folder, "--set", "answer=y", "--out", tmp_path / "out"]
+    asked += ["--set", "prompt=[{role: user, content: user is a}]"]
+    assert run("run", "logit_lens", *asked) == 0
+    (made,) = (tmp_path / "out").rglob("result.json")
+    assert "user is a|[assistant]" in "".join(read_result(json.loads(made.read_text())["result"]).tokens)
+    assert run("run", "logit_lens", *asked, "--model", tiny_folder("tiny-llama")) != 0  # it has no template
 
 
 def test_a_configuration_may_hold_messages():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 
 import interp
 from compiled import LOGIT, copy_previous_model
-from conftest import tiny_model
 from interp.errors import InputError
 from interp.experiments.base import find_experiment
 from interp.figures.views.direction_effects import view
@@ -20,6 +18,7 @@ from interp.methods.probing.direction_effects import direction_effects
 from interp.methods.probing.directions import WAYS, find_directions, random_direction
 from interp.results import read_result
 from interp.tasks.labelled import LabelledDataset, LabelledPrompt
+from planted_directions import WITH, WITHOUT, with_direction
 from test_probing import of_tokens
 
 
@@ -51,14 +50,8 @@ def before_last(yes: set[int], no: set[int], n_each: int = 4) -> LabelledDataset
 def test_a_planted_direction_is_found(how):
     if how == "logistic":
         pytest.importorskip("sklearn")
-    hf_model = copy.deepcopy(tiny_model("tiny-gpt2"))
-    weight = hf_model.get_input_embeddings().weight
-    planted = torch.randn(weight.shape[1], generator=torch.Generator().manual_seed(1))
-    planted = planted / planted.norm()
-    with torch.no_grad():
-        weight[40:60] += 6 * weight.std() * weight.shape[1] ** 0.5 * planted
-    model = interp.load_model(hf_model, device="cpu", self_check=False)
-    data = of_tokens({token: token < 60 for token in range(40, 80)})
+    model, planted = with_direction(6)
+    data = of_tokens({token: token in WITH for token in (*WITH, *WITHOUT)})
     found = find_directions(model, data, how=how, layers=[-1])[0]
     assert found.vector.norm().item() == pytest.approx(1, abs=1e-5)
     assert found.vector @ planted > (0.6 if how == "logistic" else 0.95)  # a random one: 0.18

@@ -45,6 +45,7 @@ TWO = {"n": 4, "options": {"templates": ["Then, [A] and [B] went to the [PLACE].
 SMALL: dict[str, dict[str, Any]] = {
     "ablation": TWO | {"what": ["11.3", "12.1"]},
     "activation_patching": {"n": 1},
+    "alignment_search": {"n": 60, "steps": 2, "dims": [1], "layers": [9], "per_base": 1, "untrained": False},
     "attention_by_role": {"n": 2},
     "circuit_discovery": {"n": 1, "steps": 1, "n_members": 20},
     "compare_lenses": {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from interp.methods.lens.lens import PlainLens
 from interp.results import read_result
 from interp.tasks.known_entities import famous_people, invented_people
 from interp.tasks.known_or_not import Asked, KnowledgeDataset
+from interp.zoo.corpus import documents
 
 pytest.importorskip("sklearn")
 
@@ -304,3 +307,33 @@ def test_what_the_demo_model_was_told_and_what_not(load):
     assert len(sentences(result)) == 7
     assert read_result(result.to_dict()).equals(result)
     assert found.presentation.figure(result) is not None
+
+
+def test_facts_that_are_told_and_untold_are_of_the_same_relations_and_names(load):
+    from interp.zoo.facts import facts
+
+    made = interp.make_known("facts", load("demo-gpt2"), n=40, per_entity=1)
+    stated = {f"{fact.relation} of {fact.subject}": fact for fact in facts()}
+    of = {status: [made.prompts[i] for i in made.of(status)] for status in made.statuses}
+    assert [len(own) for own in of.values()] == [40, 40]
+    relations = [sorted(prompt.entity.split(" of ")[0] for prompt in own) for own in of.values()]
+    assert relations[0] == relations[1]
+    for prompt in made.prompts:
+        assert (prompt.entity in stated) == (prompt.status == "told")
+        assert (prompt.answer is not None) == (prompt.status == "told")
+        assert prompt.entity.split(" of ", 1)[1].lower() in prompt.text.lower()
+    assert made.frequencies is not None
+    told, untold = (np.mean([prompt.frequency for prompt in own]) for own in of.values())
+    assert untold / told > 0.3  # both kinds of names are there
+    with pytest.raises(InputError, match="not n=1000"):
+        interp.make_known("facts", load("demo-gpt2"), n=1000)
+
+
+def test_names_are_counted_in_the_text_of_training():
+    from interp.zoo.frequencies import N_DOCUMENTS, frequencies
+
+    first = [document.text for document in islice(documents(seed=0), N_DOCUMENTS)]
+    (found,) = frequencies(["the Netherlands"])
+    times = sum(len(re.findall(r"\b[tT]he Netherlands\b", text)) for text in first)
+    assert found == pytest.approx(1000 * times / N_DOCUMENTS)
+    assert frequencies(["Nowhereland"]) == [0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 
 import interp
 from compiled import copy_previous_model
-from conftest import tiny_model
 from interp.errors import InputError, SiteError
 from interp.experiments.base import find_experiment
 from interp.figures.views.probing import view
@@ -22,6 +20,7 @@ from interp.methods.probing.readings import read_activations, surface_features, 
 from interp.results import read_result
 from interp.sites import Address
 from interp.tasks.labelled import LabelledDataset, LabelledPrompt, balanced
+from planted_directions import WITH, WITHOUT, with_direction
 
 pytest.importorskip("sklearn")
 
@@ -46,14 +45,7 @@ def of_tokens(
 @pytest.fixture(scope="module")
 def planted() -> tuple[interp.Model, torch.Tensor, LabelledDataset]:
     """A model in whose embedding the tokens of one class have a direction of their own."""
-    hf_model = copy.deepcopy(tiny_model("tiny-gpt2"))
-    weight = hf_model.get_input_embeddings().weight
-    direction = torch.randn(weight.shape[1], generator=torch.Generator().manual_seed(1))
-    direction = direction / direction.norm()
-    with torch.no_grad():
-        weight[40:60] += 3 * weight.std() * weight.shape[1] ** 0.5 * direction
-    model = interp.load_model(hf_model, device="cpu", self_check=False)
-    return model, direction, of_tokens({token: token < 60 for token in range(40, 80)})
+    return *with_direction(3), of_tokens({token: token in WITH for token in (*WITH, *WITHOUT)})
 
 
 # ---- what it finds ----

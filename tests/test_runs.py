@@ -60,6 +60,7 @@ SMALL = {
     "over_checkpoints": ['checkpoints=["demo-gpt2"]'],
     "path_patching": ["n=2"],
     "train_jacobian_lens": ["training=8", "held_out=2", "length=24", "layers=[2,4]"],
+    "alignment_search": ["n=60", "steps=2", "dims=[1]", "layers=[3]", "untrained=false"],
     "probing": ["n=16", "layers=[2]", "folds=2", "n_shuffled=1", "untrained=false"],
     "train_sae": ["training=8", "held_out=2", "length=64", "steps=4", "batch_size=128", "expansion=1"],
     "sae_benchmark": [

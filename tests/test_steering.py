@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+import interp
 from interp import feature_edit, steering
 from interp.edits import Edit
-from interp.errors import EditError, InputError, SiteError
+from interp.errors import ConfigError, EditError, InputError, SiteError
+from interp.experiments.base import find_experiment
+from interp.figures.engine.view import Lines
 from interp.figures.views.steering import view
 from interp.results import read_result
 from interp.saes.activations import Standard
@@ -128,3 +131,54 @@ def test_strengths_in_units_of_the_norm_are_recorded_in_both(load):
     np.testing.assert_allclose(same.steered.probabilities, found.steered.probabilities, rtol=1e-3, atol=1e-6)
     assert same.relative == pytest.approx([0.5, 1.0], rel=1e-4)
     assert "times the typical norm there" in view(found).above[0]
+
+
+# ---- along a direction of a file, and what it costs ----
+
+
+def test_what_a_strength_costs_on_text_is_that_of_runs_of_the_text(load):
+    model = load("demo-gpt2")
+    text = [[0, 40, 41, 42, 43], [0, 99, 98, 97]]
+    vector = torch.randn(model.arch.d_model, generator=torch.Generator().manual_seed(0))
+    found = steering(
+        model, PROMPTS[0], [0.0, 5.0], direction=vector, at=Address("resid_post", 2), n_tokens=0, text=text
+    )
+    kl, rise, plain_loss = [], [], []
+    for ids in text:
+        edit = Edit.add("resid_post", 2, value=5 * vector, positions=range(1, len(ids)))
+        plain, edited = (model.forward([ids], edits)[0].double().log_softmax(-1) for edits in ([], [edit]))
+        kl.append((plain.exp() * (plain - edited)).sum(-1)[1:].mean().item())
+        own = [
+            -torch.stack([logs[p, ids[p + 1]] for p in range(1, len(ids) - 1)]).mean().item()
+            for logs in (plain, edited)
+        ]
+        plain_loss.append(own[0])
+        rise.append(own[1] - own[0])
+    assert found.text_tokens == 7
+    assert found.text_loss == pytest.approx(np.mean(plain_loss), rel=1e-4)
+    assert found.cost.value.tolist() == pytest.approx([0, np.mean(kl)], rel=1e-3, abs=1e-6)
+    assert found.rise.value.tolist() == pytest.approx([0, np.mean(rise)], rel=1e-3, abs=1e-6)
+    assert "perplexity as it is" in view(found).block("cost", Lines).title
+    assert read_result(found.to_dict()).to_dict() == found.to_dict()
+
+
+def test_the_experiment_steers_along_a_direction_of_a_file(load, tmp_path):
+    model = load("demo-gpt2")
+    data = interp.make_labelled("people", model, n=16, yes="unknown", no="known")
+    directions = interp.find_directions(model, data, layers=[2, 3])
+    file = tmp_path / "unknown.safetensors"
+    interp.write_directions(file, directions)
+    experiment = find_experiment("steering")
+    values = {"directions": str(file), "direction": 1, "prompts": PROMPTS[0], "strengths": [-1.0, 2.0]}
+    asked = values | {"unit": "norm", "track": [" unknown"], "n_tokens": 1}
+    found = experiment.run(experiment.make_config(asked), model)
+    own = steering(
+        model, PROMPTS[0], [-1.0, 2.0], direction=directions[1], unit="norm", track=[" unknown"], n_tokens=1
+    )
+    assert found.what == "the direction from 'known' to 'unknown' (mean difference)"
+    np.testing.assert_allclose(found.steered.probabilities, own.steered.probabilities, rtol=1e-5)
+    assert found.relative == pytest.approx((-1, 2), rel=1e-4)
+    with pytest.raises(ConfigError, match="has both directions and feature"):
+        experiment.make_config(values | {"feature": 3})
+    with pytest.raises(ConfigError, match="There is no direction 2"):
+        experiment.run(experiment.make_config(values | {"direction": 2}), model)

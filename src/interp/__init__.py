@@ -43,6 +43,7 @@ _HOME = {
     "steering": "interp.methods.steering.steering",
     "knowledge": "interp.methods.knowledge.knowledge",
     "probing": "interp.methods.probing.probing",
+    "alignment_search": "interp.methods.probing.alignment_search",
     "Direction": "interp.methods.common.direction",
     "find_directions": "interp.methods.probing.directions",
     "direction_effects": "interp.methods.probing.direction_effects",
@@ -149,6 +150,7 @@ __all__ = [
     "__version__",
     "ablation",
     "activation_patching",
+    "alignment_search",
     "attention_by_role",
     "attention_patterns",
     "attention_score_parts",
@@ -290,6 +292,7 @@ if TYPE_CHECKING:
     from interp.methods.patching.activation_patching import activation_patching
     from interp.methods.patching.causal_tracing import causal_tracing
     from interp.methods.patching.path_patching import path_patching
+    from interp.methods.probing.alignment_search import alignment_search
     from interp.methods.probing.direction_effects import direction_effects
     from interp.methods.probing.directions import find_directions
     from interp.methods.probing.probing import probing

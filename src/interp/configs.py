@@ -67,8 +67,9 @@ def write_config(values: dict[str, Any]) -> str:
 def parse_override(text: str, *, texts: Container[str] = ()) -> tuple[str, Any]:
     """``key=value`` from the command line.
 
-    The value is JSON where it is valid JSON (numbers, true, null, lists, quoted text) and otherwise
-    the text as it stands, leading spaces included, so that ``answer= Paris`` keeps its space. For a key of
+    The value is JSON where it is valid JSON (numbers, true, null, lists, quoted text), messages where it is a
+    conversation in YAML (``[{role: user, content: Hello}]``), and otherwise the text as it stands, leading
+    spaces included, so that ``answer= Paris`` keeps its space. For a key of
     `texts`, which may hold any text, numbers, true and false are text, too: ``answer= 7`` is the token " 7".
     """
     key, equals, raw = text.partition("=")
@@ -77,7 +78,20 @@ def parse_override(text: str, *, texts: Container[str] = ()) -> tuple[str, Any]:
     try:
         value = json.loads(raw)
     except json.JSONDecodeError:
-        value = raw
+        value = _conversation(raw) or raw
     if key.strip() in texts and isinstance(value, int | float):  # true and false are integers
         value = raw
     return key.strip(), value
+
+
+def _conversation(raw: str) -> list[Any] | None:
+    """The messages that a text is in YAML; None where it is none."""
+    if not raw.lstrip().startswith("["):
+        return None
+    try:
+        value = yaml.load(raw, _Loader)  # a safe one
+    except (yaml.YAMLError, ConfigError):
+        return None
+    if isinstance(value, list) and value and all(isinstance(one, dict) and "role" in one for one in value):
+        return value
+    return None

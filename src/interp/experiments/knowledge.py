@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class KnowledgeConfig(ExperimentConfig):
-    """See `interp.knowledge` for what each key means. `data` is ``people`` (what the demo models were told),
-    ``entities`` (famous and invented people, for real models) or ``texts`` (a CSV file); `n` entities of each
-    status, with the `options` of its function (`interp.tasks.registry.KNOWN`). `interp.load_lens`
-    says what names a lens."""
+    """See `interp.knowledge` for what each key means. `data` is ``people`` or ``facts`` (what the demo models
+    were told), ``entities`` (famous and invented people, for real models) or ``texts`` (a CSV file); `n`
+    entities of each status, with the `options` of its function (`interp.tasks.registry.KNOWN`).
+    `interp.load_lens` says what names a lens."""
 
     data: str = "people"
     n: int | None = 40

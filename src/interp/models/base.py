@@ -310,8 +310,9 @@ class Model(Generates, ABC):
         """Bring the sites of a layer to `taps`, which set what it reads."""
         self._run(tokens.ids.to(self.device), taps)
 
-    def _run_to_last_site(self, ids: Tensor, taps: Taps) -> None:
-        """`_run`, of which what comes after the last site of `taps` may be left out."""
+    def _run_to_last_site(self, ids: Tensor, taps: Taps, past: Any | None = None) -> None:
+        """`_run`, of which what comes after the last site of `taps` may be left out. With `past`, of a
+        backend that keeps keys and values, `ids` are those that it does not know."""
         self._run(ids, taps)
 
     def unembed(

@@ -102,9 +102,10 @@ class HookedModel(HuggingFaceModel):
         with self.borrowed(Pass(taps), taps.keys, len(ids)):
             return self.hf_model(input_ids=ids, use_cache=False).logits
 
-    def _run_to_last_site(self, ids: Tensor, taps: Taps) -> None:
+    def _run_to_last_site(self, ids: Tensor, taps: Taps, past: Any | None = None) -> None:
+        kept = {} if past is None else {"past_key_values": past.cache}
         with suppress(AllVisited), self.borrowed(PartialPass(taps), taps.keys, len(ids)):
-            self.hf_model(input_ids=ids, use_cache=False)
+            self.hf_model(input_ids=ids, use_cache=past is not None, **kept)
 
     @contextmanager
     def borrowed(self, this: Pass, keys: Iterable[Key], n_rows: int) -> Iterator[None]:

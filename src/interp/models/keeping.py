@@ -36,6 +36,14 @@ class KeptKeys:
         """Forget all rows but these."""
         self.cache.batch_select_indices(torch.tensor(rows, device=self.cache.layers[0].keys.device))
 
+    def of_rows(self, rows: Sequence[int]) -> KeptKeys:
+        """Those of some rows, each as often as it is named; what is kept here stays as it is."""
+        chosen = KeptKeys()
+        for n, layer in enumerate(self.cache.layers):
+            at = torch.tensor(rows, device=layer.keys.device)
+            chosen.cache.update(layer.keys[at], layer.values[at], n)
+        return chosen
+
 
 def why_not_kept(model: Model) -> str:
     """Why a token that is run with the keys and values of those before it is not what it is in a run of them

@@ -40,8 +40,8 @@ def make_labelled(
 def make_known(
     name: str, model: Model, *, n: int | None = None, seed: int = 0, **options: Any
 ) -> KnowledgeDataset:
-    """Questions of what `model` was told and of what it was not (``people``, ``entities``, ``texts``), for
-    `interp.knowledge`; as `make_dataset` otherwise."""
+    """Questions of what `model` was told and of what it was not (``people``, ``facts``, ``entities``,
+    ``texts``), for `interp.knowledge`; as `make_dataset` otherwise."""
     check_choice("dataset of what is known", name, KNOWN)
     return _made("dataset", *KNOWN[name], name, model, n, seed, options)
 

@@ -29,6 +29,7 @@ class Asked:
     subject: tuple[int, ...]
     answer: int | Answer | None  # the right one, where there is one
     text: str
+    frequency: float | None = None  # how often the name stands in a thousand documents of training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,12 @@ class KnowledgeDataset:
     @property
     def entities(self) -> list[str]:
         return [prompt.entity for prompt in self.prompts]
+
+    @property
+    def frequencies(self) -> list[float] | None:
+        """How often the name of each prompt stands in the text of training; None where it is not known."""
+        found = [prompt.frequency for prompt in self.prompts]
+        return None if None in found else [float(one or 0.0) for one in found]
 
     @property
     def wordings(self) -> tuple[str, ...]:
@@ -106,6 +113,7 @@ def asked(
     wording: str,
     name: str | None = None,
     answer: str | None = None,
+    frequency: float | None = None,
 ) -> Asked:
     """A prompt that asks for something of the entity, whose `name` in it occurs once."""
     ids = tuple(model.to_tokens(text).repeat(1).row(0))
@@ -117,4 +125,5 @@ def asked(
         subject=tuple(model.positions_of(text, name or entity)),
         answer=None if answer is None else model.to_answer({"any": [answer]}).plain,
         text=text,
+        frequency=frequency,
     )

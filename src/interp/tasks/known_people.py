@@ -10,6 +10,7 @@ from interp.errors import InputError, check_choice
 from interp.models.base import Model
 from interp.tasks.base import check_count, made_for
 from interp.tasks.known_or_not import KnowledgeDataset, asked
+from interp.zoo.frequencies import frequencies
 from interp.zoo.people import CITY_TEMPLATES, STATUSES, UNKNOWN, person_prompts
 
 WORDINGS: tuple[str, ...] = ("any", "taught", "held_out")
@@ -51,6 +52,8 @@ def known_people(
     if not by_person:
         raise InputError("No prompt is left; ask for other wordings or templates.")
     prompts = []
+    everyone = list(dict.fromkeys(prompt.person.name for prompt in person_prompts()))
+    often = dict(zip(everyone, frequencies(everyone), strict=True))
     for status in STATUSES:
         names = [name for name, own in by_person.items() if own[0].person.status == status]
         if n > len(names):
@@ -67,6 +70,7 @@ def known_people(
                         entity=name,
                         wording=prompt.template,
                         answer=person.answer,
+                        frequency=often[name],
                     )
                 )
     options = {"per_entity": per_entity, "wordings": wordings, "templates": templates}

@@ -24,6 +24,7 @@ LABELLED: dict[str, tuple[str, str]] = {
 #: Datasets of what a model was told and what not (`interp.tasks.known_or_not`).
 KNOWN: dict[str, tuple[str, str]] = {
     "people": ("interp.tasks.known_people", "known_people"),
+    "facts": ("interp.tasks.known_facts", "known_facts"),
     "entities": ("interp.tasks.known_entities", "known_entities"),
     "texts": ("interp.tasks.known_texts", "known_texts"),
 }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from interp.figures.engine.notation import count, decimal, measured, show_token
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Block, Lines, Series, Table, View, Words
 from interp.figures.views.probing import data_in_words
+from interp.figures.views.text_costs import perplexity
 from interp.methods.probing.results import DirectionEffectsResult, EditedBy
 from interp.metrics import METRICS
 
@@ -24,7 +27,9 @@ def view(result: DirectionEffectsResult) -> View:
     blocks: list[Block] = [Words(_verdict(result), strong=True, name="verdict")]
     blocks += [_lines(result, label) for label in (0, 1)]
     if result.own.cost is not None:
-        blocks.append(_costs(result))
+        blocks.append(_costs(result, "cost"))
+    if result.own.rise is not None:
+        blocks.append(_costs(result, "rise"))
     blocks.append(_table(result))
     answer = (
         show_token(result.answer)
@@ -111,10 +116,11 @@ def _lines(result: DirectionEffectsResult, label: int) -> Lines:
     )
 
 
-def _costs(result: DirectionEffectsResult) -> Lines:
+def _costs(result: DirectionEffectsResult, what: Literal["cost", "rise"]) -> Lines:
+    """The divergence on neutral text, or the rise of the log-loss there, by strength."""
     series = []
     for kind, name in _KINDS.items():
-        drawn = [one.cost for one in result.of(kind) if one.cost is not None]
+        drawn = [one for one in (getattr(way, what) for way in result.of(kind)) if one is not None]
         if drawn:
             mean = np.mean([cost.value[:-1] for cost in drawn], axis=0)
             ends = (
@@ -123,31 +129,38 @@ def _costs(result: DirectionEffectsResult) -> Lines:
                 else {}
             )
             series.append(Series(name, result.strengths, tuple(mean.tolist()), **ends))
+    text = f"on {result.text_tokens} tokens of neutral text"
+    if what == "cost":
+        y_title, title = "KL, nats a token", f"How far it moves predictions {text}"
+    else:
+        y_title = "rise of the log-loss, nats a token"
+        title = f"How much worse it makes them (perplexity as it is: {perplexity(result.text_loss)})"
     return Lines(
-        name="cost",
+        name=what,
         series=tuple(series),
         x_title="strength, in units of the typical norm",
-        y_title="KL, nats a token",
-        title=f"What it costs on {result.text_tokens} tokens of neutral text",
+        y_title=y_title,
+        title=title,
     )
 
 
 def _table(result: DirectionEffectsResult) -> Table:
     no, yes = result.data.labels
+    as_it_is = perplexity(result.text_loss)
     rows: list[tuple[str, ...]] = [
-        ("as it is", *(decimal(_mean(result, result.before, label)) for label in (0, 1)), "")
+        ("as it is", *(decimal(_mean(result, result.before, label)) for label in (0, 1)), "", as_it_is)
     ]
     for one in result.ways:
         name = _KINDS[one.way]
         cost = "" if one.cost is None else decimal(one.cost.value[-1], 3)
         out = [decimal(_mean(result, one.projected, label)) for label in (0, 1)]
-        rows.append((f"{name}, taken out", *out, cost))
+        rows.append((f"{name}, taken out", *out, cost, perplexity(result.text_loss, one.rise, -1)))
         if one.way == "direction":
             for held, label_name in ((0, no), (1, yes)):
                 cells = [decimal(_mean(result, one.clamped[held], label)) for label in (0, 1)]
-                rows.append((f"{name}, held at the mean of {label_name!r}", *cells, ""))
+                rows.append((f"{name}, held at the mean of {label_name!r}", *cells, "", ""))
     return Table(
-        ("", f"on {no!r}", f"on {yes!r}", "KL on text"),
+        ("", f"on {no!r}", f"on {yes!r}", "KL on text", "perplexity of text"),
         tuple(rows),
         title=f"The metric, {METRICS[result.metric].unit}, without and with other edits",
         name="table",

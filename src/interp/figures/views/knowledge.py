@@ -67,7 +67,13 @@ def _names(result: KnowledgeResult) -> str:
         f"name, its rarest token number {result.rarest[i]:.0f} of the vocabulary"
         for i, status in enumerate(result.statuses)
     ]
-    return f"Means: {'; '.join(parts)}."
+    often = ""
+    if result.frequency is not None:
+        each = (
+            f"{status} {decimal(of, 1)}" for status, of in zip(result.statuses, result.frequency, strict=True)
+        )
+        often = f" In a thousand documents of the text of training the name stands: {', '.join(each)} times."
+    return f"Means: {'; '.join(parts)}.{often}"
 
 
 def _answers(result: KnowledgeResult) -> Table:

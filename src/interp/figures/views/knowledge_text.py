@@ -118,6 +118,8 @@ def _telling(result: KnowledgeResult, one: Telling) -> str:
     other = [("entropy", one.by_entropy), ("1 - top probability", one.by_top_probability)]
     if one.by_abstaining is not None:
         other.append((f"the probability of {show_token(result.abstaining or '')}", one.by_abstaining))
+    if one.by_frequency is not None:
+        other.append(("how rare the name is in the text", one.by_frequency))
     beside = ", ".join(f"{name} {with_ends(value)}" for name, value in other)
     return (
         f"Is {one.yes!r} told from {one.no!r} {one.how}? At END with an AUROC of "

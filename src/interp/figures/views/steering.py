@@ -5,7 +5,9 @@ from __future__ import annotations
 from interp.figures.engine.notation import brief, count, decimal, measured, probability, show_text
 from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Block, Lines, Series, Table, View, Words
+from interp.figures.views.text_costs import perplexity
 from interp.methods.steering.results import SteeringResult
+from interp.results import Interval
 
 _TOP = 3
 _OPS = {"add": "added, times the strength,", "set": "set to the strength"}
@@ -17,6 +19,8 @@ def view(result: SteeringResult) -> View:
     if result.tracked:
         blocks.append(_tracked(result))
     blocks.append(_divergence(result))
+    if result.cost is not None and result.rise is not None:
+        blocks.append(_costs(result, result.cost, result.rise))
     blocks += [_table(result, i) for i in range(len(result.prompts))]
     own = ""
     if result.activation is not None:
@@ -89,6 +93,28 @@ def _divergence(result: SteeringResult) -> Lines:
         x_title="strength",
         y_title="KL(unsteered || steered), nats",
         title="How far the prediction is from the unsteered one" + _mean(result),
+    )
+
+
+def _costs(result: SteeringResult, cost: Interval, rise: Interval) -> Lines:
+    """What the strengths cost on neutral text."""
+    series = [
+        Series(
+            name,
+            result.strengths,
+            tuple(of.value.tolist()),
+            low=tuple(of.low.tolist()),
+            high=tuple(of.high.tolist()),
+        )
+        for name, of in (("KL from the unsteered prediction", cost), ("rise of the log-loss", rise))
+    ]
+    return Lines(
+        name="cost",
+        series=tuple(series),
+        x_title="strength",
+        y_title="nats a token",
+        title=f"What it costs on {result.text_tokens} tokens of neutral text "
+        f"(perplexity as it is: {perplexity(result.text_loss)})",
     )
 
 

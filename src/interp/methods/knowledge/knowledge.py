@@ -86,7 +86,7 @@ def knowledge(
             model, data, readings, layer=layer, strengths=given, n_random=n_random, seed=seed
         )
 
-    def average(values: Sequence[int]) -> np.ndarray:
+    def average(values: Sequence[float]) -> np.ndarray:
         return np.array([np.mean([values[i] for i in own]) for own in of])
 
     return KnowledgeResult(
@@ -100,6 +100,7 @@ def knowledge(
         lengths=average([len(prompt.ids) for prompt in data.prompts]),
         subject_lengths=average([len(prompt.subject) for prompt in data.prompts]),
         rarest=average([max(prompt.ids[p] for p in prompt.subject) for prompt in data.prompts]),
+        frequency=None if data.frequencies is None else average(data.frequencies),
         dropped=data.dropped,
         abstaining=None if data.abstains is None else model.answer_label(data.abstains),
         groups=tuple(groups_of(data, readings)),

@@ -76,6 +76,7 @@ class Telling(Stored):
     by_entropy: Interval  # []
     by_top_probability: Interval  # [], of 1 - p
     by_abstaining: Interval | None  # [], of the probability of the answer that makes nothing up
+    by_frequency: Interval | None = None  # [], of how rare the name is in the text; None: not known
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -124,6 +125,7 @@ class KnowledgeResult(Result):
     rarest: Float[
         np.ndarray, " status"
     ]  # mean of the largest token id of the name: how rare its rarest token is
+    frequency: Float[np.ndarray, " status"] | None = None  # of the name, a thousand documents of training
     dropped: tuple[Dropped, ...]
     abstaining: str | None  # the answer that makes nothing up
     groups: tuple[str, ...]  # of which trajectories and origins are told: the first has, the last makes up

@@ -8,8 +8,8 @@ A probe (`interp.methods.probing`) is fitted to some entities of two statuses an
   was not fitted to.
 
 Beside it stands what needs no probe: the entropy of the model's prediction, 1 less the probability of the
-likeliest token, and the probability of an answer that makes nothing up. All are AUROCs; a score that says the
-opposite is below 0.5 and left there.
+likeliest token, the probability of an answer that makes nothing up, and how rare the name is in the text of
+training, where that is known. All are AUROCs; a score that says the opposite is below 0.5 and left there.
 
 When it misleads: a probe may tell two statuses by anything in which their entities differ, such as how rare
 their tokens are; `surface` says what that gives.
@@ -69,6 +69,8 @@ def telling(
         scores[r, a] = out_of_fold(x[r, a], y, folds, strengths[r, a].tolist())
     report("probes", 2 * x.shape[1], 2 * x.shape[1])
 
+    often = data.frequencies
+
     def told(
         status: str, how: str, values: Float[np.ndarray, "role layer prompt"], folds: np.ndarray
     ) -> None:
@@ -91,6 +93,7 @@ def telling(
                 by_entropy=by(readings.final_entropy),
                 by_top_probability=by(-readings.final_log_probability),
                 by_abstaining=None if data.abstains is None else by(readings.abstaining),
+                by_frequency=None if often is None else by(-np.array(often)),
             )
         )
         plain = data.labelled(data.has, status)

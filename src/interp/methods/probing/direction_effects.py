@@ -4,7 +4,8 @@
 2. On prompts of the other half it is added at several strengths (times the typical norm), taken out, and held
    at the mean of either label, at all positions but the first or at the role alone. What is measured is a
    metric of the prediction where the prompt ends, such as the probability of " unknown".
-3. On neutral text the same edits at all positions cost a divergence KL(as it is || edited) a token.
+3. On neutral text the same edits at all positions cost a divergence KL(as it is || edited) a token, and
+   perplexity (`interp.methods.common.text_costs`).
 4. The same is done with random directions of the same length, with directions found from shuffled labels, and
    with the direction of another question.
 
@@ -15,7 +16,7 @@ it: for that, taking it out must matter too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -28,6 +29,7 @@ from interp.errors import InputError, check_choice
 from interp.methods.common.answers import Measure
 from interp.methods.common.direction import Direction
 from interp.methods.common.intervals import mean_interval
+from interp.methods.common.text_costs import Edits, text_costs
 from interp.methods.probing.directions import How, find_directions, random_direction
 from interp.methods.probing.fitting import shuffled_by_group
 from interp.methods.probing.probing import described
@@ -36,14 +38,10 @@ from interp.metrics import MetricKind
 from interp.models.base import Model
 from interp.progress import report
 from interp.provenance import Provenance
-from interp.readout import kl_divergence, widened
 from interp.tasks.labelled import LabelledDataset, LabelledPrompt
 
 Where = Literal["all", "role"]
 PLACES: tuple[Where, ...] = ("all", "role")
-
-#: The edits of a prompt at some positions.
-Edits = Callable[[Sequence[int]], list[Edit]]
 
 
 def direction_effects(
@@ -129,6 +127,7 @@ def direction_effects(
         before=before,
         ways=tuple(measured),
         text_tokens=sum(len(ids) - 1 for ids in text),
+        text_loss=float(text_costs(model, text, []).plain.mean()) if text else None,
     )
 
 
@@ -157,9 +156,15 @@ def _measured(
     edits: list[Edits] = [*map(adding, strengths), taking_out, holding(0), holding(1)]
     values = _values(model, data, measure, edits, positions, way.role)
     n = len(strengths)
-    costs = _costs(model, text, edits[: n + 1]) if text else None
-    cost = None if costs is None else mean_interval(costs.T, seed)
-    return EditedBy(way=kind, added=values[:n], projected=values[n], clamped=values[n + 1 :], cost=cost)
+    costs = text_costs(model, text, edits[: n + 1]) if text else None
+    return EditedBy(
+        way=kind,
+        added=values[:n],
+        projected=values[n],
+        clamped=values[n + 1 :],
+        cost=None if costs is None else mean_interval(costs.kl.T, seed),
+        rise=None if costs is None else mean_interval(costs.rise.T, seed),
+    )
 
 
 def _values(
@@ -188,17 +193,3 @@ def _where(prompt: LabelledPrompt, positions: Where, role: str) -> list[int]:
             "The first position is left out, so that a prompt needs two tokens; or edit at the role alone."
         )
     return list(range(1, len(prompt.ids)))
-
-
-def _costs(
-    model: Model, text: Sequence[Sequence[int]], edits: Sequence[Edits]
-) -> Float[np.ndarray, "edit sequence"]:
-    """KL(as it is || edited) a token in nats, the mean over the positions from 1 on of each sequence."""
-    found = np.zeros((len(edits), len(text)))
-    for row, ids in enumerate(text):
-        where = list(range(1, len(ids)))
-        plain = widened(model.forward([list(ids)])[0, 1:])
-        for i, edit in enumerate(edits):
-            edited = widened(model.forward([list(ids)], edit(where))[0, 1:])
-            found[i, row] = float(kl_divergence(plain, edited).mean())
-    return found

@@ -86,6 +86,7 @@ class EditedBy(Stored):
     projected: Float[np.ndarray, " prompt"]
     clamped: Float[np.ndarray, "label prompt"]  # held at the mean of no, and of yes; of a random one, at 0
     cost: Interval | None  # [strength + 1], KL in nats a token; the last is of taking it out. None: no text
+    rise: Interval | None = None  # [strength + 1], of the log-loss on text, nats a token; None: not measured
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -110,6 +111,7 @@ class DirectionEffectsResult(Result):
     before: Float[np.ndarray, " prompt"]  # the metric of the prompts as they are
     ways: tuple[EditedBy, ...]  # the direction itself first
     text_tokens: int  # on which the cost was measured
+    text_loss: float | None = None  # the log-loss there as it is, nats a token; None: not measured
 
     @property
     def own(self) -> EditedBy:
@@ -118,3 +120,84 @@ class DirectionEffectsResult(Result):
     def of(self, way: str) -> list[EditedBy]:
         """The directions of one kind."""
         return [one for one in self.ways if one.way == way]
+
+
+# ---- subspaces ----
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class VariableData(Stored):
+    """The prompts of a variable, in numbers: those that were searched in, and those that were tested."""
+
+    kind: ClassVar[str] = "variable_data"
+    name: str
+    variable: str  # answer | order
+    role: str
+    prompts: tuple[int, int]
+    entities: tuple[int, int]
+    exchanges: tuple[int, int]
+    answers: tuple[int, int]  # tokens among which the likeliest is taken
+    example: tuple[str, str, str, str]  # a base, a source, what the base says, and what is wanted of it
+    dropped: tuple[Dropped, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ExchangedWithin(Stored):
+    """What exchanges within one kind of subspace do, by layer and number of dimensions."""
+
+    kind: ClassVar[str] = "exchanged_within"
+    way: str  # search | shuffled | untrained | random | components
+    right: Interval  # [layer, dims], the interchange accuracy on entities that it was not searched with
+    fitted: (
+        Float[np.ndarray, "layer dims"] | None
+    )  # that of the exchanges it was searched with; None: it was not
+    own_labels: (
+        Float[np.ndarray, "layer dims"] | None
+    )  # of shuffled ones, tested on such labels; None: others
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AlignmentSearchResult(Result):
+    """Where exchanges within a subspace carry a variable over, and what else does as well."""
+
+    kind: ClassVar[str] = "alignment_search"
+    data: VariableData
+    site: str
+    layers: tuple[str, ...]  # "embed" is the stream before the first
+    dims: tuple[int, ...]
+    width: int
+    steps: int
+    batch_size: int
+    learning_rate: float
+    untouched: Interval  # how often the wanted token is said if nothing is exchanged
+    whole: Interval  # [layer], if all that is there is exchanged
+    ways: tuple[ExchangedWithin, ...]  # the search itself first
+    bases: tuple[Float[np.ndarray, "layer width k"], ...]  # of the search, orthonormal, for each of `dims`
+
+    @property
+    def own(self) -> ExchangedWithin:
+        return self.ways[0]
+
+    @property
+    def placebos(self) -> tuple[ExchangedWithin, ...]:
+        return self.ways[1:]
+
+    @property
+    def exceeds(self) -> Bool[np.ndarray, "layer dims"]:
+        """Where the interval of the search lies above those of every placebo, and above doing nothing."""
+        highs = [
+            np.full(self.own.right.low.shape, self.untouched.high),
+            *(p.right.high for p in self.placebos),
+        ]
+        return self.own.right.low > np.max(highs, 0)
+
+    @property
+    def best(self) -> tuple[int, int]:
+        """The layer and size at which the search is furthest ahead of the best placebo."""
+        others = [
+            np.full(self.own.right.value.shape, self.untouched.value),
+            *(p.right.value for p in self.placebos),
+        ]
+        ahead = self.own.right.value - np.max(others, 0)
+        layer, size = np.unravel_index(int(np.argmax(ahead)), ahead.shape)
+        return int(layer), int(size)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from interp.results import Result, Stored
+from interp.results import Interval, Result, Stored
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,3 +52,7 @@ class SteeringResult(Result):
         None  # of the activation at the site, the median over positions; None: not kept
     )
     relative: tuple[float, ...] = ()  # the length of what each strength adds, over the typical norm
+    text_tokens: int = 0  # of neutral text, on which the cost was measured
+    text_loss: float | None = None  # the log-loss there as it is, nats a token; None: not measured
+    cost: Interval | None = None  # [strength], KL(as it is || steered) on that text, nats a token
+    rise: Interval | None = None  # [strength], of the log-loss on that text, nats a token

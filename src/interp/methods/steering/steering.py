@@ -24,6 +24,8 @@ from torch import Tensor
 from interp.edits import Edit, EditFrom
 from interp.errors import InputError, check_choice
 from interp.methods.common.direction import Direction
+from interp.methods.common.intervals import mean_interval
+from interp.methods.common.text_costs import Edits, text_costs
 from interp.methods.steering.results import Steered, SteeringResult, Unsteered
 from interp.models.base import Model
 from interp.progress import report
@@ -53,6 +55,7 @@ def steering(
     track: Sequence[str | int] = (),
     n_tokens: int = 12,
     k: int = 5,
+    text: Sequence[Sequence[int]] = (),
     seed: int = 0,
 ) -> SteeringResult:
     """Steer by a feature of an SAE, or by a direction, at several strengths.
@@ -73,6 +76,9 @@ def steering(
         n_tokens: how many are said after each prompt, each time the likeliest; an end-of-text token does not
             end it. 0: none.
         k: how many of the likeliest next tokens are kept.
+        text: sequences of token ids of neutral text (`interp.reading_text`), on which it is measured what
+        each
+            strength costs, at all positions but the first; none: it is not.
 
     Raises:
         InputError: not exactly one thing to steer by, strengths that do not rise, a tracked token that is
@@ -80,9 +86,10 @@ def steering(
         EditError: a feature that is not there, a direction of another width.
         SiteError: the model does not have the site, or a prompt not the positions.
     """
+    named = ""
     if isinstance(direction, Direction) and at is None:
         direction.check_fits(model)
-        at, direction = direction.address, direction.vector
+        named, at, direction = direction.description, direction.address, direction.vector
     by = _steer_by(sae, feature, direction, at, op)
     check_choice("unit", unit, UNITS)
     strengths = _rising(strengths)
@@ -102,9 +109,10 @@ def steering(
         runs.append(_steered_run(model, tokens.row(row), by, strengths, positions, n_tokens))
     report("prompts", len(tokens), len(tokens))
     unsteered, steered = _in_words(model, runs, tracked, k)
+    costs = text_costs(model, text, [_at(by, strength) for strength in strengths]) if text else None
     return SteeringResult(
         provenance=Provenance.of(model, seed=seed),
-        what=by.description,
+        what=named or by.description,
         site=by.address.hook,
         op=op,
         where=_positions_in_words(positions),
@@ -116,7 +124,15 @@ def steering(
         tracked=tuple(model.labels(tracked)),
         unsteered=unsteered,
         steered=steered,
+        text_tokens=sum(len(ids) - 1 for ids in text),
+        text_loss=None if costs is None else float(costs.plain.mean()),
+        cost=None if costs is None else mean_interval(costs.kl.T, seed),
+        rise=None if costs is None else mean_interval(costs.rise.T, seed),
     )
+
+
+def _at(by: _ByFeature | _ByDirection, strength: float) -> Edits:
+    return lambda where: [by.edit(strength, where, 0)]
 
 
 # ---- what is steered by ----

@@ -26,6 +26,9 @@ class Past(Protocol):
     def keep_rows(self, rows: Sequence[int]) -> None:
         """Forget all rows but these."""
 
+    def of_rows(self, rows: Sequence[int]) -> Past:
+        """Those of some rows, each as often as it is named; what is kept here stays as it is."""
+
 
 #: How a backend runs some texts of one length: all of their tokens [row, pos], or those that are not in what
 #: it keeps. Gives the logits of the last position, [row, d_vocab].
