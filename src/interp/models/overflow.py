@@ -15,7 +15,7 @@ def why_not_finite(model: Model, *prompts: Tokens) -> str:
     if model.dtype in HALF:
         most = torch.finfo(model.dtype).max
         for tokens in prompts:
-            cache = model.run_with_cache(tokens, ["resid_post"])
+            cache = model.run_with_cache(tokens, ["resid_post"], logits=False)
             sizes = [float(cache["resid_post", i].float().abs().max()) for i in range(model.arch.n_layers)]
             for layer, size in enumerate(sizes):
                 if not size <= most / 2:

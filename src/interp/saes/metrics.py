@@ -147,7 +147,7 @@ def _mean_activation(model: Model, sae: SAE, batches: Sequence[Tokens]) -> Float
     """The mean over all tokens that are counted; float64."""
     total, n_tokens = torch.zeros(sae.d_in, dtype=torch.float64), 0
     for batch in batches:
-        raw = model.run_with_cache(batch, [sae.address])[sae.address]
+        raw = model.run_with_cache(batch, [sae.address], logits=False)[sae.address]
         x = flat(sae.address.site, raw).cpu()[counted(batch)].double()
         total += x.sum(0)
         n_tokens += len(x)

@@ -140,7 +140,9 @@ class CellPredictions:
             return tuple(float(readout(logits[None, None])[0]) for logits in last)
         clean, corrupted = (model.to_tokens(text) for text in (self.patching.clean, self.patching.corrupted))
         base, donor = (corrupted, clean) if self.patching.direction == "denoising" else (clean, corrupted)
-        value = model.run_with_cache(readout.runs(donor), [(site, self.layer)])[site, self.layer]
+        value = model.run_with_cache(readout.runs(donor), [(site, self.layer)], logits=False)[
+            site, self.layer
+        ]
         patch = [Cells(site, by).patch(self.layer, self.column, value)]
         runs: list[tuple[Tokens, list[Edit]]] = [(clean, []), (corrupted, []), (base, patch)]
         return tuple(float(model.sweep(run, [edits], readout, exact=True).values[0]) for run, edits in runs)

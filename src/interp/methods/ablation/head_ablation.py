@@ -282,7 +282,7 @@ class _Reference:
         left_out: Sequence[tuple[int, ...]],
     ) -> _Reference:
         keys = [("z", layer) for layer in sorted({layer for layer, _ in heads})]
-        cache = model.run_with_cache(texts, keys)
+        cache = model.run_with_cache(texts, keys, logits=False)
         kept = torch.ones(len(texts), len(texts[0]), dtype=torch.bool)
         for row, positions in enumerate(left_out):
             kept[row, list(positions)] = False

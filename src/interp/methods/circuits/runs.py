@@ -199,7 +199,7 @@ class _Others:
         outliers = self.outliers
         left = outliers.at[index] if outliers is not None and self.ablation in OVERWRITING else ()
         if left:
-            own = model.run_with_cache(measure.runs(model.to_tokens([pair.clean])), sites)
+            own = model.run_with_cache(measure.runs(model.to_tokens([pair.clean])), sites, logits=False)
             for key in sites:
                 values[key] = values[key].clone()
                 values[key][:, list(left)] = _as_written(model, key, own[key])[:, list(left)]

@@ -104,7 +104,7 @@ def _moves(run: BaseRun) -> Float[Tensor, "pos feature"]:
     features, donor, sae = run.known.features, run.question.donor, run.known.sae
     target = torch.zeros_like(features)
     if donor is not None:
-        cache = run.question.model.run_with_cache(donor, [sae.address])
+        cache = run.question.model.run_with_cache(donor, [sae.address], logits=False)
         target = KnownFeatures.of(sae, cache[sae.address]).features
     moves = target - features
     moves[0] = 0

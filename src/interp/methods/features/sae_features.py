@@ -32,7 +32,7 @@ def sae_features(
     tokens = model.to_tokens(prompt).repeat(1)
     if tokens.lengths[0] < 2:
         raise InputError("The first position has no features; give a prompt of two tokens or more.")
-    raw = model.run_with_cache(tokens, [sae.address])[sae.address]
+    raw = model.run_with_cache(tokens, [sae.address], logits=False)[sae.address]
     x = flat(sae.address.site, raw)[0].float()  # [pos, d_in]
     features = sae.encode(x)  # [pos, feature]
     keep = counted(tokens)[0].to(x.device)

@@ -88,7 +88,7 @@ def _partners(data: KnowledgeDataset, seed: int) -> dict[int, int]:
 def _exchanged(model: Model, data: KnowledgeDataset, i: int, j: int, answer: int) -> np.ndarray:
     """The log-probability [layer] of the answer of prompt `i` with the subject's stream of prompt `j`."""
     own, other = data.prompts[i], data.prompts[j]
-    cache = model.run_with_cache([list(other.ids)], ["resid_post"])
+    cache = model.run_with_cache([list(other.ids)], ["resid_post"], logits=False)
     at = list(own.subject)
     branches = [
         [Edit.set("resid_post", layer, value=cache["resid_post", layer][:, at], positions=at)]

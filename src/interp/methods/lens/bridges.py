@@ -60,7 +60,10 @@ def paired(model: Model, cases: Sequence[TwoHop]) -> tuple[tuple[PairedBridge, .
 
 def clean_streams(model: Model, pairs: Sequence[PairedBridge]) -> list[Streams]:
     """The stream after each layer of every prompt."""
-    return [residual_streams(model.run_with_cache(list(pair.ids), STREAMS))[:, 0].float() for pair in pairs]
+    return [
+        residual_streams(model.run_with_cache(list(pair.ids), STREAMS, logits=False))[:, 0].float()
+        for pair in pairs
+    ]
 
 
 def lens_on_bridges(

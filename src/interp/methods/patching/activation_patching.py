@@ -247,8 +247,10 @@ def _check_one_length(questions: Sequence[Question]) -> None:
 def _exact(question: Question, sweep: _Sweep) -> tuple[Float[Tensor, "layer column"], str]:
     """The metric after each patch, and how the runs were computed."""
     model, cells = question.model, sweep.cells
-    donor = model.run_with_cache(question.donor_runs, [cells.site])
-    base = model.run_with_cache(question.base_runs, [cells.site]) if cells.by == "neuron" else None
+    donor = model.run_with_cache(question.donor_runs, [cells.site], logits=False)
+    base = None
+    if cells.by == "neuron":
+        base = model.run_with_cache(question.base_runs, [cells.site], logits=False)
     found = model.sweep(
         question.base,
         [[edit] for edit in cells.patches(donor, base, n_pos=question.base.lengths[0])],
@@ -263,7 +265,8 @@ def _by_gradients(question: Question, cells: Cells, steps: int) -> Float[Tensor,
     """The first-order estimate of the metric after each patch."""
     model, site = question.model, cells.site
     base, donor = (
-        model.run_with_cache(tokens, [site, "embed"]) for tokens in (question.base_runs, question.donor_runs)
+        model.run_with_cache(tokens, [site, "embed"], logits=False)
+        for tokens in (question.base_runs, question.donor_runs)
     )
     gradients = _mean_gradients(question, site, base["embed"], donor["embed"], steps)
     estimates = []

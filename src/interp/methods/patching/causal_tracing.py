@@ -298,7 +298,7 @@ def draw_noise(
 
 def embedding_norm(model: Model, tokens: Tokens, positions: Sequence[int]) -> float:
     """The typical norm (the median) of the embeddings at some positions of a prompt."""
-    embedded = model.run_with_cache(tokens, ["embed"])["embed"][0, list(positions)]
+    embedded = model.run_with_cache(tokens, ["embed"], logits=False)["embed"][0, list(positions)]
     return float(embedded.double().norm(dim=-1).median())
 
 
@@ -306,7 +306,8 @@ def embedding_std(model: Model, tokens: Tokens, positions: Sequence[int]) -> flo
     """The standard deviation of the entries of the embeddings at some positions of a prompt, in the units of
     the activation that noise is added to: not those of the embedding matrix, where a model scales it (Gemma:
     by the root of its width)."""
-    return float(model.run_with_cache(tokens, ["embed"])["embed"][0, list(positions)].double().std())
+    embedded = model.run_with_cache(tokens, ["embed"], logits=False)["embed"][0, list(positions)]
+    return float(embedded.double().std())
 
 
 def _subject_positions(

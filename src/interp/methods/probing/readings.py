@@ -18,7 +18,6 @@ from interp.tasks.labelled import LabelledDataset
 from interp.tokens import Tokens
 
 EMBEDDING = -1  # as a layer of ``resid_post``: the stream before the first
-_LOGITS_AT_ONCE = 3e7  # numbers that the logits of a batch may have
 _MOST_ROWS = 32
 
 
@@ -67,11 +66,11 @@ def read_activations(
     found: np.ndarray | None = None
     done = 0
     while done < len(order):
-        longest = len(prompts[order[min(done + _MOST_ROWS, len(order)) - 1]])
-        n = int(max(1, min(_MOST_ROWS, _LOGITS_AT_ONCE // (longest * model.arch.d_vocab))))
-        rows = order[done : done + n]
+        rows = order[done : done + _MOST_ROWS]
         report("activations", done, len(order))
-        cache = model.run_with_cache(Tokens.pad([prompts[row] for row in rows]), list(addresses))
+        cache = model.run_with_cache(
+            Tokens.pad([prompts[row] for row in rows]), list(addresses), logits=False
+        )
         values = [
             cache[address].flatten(2).float().cpu().numpy() for address in addresses
         ]  # [row, pos, width]

@@ -99,7 +99,7 @@ def steering(
     _check_lengths(model, tokens, positions, n_tokens)
     tracked = [model.to_single_token(token) for token in track]
     by.edit(1.0, (0,), 0)  # made once before any prompt is run: a feature may not be there
-    raw = model.run_with_cache(tokens, [by.address])[by.address]
+    raw = model.run_with_cache(tokens, [by.address], logits=False)[by.address]
     typical, length = _lengths(model, tokens, raw, by, op)
     if unit == "norm":
         strengths = tuple(strength * typical / _known(length) for strength in strengths)
@@ -225,7 +225,9 @@ def _lengths(
     if op == "set":
         return typical, None
     last = tokens.lengths[0] - 1
-    steered = model.run_with_cache(Tokens.pad([tokens.row(0)]), [by.address], [by.edit(1.0, (last,), 0)])
+    steered = model.run_with_cache(
+        Tokens.pad([tokens.row(0)]), [by.address], [by.edit(1.0, (last,), 0)], logits=False
+    )
     added = steered[by.address][0, last].double().cpu() - raw[0, last].double().cpu()
     return typical, float(added.norm())
 
