@@ -161,10 +161,13 @@ def test_every_experiment_takes_messages_as_the_text_that_they_are(name, tmp_pat
     conversations = [[{"role": "user", "content": f"user is {who}"}] for who in "ab"]
     texts = [chat_text(model.tokenizer, one) for one in conversations]
     found = find_experiment(name)
+    ends = [model.forward(text)[0, -1].softmax(-1) for text in texts]
+    apart = {"answer": int((ends[0] - ends[1]).argmax()), "foil": int((ends[0] - ends[1]).argmin())}
+    tokens = apart | {"target": apart["answer"], "competitor": apart["foil"]}
     results = []
     for prompts in (conversations, texts):
         values = {
-            key: prompts[value] if value in (0, 1) and key in PROMPT_KEYS else value
+            key: f"<{tokens[key]}>" if key in tokens else prompts[value] if key in PROMPT_KEYS else value
             for key, value in ASKED[name].items()
         }
         if name == "steering":
@@ -194,18 +197,20 @@ def some_direction(model: interp.Model) -> interp.Direction:
     )
 
 
-def test_messages_are_given_on_the_command_line(tmp_path, monkeypatch, tiny_folder):
+def test_messages_are_given_on_the_command_line(tmp_path, capsys, tiny_folder):
     folder = tmp_path / "chat"
     shutil.copytree(tiny_folder("tiny-llama"), folder)
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = CHATML
     tokenizer.save_pretrained(folder)
-    asked = ["--model", folder, "--set", "answer=y", "--out", tmp_path / "out"]
-    asked += ["--set", "prompt=[{role: user, content: user is a}]"]
-    assert run("run", "logit_lens", *asked) == 0
+    asked = ["--set", "answer=y", "--set", "prompt=[{role: user, content: user is a}]"]
+    assert run("run", "logit_lens", "--model", folder, "--out", tmp_path / "out", *asked) == 0
     (made,) = (tmp_path / "out").rglob("result.json")
     assert "user is a|[assistant]" in "".join(read_result(json.loads(made.read_text())["result"]).tokens)
-    assert run("run", "logit_lens", *asked, "--model", tiny_folder("tiny-llama")) != 0  # it has no template
+    capsys.readouterr()
+    plain = tiny_folder("tiny-llama")
+    assert run("run", "logit_lens", "--model", plain, "--out", tmp_path / "plain", *asked) == 1
+    assert "has no chat template" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_configuration_may_hold_messages():
