@@ -59,6 +59,7 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("probing", "probing", {}),
         ("direction_effects", "direction_effects", {}),
         ("knowledge", "knowledge", {}),
+        ("attribution_graph", "attribution_graph", {}),
     ),
     "demo-qwen3": (
         *BOTH,
@@ -72,6 +73,7 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("steering", "steering", {}),
         ("generate", "generate", {}),
         ("knowledge", "knowledge", {}),
+        ("attribution_graph", "attribution_graph", {}),
     ),
     GEMMA.name: (
         (TOKENS, "lenses_on_prompt", {}),
