@@ -113,18 +113,30 @@ def _graph(result: AttributionGraphResult) -> Graph:
     names = [name_of(result, number) for number in range(len(nodes))]
     return Graph(
         name="graph",
-        title="Direct effects",
+        title=f"What flows to {show_token(result.nodes.labels[_first_logit(result)])}",
         nodes=tuple(Node(names[i], _height(result, i), int(nodes.positions[i])) for i in range(len(nodes))),
         edges=tuple(
             Edge(names[s], names[t], effect)
             for s, t, effect in zip(
-                edges.sources.tolist(), edges.targets.tolist(), edges.effects.tolist(), strict=True
+                edges.sources.tolist(), edges.targets.tolist(), _flows(result), strict=True
             )
         ),
-        unit="of what is read",
-        note="An effect on a feature is in units of its pre-activation, on a logit in logits.",
+        unit="logits",
+        note="The direct effect of an edge as a share of its target's strength, times what the logit would "
+        "lose without the target by the graph.",
         most=_EDGES,
     )
+
+
+def _flows(result: AttributionGraphResult) -> list[float]:
+    """What of the first logit flows along each edge, by the graph: into features and into the logit alike in
+    logits, so that edges of all layers can be compared. Into other logits nothing of the first flows."""
+    nodes, first = result.nodes, _first_logit(result)
+    is_feature = nodes.of_kind("feature")
+    each = np.zeros(len(nodes))
+    each[is_feature] = nodes.attribution[is_feature, 0] / nodes.activations[is_feature]
+    each[first] = 1.0
+    return (result.edges.effects * each[result.edges.targets]).tolist()
 
 
 def _scatter_of_nodes(result: AttributionGraphResult, first: str) -> Scatter:
