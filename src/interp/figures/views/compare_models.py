@@ -114,8 +114,9 @@ def _verdict_on_task(result: CompareModelsResult, task: OnTask) -> str:
     if not parts:
         return f"{begins}; the two predict the same."
     ranked = sorted(parts.items(), key=lambda item: -item[1][0])
+    ranked = [ranked[0], *(item for item in ranked[1:3] if item[1][0] >= 0.005)]
     best, (value, low, high) = ranked[0]
-    then = ", ".join(f"{part} {decimal(shares[0])}" for part, shares in ranked[1:3])
+    then = ", ".join(f"{part} {decimal(shares[0])}" for part, shares in ranked[1:])
     return (
         f"{begins}; of the difference, the other's {best} alone closes {decimal(value)} "
         f"({interval(low, high)}){f', then {then}' if then else ''}."
@@ -234,40 +235,38 @@ def _on_task(result: CompareModelsResult, task: OnTask) -> list[Block]:
             y_title="log-probability, nats",
         )
     ]
+    blocks += [bars for into in (0, 1) if (bars := _parts(result, task, name, into)) is not None]
+    if cuts := [one for one in task.stitched if one.site == "resid_pre" and one.closed is not None]:
+        blocks.append(_cuts(result, cuts, name))
     for into in (0, 1):
         blocks += _stitches(result, task, name, into)
     return blocks
 
 
-def _stitches(result: CompareModelsResult, task: OnTask, name: str, into: int) -> list[Block]:
-    """What each part closes: by weights as bars, cuts as lines, heads as a grid."""
-    base, donor = (show_text(result.names[i], max_chars=40) for i in (into, 1 - into))
+def _parts(result: CompareModelsResult, task: OnTask, name: str, into: int) -> Bars | None:
+    """What each part closes by its weights; None where there is nothing to close."""
+    base, donor = (show_text(result.names[i], max_chars=24) for i in (into, 1 - into))
     parts = task.parts(into)
     if not parts:
-        return []
-    blocks: list[Block] = [
-        Bars(
-            tuple(parts),
-            tuple(value for value, _, _ in parts.values()),
-            "share closed",
-            low=tuple(low for _, low, _ in parts.values()),
-            high=tuple(high for _, _, high in parts.values()),
-            title=f"{name}: one part of {donor} in {base}, by weights",
-            note="Towards 1: with this part alone it predicts as the donor; below 0: farther from it.",
-            name=block_name("parts", name, str(into)),
-            beside=into == 1,
-        )
-    ]
+        return None
+    return Bars(
+        tuple(parts),
+        tuple(value for value, _, _ in parts.values()),
+        "share closed",
+        low=tuple(low for _, low, _ in parts.values()),
+        high=tuple(high for _, _, high in parts.values()),
+        title=f"{name}: one part of {donor} in {base}, by weights",
+        note="Towards 1: with this part alone it predicts as the donor; below 0: farther from it.",
+        name=block_name("parts", name, str(into)),
+        beside=into == 1,
+    )
+
+
+def _stitches(result: CompareModelsResult, task: OnTask, name: str, into: int) -> list[Block]:
+    """What each head closes, and what attention layers and MLPs close by activation."""
+    base, donor = (show_text(result.names[i], max_chars=24) for i in (into, 1 - into))
     own = [one for one in task.stitched if one.into == into and one.closed is not None]
-    blocks += [
-        block
-        for one in own
-        if (
-            block := _cut(one, name, base, donor)
-            if one.site == "resid_pre"
-            else _heads(one, name, base, donor)
-        )
-    ]
+    blocks: list[Block] = [heads for one in own if (heads := _heads(one, name, base, donor)) is not None]
     activations = [one for one in own if one.carries == "activation" and one.site in ("attn_out", "mlp_out")]
     if activations:
         rows = []
@@ -281,25 +280,23 @@ def _stitches(result: CompareModelsResult, task: OnTask, name: str, into: int) -
     return blocks
 
 
-def _cut(one: Stitched, name: str, base: str, donor: str) -> Lines:
-    assert one.closed is not None
-    n = len(one.closed.value)
-    x = tuple(map(float, range(n)))
-    line = Series(
-        "share closed",
-        x,
-        _plain(one.closed.value),
-        low=_plain(one.closed.low),
-        high=_plain(one.closed.high),
-    )
+def _cuts(result: CompareModelsResult, cuts: list[Stitched], name: str) -> Lines:
+    series = []
+    for one in cuts:
+        assert one.closed is not None
+        base, donor = (show_text(result.names[i], max_chars=24) for i in (one.into, 1 - one.into))
+        ends = (_plain(end) for end in (one.closed.value, one.closed.low, one.closed.high))
+        value, low, high = ends
+        x = tuple(map(float, range(len(value))))
+        series.append(Series(f"{donor} below, {base} above", x, value, low=low, high=high))
     return Lines(
-        (line,),
+        tuple(series),
         "layers of the donor, from the embedding up",
         "share closed",
-        ticks=tuple((float(i), str(i)) for i in range(n)),
+        ticks=tuple((i, f"{i:.0f}") for i in series[0].x),
         levels=((1.0, "as the donor"), (0.0, "as the base")),
-        title=f"{name}: cut, {donor} below and {base} above",
-        name=block_name("cut", name, str(one.into)),
+        title=f"{name}: cuts, the donor's layers below and the base's above",
+        name=block_name("cuts", name),
         media=("figure", "page"),
     )
 
