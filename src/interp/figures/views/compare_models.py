@@ -8,7 +8,19 @@ import numpy as np
 
 from interp.figures.engine.notation import count, decimal, interval, measured, show_text, signed
 from interp.figures.engine.presentation import presentation
-from interp.figures.engine.view import Axis, Bars, Block, Grid, Lines, Series, Table, View, Words, block_name
+from interp.figures.engine.view import (
+    MEDIA,
+    Axis,
+    Bars,
+    Block,
+    Grid,
+    Lines,
+    Series,
+    Table,
+    View,
+    Words,
+    block_name,
+)
 from interp.figures.views.by_layer import lines_by_layer
 from interp.methods.comparison.results import (
     CARRIES,
@@ -21,6 +33,7 @@ from interp.methods.comparison.results import (
 from interp.metrics import METRICS
 from interp.results import Interval
 
+_FLATTENS = 50.0  # nats
 _NEAR = 0.999  # of CKA: streams that are not told apart by it
 
 
@@ -135,7 +148,14 @@ def _on_text(result: CompareModelsResult, text: OnText) -> list[Block]:
     for name, title in (("cka", "Linear CKA of the streams"), ("cosine", "Cosine of the streams")):
         of = {label: getattr(one, name) for label, one in alike.items()}
         blocks.append(
-            _by_layer(result.layers, of, name=name, title=title, y_title=name.replace("cka", "CKA"))
+            _by_layer(
+                result.layers,
+                of,
+                name=name,
+                title=title,
+                y_title=name.replace("cka", "CKA"),
+                beside=name == "cosine",
+            )
         )
     rows = []
     for i, layer in enumerate(result.layers):
@@ -153,28 +173,32 @@ def _on_text(result: CompareModelsResult, text: OnText) -> list[Block]:
 
 
 def _by_layer(
-    layers: tuple[str, ...], of: dict[str, Interval], *, name: str, title: str, y_title: str, note: str = ""
+    layers: tuple[str, ...],
+    of: dict[str, Interval],
+    *,
+    name: str,
+    title: str,
+    y_title: str,
+    beside: bool = False,
 ) -> Lines:
-    plain = lines_by_layer(
-        layers,
-        {label: one.value for label, one in of.items()},
-        name=name,
-        title=title,
-        y_title=y_title,
-        note=note,
-    )
+    """A line with its band for each; logarithmic where a value at the embedding would flatten all others."""
+    plain = lines_by_layer(layers, {label: one.value for label, one in of.items()}, y_title=y_title)
     series = tuple(
         Series(one.name, one.x, one.y, low=_plain(ends.low), high=_plain(ends.high))
         for one, ends in zip(plain.series, of.values(), strict=True)
     )
+    ends = [y for one in series for values in (one.y, one.low, one.high) for y in values]
+    flattens = min(ends) < -_FLATTENS
     return Lines(
         series,
         plain.x_title,
-        y_title,
+        f"{y_title} (logarithmic below -1)" if flattens else y_title,
         ticks=plain.ticks,
         name=name,
         title=title,
-        note=note,
+        beside=beside,
+        symlog_y=flattens,
+        y_range=(min(ends), max(*ends, 0.0)) if flattens else None,
     )
 
 
@@ -258,7 +282,7 @@ def _parts(result: CompareModelsResult, task: OnTask, name: str, into: int) -> B
         title=f"{name}: one part of {donor} in {base}, by weights",
         note="Towards 1: with this part alone it predicts as the donor; below 0: farther from it.",
         name=block_name("parts", name, str(into)),
-        beside=into == 1,
+        media=MEDIA if into == 0 else ("page",),
     )
 
 
