@@ -10,6 +10,10 @@ the event also to the last change of the cell's own detail, its top tokens, whic
 try repeats a prompt or a cell, so that none is answered from memory. What is typed is taken when the typing
 has paused; that pause is not in these times. Of Gemma 3 270M, where it is installed (`make real`), prompts of
 about 15 tokens, another target, one more word, and a text of about 650 tokens; memory: the server's highest.
+
+Whose the time is, is printed for each event: until the server's last message to the browser (Streamlit's run
+of the script, in which the library's answers are), and after it (the browser's drawing). What the library's
+answers take by themselves, asked without Streamlit, `--answers` prints.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ import torch
 from tables import put
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
+from interp import load_model
 from interp.app.server import settings
 from interp.app.server.launch import server_command
 from interp.models.gguf.packages import GEMMA, is_installed
@@ -52,8 +57,9 @@ REAL_PROMPTS = [
     f"Everybody who has been to school knows that the capital city of {place} is" for place in PLACES
 ]
 LONG = "It was the best of times, it was the worst of times, it was the age of wisdom, and " * 29
-PROMPTS["Trace"] = PROMPTS["Explore"][: len(PLACES)]  # of as many tokens as CLEAN
 CLEAN, JAPAN = "The capital of France is", "The capital of Japan is"
+#: Of as many tokens as CLEAN; the page begins with JAPAN, which would change nothing.
+PROMPTS["Trace"] = [prompt for prompt in PROMPTS["Explore"][: len(PLACES)] if prompt != JAPAN]
 SMALL = "GPT-2 small dimensions"
 DRAWN = {"Explore": "Logit lens", "Trace": "Recovery"}  # the grid that each page is about, by its label
 
@@ -92,14 +98,41 @@ def highest_memory(process: int) -> float:
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1e6
 
 
+class Messages:
+    """When the browser last asked the server for something, and when the server's last message came."""
+
+    def __init__(self, page: Any) -> None:
+        self.asked = self.answered = 0.0
+        self.shares: list[tuple[float, float]] = []  # seconds until the last message, and of the whole event
+        page.on("websocket", self._watch)
+
+    def _watch(self, socket: Any) -> None:
+        socket.on("framesent", lambda _: setattr(self, "asked", self.asked or time.perf_counter()))
+        socket.on("framereceived", lambda _: setattr(self, "answered", time.perf_counter()))
+
+    def begin(self) -> None:
+        self.asked = 0.0
+
+    def end(self, whole: float) -> None:
+        self.shares.append((max(self.answered - self.asked, 0.0), whole))
+
+    def in_words(self) -> str:
+        """The medians of what was watched since this was last asked."""
+        server, whole = (statistics.median(times) for times in zip(*self.shares, strict=True))
+        self.shares = []
+        return f"  until the server's last message {server:.2f} s of {whole:.2f} s"
+
+
 def time_event(page: Any, event: str, act: Any) -> tuple[float, float]:
     """Seconds from an event, which `act` causes, to the last change of the cell's detail, and of the page."""
     page.evaluate("(kind) => { window.result = window.measured(kind); }", event)
+    page.messages.begin()
     act()
     took = page.evaluate("() => window.result")
     if took is None:
         raise SystemExit("Nothing changed on the page within a minute.")
     detail, everything = took
+    page.messages.end(everything / 1000)
     return detail / 1000, everything / 1000
 
 
@@ -185,6 +218,40 @@ def of_a_real_model(page: Any, address: str, tries: int) -> Iterator[tuple[str, 
     yield "Explore, about 650 tokens: all", pages(texts)
 
 
+def answers_alone(models: Sequence[str], tries: int) -> str:
+    """What Explore asks the library of a changed prompt, and of a click, without Streamlit and a browser."""
+    from interp.app.views import explore, generate
+    from interp.app.views.attention import AttentionPatterns
+    from interp.app.views.lens import LogitLens, ShapeOf
+    from interp.app.views.tokens import LikeliestTokens
+
+    lines = []
+    for name in models:
+        model = load_model(name)
+        prompts = REAL_PROMPTS if name == REAL else PROMPTS["Explore"]
+        heads = tuple((0, head) for head in range(model.arch.n_heads))
+        typed, clicked = [], []
+        for prompt in prompts[: tries + 2]:
+            end = len(model.to_tokens(prompt).row(0)) - 1
+            of_prompt = [ShapeOf(prompt), LogitLens(prompt, " Paris"), LikeliestTokens(prompt)]
+            of_cell = [
+                explore.TrackedTokens(prompt, end, (" Paris",)),
+                explore.DirectLogitAttribution(prompt=prompt, answer=" Paris", position=end),
+                AttentionPatterns(prompt, heads),
+            ]
+            start = time.perf_counter()
+            for question in (*of_prompt, *of_cell, generate.GoesOn(prompt)):
+                question(model)
+            typed.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            for question in of_cell:
+                question(model)
+            clicked.append(time.perf_counter() - start)
+        for event, times in (("a changed prompt", typed[2:]), ("a click on a cell", clicked[2:])):
+            lines.append(f"{name}, Explore, {event}: {in_seconds(times)} s (median | 90th percentile)")
+    return "\n".join(lines)
+
+
 def pages(times: Sequence[tuple[float, float]]) -> list[float]:
     """Of each try, the time to the whole page."""
     return [everything for _, everything in times]
@@ -197,7 +264,11 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=TRIES)
     parser.add_argument("--models", nargs="+", help="only these, for a look; the table is of all")
     parser.add_argument("--write", action="store_true", help="write the table into docs/benchmarks.md")
+    parser.add_argument("--answers", action="store_true", help="time the library's answers alone, and stop")
     options = parser.parse_args()
+    if options.answers:
+        print(answers_alone(options.models or ["demo-gpt2"], options.tries))
+        return
     lines = [
         "| model | page and event | median (s) | 90th percentile (s) |",
         "|---|---|---|---|",
@@ -209,6 +280,8 @@ def main() -> None:
     ):
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*FLAGS])
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.add_init_script("localStorage.setItem('interp tour seen', '1')")
+        page.messages = Messages(page)
         models = {"demo-gpt2": "demo-gpt2", "demo-qwen3": "demo-qwen3", SMALL: small_gpt2(folder)}
         if is_installed(GEMMA):
             models[REAL] = REAL
@@ -219,6 +292,8 @@ def main() -> None:
             for what, times in measure(page, address, tries=options.tries):
                 lines.append(f"| {name} | {what} | {in_seconds(times)} |")
                 print(lines[-1], flush=True)
+                if page.messages.shares:
+                    print(page.messages.in_words(), flush=True)
         browser.close()
         memory = f"\nMemory of the server, at most: {highest_memory(process):.2g} GB.\n"
     print(memory)

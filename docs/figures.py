@@ -49,6 +49,7 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         *BOTH,
         ("tuned_lens", "lenses_on_prompt", {}),
         ("contrast", "contrast", {}),
+        ("patched_lens", "patched_lens", {}),
         ("head_scores", "head_scores", {}),
         ("circuit_discovery", "circuit_discovery", {}),
         ("faithfulness_curve", "faithfulness_curve", {"method": "exact", "options": TAUGHT}),

@@ -45,6 +45,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+#: What a browser keeps that has seen the tour, which else stands in a corner of the page.
+TOUR_SEEN = "try { localStorage.setItem('interp tour seen', '1') } catch {}"
 HOST = "127.0.0.1"
 START = 120  # seconds that the server may take to answer, on a busy machine
 PATIENCE = 30_000  # milliseconds that a test waits for what a user should see
@@ -162,7 +164,7 @@ def _text_of(frame: str | bytes) -> str:
 @pytest.fixture
 def open_app(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]:
     """`open_app(page="Trace", ...)` opens the app with these parameters in the URL, in a session of its own;
-    `received` is called with all that the server sends to it.
+    `received` is called with all that the server sends to it. The tour was seen but on a `first_visit`.
 
     At the end of the test: nothing but this machine was asked for anything, no browser complained, and the
     server met no exception.
@@ -173,11 +175,14 @@ def open_app(server: Server, chromium: Browser) -> Iterator[Callable[..., Page]]
         options: dict[str, Any] | None = None,
         *,
         received: Callable[[str], None] | None = None,
+        first_visit: bool = False,
         **parameters: str,
     ) -> Page:
         context = chromium.new_context(**{"viewport": {"width": 1400, "height": 1000}} | (options or {}))
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
+        if not first_visit:
+            context.add_init_script(TOUR_SEEN)
         watch.add(context)
         page = context.new_page()
         if received is not None:

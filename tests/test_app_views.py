@@ -11,7 +11,7 @@ from app_pages import DEMOS, run_copied_command, run_copied_program, without_pro
 from conftest import run
 from interp.app.views import explore, lens, trace
 from interp.app.views.alignment import Alignment
-from interp.app.views.attention import AttentionPatterns, attention_grid, heads_grid
+from interp.app.views.attention import AttentionPatterns, attention_grid, folded, heads_grid
 from interp.app.views.downloads import chart_downloads, downloads
 from interp.app.views.grid_data import MOST_TOKENS, grid_data, token_ranking, token_strip
 from interp.app.views.tokens import (
@@ -25,6 +25,7 @@ from interp.app.views.tokens import (
 from interp.errors import InputError
 from interp.figures.engine import html
 from interp.figures.engine.notation import decimal, show_token
+from interp.figures.engine.view import Axis, Grid
 from interp.runs import read_run
 
 PROMPT = "The capital of France is"
@@ -109,6 +110,7 @@ def test_attribution_and_attention(load):
     np.testing.assert_allclose(np.nansum(pattern.values, axis=1), 1, atol=1e-5)
     assert pattern.title == "Head 2.4"
     assert pattern.framed == ((3, int(answer.patterns[1][3].argmax())),)
+    assert folded(pattern, 3) is pattern
     from_here = heads_grid(answer, 3)
     np.testing.assert_array_equal(from_here.values[1], pattern.values[3])
     assert from_here.rows.short() == ["2.3", "2.4"]
@@ -305,3 +307,26 @@ def test_texts_of_cells_are_visible():
     assert [row["text"] for row in ranked["rows"]] == ["1", "7"]
     assert ranked["rows"][0]["cells"][1] == {"text": "0.750", "bar": 0.75}
     assert ranked["framed"] == [[1, 0]]
+
+
+def test_a_long_pattern_is_folded_around_a_position():
+    n, rng = 3 * MOST_TOKENS, np.random.default_rng(0)
+    values = np.tril(rng.random((n, n)))
+    values /= values.sum(1, keepdims=True)
+    values[np.triu_indices(n, 1)] = np.nan
+    axis = Axis.tokens([f"t{i}" for i in range(n)], title="key")
+    at = 2 * MOST_TOKENS
+    grid = Grid(values=values, rows=axis, columns=axis, unit="attention", framed=((at, 0), (at, 7), (at, at)))
+    small = folded(grid, at)
+    assert len(small.columns) == MOST_TOKENS
+    np.testing.assert_allclose(np.nansum(small.values, axis=1), 1)
+    assert small.columns.headings[0].token == "t0"
+    assert small.columns.headings[1].token == f"{n - MOST_TOKENS + 1} others"
+    (_, first), (_, other), (_, own) = small.framed
+    assert (first, other) == (0, 1)
+    assert small.values[at, own] == values[at, at]
+    assert small.values[at, 0] == values[at, 0]
+    assert np.isnan(small.values[0, 2:]).all()
+    early = folded(grid, 3)
+    assert early.columns.headings[0].token == "t0"
+    assert early.columns.headings[-1].token == f"{n - MOST_TOKENS + 2} others"

@@ -124,6 +124,12 @@ WRONG: dict[str, list[dict[str, Any]]] = {
         {"checkpoints": ["demo-gpt2"], "measures": [{"run": "no_such", "read": {"x": "y"}}]},
         {"checkpoints": ["demo-gpt2"], "steps": [1.0, 2.0]},
     ],
+    "patched_lens": [
+        {"source_cell": [99, 0]},
+        {"target_cell": [0, 99]},
+        {"answer": "<999999>"},
+        {"lens": "no folder"},
+    ],
     "path_patching": [{"receivers": ["9.0"], "n": 4}, {"senders": ["0.77"], "n": 4}, {"role": "WHO", "n": 4}],
     "probing": [
         {"data": "no_such"},

@@ -58,6 +58,7 @@ SMALL = {
     "patching_vs_attribution": ["n=4"],
     "knowledge": ["n=6", "probe_layers=[2]", "strengths=[0.5]", "n_random=1"],
     "over_checkpoints": ['checkpoints=["demo-gpt2"]'],
+    "patched_lens": [],
     "path_patching": ["n=2"],
     "train_jacobian_lens": ["training=8", "held_out=2", "length=24", "layers=[2,4]"],
     "alignment_search": ["n=60", "steps=2", "dims=[1]", "layers=[3]", "untrained=false"],

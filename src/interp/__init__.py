@@ -37,6 +37,7 @@ _HOME = {
     "feature_dashboard": "interp.figures.dashboard.feature_dashboard",
     "write_neuronpedia": "interp.methods.features.neuronpedia",
     "write_sae": "interp.saes.files",
+    "neuron_edit": "interp.edits",
     "feature_edit": "interp.saes.edits",
     "feature_effects": "interp.methods.features.feature_effects",
     "feature_ablation": "interp.methods.features.feature_ablation",
@@ -93,6 +94,7 @@ _HOME = {
     "load_lens": "interp.methods.lens.sources",
     "lenses_on_prompt": "interp.methods.lens.lenses_on_prompt",
     "tuned_lens": "interp.methods.lens.lenses_on_prompt",  # a former name
+    "patched_lens": "interp.methods.lens.patched_lens",
     "train_tuned_lens": "interp.methods.lens.train_tuned_lens",
     "measure_lens": "interp.methods.lens.measure_lens",
     "compare_lenses": "interp.methods.lens.compare_lenses",
@@ -202,10 +204,12 @@ __all__ = [
     "make_labelled",
     "measure_lens",
     "measure_sae",
+    "neuron_edit",
     "node_attribution",
     "on_processes",
     "on_ray",
     "over_checkpoints",
+    "patched_lens",
     "patching_vs_attribution",
     "path_patching",
     "plan",
@@ -236,7 +240,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from interp.answers import Answer
-    from interp.edits import Edit, EditFrom
+    from interp.edits import Edit, EditFrom, neuron_edit
     from interp.errors import InterpError
     from interp.figures.dashboard.feature_dashboard import feature_dashboard
     from interp.figures.dashboard.graph_page import graph_page
@@ -285,6 +289,7 @@ if TYPE_CHECKING:
     from interp.methods.lens.lenses_on_prompt import lenses_on_prompt
     from interp.methods.lens.logit_lens import logit_lens
     from interp.methods.lens.measure_lens import measure_lens
+    from interp.methods.lens.patched_lens import patched_lens
     from interp.methods.lens.sources import load_lens
     from interp.methods.lens.token_directions import decompose_state, token_directions
     from interp.methods.lens.train_tuned_lens import train_tuned_lens

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.architecture import HasArchitecture
-from interp.errors import EditError, nearest, refuse_unknown_keywords
+from interp.errors import EditError, SiteError, nearest, refuse_unknown_keywords
 from interp.sites import Address, Indices
 
 Op = Literal["set", "add", "scale", "zero", "mean", "project_out", "features"]
@@ -202,6 +202,37 @@ class Edit:
         if isinstance(value, list):
             value = torch.tensor(value)
         return cls(data["op"], Address.parse(data["at"]), value)
+
+
+def neuron_edit(
+    model: HasArchitecture,
+    op: Literal["scale", "add"],
+    layer: int,
+    neurons: int | Sequence[int],
+    *,
+    value: float,
+    positions: Indices = None,
+) -> Edit:
+    """An edit of some neurons of a layer's MLP: what they give to its output projection (``mlp_act``) is
+    multiplied by `value`, or that is added to it; 0 times takes them out.
+
+    Raises `EditError` for another operation, and for neurons that are not there, named twice or none;
+    `SiteError` for a model without one MLP in a layer.
+    """
+    if op not in ("scale", "add"):
+        raise EditError(f"Unknown operation {op!r} on neurons; {nearest(op, ('scale', 'add'))}")
+    width = model.arch.d_mlp
+    if width is None:
+        raise SiteError("This model has no neurons that can be numbered: its layers have no one MLP.")
+    chosen = [neurons] if isinstance(neurons, int) else list(neurons)
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise EditError(f"Name each neuron once, and one at least; got {chosen}.")
+    for neuron in chosen:
+        if isinstance(neuron, bool) or not isinstance(neuron, int) or not 0 <= neuron < width:
+            raise EditError(f"There is no neuron {neuron!r}; a layer has {width}, from 0.")
+    vector = torch.full((width,), 1.0 if op == "scale" else 0.0)
+    vector[chosen] = float(value)
+    return Edit(op, Address("mlp_act", layer, positions), vector)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,13 +6,14 @@ its server there, and each such request fails in the console.
 
 import streamlit as st
 
-from interp.app.pages import circuit_map, contrast, explore, features, generate, runs, trace
+from interp.app.pages import circuit_map, contrast, explore, features, generate, patched_lens, runs, trace
 from interp.app.server.session import begin_run
 from interp.app.ui.header import choose_page
 
 PAGES = {
     "Explore": explore.page,
     "Trace": trace.page,
+    "Patch": patched_lens.page,
     "Contrast": contrast.page,
     "Circuit map": circuit_map.page,
     "Features": features.page,

@@ -1,7 +1,8 @@
-"""Edits as a configuration says them: at an address, of features of a dictionary, or along a direction.
+"""Edits as a configuration says them: at an address, of neurons or features, or along a direction.
 
 edits:
   - {op: zero, at: "blocks.3.hook_mlp_out", start: -1}  # from the last token of the prompt on
+  - {op: scale, at: "blocks.3.mlp.hook_post", neurons: [17], value: 0}  # scale or add
   - {op: add, features: [1302], value: 100, start: generated}  # of the key sae; in what is said alone
   - {op: clamp, direction: 0, value: 1}  # of the file in the key directions; held at the second label
 """
@@ -19,6 +20,7 @@ from interp.errors import ConfigError, nearest
 if TYPE_CHECKING:
     from interp.edits import Edit, EditFrom
     from interp.methods.common.direction import Direction
+    from interp.models.base import Model
     from interp.saes.dictionary import SAE
     from interp.sites import Address
 
@@ -26,13 +28,15 @@ DIRECTION_OPS = ("add", "project_out", "clamp")
 
 
 class EditText(TypedDict):
-    """An operation at an address (`at`), on `features` or along a `direction` (its number in the file), with
-    a value; from a position on, or in what is said alone, where `start` says so."""
+    """An operation at an address (`at`), perhaps on some `neurons` there, on `features` or along a
+    `direction` (its number in the file), with a value; from a position on, or in what is said alone, where
+    `start` says so."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
 
     op: str
     at: NotRequired[str]
+    neurons: NotRequired[list[int]]
     features: NotRequired[list[int]]
     direction: NotRequired[int]
     value: NotRequired[float | list[float]]
@@ -40,29 +44,44 @@ class EditText(TypedDict):
 
 
 def read_edits(
-    given: Sequence[EditText], *, sae: SAE | None, directions: Sequence[Direction]
+    given: Sequence[EditText], model: Model, *, sae: SAE | None, directions: Sequence[Direction]
 ) -> list[Edit | EditFrom]:
-    """The edits that a configuration says; `ConfigError` for what it lacks."""
+    """The edits of this model that a configuration says; `ConfigError` for what it lacks."""
     from interp.edits import EditFrom
 
     edits: list[Edit | EditFrom] = []
     for one in given:
-        made = _edits(one, sae, directions)
+        made = _edits(one, model, sae, directions)
         edits += [EditFrom(edit, one["start"]) for edit in made] if "start" in one else made
     return edits
 
 
-def _edits(given: EditText, sae: SAE | None, directions: Sequence[Direction]) -> list[Edit]:
+def read_prompt_edits(
+    given: Sequence[EditText], model: Model, *, sae: str | None, directions: str | None
+) -> list[Edit]:
+    """The edits of a prompt's run that a configuration says, with the names of the dictionary and the file
+    of directions. `ConfigError` for what is lacking, and for edits of what is said after it."""
+    from interp.methods.common.direction import read_directions
+    from interp.saes.sources import load_sae
+
+    if any("start" in one for one in given):
+        raise ConfigError("A prompt is read as a whole, and nothing is said after it; leave 'start' out.")
+    loaded = None if sae is None else load_sae(sae, model)
+    found = [] if directions is None else read_directions(directions, model)
+    return [edit for one in given for edit in _edits(one, model, loaded, found)]
+
+
+def _edits(given: EditText, model: Model, sae: SAE | None, directions: Sequence[Direction]) -> list[Edit]:
     import torch
 
-    from interp.edits import Edit
+    from interp.edits import Edit, neuron_edit
     from interp.saes.edits import feature_edit
     from interp.sites import Address
 
     op, value = given["op"], given.get("value")
     at = None if "at" not in given else Address.parse(given["at"])
-    if ("features" in given) + ("direction" in given) > 1:
-        raise ConfigError("An edit is of features or along a direction, not both; write two.")
+    if ("neurons" in given) + ("features" in given) + ("direction" in given) > 1:
+        raise ConfigError("An edit is of neurons, of features or along a direction; write one for each.")
     if "features" in given:
         if sae is None:
             raise ConfigError("An edit of features needs the dictionary that they are of; give 'sae'.")
@@ -76,6 +95,13 @@ def _edits(given: EditText, sae: SAE | None, directions: Sequence[Direction]) ->
         raise ConfigError(
             "An edit needs 'at', an address such as blocks.3.hook_resid_post, or 'features' or 'direction'."
         )
+    if "neurons" in given:
+        if at.site != "mlp_act" or at.layer is None or not isinstance(value, int | float):
+            raise ConfigError(
+                "An edit of neurons is at an address such as blocks.3.mlp.hook_post, with a number as value."
+            )
+        how: Any = op
+        return [neuron_edit(model, how, at.layer, given["neurons"], value=value, positions=at.positions)]
     made: Any = torch.tensor(value) if isinstance(value, list) else value
     return [Edit(op, at, made)]  # type: ignore[arg-type]
 

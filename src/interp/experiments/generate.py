@@ -53,7 +53,7 @@ def run(config: GenerateConfig, model: Model) -> GenerateResult:
         model,
         config.prompt,
         config.n_tokens,
-        edits=read_edits(config.edits, sae=sae, directions=directions),
+        edits=read_edits(config.edits, model, sae=sae, directions=directions),
         sample=None
         if config.temperature is None
         else Sample(temperature=config.temperature, top_p=config.top_p, seed=config.seed),

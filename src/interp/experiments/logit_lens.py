@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from interp.experiments.base import AnswerText, ExperimentConfig, PromptText, experiment
+from interp.experiments.edit_text import EditText, read_prompt_edits
 
 if TYPE_CHECKING:
     from interp.methods.lens.results import LogitLensResult
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
 
 class LogitLensConfig(ExperimentConfig):
-    """See `interp.logit_lens` for what each key means, and `interp.load_lens` for what names a lens."""
+    """See `interp.logit_lens` for what each key means, and `interp.load_lens` for what names a lens.
+    `interp.experiments.edit_text` says how edits are written, of features of the dictionary `sae` and along
+    directions of the file `directions`."""
 
     MAY_BE_LEFT_OUT = ("answer",)  # then it is the model's own
 
@@ -22,6 +25,9 @@ class LogitLensConfig(ExperimentConfig):
     site: Literal["resid", "attn_out", "mlp_out"] = "resid"
     k: int = 5
     lens: str = "logit"
+    edits: list[EditText] = []  # noqa: RUF012  # pydantic copies it
+    sae: str | None = None
+    directions: str | None = None
 
 
 @experiment("logit_lens", config=LogitLensConfig)
@@ -37,5 +43,6 @@ def run(config: LogitLensConfig, model: Model) -> LogitLensResult:
         site=config.site,
         k=config.k,
         lens=config.lens,
+        edits=read_prompt_edits(config.edits, model, sae=config.sae, directions=config.directions),
         seed=config.seed,
     )

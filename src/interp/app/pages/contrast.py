@@ -13,6 +13,7 @@ from interp.app.ui.errors import show_errors
 from interp.app.ui.explain import explain
 from interp.app.ui.lens_choice import choose_lens
 from interp.app.ui.model_choice import choose_model
+from interp.app.ui.parts import part
 from interp.app.views import contrast
 from interp.figures.engine.view import Lines, Words
 from interp.figures.views import contrast as contrast_view
@@ -56,6 +57,7 @@ def _token(model: str, label: str, key: str) -> str | None:
     return None
 
 
+@part
 def _contrast(model: str, question: contrast.Contrast) -> None:
     result = ask(model, question)
     view = contrast_view.view(result)

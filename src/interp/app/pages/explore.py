@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from interp.app.markdown import escape_markdown
-from interp.app.server.session import ask
+from interp.app.server.models import offered_models
+from interp.app.server.session import NotAnswered, ask
 from interp.app.ui import address, inputs, show
 from interp.app.ui.answers import suggest, typed_answer
 from interp.app.ui.copies import copy_menu, copy_or_download
@@ -13,15 +14,22 @@ from interp.app.ui.errors import show_errors
 from interp.app.ui.explain import explain
 from interp.app.ui.lens_choice import choose_lens
 from interp.app.ui.model_choice import choose_model
+from interp.app.ui.parts import part
+from interp.app.ui.permission import allow_typed, permitted
 from interp.app.views import explore
 from interp.app.views import lens as views
 from interp.app.views.attention import AttentionPatterns, HeadsPerLayer, attention_grid, heads_grid
 from interp.app.views.downloads import chart_downloads
-from interp.app.views.grid_data import token_ranking, token_strip
+from interp.app.views.generate import GoesOn
+from interp.app.views.grid_data import said_strip, token_ranking, token_strip
+from interp.app.views.model_picture import ShapeOfModel, in_words, picture
 from interp.app.views.tokens import SingleToken, TypedTokens, read_token
+from interp.errors import InterpError
 from interp.figures.engine.notation import brief
 from interp.figures.views.lens_words import about_lens, lens_name
 from interp.methods.lens.results import LogitLensResult
+
+_NO_OTHER = "none"  # option of the input for another model
 
 
 def page() -> None:
@@ -37,13 +45,18 @@ def page() -> None:
         typed = inputs.text("Target token", "target", placeholder="the model's own")
     inputs.examples(examples)
     going_on = st.container()
+    said = st.container(horizontal=True, vertical_alignment="center", key="goes-on")
     with show_errors():
         answer, lens = typed_answer(model, typed) if typed else None, choose_lens(model)
         if lens is not None:
             _explore(model, prompt, answer, lens)
+    _beside(model, prompt, typed)
     suggest(model, prompt, target=going_on)
+    with said:
+        _goes_on(model, prompt)
 
 
+@part
 def _explore(model: str, prompt: str, target: str | None, lens: str) -> None:
     shape = ask(model, views.ShapeOf(prompt))
     n_rows, n_columns = shape.n_rows, len(shape.tokens)
@@ -70,6 +83,37 @@ def _explore(model: str, prompt: str, target: str | None, lens: str) -> None:
         _attribution(model, attribution, head)
     with show_errors():
         _attention(model, prompt, (row, column), head)
+
+
+def _goes_on(model: str, prompt: str) -> None:
+    """What the model goes on to say, asked when all else is drawn; a click takes it into the prompt."""
+    if not inputs.toggle("goes on", "goes_on"):
+        return
+    try:
+        said = ask(model, GoesOn(prompt))
+    except (InterpError, NotAnswered):  # such as a prompt that is refused, which is said below
+        return
+    show.grid_component(
+        said_strip(said.tokens, said.probabilities),
+        key="said",
+        on_click=lambda _, n: inputs.fill({"prompt": said.texts[n]}),
+    )
+
+
+@part
+def _beside(model: str, prompt: str, typed: str) -> None:
+    """The same prompt's lens by another model, where one is chosen."""
+    others = (_NO_OTHER, *(name for name in offered_models() if name != model))
+    other = inputs.select("Beside another model", "beside", others, on_change=allow_typed, args=("beside",))
+    if other == _NO_OTHER or not permitted("model", other, "beside"):
+        return
+    shape = ask(other, views.ShapeOf(prompt))
+    target = read_token(typed) if typed else None
+    question = views.LogitLens(prompt, target, shape.around(len(shape.tokens) - 1))
+    result = ask(other, question)
+    with show.title(f"{other}: {lens_name(result.lens)}. Target: {brief(result.answer)}", key="beside"):
+        copy_or_download(other, question, result)
+    show.grid(views.lens_grid(result), key="lens-beside", around=len(shape.tokens) - 1, titled=False)
 
 
 def _lens(model: str, question: views.LogitLens, result: LogitLensResult, cell: tuple[int, int]) -> None:
@@ -111,6 +155,9 @@ def _cell(model: str, result: LogitLensResult, row: int, position: int) -> None:
         token_ranking(ranked, label="Top tokens of the cell", framed_rank=rank), key="top", on_click=track
     )
     st.caption("Click a token to follow it over the layers.")
+    shape, head = ask(model, ShapeOfModel()), address.clicked_head()
+    show.picture(picture(shape, row, head), key="model-picture")
+    st.caption(in_words(shape, row, head))
 
 
 def _tracked_tokens(model: str, asked: views.LogitLens, result: LogitLensResult, position: int) -> None:

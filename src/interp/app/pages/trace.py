@@ -13,6 +13,7 @@ from interp.app.ui.errors import show_errors
 from interp.app.ui.explain import explain
 from interp.app.ui.files import read_file
 from interp.app.ui.model_choice import choose_model
+from interp.app.ui.parts import part
 from interp.app.views import trace
 from interp.app.views.alignment import Alignment
 from interp.app.views.tokens import PromptTokens
@@ -35,8 +36,7 @@ def page() -> None:
     inputs.examples(examples)
     answer, foil = read_answers(model, of_answer, of_foil)
     if _aligned(clean_tokens, corrupted_tokens) and answer is not None and foil is not None:
-        with show_errors():
-            _map(model, clean, corrupted, answer, foil or None)
+        _map(model, clean, corrupted, answer, foil or None)
     suggest(model, clean, answer=of_answer[1], foil=of_foil[1])
 
 
@@ -61,6 +61,7 @@ def _aligned(clean: tuple[str, ...], corrupted: tuple[str, ...]) -> bool:
     return not alignment.problem
 
 
+@part
 def _map(model: str, clean: str, corrupted: str, answer: str, foil: str | None) -> None:
     left, right = st.columns([5, 4], gap="medium")
     with left, show.title("Patched", key="map"):

@@ -1,4 +1,4 @@
-"""The cell and the head that were clicked last: parameters of the URL."""
+"""The cells and the head that were clicked last: parameters of the URL."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import streamlit as st
 
 from interp.app.markdown import escape_markdown
 
+_CLICKED = "cell", "from", "into", "head"  # the parameters: cells by these names, and the head
 _PAIR = re.compile(r"(\d{1,6})\.(\d{1,6})")
 
 
-def clicked_cell(shape: tuple[int, int], default: tuple[int, int]) -> tuple[int, int]:
+def clicked_cell(shape: tuple[int, int], default: tuple[int, int], *, name: str = "cell") -> tuple[int, int]:
     """The (row, column) in the URL; the default where there is none. Of a cell that is not in a grid of this
     shape, the page says so, and the default is taken."""
-    given = st.query_params.get("cell")
+    given = st.query_params.get(name)
     if given is None:
         return default
     found = _PAIR.fullmatch(given)
@@ -25,8 +26,8 @@ def clicked_cell(shape: tuple[int, int], default: tuple[int, int]) -> tuple[int,
     return default
 
 
-def go_to_cell(row: int, column: int) -> None:
-    st.query_params["cell"] = f"{row}.{column}"
+def go_to_cell(row: int, column: int, *, name: str = "cell") -> None:
+    st.query_params[name] = f"{row}.{column}"
 
 
 def clicked_head() -> tuple[int, int] | None:
@@ -52,6 +53,6 @@ def forget_head() -> None:
 
 
 def forget_clicks() -> None:
-    """Take the cell and the head out of the URL."""
-    for key in ("cell", "head"):
+    """Take the cells and the head out of the URL."""
+    for key in _CLICKED:
         st.query_params.pop(key, None)

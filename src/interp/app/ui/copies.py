@@ -1,25 +1,39 @@
-"""The button "Copy or download": the same answer in Python, at the command line, and as files."""
+"""The button "Copy or download": the same answer in Python, at the command line, as files, and as a run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from interp.app.views.downloads import Download, downloads
+from interp.app.markdown import escape_markdown
+from interp.app.server.settings import runs_folder
+from interp.app.views.downloads import Download, downloads, save_run
 from interp.app.views.questions import LibraryQuestion, as_command, as_python
+from interp.errors import InterpError
 from interp.results import Result
 
 
 def copy_or_download(model: str, question: LibraryQuestion, result: Result) -> None:
     """The button for the answer of a question that the library answers; files are made when asked for."""
-    python = as_python(model, question)
+    copies_of(model, question, result, as_python(model, question))
+
+
+def copies_of(model: str, question: LibraryQuestion, result: Result, python: str) -> None:
+    """The same, with a program of its own."""
     files = downloads(model, question, lambda: result, python=python)
-    copy_menu(python, as_command(model, question), files)
+    copy_menu(
+        python,
+        as_command(model, question),
+        files,
+        save=lambda: save_run(model, question, result, runs_folder()),
+    )
 
 
-def copy_menu(python: str, command: str, files: Sequence[Download]) -> None:
-    """The button for a program, a command and files."""
+def copy_menu(
+    python: str, command: str, files: Sequence[Download], *, save: Callable[[], str] | None = None
+) -> None:
+    """The button for a program, a command and files; and, with `save`, for a run, whose name it gives."""
     with st.popover("Copy or download", type="tertiary", icon=":material/ios_share:"):
         st.caption("In Python")
         st.code(python, language="python")
@@ -35,3 +49,13 @@ def copy_menu(python: str, command: str, files: Sequence[Download]) -> None:
                     key=f"download-{file.name}",
                     on_click="ignore",
                 )
+            if save is not None:
+                st.button("Save as a run", key=f"save-{files[0].name}", on_click=_save, args=(save,))
+
+
+def _save(save: Callable[[], str]) -> None:
+    """Save a run, and say where it is, or why it is not."""
+    try:
+        st.toast(escape_markdown(f"Saved as {save()}; the page Runs has it."))
+    except InterpError as error:
+        st.toast(escape_markdown(str(error)))

@@ -1,4 +1,4 @@
 export default function ({ parentElement, data, setTriggerValue }) {
-  const report = (row, column) => setTriggerValue("cell", [row, column]);
+  const report = (...places) => setTriggerValue("cell", places);
   drawInHost(parentElement, (host) => interpApp.drawGrid(host, data, data.clickable ? report : null));
 }

@@ -10,6 +10,7 @@ import streamlit as st
 from interp.app.markdown import escape_markdown
 from interp.app.ui.address import forget_clicks
 from interp.app.ui.files import read_file
+from interp.app.ui.saved_views import saved_views
 from interp.figures.engine import html
 from interp.figures.engine.page_parts import CHARTS, GRID_SCRIPT, GRID_STYLE
 
@@ -34,6 +35,8 @@ def choose_page(pages: Sequence[str]) -> str:
             args=(page,),
             label_visibility="collapsed",
         )
+        saved_views()
+        st.button("Tour", key="tour", type="tertiary", icon=":material/explore:")  # `tour.js` begins it
     if given not in pages:
         st.error(escape_markdown(f"There is no page {given!r}; {page} is shown."))
     return page
@@ -55,5 +58,5 @@ def _add_styles_and_scripts() -> None:
     """What is sent once for all grids and charts, and not with each of them."""
     st.html(f"<style>{read_file('app.css')}</style>")
     style = GRID_STYLE + CHARTS + html.shades() + read_file("component.css")
-    script = f"const STYLE = {json.dumps(style)};\n{GRID_SCRIPT}{read_file('app.js')}"
+    script = f"const STYLE = {json.dumps(style)};\n{GRID_SCRIPT}{read_file('tour.js')}{read_file('app.js')}"
     st.components.v2.component("interp_app", js=script)(key="app", height=0)

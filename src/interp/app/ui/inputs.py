@@ -12,6 +12,7 @@ from interp.app.markdown import escape_markdown
 from interp.app.server.session import NotAnswered, ask
 from interp.app.ui.address import forget_clicks
 from interp.app.views.examples import Answered
+from interp.app.views.generate import Slider
 from interp.app.views.tokens import read_token
 from interp.errors import InterpError
 
@@ -64,9 +65,21 @@ def number(label: str, key: str, value: Number, **options: Any) -> Number:
     return st.number_input(label, value=value, key=key, bind="query-params", **options)
 
 
-def select(label: str, key: str, options: Sequence[Option]) -> Option:
+def slider(key: str, drawn: Slider) -> float:
+    """A number that is drawn between two ends."""
+    return st.slider(
+        drawn.label, drawn.least, drawn.most, drawn.first, drawn.step, key=key, bind="query-params"
+    )
+
+
+def toggle(label: str, key: str) -> bool:
+    """On or off; on by default."""
+    return st.toggle(label, True, key=key, bind="query-params")
+
+
+def select(label: str, key: str, options: Sequence[Option], **more: Any) -> Option:
     """One of several, from a list that opens."""
-    return st.selectbox(label, options, key=key, bind="query-params")
+    return st.selectbox(label, options, key=key, bind="query-params", **more)
 
 
 def switch(label: str, key: str, options: Sequence[Option], **more: Any) -> Option:

@@ -17,6 +17,9 @@ from interp.figures.engine.view import Chart, Grid, Table
 from interp.figures.engine.view_figure import chart as chart_figure
 
 OnClick = Callable[[int, int], None]  # called with the (row, column) of the cell that was clicked
+_COLUMN = 4.1  # inches of a chart: what half of a page has, so that its type is not made smaller
+#: Called with the (row, column) of the cell that was dropped on, and of the one that was dropped.
+OnDrop = Callable[[tuple[int, int], tuple[int, int]], None]
 
 
 @contextmanager
@@ -47,13 +50,17 @@ def grid(
     grid_component(grid_data(grid, selected=selected, around=around), key=key, on_click=on_click)
 
 
-def grid_component(data: dict[str, Any], *, key: str, on_click: OnClick | None = None) -> None:
+def grid_component(
+    data: dict[str, Any], *, key: str, on_click: OnClick | None = None, on_drop: OnDrop | None = None
+) -> None:
     """A grid from the values that `views.grid_data` makes for the browser."""
 
     def report() -> None:
-        cell = st.session_state[key].cell
-        if cell is not None and on_click is not None:
-            on_click(int(cell[0]), int(cell[1]))
+        row, column, *dropped = map(int, st.session_state[key].cell or (-1, -1))
+        if dropped and on_drop is not None:
+            on_drop((row, column), (dropped[0], dropped[1]))
+        elif row >= 0 and on_click is not None:
+            on_click(row, column)
 
     component = _component("interp_grid", "grid_component.js")
     component(data=data | {"clickable": on_click is not None}, key=key, on_cell_change=report)
@@ -69,10 +76,16 @@ def chart(chart: Chart, *, key: str) -> None:
     if chart.title:
         st.markdown(f"**{escape_markdown(chart.title)}**")
     component = _component("interp_chart", "chart_component.js")
-    component(data={"svg": svg(chart_figure(chart), label=numbers.title)}, key=key)
+    drawn = chart_figure(chart, width=_COLUMN)
+    component(data={"svg": svg(drawn, label=numbers.title)}, key=key)
     if chart.key:
         st.caption(escape_markdown(chart.key))
     st.html(f'<div class="interp">{html.details("The numbers", _table_html(numbers, caption=""))}</div>')
+
+
+def picture(svg: str, *, key: str) -> None:
+    """An SVG of the app's own, such as the picture of the model."""
+    _component("interp_chart", "chart_component.js")(data={"svg": svg}, key=key)
 
 
 def document(page: str, *, title: str, height: int, key: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -19,7 +21,7 @@ from interp.figures.engine.view_html import fragment
 from interp.notebooks import notebook, program, title_of
 from interp.provenance import Provenance
 from interp.results import Result
-from interp.runs import picture, record_of, report_page
+from interp.runs import default_tag, picture, record_of, report_page, run_folder, write_run
 
 _drawing = Lock()  # matplotlib draws in one thread at a time
 
@@ -56,6 +58,17 @@ def downloads(
     )
     name = f"{experiment.name}.ipynb"
     return (*files, Download("Download as notebook", name, "application/x-ipynb+json", as_notebook))
+
+
+def save_run(model: str, question: LibraryQuestion, result: Result, out: Path) -> str:
+    """Write an answer as a run under `out`, as the copied command would; returns the run's name. `RunError`
+    where it cannot be written."""
+    experiment = find_experiment(question.method)
+    config = experiment.make_config({"model": model, **question.arguments})
+    folder = run_folder(out, experiment.name, default_tag(model), force=False)
+    with _drawing:
+        write_run(experiment, config, folder, result, time.time())
+    return f"{experiment.name}/{folder.name}"
 
 
 def chart_downloads(chart: Chart, *, name: str, title: str, provenance: Provenance) -> tuple[Download, ...]:

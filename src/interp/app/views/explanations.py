@@ -132,6 +132,26 @@ EXPLANATIONS: dict[str, Explanation] = {
             "head",
         ),
     ),
+    "Patch": Explanation(
+        "Patch by hand",
+        "What does a cell of one prompt do in another?",
+        "Three lenses: the source, the target, and the target with one cell of the source in it. Click a "
+        "cell of the source, then one of the target (any layer, any position), or drag the one onto the "
+        "other. Hatched is what the patch can reach: later layers at its position, and later layers at the "
+        "positions behind it. Colour by change to see where the followed token gets likelier. Into a late "
+        "layer the patch brings what the source says anyway: look at what changes behind it.",
+        (
+            "patching",
+            "logit lens",
+            "residual stream",
+            "layer",
+            "probability",
+            "rank",
+            "entropy",
+            "token",
+            "BOS",
+        ),
+    ),
     "Contrast": Explanation(
         "Contrast two prompts",
         "From which layer on does the model tell two prompts apart?",

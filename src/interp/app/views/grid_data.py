@@ -92,6 +92,16 @@ def token_strip(tokens: Sequence[str], *, selected: int) -> dict[str, Any]:
     return data | {"selected": [0, selected]}
 
 
+def said_strip(tokens: Sequence[str], probabilities: Sequence[float]) -> dict[str, Any]:
+    """A row of tokens that were said; the hover tells the probability of each."""
+    rows = [("", tuple(show_token(token, max_chars=24) for token in tokens))]
+    names = [f"said: token {n + 1}" for n in range(len(tokens))]
+    data = _text_grid("strip", "What the model goes on to say", names, rows)
+    for cell, p in zip(data["rows"][0]["cells"], probabilities, strict=True):
+        cell["details"] = [f"{cell['text']}, probability {probability(p)}"]
+    return data
+
+
 def token_ranking(
     ranked: Sequence[tuple[int, str, float]], *, label: str, framed_rank: int
 ) -> dict[str, Any]:

@@ -106,10 +106,10 @@ def lens_grid(result: LogitLensResult, colour: Colour = "probability") -> Grid:
         texts=names.astype(str),
         hover=(
             ("top token", names.astype(str)),
-            ("its probability", _texts(top, probability)),
-            (f"probability of {target}", _texts(grid["answer_prob"], probability)),
+            ("its probability", texts(top, probability)),
+            (f"probability of {target}", texts(grid["answer_prob"], probability)),
             (f"rank of {target}", rank),
-            ("entropy (nats)", _texts(entropy, decimal)),
+            ("entropy (nats)", texts(entropy, decimal)),
         ),
     )
 
@@ -156,5 +156,6 @@ def _checked_cell(result: LogitLensResult, row: int, column: int) -> tuple[int, 
     return row, column
 
 
-def _texts(array: np.ndarray, write: Callable[[float], str]) -> np.ndarray:
+def texts(array: np.ndarray, write: Callable[[float], str]) -> np.ndarray:
+    """Every value as a text."""
     return np.vectorize(write, otypes=[object])(array).astype(str)

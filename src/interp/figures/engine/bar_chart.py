@@ -14,31 +14,31 @@ from interp.figures.engine.picture import Area, Label, Picture, Stroke, box
 _FEW = 30  # as many bars stand well apart
 
 
-def bars(block: Bars) -> Picture:
+def bars(block: Bars, *, width: float = WIDTH) -> Picture:
     """A bar a label, its number (and interval) at the right."""
     shown = block.largest
     row, size = (0.2, TEXT) if len(shown) <= _FEW else (0.16, SMALL)
-    labels = [fit(block.labels[i], size, 2.4) for i in shown]
+    labels = [fit(block.labels[i], size, min(2.4, 0.36 * width)) for i in shown]
     numbers = [_with_interval(block, i) for i in shown]
-    scale = _scale(block, labels, numbers, size)
+    scale = _scale(block, labels, numbers, size=size, width=width)
     bottom = row * len(shown) + 0.08
-    picture = Picture(WIDTH, bottom + 0.1 + 2 * line_height(SMALL))
+    picture = Picture(width, bottom + 0.1 + 2 * line_height(SMALL))
     draw_x_axis(picture, scale, top=0, bottom=bottom, title=block.unit)
     for place, i in enumerate(shown):
         y, tip = 0.04 + row * (place + 0.5), f"{block.labels[i]}: {numbers[place]}"
         picture.add(Label(scale.start - 0.08, y, labels[place], size, anchor="end"))
         _draw_bar(picture, block, i, scale=scale, y=y, height=row * 0.72, tip=tip)
-        picture.add(Label(WIDTH, y, numbers[place], size, anchor="end"))
+        picture.add(Label(width, y, numbers[place], size, anchor="end"))
     picture.add(Stroke(((scale(0), 0), (scale(0), bottom)), "ink", 0.8))
     return picture
 
 
-def _scale(block: Bars, labels: Sequence[str], numbers: Sequence[str], size: float) -> Scale:
+def _scale(block: Bars, labels: Sequence[str], numbers: Sequence[str], *, size: float, width: float) -> Scale:
     """From 0 to all values, between the labels at the left and the numbers at the right."""
     ends = [0.0, *(v for values in (block.values, block.low, block.high) for v in values)]
     low, high = padded_range(min(ends), max(ends), pad=0)
     left = max(text_width(label, size) for label in labels) + 0.1
-    right = WIDTH - max(text_width(text, size) for text in numbers) - 0.15
+    right = width - max(text_width(text, size) for text in numbers) - 0.15
     return Scale(low=low, high=high, start=left, stop=right)
 
 

@@ -7,6 +7,8 @@
 // data: {label, caption?, corner, columns: [{index, text, full, other?, strong?}], names: [of the details],
 //        rows: [{index, text, full, cells: [{text, shade?, details?, bar?}]}],
 //        framed: [[row, column]], selected: [row, column] | null, key?, legend?: [[shade, number]],
+//        reached?: [[row, column]] that are hatched, drags?: a name under which its cells can be dragged, takes?: the
+//        name of what can be dropped on them, reported as onCell(row, column, its row, its column),
 //        look?: "strip" (one row that wraps, without headings) | "list" (rows of text)}
 
 const MOST = 1500;
@@ -46,6 +48,7 @@ function makeGrid(host, data, size, paint) {
     const values = details?.length ? details : [text];
     return [data.rows[line].full, data.columns[place].full, ...values.map((value, i) => (details?.length && data.names[i] ? `${data.names[i]}: ${value}` : value))];
   };
+  grid.isReached = (line, place) => grid.reached.has(`${grid.data.rows[line].index}.${grid.data.columns[place].index}`);
   grid.isFramed = (line, place) => grid.data.framed.some((at) => same(at, grid.data.rows[line].index, grid.data.columns[place].index));
   grid.isSelected = (line, place) => same(grid.data.selected, grid.data.rows[line].index, grid.data.columns[place].index);
   grid.shown = () => {
@@ -63,14 +66,14 @@ function makeGrid(host, data, size, paint) {
     tooltip.style.left = `${Math.max(4, Math.min(box.left, innerWidth - own.width - 4))}px`;
   };
   grid.hideTooltip = () => tooltip.matches(":popover-open") && tooltip.hidePopover();
-  grid.choose = (line, place) => {
+  grid.choose = (line, place, ...dropped) => {
     if (!grid.onCell) return;
     const chosen = [grid.data.rows[line].index, grid.data.columns[place].index];
     if (grid.data.selected) {
       grid.data = { ...grid.data, selected: chosen }; // at once; what follows from it comes later
       painter.fill();
     }
-    grid.onCell(...chosen);
+    grid.onCell(...chosen, ...dropped);
   };
   grid.onKey = (event) => {
     if (event.key === "Escape") return grid.hideTooltip();
@@ -87,7 +90,7 @@ function makeGrid(host, data, size, paint) {
   };
   grid.announce = (line, place) => (live.textContent = grid.spoken(line, place));
   grid.show = (data, onCell) => {
-    Object.assign(grid, { data, onCell });
+    Object.assign(grid, { data, onCell, reached: new Set((data.reached || []).map((at) => at.join("."))) });
     host.className = ["host interp-grid", data.look, onCell && "clickable"].filter(Boolean).join(" ");
     caption.textContent = data.caption || "";
     const swatches = (data.legend || []).map(([shade, number]) => element("span", { className: shade, textContent: number }));
@@ -164,8 +167,9 @@ function paintTable(grid) {
       put(names[line], row.text, ...marked(row.text));
       row.cells.forEach((cell, place) => {
         const drawn = cells[line][place];
-        const look = [cell.shade, grid.isFramed(line, place) && "framed"].filter(Boolean).join(" ");
+        const look = [cell.shade, grid.isFramed(line, place) && "framed", grid.isReached(line, place) && "reached"].filter(Boolean).join(" ");
         if (drawn.className !== look) drawn.className = look;
+        drawn.draggable = Boolean(data.drags);
         put(drawn.firstChild, cell.text, ...marked(cell.text));
         bar(drawn, cell.bar);
         drawn.setAttribute("aria-selected", grid.isSelected(line, place));
@@ -188,7 +192,15 @@ function paintTable(grid) {
     const [box, seen] = [cells[line][place].getBoundingClientRect(), scroll.getBoundingClientRect()];
     const names = cells[line][0].offsetLeft;
     if (box.right > seen.right || box.left < seen.left + names) scroll.scrollLeft += (box.left + box.right - seen.left - names - seen.right) / 2;
+    if (box.bottom > seen.bottom || box.top < seen.top) scroll.scrollTop += (box.top + box.bottom - seen.top - seen.bottom) / 2;
   };
+  // Edges behind which there is more are faint.
+  const more = () => {
+    scroll.classList.toggle("more-right", scroll.scrollLeft + scroll.clientWidth < scroll.scrollWidth - 2);
+    scroll.classList.toggle("more-below", scroll.scrollTop + scroll.clientHeight < scroll.scrollHeight - 2);
+  };
+  new ResizeObserver(more).observe(scroll);
+  new ResizeObserver(more).observe(table);
   const showTooltipOf = (target) => {
     const at = placeOf(target);
     const head = heads.indexOf(target.closest("th"));
@@ -209,7 +221,34 @@ function paintTable(grid) {
     if (at) grid.choose(...at);
   };
   table.onkeydown = grid.onKey;
-  scroll.onscroll = grid.hideTooltip;
+  const kind = (name) => `application/x-interp-${name}`;
+  const hover = (cell) => {
+    for (const other of table.querySelectorAll(".over")) if (other !== cell) other.classList.remove("over");
+    cell?.classList.add("over");
+  };
+  table.ondragstart = (event) => {
+    const at = placeOf(event.target);
+    if (!at || !grid.data.drags) return;
+    grid.hideTooltip();
+    event.dataTransfer.setData(kind(grid.data.drags), JSON.stringify([grid.data.rows[at[0]].index, grid.data.columns[at[1]].index]));
+  };
+  table.ondragover = (event) => {
+    if (!grid.data.takes || !event.dataTransfer.types.includes(kind(grid.data.takes)) || !placeOf(event.target)) return;
+    event.preventDefault();
+    hover(event.target.closest("td"));
+  };
+  table.ondragleave = () => hover(null);
+  table.ondrop = (event) => {
+    const [at, what] = [placeOf(event.target), event.dataTransfer.getData(kind(grid.data.takes))];
+    hover(null);
+    if (!at || !what) return;
+    event.preventDefault();
+    grid.choose(...at, ...JSON.parse(what));
+  };
+  scroll.onscroll = () => {
+    grid.hideTooltip();
+    more();
+  };
   return { element: scroll, fill, focus, reveal };
 }
 
@@ -277,6 +316,10 @@ function paintCanvas(grid) {
         const [back, front] = coloursOf(cell.shade);
         pen.fillStyle = back;
         pen.fillRect(x, y, wide - 1, high - 1);
+        if (grid.isReached(line, place)) {
+          pen.fillStyle = accent;
+          pen.fillRect(x, y + high - 4, wide - 1, 3);
+        }
         write(cell.text, x + wide / 2, y + high / 2, wide - 4, front);
         if (grid.isFramed(line, place)) {
           outline([line, place], paper, 3);

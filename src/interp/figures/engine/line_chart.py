@@ -54,9 +54,9 @@ class _Axes:
         return [(self.x(x), self.y(y)) for x, y in zip(xs, ys, strict=True)]
 
 
-def lines(block: Lines) -> Picture:
+def lines(block: Lines, *, width: float = WIDTH) -> Picture:
     """Curves with their bands; the names above, the named heights at the right."""
-    return _picture((block,), width=WIDTH, height=_HEIGHT)
+    return _picture((block,), width=width, height=_HEIGHT)
 
 
 def panels(block: Panels) -> Picture:

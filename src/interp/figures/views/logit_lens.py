@@ -42,7 +42,7 @@ def view(result: LogitLensResult) -> View:
         above=tuple(_question(result)),
         blocks=(
             Words(_verdict(result), strong=True, name="verdict"),
-            *(() if result.one_position else (_positions(result),)),
+            *(() if result.one_position else (positions_grid(result),)),
             _layers(result),
             *(() if result.answer_token_log_probs is None else (_answer_tokens(result),)),
             *((_curves(result),) if result.one_position else ()),
@@ -73,6 +73,8 @@ def _question(result: LogitLensResult) -> list[str]:
         f"Answer: {brief(result.answer)}, read {read}. The model's own answer at {where}: "
         f"{brief(result.final_top_token)} ({probability(result.final_top_prob)}).",
     ]
+    if result.edits:
+        lines.append(f"Read of an edited run: {'; '.join(result.edits)}.")
     if result.answer_tokens:
         forms = ", or ".join(" + ".join(map(show_token, form)) for form in result.answer_tokens)
         lines.append(
@@ -117,7 +119,7 @@ def _crossover_row(result: LogitLensResult) -> int | None:
 # ---- all positions ----
 
 
-def _positions(result: LogitLensResult) -> Grid:
+def positions_grid(result: LogitLensResult) -> Grid:
     """The top token at each [layer, position], coloured by its probability."""
     grid, answer = result.grid, brief(result.answer)
     top = grid["top_probs"][..., 0]

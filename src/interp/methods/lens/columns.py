@@ -25,6 +25,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from interp.edits import Edit
 from interp.methods.lens.lens import STREAMS, Lens, residual_streams, stream_layers
 from interp.models.base import Model
 from interp.models.precise import HALF, precise_unembed
@@ -183,15 +184,21 @@ def read_columns(
     site: str = "resid",
     k: int = TOP,
     kept: LensReadings | None = None,
+    edits: Sequence[Edit] = (),
 ) -> Iterator[Column]:
-    """The columns at some positions of a prompt, in their order; what was `kept` is not read again.
+    """The columns at some positions of a prompt, in their order; what was `kept` is not read again. Of a run
+    with `edits`, what lies before the first of them is what it is without them; the rest is not kept.
 
     `lens` and `site` as in `interp.logit_lens`, which checks them; `k` as in `Column.of`.
     """
     kept = kept or LensReadings(0)
     k = min(max(k, TOP), model.arch.d_vocab)
     scale = scales(model.hf_model)(len(ids))  # of rotary positions, which may depend on the whole prompt
-    keys = {position: (lens, site, k, scale, tuple(ids[: position + 1])) for position in positions}
+    first = first_edited(edits, len(ids))
+    keys = {
+        position: (lens, site, k, scale, tuple(ids[: position + 1])) if position < first else None
+        for position in positions
+    }
     at_once = max(1, AT_ONCE // (len(stream_layers(model)) * model.arch.d_vocab))
     streams: Tensor | None = None
     piece: dict[int, tuple[Tensor, Tensor]] = {}
@@ -202,7 +209,7 @@ def read_columns(
             if position not in piece:
                 missing = [p for p in dict.fromkeys(positions[i:]) if keys[p] not in kept.columns][:at_once]
                 if streams is None:
-                    streams = _streams(model, ids, site, kept)
+                    streams = streams_of(model, ids, kept, site=site, edits=edits)
                 piece = dict(zip(missing, _unembedded(model, streams[:, missing], lens, site), strict=True))
             column = _keep(kept, keys[position], piece.pop(position), k)
         yield column
@@ -212,7 +219,7 @@ def read_columns(
 def _unembedded(
     model: Model, streams: Float[Tensor, "row pos d_model"], lens: Lens, site: str
 ) -> list[tuple[Float[Tensor, "layer d_vocab"], Float[Tensor, " d_vocab"]]]:
-    """What is read of `_streams` at some positions, and the model's own logits there."""
+    """What is read of `streams_of` at some positions, and the model's own logits there."""
     layers = stream_layers(model) if site == "resid" else range(model.arch.n_layers)
     read = lens.logits_of_layers(model, streams[: len(layers)], layers).cpu()  # [layer, pos, d_vocab]
     final = read[-1] if site == "resid" else precise_unembed(model, streams[-1]).cpu()
@@ -221,12 +228,14 @@ def _unembedded(
 
 def _keep(
     kept: LensReadings,
-    key: Hashable,
+    key: Hashable | None,
     logits: tuple[Float[Tensor, "layer d_vocab"], Float[Tensor, " d_vocab"]],
     k: int,
 ) -> Column:
     """The column of some logits and the model's own, in memory of its own where it is kept."""
     read, final = logits
+    if key is None:  # of an edited run
+        return Column.of(read, final, k=k)
     if read.nbytes <= kept.columns.most:
         read = read.clone(memory_format=torch.contiguous_format)
     column = Column.of(read, final, k=k)
@@ -234,22 +243,33 @@ def _keep(
     return column
 
 
-def _streams(
-    model: Model, ids: Sequence[int], site: str, kept: LensReadings
+def streams_of(
+    model: Model,
+    ids: Sequence[int],
+    kept: LensReadings,
+    *,
+    site: str = "resid",
+    edits: Sequence[Edit] = (),
 ) -> Float[Tensor, "row pos d_model"]:
     """What a site of a prompt's run is, a row for each layer. Behind those of another site than ``resid``
     stands the last stream, which the model reads itself."""
     key = (site, tuple(ids))
-    streams = kept.streams.get(key)
+    streams = None if edits else kept.streams.get(key)
     if streams is None:
         if site == "resid":
-            streams = residual_streams(model.run_with_cache(list(ids), STREAMS, logits=False))[:, 0]
+            streams = residual_streams(model.run_with_cache(list(ids), STREAMS, edits, logits=False))[:, 0]
         else:
             last = ("resid_post", model.arch.n_layers - 1)
-            cache = model.run_with_cache(list(ids), [site, last], logits=False)
+            cache = model.run_with_cache(list(ids), [site, last], edits, logits=False)
             streams = torch.cat([cache.stack(site)[:, 0], cache[last]])
-        kept.streams.put(key, streams, streams.nbytes)
+        if not edits:
+            kept.streams.put(key, streams, streams.nbytes)
     return streams
+
+
+def first_edited(edits: Sequence[Edit], n: int) -> int:
+    """The first of a prompt's `n` positions that edits change; `n` where there are none."""
+    return min((p % n for edit in edits for p in edit.address.positions or (0,)), default=n)
 
 
 def rounding(model: Model, ids: Sequence[int], positions: Sequence[int]) -> tuple[float, int] | None:

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.answers import Answer, AnswerLike
+from interp.edits import Edit
 from interp.errors import InputError, InterpWarning, check_choice
 from interp.methods.lens.answer_reading import read_answer
 from interp.methods.lens.columns import Column, LensReadings, read_columns, rounding
@@ -46,6 +47,7 @@ def logit_lens(
     site: LensSite = "resid",
     k: int = 5,
     lens: AnyLens = "logit",
+    edits: Sequence[Edit] = (),
     kept: LensReadings | None = None,
     seed: int = 0,
 ) -> LogitLensResult:
@@ -62,12 +64,14 @@ def logit_lens(
             ``attn_out`` and ``mlp_out`` what a layer's attention or MLP alone would say.
         k: how many top tokens to keep.
         lens: what the streams are read with: a name, a place, or a lens itself (`interp.load_lens`).
+        edits: changes to the run that is read; the answer is then of one token.
         kept: what was read before, of this model, and what is read now for the next time.
         seed: recorded only; the lens draws nothing.
 
     Raises:
         InputError: an unusable prompt, what is no answer, a position out of range, a lens of another model
             or one that does not read this site.
+        SiteError, EditError: an edit at a place that this model does not have, or that it cannot take.
     """
     check_choice("site", site, SITES)
     if not 1 <= k <= model.arch.d_vocab:
@@ -77,9 +81,10 @@ def logit_lens(
     ids = model.to_tokens(prompt).repeat(1).row(0)
     positions = positions_to_read(position, len(ids))
     asked = None if answer is None else model.to_answer(answer)
-    columns = partial(
-        read_columns, model, lens=lens, site=site, k=k, kept=kept or LensReadings(column_bytes=0)
-    )
+    if edits and asked is not None and not asked.at_once:
+        raise InputError("With edits, a lens reads an answer of one token; give one, or leave the edits out.")
+    kept_here = kept or LensReadings(column_bytes=0)
+    columns = partial(read_columns, model, lens=lens, site=site, k=k, kept=kept_here, edits=edits)
     if kept is None or not kept.has_run(site, ids):
         _warn_of_rounding(model, ids, positions)
     (last,) = columns(ids, positions[-1:])
@@ -109,6 +114,7 @@ def logit_lens(
         lens_description=lens.description,
         lens_card=lens.card,
         prompt=model.to_text(ids),
+        edits=tuple(f"{edit.op} at {edit.address}" for edit in edits),
     )
 
 

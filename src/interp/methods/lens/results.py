@@ -67,6 +67,7 @@ class LogitLensResult(Result):
     prompt: str | None = None  # as running text; None in runs of earlier versions
     answer_ties: Int[np.ndarray, " layer *position"] | None = None  # other tokens of its logit
     lens_card: LensCard | None = None  # how good the lens is on text, where that was recorded
+    edits: tuple[str, ...] = ()  # of the run that was read: operations and addresses
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -111,6 +112,37 @@ class LensesOnPromptResult(Result):
     def crossover_layers(self) -> tuple[int | None, ...]:
         """By each lens: see `LogitLensResult.crossover_layer`."""
         return tuple(reading.crossover_layer for reading in self.readings)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PatchedLensResult(Result):
+    """What a lens reads of two prompts, and of the second with one cell of the first put into it.
+
+    A cell is (layer, position): the residual stream after that layer, -1 being the embedding. Followed in all
+    three is one token, the `answer` of the readings.
+    """
+
+    kind: ClassVar[str] = "patched_lens"
+    source: LogitLensResult
+    target: LogitLensResult
+    patched: LogitLensResult  # of the target's positions
+    source_cell: tuple[int, int]  # counted from the start
+    target_cell: tuple[int, int]
+
+    @property
+    def reached(self) -> Bool[np.ndarray, "layer position"]:
+        """The cells of the patched prompt that the patch can reach: its own, later layers at its position,
+        and later layers at later positions."""
+        layer, position = self.target_cell
+        layers = np.arange(len(self.patched.layers))[:, None] - 1  # the embedding is -1
+        positions = np.array(self.patched.positions)
+        own = (positions == position) & (layers >= layer)
+        return own | ((positions > position) & (layers > layer))
+
+    @property
+    def change(self) -> Float[np.ndarray, "layer position"]:
+        """The answer's probability with the patch less that without it."""
+        return self.patched.answer_prob - self.target.answer_prob
 
 
 class TunedLensResult(LensesOnPromptResult):

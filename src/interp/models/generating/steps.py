@@ -14,6 +14,7 @@ from torch import Tensor
 from interp.edits import Edit, EditFrom
 from interp.models.editing import Key, Taps
 from interp.models.generating.taps import Placed, StepTaps
+from interp.progress import report
 from interp.sampling import Sample, choose
 from interp.sites import Address
 from interp.tokens import Tokens
@@ -86,6 +87,7 @@ class _Group:
         for n in range(self.asked.n_tokens + 1):
             if n == self.asked.n_tokens and not self.asked.reads:
                 return
+            report("tokens", n, self.asked.n_tokens)
             logits, read = self._pass()
             going = [i for i, ended in enumerate(self.ended) if not ended]
             if n == self.asked.n_tokens:
