@@ -13,7 +13,7 @@ from interp.app.views import explore, lens, trace
 from interp.app.views.alignment import Alignment
 from interp.app.views.attention import AttentionPatterns, attention_grid, folded, heads_grid
 from interp.app.views.downloads import chart_downloads, downloads
-from interp.app.views.grid_data import MOST_TOKENS, grid_data, token_ranking, token_strip
+from interp.app.views.grid_data import MOST_TOKENS, grid_data, token_ranking, token_strip, turned
 from interp.app.views.tokens import (
     LikeliestTokens,
     SingleToken,
@@ -330,3 +330,18 @@ def test_a_long_pattern_is_folded_around_a_position():
     early = folded(grid, 3)
     assert early.columns.headings[0].token == "t0"
     assert early.columns.headings[-1].token == f"{n - MOST_TOKENS + 2} others"
+
+
+def test_a_turned_lens_has_the_same_cells(load):
+    grid = lens.lens_grid(lens.LogitLens(PROMPT, " Paris")(load("demo-gpt2")))
+    plain, other = grid_data(grid, selected=(2, 1)), grid_data(turned(grid), selected=(1, 2))
+
+    def cells(data):
+        return {
+            frozenset((row["full"], column["full"])): cell
+            for row in data["rows"]
+            for column, cell in zip(data["columns"], row["cells"], strict=True)
+        }
+
+    assert cells(plain) == cells(other)
+    assert [row["index"] for row in other["rows"]] == list(range(len(grid.columns)))

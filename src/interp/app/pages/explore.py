@@ -21,7 +21,7 @@ from interp.app.views import lens as views
 from interp.app.views.attention import AttentionPatterns, HeadsPerLayer, attention_grid, heads_grid
 from interp.app.views.downloads import chart_downloads
 from interp.app.views.generate import GoesOn
-from interp.app.views.grid_data import said_strip, token_ranking, token_strip
+from interp.app.views.grid_data import said_strip, token_ranking, token_strip, turned
 from interp.app.views.model_picture import ShapeOfModel, in_words, picture
 from interp.app.views.tokens import SingleToken, TypedTokens, read_token
 from interp.errors import InterpError
@@ -29,6 +29,7 @@ from interp.figures.engine.notation import brief
 from interp.figures.views.lens_words import about_lens, lens_name
 from interp.methods.lens.results import LogitLensResult
 
+_ROWS = ("rows: layers", "rows: tokens")  # the two ways to draw the lens
 _NO_OTHER = "none"  # option of the input for another model
 
 
@@ -112,23 +113,30 @@ def _beside(model: str, prompt: str, typed: str) -> None:
     question = views.LogitLens(prompt, target, shape.around(len(shape.tokens) - 1))
     result = ask(other, question)
     with show.title(f"{other}: {lens_name(result.lens)}. Target: {brief(result.answer)}", key="beside"):
-        copy_or_download(other, question, result)
+        copy_or_download(other, question, result, key="beside-")
     show.grid(views.lens_grid(result), key="lens-beside", around=len(shape.tokens) - 1, titled=False)
 
 
 def _lens(model: str, question: views.LogitLens, result: LogitLensResult, cell: tuple[int, int]) -> None:
     with show.title(f"{lens_name(result.lens)}. Target: {brief(result.answer)}", key="lens"):
+        rows = inputs.switch("Rows", "rows", _ROWS)
         colour = inputs.switch("Colour by", "colour", views.COLOURS)
         copy_or_download(model, question, result)
     if about := about_lens(result):
         st.caption(escape_markdown(" ".join(about)))
-    row, position = cell
+    grid, selected = views.lens_grid(result, colour), (cell[0], result.positions.index(cell[1]))
+    is_turned = rows != _ROWS[0]
+
+    def go_to(row: int, column: int) -> None:
+        layer, place = (column, row) if is_turned else (row, column)
+        address.go_to_cell(layer, result.positions[place])
+
     show.grid(
-        views.lens_grid(result, colour),
+        turned(grid) if is_turned else grid,
         key="lens-grid",
-        selected=(row, result.positions.index(position)),
+        selected=selected[::-1] if is_turned else selected,
         around=0,
-        on_click=lambda row, column: address.go_to_cell(row, result.positions[column]),
+        on_click=go_to,
         titled=False,
     )
     if len(result.positions) < len(result.tokens):

@@ -14,12 +14,13 @@ from interp.errors import InterpError
 from interp.results import Result
 
 
-def copy_or_download(model: str, question: LibraryQuestion, result: Result) -> None:
-    """The button for the answer of a question that the library answers; files are made when asked for."""
-    copies_of(model, question, result, as_python(model, question))
+def copy_or_download(model: str, question: LibraryQuestion, result: Result, *, key: str = "") -> None:
+    """The button for the answer of a question that the library answers; files are made when asked for. The
+    second one of a page that is about the same method has a key."""
+    copies_of(model, question, result, as_python(model, question), key=key)
 
 
-def copies_of(model: str, question: LibraryQuestion, result: Result, python: str) -> None:
+def copies_of(model: str, question: LibraryQuestion, result: Result, python: str, *, key: str = "") -> None:
     """The same, with a program of its own."""
     files = downloads(model, question, lambda: result, python=python)
     copy_menu(
@@ -27,11 +28,17 @@ def copies_of(model: str, question: LibraryQuestion, result: Result, python: str
         as_command(model, question),
         files,
         save=lambda: save_run(model, question, result, runs_folder()),
+        key=key,
     )
 
 
 def copy_menu(
-    python: str, command: str, files: Sequence[Download], *, save: Callable[[], str] | None = None
+    python: str,
+    command: str,
+    files: Sequence[Download],
+    *,
+    save: Callable[[], str] | None = None,
+    key: str = "",
 ) -> None:
     """The button for a program, a command and files; and, with `save`, for a run, whose name it gives."""
     with st.popover("Copy or download", type="tertiary", icon=":material/ios_share:"):
@@ -46,11 +53,11 @@ def copy_menu(
                     data=file.make,
                     file_name=file.name,
                     mime=file.mime,
-                    key=f"download-{file.name}",
+                    key=f"download-{key}{file.name}",
                     on_click="ignore",
                 )
             if save is not None:
-                st.button("Save as a run", key=f"save-{files[0].name}", on_click=_save, args=(save,))
+                st.button("Save as a run", key=f"save-{key}{files[0].name}", on_click=_save, args=(save,))
 
 
 def _save(save: Callable[[], str]) -> None:

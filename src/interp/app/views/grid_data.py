@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from interp.figures.engine import html
 from interp.figures.engine.notation import probability, show_token
@@ -24,6 +27,21 @@ def window(n: int, around: int, size: int = MOST_TOKENS) -> range:
     step = max(size // 2, 1)
     start = min(max((around - step // 2) // step * step, 0), max(n - size, 0))
     return range(start, min(start + size, n))
+
+
+def turned(grid: Grid) -> Grid:
+    """A grid with its columns as rows, the first at the top."""
+    assert grid.notes is None
+    return replace(
+        grid,
+        values=grid.values.T,
+        rows=grid.columns,
+        columns=grid.rows,
+        texts=None if grid.texts is None else grid.texts.T,
+        hover=tuple((name, np.asarray(array).T) for name, array in grid.hover),
+        framed=tuple((column, row) for row, column in grid.framed),
+        down=True,
+    )
 
 
 def grid_data(
