@@ -13,7 +13,7 @@ about 15 tokens, another target, one more word, and a text of about 650 tokens; 
 
 Whose the time is, is printed for each event: until the server's last message to the browser (Streamlit's run
 of the script, in which the library's answers are), and after it (the browser's drawing). What the library's
-answers take by themselves, asked without Streamlit, `--answers` prints.
+answers take by themselves, asked without Streamlit, `--answers` prints, in processor time.
 """
 
 from __future__ import annotations
@@ -99,11 +99,14 @@ def highest_memory(process: int) -> float:
 
 
 class Messages:
-    """When the browser last asked the server for something, and when the server's last message came."""
+    """When the browser last asked the server for something, when the server's last message came, and how much
+    processor time the server took."""
 
-    def __init__(self, page: Any) -> None:
-        self.asked = self.answered = 0.0
-        self.shares: list[tuple[float, float]] = []  # seconds until the last message, and of the whole event
+    def __init__(self, page: Any, server: int) -> None:
+        self.asked = self.answered = self.used = 0.0
+        self.server = server  # its process
+        #: Of each event: seconds until the last message, processor seconds of the server, seconds in all.
+        self.shares: list[tuple[float, float, float]] = []
         page.on("websocket", self._watch)
 
     def _watch(self, socket: Any) -> None:
@@ -111,16 +114,26 @@ class Messages:
         socket.on("framereceived", lambda _: setattr(self, "answered", time.perf_counter()))
 
     def begin(self) -> None:
-        self.asked = 0.0
+        self.asked, self.used = 0.0, processor_seconds(self.server)
 
     def end(self, whole: float) -> None:
-        self.shares.append((max(self.answered - self.asked, 0.0), whole))
+        used = processor_seconds(self.server) - self.used
+        self.shares.append((max(self.answered - self.asked, 0.0), used, whole))
 
     def in_words(self) -> str:
         """The medians of what was watched since this was last asked."""
-        server, whole = (statistics.median(times) for times in zip(*self.shares, strict=True))
+        server, used, whole = (statistics.median(times) for times in zip(*self.shares, strict=True))
         self.shares = []
-        return f"  until the server's last message {server:.2f} s of {whole:.2f} s"
+        return (
+            f"  until the server's last message {server:.2f} s of {whole:.2f} s; the server's processor time "
+            f"{used:.2f} s"
+        )
+
+
+def processor_seconds(process: int) -> float:
+    """The processor time that a process has taken with all its threads."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def time_event(page: Any, event: str, act: Any) -> tuple[float, float]:
@@ -239,16 +252,16 @@ def answers_alone(models: Sequence[str], tries: int) -> str:
                 explore.DirectLogitAttribution(prompt=prompt, answer=" Paris", position=end),
                 AttentionPatterns(prompt, heads),
             ]
-            start = time.perf_counter()
+            start = time.process_time()
             for question in (*of_prompt, *of_cell, generate.GoesOn(prompt)):
                 question(model)
-            typed.append(time.perf_counter() - start)
-            start = time.perf_counter()
+            typed.append(time.process_time() - start)
+            start = time.process_time()
             for question in of_cell:
                 question(model)
-            clicked.append(time.perf_counter() - start)
+            clicked.append(time.process_time() - start)
         for event, times in (("a changed prompt", typed[2:]), ("a click on a cell", clicked[2:])):
-            lines.append(f"{name}, Explore, {event}: {in_seconds(times)} s (median | 90th percentile)")
+            lines.append(f"{name}, Explore, {event}: {in_seconds(times)} s of processor time (median | 90th)")
     return "\n".join(lines)
 
 
@@ -281,7 +294,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*FLAGS])
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.add_init_script("localStorage.setItem('interp tour seen', '1')")
-        page.messages = Messages(page)
+        page.messages = Messages(page, process)
         models = {"demo-gpt2": "demo-gpt2", "demo-qwen3": "demo-qwen3", SMALL: small_gpt2(folder)}
         if is_installed(GEMMA):
             models[REAL] = REAL

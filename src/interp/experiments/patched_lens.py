@@ -18,8 +18,8 @@ class PatchedLensConfig(ExperimentConfig):
 
     source: PromptText = "The capital of France is"
     target: PromptText = "The capital of Japan is"
-    source_cell: list[int] = [2, -2]  # noqa: RUF012  # pydantic copies it
-    target_cell: list[int] = [2, -2]  # noqa: RUF012
+    source_cell: list[int] = [0, -2]  # noqa: RUF012  # pydantic copies it
+    target_cell: list[int] = [0, -2]  # noqa: RUF012
     answer: AnswerText | None = None
     source_positions: list[int] | Literal["all"] = "all"
     target_positions: list[int] | Literal["all"] = "all"
