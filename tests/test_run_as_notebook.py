@@ -113,7 +113,7 @@ QUESTIONS = [
     lens.LogitLens(PROMPT, " Paris"),
     attention.AttentionPatterns(PROMPT, ("4.1", "5.0")),
     explore.DirectLogitAttribution(prompt=PROMPT, answer=" Paris", position=-1),
-    generate.Generate(PROMPT, 3, "MLP", "3", 0.5),
+    generate.Generate(PROMPT, 3, generate.Change("MLP", "3", 0.5)),
 ]
 
 
