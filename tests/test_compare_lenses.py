@@ -206,6 +206,11 @@ def test_on_text_it_agrees_with_measure_lens(load) -> None:
     np.testing.assert_allclose(alone.log_rank.value, np.log(ranks).mean(0), atol=1e-6)
     np.testing.assert_allclose(alone.kl.value, read.kl_to_final.mean(1), rtol=1e-4, atol=1e-7)
     assert np.isnan(alone.kl.low).all()  # one sequence has no interval
+    later = interp.compare_lenses(model, [FRANCE], lenses=[lens], skip_first=2)
+    np.testing.assert_allclose(
+        later.lenses[0].text.kl.value, read.kl_to_final[:, 2:].mean(1), rtol=1e-4, atol=1e-7
+    )
+    assert later.n_tokens == len(ranks) - 2
 
 
 def test_directions_are_gradients_and_exchanging_twice_is_nothing(load) -> None:
@@ -263,8 +268,10 @@ def test_what_the_model_does_not_know_is_left_out(load) -> None:
     two_tokens = TwoHop(
         relation="r", prompt=FRANCE, bridge=" Paris Rome", answer=" Paris", hops=(FRANCE, FRANCE)
     )
-    kept, dropped = known(model, [rome, two_tokens])
+    inside = TwoHop(relation="r", prompt=FRANCE, bridge=" France", answer=" Paris", hops=(FRANCE, FRANCE))
+    kept, dropped = known(model, [rome, two_tokens, inside])
     assert not kept
+    assert "stands in the prompt" in dropped[2].why
     assert "says ' Paris', not ' Rome'" in dropped[0].why
     assert "no single token" in dropped[1].why
     same = TwoHop(relation="r", prompt=FRANCE, bridge=" Paris", answer=" Paris", hops=(FRANCE, FRANCE))
@@ -285,6 +292,7 @@ def test_what_cannot_be_compared_is_a_sentence(load) -> None:
         ({"controls": ["x"]}, "to be a control"),
         ({"k": 0}, "at least 1"),
         ({"n_random": 0}, "at least 1"),
+        ({"skip_first": 6}, "shortest sequence has 6 tokens"),
         ({"widths": [0]}, "A band has 1 to 6 layers"),
         ({"widths": [7]}, "A band has 1 to 6 layers"),
         ({"widths": [2, 2]}, "given once"),

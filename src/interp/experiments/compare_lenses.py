@@ -44,7 +44,9 @@ class CompareLensesConfig(TextConfig):
     cases: Literal["table", "none"] | list[TwoHopCase] = "table"
     k: int = 10
     widths: list[int] = []  # noqa: RUF012  # pydantic copies it
+    band_every: int = 1
     n_random: int = 4
+    skip_first: int = 0
 
     @property
     def two_hops(self) -> tuple[TwoHop, ...]:
@@ -83,7 +85,10 @@ def run(config: CompareLensesConfig, model: Model) -> CompareLensesResult:
         controls=config.controls,
         k=config.k,
         widths=config.widths,
+        band_every=config.band_every,
         n_random=config.n_random,
-        described=config.held_out_text,
+        skip_first=config.skip_first,
+        described=config.held_out_text
+        + (f", without the first {config.skip_first} of each" if config.skip_first else ""),
         seed=config.seed,
     )

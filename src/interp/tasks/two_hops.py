@@ -62,7 +62,7 @@ TABLE: dict[str, str] = {
         The Eiffel Tower = Paris = France; The Colosseum = Rome = Italy; The Kremlin = Moscow = Russia;
         The Parthenon = Athens = Greece; The Prado Museum = Madrid = Spain; Big Ben = London = England;
         The Brandenburg Gate = Berlin = Germany; The Louvre = Paris = France; The Taj Mahal = Agra = India;
-        The Forbidden City = Beijing = China; The Tokyo Tower = Tokyo = Japan; The Acropolis = Athens = Greece
+        The Forbidden City = Beijing = China; The Acropolis = Athens = Greece
     """,
     "continent of a capital": """
         Paris = France = Europe; Berlin = Germany = Europe; Rome = Italy = Europe; Madrid = Spain = Europe;
@@ -97,7 +97,8 @@ def known(
     model: Model, cases: Sequence[TwoHop], *, most: int = 1
 ) -> tuple[tuple[TwoHop, ...], tuple[Dropped, ...]]:
     """The cases of which the model knows both steps and their composition: what follows each is among its
-    `most` likeliest tokens. And those that it does not, with the reason."""
+    `most` likeliest tokens. And those that it does not, with the reason; so are those whose bridge stands in
+    the prompt, where every lens would find it."""
     kept, dropped = [], []
     for case in cases:
         why = _unknown(model, case, most)
@@ -111,6 +112,9 @@ def known(
 
 def _unknown(model: Model, case: TwoHop, most: int) -> str | None:
     """Why a case is left out; None where it is known."""
+    bridge = model.to_answer(case.bridge).token
+    if bridge is not None and bridge in model.to_tokens(case.prompt).repeat(1).row(0):
+        return f"its step in between, {case.bridge!r}, stands in the prompt"
     steps = [*zip(case.hops, (case.bridge, case.answer), strict=False), (case.prompt, case.answer)]
     for prompt, token in steps:
         wanted = model.to_answer(token).token

@@ -146,7 +146,7 @@ def _verdict_on_exchange(result: CompareLensesResult) -> str:
 def _verdict_on_bands(result: CompareLensesResult) -> str:
     told = []
     for one in result.lenses:
-        if one.bands is None or one.control:
+        if one.bands is None:
             continue
         held, live = (
             ", ".join(decimal(float(share)) for share in flips.value)

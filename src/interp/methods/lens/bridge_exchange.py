@@ -122,11 +122,13 @@ def lens_exchange(model: Model, swaps: Sequence[Swap], *, n_random: int, seed: i
     )
 
 
-def lens_bands(model: Model, swaps: Sequence[Swap], *, widths: Sequence[int], seed: int) -> LensBands:
-    """The exchange over bands of some widths, all beginning after the same layers: those from which the
-    widest fits below the last."""
+def lens_bands(
+    model: Model, swaps: Sequence[Swap], *, widths: Sequence[int], every: int = 1, seed: int
+) -> LensBands:
+    """The exchange over bands of some widths, all beginning after the same layers: `every` so many of those
+    from which the widest fits below the last."""
     widest = max(widths)
-    starts = range(len(swaps[0].layers) - widest + 1)
+    starts = range(0, len(swaps[0].layers) - widest + 1, every)
     generator = torch.Generator().manual_seed(seed)
     shape = (3, len(starts), len(widths))
     flips, shifts = np.zeros((len(swaps), *shape)), np.zeros((len(swaps), *shape))

@@ -21,6 +21,8 @@ from interp.models.base import Model
 from interp.results import Dropped
 from interp.tasks.two_hops import TwoHop
 
+_AT_ONCE = 2**26  # logits that are held together
+
 Streams = Float[Tensor, "layer pos d_model"]
 
 
@@ -73,11 +75,14 @@ def lens_on_bridges(
     layers = stream_layers(model)
     ranks = np.zeros((2, len(pairs), len(layers)), dtype=int)
     for number, (pair, own) in enumerate(zip(pairs, streams, strict=True)):
-        for row, layer in enumerate(layers):
-            read = lens.logits(model, own[row, 1:], layer)  # [pos, d_vocab]
+        # of several layers together, as the weights are then read once for all
+        step = max(1, _AT_ONCE // (model.arch.d_vocab * own.shape[1]))
+        for start in range(0, len(layers), step):
+            part = slice(start, start + step)
+            read = lens.logits_of_layers(model, own[part, 1:], layers[part])  # [layer, pos, d_vocab]
             for which, token in enumerate((pair.bridge, pair.other)):
-                rank = (read >= read[:, token, None]).sum(-1)  # ties count against it
-                ranks[which, number, row] = int(rank.min())
+                rank = (read >= read[..., token, None]).sum(-1)  # ties count against it
+                ranks[which, number, part] = rank.amin(-1).cpu().numpy()
     within, log_ranks = (ranks <= k).astype(float), np.log(ranks)
     return LensOnBridges(
         rank=ranks[0],

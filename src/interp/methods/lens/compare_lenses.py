@@ -52,7 +52,9 @@ def compare_lenses(
     controls: Sequence[str] = (),
     k: int = 10,
     widths: Sequence[int] = (),
+    band_every: int = 1,
     n_random: int = 4,
+    skip_first: int = 0,
     described: str = "the given text",
     seed: int = 0,
 ) -> CompareLensesResult:
@@ -69,8 +71,12 @@ def compare_lenses(
             model (its Jacobian lens), or a place. They must be of this model's width, and no deeper.
         controls: labels of those `lenses` that are known to be wrong.
         k: a bridge counts as read where it is within the first `k`.
-        widths: of bands of layers, over which the exchange is also held and left to itself; none: no bands.
+        widths: of bands of layers, over which the exchange is also held and left to itself, by all lenses but
+            controls; none: no bands.
+        band_every: bands begin after every so many layers.
         n_random: random changes of the same size for each exchange.
+        skip_first: how many tokens of each sequence of the text are not read, the BOS being the first: at an
+            attention sink, of a large norm, one token can outweigh all others in a mean of KL.
         described: in words, what text it is.
 
     Raises `InputError` where there is no lens, no text, a label that is not there, a band that is wider than
@@ -86,18 +92,23 @@ def compare_lenses(
         raise InputError("There is no text to read; give a sequence or more.")
     if unknown := [label for label in controls if label not in loaded]:
         raise InputError(f"There is no lens {unknown[0]!r} to be a control; there are {', '.join(loaded)}.")
-    if not (1 <= k <= model.arch.d_vocab and n_random >= 1):
-        raise InputError("k and n_random must be at least 1, and k no more than there are tokens.")
+    if not (1 <= k <= model.arch.d_vocab and n_random >= 1 and band_every >= 1):
+        raise InputError("k, n_random and band_every must be at least 1, and k at most the number of tokens.")
     n_layers = model.arch.n_layers
     if any(not 1 <= width <= n_layers for width in widths) or len(set(widths)) < len(widths):
         raise InputError(
             f"A band has 1 to {n_layers} layers, from the embedding to the one before the last, and each "
             f"width is given once; got {list(widths)}."
         )
+    shortest = min(model.to_tokens(list(text)).lengths)
+    if not 0 <= skip_first < shortest:
+        raise InputError(
+            f"The shortest sequence has {shortest} tokens, so {skip_first} cannot be left out of each."
+        )
     kept, dropped = known(model, cases)
     pairs, alone = paired(model, kept)
     streams = clean_streams(model, pairs)
-    on_text, n_tokens = lenses_on_text(model, loaded, text, seed=seed)
+    on_text, n_tokens = lenses_on_text(model, loaded, text, skip_first=skip_first, seed=seed)
     judged = []
     for number, (label, lens) in enumerate(loaded.items()):
         report("lenses", number, len(loaded))
@@ -110,8 +121,8 @@ def compare_lenses(
                 text=on_text[label],
                 bridges=lens_on_bridges(model, lens, pairs, streams, k=k, seed=seed) if pairs else None,
                 exchange=lens_exchange(model, exchanges, n_random=n_random, seed=seed) if exchanges else None,
-                bands=lens_bands(model, exchanges, widths=sorted(widths), seed=seed)
-                if exchanges and widths
+                bands=lens_bands(model, exchanges, widths=sorted(widths), every=band_every, seed=seed)
+                if exchanges and widths and label not in wrong
                 else None,
             )
         )

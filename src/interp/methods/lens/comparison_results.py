@@ -102,7 +102,7 @@ class JudgedLens(Stored):
     text: LensOnText
     bridges: LensOnBridges | None  # None: there are no prompts
     exchange: LensExchange | None  # None: no prompts, or the lens has no direction for a token
-    bands: LensBands | None = None  # None: the same, or none were asked for
+    bands: LensBands | None = None  # None: the same, a control, or none were asked for
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -22,9 +22,10 @@ _OF_TOKEN = ("kl", "top1", "log_rank")
 
 
 def lenses_on_text(
-    model: Model, lenses: Mapping[str, Lens], text: Sequence[Prompt], *, seed: int
+    model: Model, lenses: Mapping[str, Lens], text: Sequence[Prompt], *, skip_first: int = 0, seed: int
 ) -> tuple[dict[str, LensOnText], int]:
-    """What each lens does on each layer, and how many tokens were read. Intervals are over sequences."""
+    """What each lens does on each layer, and how many tokens were read, the first few of each sequence left
+    out. Intervals are over sequences."""
     layers, d_vocab = stream_layers(model), model.arch.d_vocab
     sums = {name: np.zeros((len(lenses), len(text), len(layers))) for name in _OF_TOKEN}
     n_tokens = np.zeros(len(text))
@@ -33,6 +34,7 @@ def lenses_on_text(
     for number, sequence in enumerate(text):
         report("sequences", number, len(text))
         streams, logits = streams_of_tokens(model, [sequence])
+        streams, logits = streams[:, skip_first:], logits[skip_first:]
         final = logits.cpu().double().log_softmax(-1)
         n_tokens[number] = len(final)
         final_mean += final.exp().sum(0)
