@@ -25,7 +25,7 @@ from interp import zoo
 from interp.configs import read_config
 from interp.experiments.base import find_experiment
 from interp.figures.views.compare_lenses import verdicts
-from interp.methods.lens.comparison_results import CompareLensesResult
+from interp.methods.lens.comparison_results import CompareLensesResult, JudgedLens
 from interp.models.gguf.packages import GEMMA
 from interp.results import Interval
 from interp.tasks.two_hops import TwoHop, known
@@ -34,7 +34,7 @@ from interp.text.sequences import load_text
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "lenses.md"
 SEED = 2  # of the text; lenses were fitted on that of 0 and measured on that of 1
-MANY = 10  # columns
+MANY = 10  # layers
 
 
 def planted() -> CompareLensesResult:
@@ -121,22 +121,53 @@ def gemma() -> CompareLensesResult:
 
 
 def markdown(result: CompareLensesResult) -> str:
-    """KL and first token by layer and lens, what was found of the bridges, and the verdicts."""
-    layers = range(len(result.layers) - 1)
-    names = [result.layers[i] for i in layers]
-    on_text = {}
-    for one in result.lenses:
-        kl, top1 = one.text.kl.value, one.text.top1.value
-        rank, bias = torch.tensor(one.text.log_rank.value[:-1]).mean().exp(), one.text.bias[:-1].mean()
-        cells = [f"{kl[i]:.2f} ({top1[i]:.2f})" for i in layers]
-        on_text[f"{one.label}{' (control)' if one.control else ''}"] = [*cells, f"{rank:.1f}", f"{bias:.2f}"]
+    """What was found by layer and lens, over bands, and the verdicts."""
+    names = list(result.layers[:-1])
     parts = [
-        f"{result.n_sequences} sequences, {result.n_tokens} tokens. KL in nats (first tokens), by layer.",
-        _table([*names, "rank", "bias, bits"], on_text),
+        f"{result.n_sequences} sequences, {result.n_tokens} tokens. KL in nats (first tokens), by layer."
     ]
-    if result.prompts:
-        parts += [*_of_prompts(result, names), *_of_bands(result)]
+    if len(names) > MANY:
+        parts += _of_many_layers(result, names)
+    else:
+        parts.append(_on_text(result, names))
+        parts += _of_prompts(result, names) if result.prompts else []
+    parts += _of_bands(result)
     return "\n\n".join([*parts, "\n".join(f"> {sentence}" for sentence in verdicts(result))]) + "\n"
+
+
+def _on_text(result: CompareLensesResult, names: list[str]) -> str:
+    rows = {}
+    for one in result.lenses:
+        rank, bias = torch.tensor(one.text.log_rank.value[:-1]).mean().exp(), one.text.bias[:-1].mean()
+        cells = [_near(one, i) for i in range(len(names))]
+        rows[f"{one.label}{' (control)' if one.control else ''}"] = [*cells, f"{rank:.1f}", f"{bias:.2f}"]
+    return _table("lens", [*names, "rank", "bias, bits"], rows)
+
+
+def _near(one: JudgedLens, i: int) -> str:
+    return f"{one.text.kl.value[i]:.2f} ({one.text.top1.value[i]:.2f})"
+
+
+def _of_many_layers(result: CompareLensesResult, names: list[str]) -> list[str]:
+    """One table with a row for each layer."""
+    columns, cells = [], []
+    for one in result.lenses:
+        assert one.bridges is not None
+        assert one.exchange is not None
+        columns += [f"{one.label}: KL", "rank of the bridge", "of another", "flipped (random)"]
+        flips, random = one.exchange.flips.value, one.exchange.random_flips.value
+        ranks = (one.bridges.log_rank, one.bridges.other_log_rank)
+        cells += [
+            [_near(one, i) for i in range(len(names))],
+            *([_rank(log_rank, i) for i in range(len(names))] for log_rank in ranks),
+            [f"{flips[i]:.2f} ({random[i]:.2f})" for i in range(len(names))],
+        ]
+    rows = {name: [column[i] for column in cells] for i, name in enumerate(names)}
+    return [
+        f"{len(result.prompts)} prompts: typical rank of the bridge and of another bridge, with intervals; "
+        "share that says the foretold answer after the exchange.",
+        _table("after layer", columns, rows),
+    ]
 
 
 def _of_prompts(result: CompareLensesResult, names: list[str]) -> list[str]:
@@ -160,9 +191,9 @@ def _of_prompts(result: CompareLensesResult, names: list[str]) -> list[str]:
     return [
         f"{len(result.prompts)} prompts: share with the bridge in the first {result.k} (another bridge); "
         "share that says the foretold answer after the exchange (random changes).",
-        _table(names, read),
+        _table("lens", names, read),
         "Typical rank of the bridge, with its interval, and of another bridge.",
-        _table(names, ranks),
+        _table("lens", names, ranks),
     ]
 
 
@@ -190,19 +221,11 @@ def _of_bands(result: CompareLensesResult) -> list[str]:
         f"Exchanged over bands of so many layers, which begin after layers {', '.join(first.starts)}: share "
         "that says the foretold answer, with the clean run's coordinates held, with live ones, with random "
         "changes held; shift in logits, held and live.",
-        _table([str(width) for width in first.widths], rows),
+        _table("lens", [str(width) for width in first.widths], rows),
     ]
 
 
-def _table(names: list[str], rows: dict[str, list[str]]) -> str:
-    """A table with a row for each lens; where there are many columns, one with a column for each lens."""
-    if len(names) > MANY:
-        turned = {name: [row[i] for row in rows.values()] for i, name in enumerate(names)}
-        return _table_of("layer", list(rows), turned)
-    return _table_of("lens", names, rows)
-
-
-def _table_of(corner: str, columns: list[str], rows: dict[str, list[str]]) -> str:
+def _table(corner: str, columns: list[str], rows: dict[str, list[str]]) -> str:
     lines = ["| " + " | ".join([corner, *columns]) + " |", "|---|" + "---|" * len(columns)]
     return "\n".join(lines + [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()])
 
