@@ -42,7 +42,7 @@ def planted() -> CompareLensesResult:
     from compiled_two_steps import cases, sequences, two_step_model
 
     model = interp.load_model(two_step_model(), device="cpu", name="planted", self_check=False)
-    jacobian, _ = interp.fit_jacobian_lens(model, sequences(20), directions="all", described="planted text")
+    jacobian, _ = interp.fit_jacobian_lens(model, sequences(20), described="planted text")
     tuned, _ = interp.train_tuned_lens(model, sequences(100, seed=1), steps=200)
     return interp.compare_lenses(
         model,
@@ -98,7 +98,7 @@ def untrained() -> CompareLensesResult:
     blank = AutoModelForCausalLM.from_config(trained.hf_model.config).eval()
     model = interp.load_model(blank, trained.tokenizer, device="cpu", name="untrained", self_check=False)
     text, _ = load_text(model, "demo", training=16, held_out=1, length=40)
-    jacobian, _ = interp.fit_jacobian_lens(model, text, directions="all", described="demo")
+    jacobian, _ = interp.fit_jacobian_lens(model, text, described="demo")
     return interp.compare_lenses(
         model,
         _text(model, n=12, length=48),
