@@ -78,7 +78,7 @@ def _verdict(result: AlignmentSearchResult) -> str:
         best = max(others, key=lambda name: float(others[name]))
         return (
             "No: nowhere is what was searched told from its placebos. At its best, "
-            f"{compared[0].lower()}{compared[1:]} {best[:1].upper()}{best[1:]} does as well or nearly so."
+            f"{compared[0].lower()}{compared[1:]} As good, or nearly so: {best}."
         )
     if not result.exceeds[layer, size]:
         return f"Not told from the placebos where it is furthest ahead: {compared[0].lower()}{compared[1:]}"

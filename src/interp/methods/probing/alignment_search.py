@@ -235,7 +235,8 @@ class _Search:
         return share_interval(right.astype(float), [str(one) for one in self.clusters], self.seed)
 
     def described(self, model: Model, answered: VariableDataset) -> VariableData:
-        one = self.exchanges[1][0]
+        changed = (one for one in self.exchanges[1] if one.wanted != self.tested.prompts[one.base].own)
+        one = next(changed, self.exchanges[1][0])
         base, source = self.tested.prompts[one.base], self.tested.prompts[one.source]
         entities = (_n_entities(self.fitted), _n_entities(self.tested))
         said = model.labels([base.own, one.wanted])
