@@ -68,12 +68,12 @@ def test_no_placebo_finds_the_plane(found):
 
 @pytest.mark.slow
 def test_at_the_token_itself_it_is_found_where_the_token_has_it(plane):
-    result = alignment_search(
-        plane[1], plane_pairs(64), role="value", layers=[-1, 0], dims=[2], **{**BRIEFLY, **WELL}
-    )
+    asked = {"role": "value", "dims": [2], **BRIEFLY}
+    result = alignment_search(plane[1], plane_pairs(64), layers=[-1], **{**asked, **WELL, "steps": 300})
     assert cosines(torch.tensor(result.bases[0][0]), plane[0].token).min() > 0.85
     assert result.own.right.value[0, 0] > 0.8
-    assert result.own.right.value[1, 0] == result.whole.value[1] == 0  # head 0.2 has read it before
+    later = alignment_search(plane[1], plane_pairs(64), layers=[0], **asked)
+    assert later.own.right.value[0, 0] == later.whole.value[0] == 0  # head 0.2 has read it before
 
 
 def test_where_the_variable_is_not_yet_nothing_is_found(plane):
