@@ -10,7 +10,7 @@ WHEEL := .venv-wheel
 TL4 := .venv-tl4
 SAELENS := .venv-saelens
 
-.PHONY: demo app real test test-quick test-wheel test-tl4 test-ray test-saelens test-real bench bench-saes lint e01 e02 figures screenshots docs clean
+.PHONY: demo app real test test-quick test-wheel test-tl4 test-ray test-saelens test-real bench bench-saes lint e01 e02 figures notebooks notebooks-test screenshots docs clean
 
 demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
 	@$(BIN)/interp demo
@@ -81,6 +81,12 @@ e02: $(VENV)/.test  ## causal tracing on GPT-2; MODEL=demo-gpt2 needs no downloa
 
 figures: $(VENV)/.test  ## every figure of the README and of docs/
 	$(BIN)/python docs/figures.py
+
+notebooks: $(VENV)/.test  ## the course of notebooks/, executed on the demo models from its sources
+	$(BIN)/python notebooks/build.py
+
+notebooks-test: $(VENV)/.test  ## executes all of it, and writes nothing
+	$(BIN)/python notebooks/build.py --test
 
 screenshots: $(VENV)/.test  ## every page of the app, for the README; needs Chromium
 	$(BIN)/python -m pytest tests/test_browser_pages.py -k picture --screenshots docs/figures
