@@ -47,6 +47,7 @@ ROOMS = {
     "probing": "Probes and directions",
     "knowledge": "Knowledge",
     "generation": "Generation",
+    "comparison": "Two models",
     "studies": "Studies",
 }
 #: Pages of the reference, and the modules whose public names stand there.
@@ -72,6 +73,8 @@ REFERENCE = {
     "Sparse autoencoders and features": ("interp.saes", "interp.methods.features", "interp.figures"),
     "Attribution graphs": ("interp.methods.graphs",),
     "Generation": ("interp.methods.generation",),
+    "Two models": ("interp.methods.comparison",),
+    "Many machines, large models": ("interp.workers", "interp.on_ray", "interp.plans"),
 }
 #: What is public and has no name in `interp` itself.
 BESIDE = {
