@@ -24,7 +24,9 @@ def graph(load):
     model = load("demo-gpt2")
     names = {(layer, feature): HOSTILE for layer in range(6) for feature in range(24)}
     transcoders = random_transcoders(model, lambda n: TopK(3))
-    return attribution_graph(model, transcoders, "The capital of France is", names=names)
+    return attribution_graph(
+        model, transcoders, "The capital of France is", names=names, nodes=1.0, edges=0.9
+    )
 
 
 def test_what_is_written_is_read_back(graph, tmp_path):

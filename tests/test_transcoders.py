@@ -246,7 +246,9 @@ def test_those_in_the_package_are_what_their_card_says(load, tmp_path, name):
     assert write_card(tmp_path / "copy").read_text() == card
     quality = json.loads((folder / "quality.json").read_text())
     found = measure(name, 8)  # of 32 that the card is of
-    assert found.ce_all == pytest.approx(quality["ce_all"], abs=0.3)
+    lost = quality["ce_all"] - quality["ce_clean"]  # another text is easier or harder for the model itself
+    assert found.ce_all - found.ce_clean == pytest.approx(lost, abs=0.4)
+    assert found.recovered == pytest.approx(quality["recovered"], abs=0.06)
     assert found.explained_variance == pytest.approx(quality["explained_variance"], abs=0.05)
     assert found.l0 == pytest.approx(quality["l0"], abs=1.5)
 
