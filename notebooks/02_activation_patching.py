@@ -241,4 +241,4 @@ answer = None
 check(answer, "02.3", model)
 
 # %% [markdown]
-# **Next**: which parts of a layer do the work?
+# **Next**: [03 · Heads](03_heads.ipynb). Which parts of a layer do the work?
