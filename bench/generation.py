@@ -1,10 +1,10 @@
 """Tokens a second: `Model.generate` with a cache and without, beside transformers' own `generate`.
 
-    python bench/generation.py [--write] [--models demo-gpt2 demo-qwen3 gemma-3-270m]
+    python bench/generation.py [--write] [--models demo-gpt2 demo-qwen3 gemma-3-270m] [--rounds 5]
 
 Greedy, one prompt and eight of one length, and no token ends a text; with no edit, with one of the residual
 stream at all positions, and with one of the keys. transformers attends by its own default, this package by
-the eager function that edits of patterns need. Median of five rounds in turn, after one that is not counted.
+the eager function that edits of patterns need. Median of the rounds in turn, after one that is not counted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def rows(name: str, n_prompts: int) -> list[str]:
+def rows(name: str, n_prompts: int, rounds: int) -> list[str]:
     """A line of the table: tokens a second of each way."""
     model = interp.load_model(name, device="cpu")
     ids = model.to_tokens([PROMPT] * n_prompts).ids
@@ -60,7 +60,7 @@ def rows(name: str, n_prompts: int) -> list[str]:
         list(said) for said in model.generate(list(ids), N_TOKENS, stop=()).said
     ]
     times: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(ROUNDS + 1):
+    for _ in range(rounds + 1):
         for way, run in ways.items():
             times[way].append(seconds(run))
     rates = [N_TOKENS * n_prompts / statistics.median(own[1:]) for own in times.values()]
@@ -75,6 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Tokens a second.")
     parser.add_argument("--write", action="store_true", help="write the table into docs/benchmarks.md")
     parser.add_argument("--models", nargs="+", default=["demo-gpt2", "demo-qwen3", "gemma-3-270m"])
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args()
     lines = [
         "| model, prompts | transformers | generate | resid_post edited | k edited | no cache | same |",
@@ -82,9 +83,9 @@ def main() -> None:
     ]
     for name in options.models:
         for n_prompts in (1, 8):
-            lines += rows(name, n_prompts)
+            lines += rows(name, n_prompts, options.rounds)
+            print(lines[-1], flush=True)
     table = "\n".join(lines) + "\n"
-    print(table)
     if options.write:
         put("generation", table)
 
