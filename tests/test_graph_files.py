@@ -25,7 +25,7 @@ def graph(load):
     names = {(layer, feature): HOSTILE for layer in range(6) for feature in range(24)}
     transcoders = random_transcoders(model, lambda n: TopK(3))
     return attribution_graph(
-        model, transcoders, "The capital of France is", names=names, nodes=1.0, edges=0.9
+        model, transcoders, "The capital of France is", names=names, nodes=1.0, edges=1.0
     )
 
 

@@ -245,12 +245,11 @@ def test_those_in_the_package_are_what_their_card_says(load, tmp_path, name):
     shutil.copytree(folder, tmp_path / "copy")
     assert write_card(tmp_path / "copy").read_text() == card
     quality = json.loads((folder / "quality.json").read_text())
-    found = measure(name, 8)  # of 32 that the card is of
-    lost = quality["ce_all"] - quality["ce_clean"]  # another text is easier or harder for the model itself
-    assert found.ce_all - found.ce_clean == pytest.approx(lost, abs=0.4)
-    assert found.recovered == pytest.approx(quality["recovered"], abs=0.06)
-    assert found.explained_variance == pytest.approx(quality["explained_variance"], abs=0.05)
-    assert found.l0 == pytest.approx(quality["l0"], abs=1.5)
+    found = measure(name)  # all that the card is of: other text is easier or harder
+    assert found.n_tokens == quality["n_tokens"]
+    assert found.ce_all == pytest.approx(quality["ce_all"], rel=1e-3)
+    assert found.explained_variance == pytest.approx(quality["explained_variance"], rel=1e-3)
+    assert found.l0 == pytest.approx(quality["l0"], rel=1e-3)
 
 
 @pytest.mark.slow
