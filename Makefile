@@ -99,7 +99,6 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "interp needs Python 3.11 or newer; run: make PYTHON=python3.11 ..."; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	-$(INSTALL) --upgrade 'pip>=24'  # older ones take minutes to choose among the packages of a notebook
 
 # The pinned torch goes in first, so that nothing pulls in another build of it.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
