@@ -226,4 +226,4 @@ answer = None
 check(answer, "03.3", model)
 
 # %% [markdown]
-# **Next**: Where do the heads look, and who talks to whom?
+# **Next**: [04 · Attention patterns](04_attention.ipynb). Where do the heads look, and who talks to whom?

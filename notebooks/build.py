@@ -15,12 +15,15 @@ import argparse
 import os
 import re
 import time
+from base64 import b64decode, b64encode
+from io import BytesIO
 from pathlib import Path
 
 import jupytext
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from PIL import Image
 
 HERE = Path(__file__).parent
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -54,9 +57,24 @@ def execute(notebook: NotebookNode) -> None:
         notebook, timeout=TIMEOUT, record_timing=False, resources={"metadata": {"path": str(HERE)}}
     )
     client.execute()
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            make_smaller(output.get("data", {}))
     notebook.metadata = NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
     for cell in notebook.cells:
         cell.metadata = NotebookNode()
+
+
+def make_smaller(data: NotebookNode) -> None:
+    """A figure in 256 colours: a third of the size; a colour bar shows steps."""
+    if "image/png" not in data:
+        return
+    with Image.open(BytesIO(b64decode(data["image/png"]))) as figure:
+        reduced = figure.convert("RGB").quantize(
+            256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+        )
+    reduced.save(to := BytesIO(), format="png", optimize=True)
+    data["image/png"] = b64encode(to.getvalue()).decode()
 
 
 def main() -> None:
@@ -71,6 +89,7 @@ def main() -> None:
             "Give a folder (--to) for notebooks of another model; those here are of the demo models."
         )
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")  # a bar is nothing to be kept
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     failed: list[str] = []
     for source in sources():
