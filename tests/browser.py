@@ -249,7 +249,7 @@ def cell(grid: Locator, layer: int, position: int) -> Locator:
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("combobox", name=re.compile(re.escape(label))).click()  # "Model" is not "another model"
     page.get_by_role("option", name=option, exact=True).click()
 
 
