@@ -24,6 +24,9 @@ PROMPT, OTHER = [5, 17, 80, 3, 99, 42, 7, 11, 200], [200, 1, 64, 90, 12, 33, 150
 OWN_ATTENTION = {"gpt_neo", "gptj", "bloom", "falcon"}
 BRANCHABLE = [name for name, (model_type, _) in FAMILIES.items() if model_type not in OWN_ATTENTION]
 Load = Callable[..., Model]
+#: In logits of a model in float64: some families compute norms and softmax in float32 all the same, whose last
+#: digit depends on how many rows go through together, and on the processor.
+ALIKE = 1e-7
 
 
 #: All logits, at all positions and at the last one.
@@ -63,14 +66,14 @@ def test_every_cell_is_what_a_plain_forward_pass_gives(name: str) -> None:
     plain = model.sweep(PROMPT, branches, WHOLE, exact=True)
     ours = model.sweep(PROMPT, branches, WHOLE, exact=False)
     assert (plain.path, ours.path) == ("plain", "branching")
-    torch.testing.assert_close(ours.values, plain.values, rtol=0, atol=1e-9)
+    torch.testing.assert_close(ours.values, plain.values, rtol=0, atol=ALIKE)
     for some in (Readout.logits((2, 5)), LAST):  # the layers above carry fewer positions
         few = model.sweep(PROMPT, branches, some, exact=False)
-        torch.testing.assert_close(few.values, plain.values[:, list(some.positions)], rtol=0, atol=1e-9)
+        torch.testing.assert_close(few.values, plain.values[:, list(some.positions)], rtol=0, atol=ALIKE)
     tokens = model.to_tokens(PROMPT)
     with torch.no_grad():  # in many small parts
         parts = sweeps.sweep(model, tokens, branches, WHOLE, rows_at_once=40)  # type: ignore[arg-type]
-    torch.testing.assert_close(parts, plain.values, rtol=0, atol=1e-9)
+    torch.testing.assert_close(parts, plain.values, rtol=0, atol=ALIKE)
 
 
 @pytest.mark.parametrize("name", ["demo-gpt2", "demo-qwen3"])

@@ -140,9 +140,10 @@ ASKED: dict[str, dict[str, Any]] = {
     },
     "lenses_on_prompt": {"prompt": 0, "answer": "y", "lenses": ["logit"]},
     "logit_lens": {"prompt": 0, "answer": "y"},
+    "patched_lens": {"source": 0, "target": 1, "answer": "y"},
     "steering": {"prompts": 0, "strengths": [1.0], "n_tokens": 1},
 }  # fmt: skip
-ON_A_DICTIONARY = {"feature_effects", "prompt_features"}
+ON_A_DICTIONARY = {"attention_score_parts", "attribution_graph", "feature_effects", "prompt_features"}
 
 
 def test_every_experiment_with_a_prompt_is_asked():
@@ -177,7 +178,7 @@ def test_every_experiment_takes_messages_as_the_text_that_they_are(name, tmp_pat
     assert results[0] == results[1]
 
 
-PROMPT_KEYS = ("prompt", "prompts", "clean", "corrupted", "first", "second")
+PROMPT_KEYS = ("prompt", "prompts", "clean", "corrupted", "first", "second", "source", "target")
 
 
 def some_direction(model: interp.Model) -> interp.Direction:

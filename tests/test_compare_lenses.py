@@ -111,6 +111,8 @@ def test_the_parity_of_a_band_matters_to_live_coordinates_alone() -> None:
     for last in range(4, 20):
         prompt = [3, 1, last]
         said = int(model.forward(prompt)[0, -1].argmax())
+        if said in prompt:
+            continue  # such a prompt says its bridge
         found[said] = TwoHop(relation="r", prompt=prompt, bridge=said, answer=said, hops=(prompt, prompt))
     cases = list(found.values())[:3]
     widths = list(range(1, model.arch.n_layers + 1))

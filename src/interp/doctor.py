@@ -47,6 +47,7 @@ EXTRAS: dict[str, Extra] = {
     "tl": Extra("the backend transformer_lens", ("transformer-lens>=3.9,<5",)),
     "nnsight": Extra("the backend nnsight", ("nnsight>=0.8,<0.9",)),
     "ray": Extra("workers on a Ray cluster", ("ray>=2.40",)),
+    "devices": Extra("a model over several devices and the disk", ("accelerate>=1.0",)),
     "text": Extra("Parquet files and datasets of the hub", ("datasets>=3", "pyarrow>=15")),
     "app": Extra("the app in a browser", ("streamlit>=1.67,<2",)),
     "gguf": Extra("GGUF files, and models of Ollama", ("gguf>=0.17",)),
