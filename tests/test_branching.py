@@ -24,8 +24,8 @@ PROMPT, OTHER = [5, 17, 80, 3, 99, 42, 7, 11, 200], [200, 1, 64, 90, 12, 33, 150
 OWN_ATTENTION = {"gpt_neo", "gptj", "bloom", "falcon"}
 BRANCHABLE = [name for name, (model_type, _) in FAMILIES.items() if model_type not in OWN_ATTENTION]
 Load = Callable[..., Model]
-#: In logits of a model in float64: some families compute norms and softmax in float32 all the same, whose last
-#: digit depends on how many rows go through together, and on the processor.
+#: In logits of a model in float64: some families compute norms and softmax in float32 all the same, whose
+#: last digit depends on how many rows go through together, and on the processor.
 ALIKE = 1e-7
 
 
