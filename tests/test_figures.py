@@ -484,7 +484,7 @@ def test_the_cells_of_a_lens_report_tell_their_values():
         (lens(48, words(200), all_positions=True), 500_000),
         (
             lens(48, tuple("<" * 20 for _ in range(200)), all_positions=True, vocabulary=("<&>" * 9,) * 6),
-            510_000,
+            520_000,
         ),
         (lens(24, words(30), all_positions=True), 500_000),
     ],

@@ -153,7 +153,7 @@ def test_a_configuration_says_edits_and_what_is_read(load):
         ({"edits": [{"op": "zero"}]}, "An edit needs 'at'"),
         ({"edits": [{"op": "add", "direction": 0, "value": 1}]}, "give 'directions'"),
         ({"read_directions": [0]}, "give 'directions'"),
-        ({"edits": [{"op": "ablate", "features": [1], "direction": 0}]}, "not both"),
+        ({"edits": [{"op": "ablate", "features": [1], "direction": 0}]}, "write one for each"),
     ):
         with pytest.raises(ConfigError, match=said):
             found.run(found.make_config(wrong), model)
