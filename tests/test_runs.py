@@ -351,7 +351,7 @@ def test_warnings_of_this_library_alone_reach_the_user(monkeypatch, capsys):
             warnings.warn(message, InterpWarning, stacklevel=1)
         warnings.warn("somebody else's", UserWarning, stacklevel=1)
 
-    monkeypatch.setattr("interp.runs.perform", lambda *_: warn() or sys.exit(0))
+    monkeypatch.setattr("interp.runs.perform", lambda *_, **__: warn() or sys.exit(0))
     run("run", "logit_lens")
     said = capsys.readouterr().err
     assert said == "warning: Sweeps take the plain, slower way.\n"
