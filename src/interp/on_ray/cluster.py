@@ -18,18 +18,14 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from typing import Any
 
 from interp.errors import InputError, InterpError, RunError, first_line, how_to_install
 from interp.on_ray.actor import Actor
-from interp.workers.coordinator import Lost, carry_out
-from interp.workers.jobs import CallJob, Job
-from interp.workers.messages import Begin, GoOn, Said, Setting
-
-if TYPE_CHECKING:
-    from interp.models.base import Model
+from interp.workers.coordinator import Lost
+from interp.workers.crew import Workers
+from interp.workers.messages import Begin, GoOn, Said
 
 PATIENCE = 120.0  # seconds for the first worker to be placed
 #: No usage statistics; more patience than Ray has with itself on a busy machine. What the user sets stays.
@@ -62,7 +58,7 @@ def on_ray(
     return Cluster(address, workers=workers, threads=threads, gpus_per_worker=gpus_per_worker)
 
 
-class Cluster:
+class Cluster(Workers):
     """A crew of Ray actors."""
 
     def __init__(
@@ -73,34 +69,19 @@ class Cluster:
         threads: int = 1,
         gpus_per_worker: float | None = None,
     ) -> None:
-        for name, value in (("workers", workers), ("threads", threads)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise InputError(f"{name} must be a whole number, at least 1; got {value!r}.")
+        super().__init__(workers, threads)
         if gpus_per_worker is not None and gpus_per_worker < 0:
             raise InputError(f"gpus_per_worker is a number of GPUs, not {gpus_per_worker!r}.")
         self._ray = _import_ray()
         self._own = _connect(self._ray, address)
-        self.threads = threads
         self.gpus = self._gpus(gpus_per_worker)
         self.n = workers or self._most()
-        self.setting = Setting(os.getcwd(), threads)
         self._actors: dict[int, Any] = {}
         self._saying: dict[Any, int] = {}  # what workers are about to say, by its reference
         self._parts: tuple[Any, Any] = None, None  # those of the last stage, and where they are in the store
         self._job: tuple[Any, Any] = None, None
-        self._started = 0
-        self._jobs = 0
         self._placed = False
         self._since = time.monotonic()
-
-    def run(self, function: Callable[..., Any], model: Model, *arguments: Any, **keywords: Any) -> Any:
-        """What ``function(model, *arguments, **keywords)`` returns, its parts computed by all workers."""
-        return self.do(CallJob.of(function, model, *arguments, **keywords))
-
-    def do(self, job: Job) -> Any:
-        """The result of a job."""
-        self._jobs += 1
-        return carry_out(job, self, self._jobs)
 
     def places(self) -> list[tuple[str, int]]:
         """The node and the process of each worker, once all are started; not while a job runs."""
@@ -118,11 +99,6 @@ class Cluster:
         for number in self._actors:
             self.send(number, begin)
         return list(self._actors)
-
-    def replace(self, begin: Begin) -> int:
-        number = self._start()
-        self.send(number, begin)
-        return number
 
     def send(self, worker: int, answer: Any) -> None:
         """Large things that all workers get go through the object store, once."""
@@ -195,14 +171,6 @@ class Cluster:
         self._saying.clear()
         if self._own:
             self._ray.shutdown()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _contents(value: Any) -> tuple[int, ...]:

@@ -8,5 +8,6 @@ the others wait to hear what comes next. What it returns is the result.
 - `messages`: what worker and driver say to each other.
 - `worker`: the worker's side. It knows of no process and no network.
 - `coordinator`: the driver's side: which part goes to whom, what is done about workers that die.
+- `crew`: what workers have in common, whatever they are made of.
 - `processes`: workers as processes of this machine. `interp.on_ray` has those of a Ray cluster.
 """

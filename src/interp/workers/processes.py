@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
-from interp.errors import InputError
-from interp.workers.coordinator import Lost, carry_out
-from interp.workers.jobs import CallJob, Job
+from interp.workers.coordinator import Lost
+from interp.workers.crew import Workers
 from interp.workers.messages import Begin, Said, Setting
-
-if TYPE_CHECKING:
-    from interp.models.base import Model
 
 
 def cores() -> int:
@@ -28,28 +23,14 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Processes:
-    """A crew of processes, started when they are first needed; a context, at whose end they are gone."""
+class Processes(Workers):
+    """A crew of processes."""
 
     def __init__(self, workers: int | None = None, *, threads: int = 1) -> None:
         """`workers`: how many; by default as many as there are cores for their `threads`."""
-        for name, value in (("workers", workers), ("threads", threads)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise InputError(f"{name} must be a whole number, at least 1; got {value!r}.")
+        super().__init__(workers, threads)
         self.n = workers or max(1, cores() // threads)
-        self.setting = Setting(os.getcwd(), threads)
         self._members: dict[int, tuple[SpawnProcess, Connection]] = {}
-        self._started = 0
-        self._jobs = 0
-
-    def run(self, function: Callable[..., Any], model: Model, *arguments: Any, **keywords: Any) -> Any:
-        """What ``function(model, *arguments, **keywords)`` returns, its parts computed by all workers."""
-        return self.do(CallJob.of(function, model, *arguments, **keywords))
-
-    def do(self, job: Job) -> Any:
-        """The result of a job."""
-        self._jobs += 1
-        return carry_out(job, self, self._jobs)
 
     # ---- a `Crew` ----
 
@@ -61,11 +42,6 @@ class Processes:
         for number in self._members:
             self.send(number, begin)
         return list(self._members)
-
-    def replace(self, begin: Begin) -> int:
-        number = self._start()
-        self.send(number, begin)
-        return number
 
     def send(self, worker: int, answer: Any) -> None:
         try:
@@ -116,14 +92,6 @@ class Processes:
             process.terminate()
         for number in list(self._members):
             self._drop(number)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def on_processes(workers: int | None = None, *, threads: int = 1) -> Processes:
