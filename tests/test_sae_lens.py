@@ -14,7 +14,7 @@ import torch
 import interp
 from interp.errors import InputError
 from interp.saes.activations import BatchTopK, JumpReLU, Standard, TopK
-from interp.saes.files import read_density
+from interp.saes.layout import read_density
 from test_saes import make
 
 pytest.importorskip("sae_lens", reason="sae-lens is not installed; run make test-saelens")

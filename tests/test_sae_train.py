@@ -23,7 +23,7 @@ from interp.errors import InputError, how_to_install
 from interp.figures.engine.curves import Curves, sparkline
 from interp.runs import read_run
 from interp.saes.activations import BatchTopK, JumpReLU
-from interp.saes.files import read_density
+from interp.saes.layout import read_density
 from interp.saes.sources import sae_folder
 from interp.text.sequences import load_text
 from interp.text.sources import documents

@@ -86,6 +86,17 @@ Activation = Standard | TopK | BatchTopK | JumpReLU
 KINDS: tuple[str, ...] = tuple(one.kind for one in (Standard, TopK, BatchTopK, JumpReLU))
 
 
+def rounded(activation: Activation, dtype: torch.dtype) -> Activation:
+    """The same with its thresholds, where it has some, rounded to `dtype`."""
+    match activation:
+        case JumpReLU(threshold):
+            return JumpReLU(threshold.to(dtype))
+        case BatchTopK(k, threshold):
+            return BatchTopK(k, torch.tensor(threshold, dtype=dtype).item())
+        case _:
+            return activation
+
+
 def _check_k(k: int) -> None:
     if k < 1:
         raise InputError(f"k is the number of features of a token, at least 1; got {k}.")

@@ -23,7 +23,7 @@ from torch import Tensor
 from interp.edits import Editable
 from interp.errors import InputError
 from interp.models.unembedding import check_unembedding, unembed_hashes
-from interp.saes.activations import Activation, BatchTopK, JumpReLU
+from interp.saes.activations import Activation, JumpReLU, rounded
 from interp.saes.results import SAEIdentity
 from interp.showing import Listing, listed
 from interp.sites import SITES, Address
@@ -111,14 +111,8 @@ class SAE:
 
     def to(self, dtype: torch.dtype) -> SAE:
         """The same with its weights and thresholds rounded to `dtype`; it computes in that of its input."""
-        activation = self.activation
-        match activation:
-            case JumpReLU(threshold):
-                activation = JumpReLU(threshold.to(dtype))
-            case BatchTopK(k, value):
-                activation = BatchTopK(k, torch.tensor(value, dtype=dtype).item())
         weights = {name: getattr(self, name).to(dtype) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
-        return replace(self, **weights, activation=activation)
+        return replace(self, **weights, activation=rounded(self.activation, dtype))
 
     def encode(self, x: Float[Tensor, "*any d_in"]) -> Float[Tensor, "*any feature"]:
         """The features of activations; heads are flattened first (see `flat`)."""

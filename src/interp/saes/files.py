@@ -1,7 +1,7 @@
 """A sparse autoencoder on disk, as SAELens (https://github.com/decoderesearch/SAELens) keeps one.
 
 A folder with ``cfg.json``, ``sae_weights.safetensors`` (W_enc, b_enc, W_dec, b_dec, and threshold for
-JumpReLU) and, in some, ``sparsity.safetensors``: log10 of each feature's density (see `read_density`). Two
+JumpReLU) and, in some, ``sparsity.safetensors`` (`interp.saes.layout`). Two
 layouts of ``cfg.json`` are read:
 
 - since version 6: ``architecture``, ``d_in``, ``d_sae``, ``normalize_activations``, ``apply_b_dec_to_input``,
@@ -17,7 +17,6 @@ model's name, which is compared instead.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,22 +26,25 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from interp.errors import InputError, SiteError, first_line
 from interp.models.base import Model
-from interp.saes.activations import Activation, BatchTopK, JumpReLU, Standard, TopK
+from interp.saes.activations import TopK
 from interp.saes.dictionary import SAE
+from interp.saes.layout import (
+    CONFIG,
+    kept_activation,
+    read_activation,
+    read_parts,
+    same_model,
+    write_parts,
+)
 from interp.saes.processing import is_centred
 from interp.sites import SITES, Address
 
-CONFIG, WEIGHTS, SPARSITY = "cfg.json", "sae_weights.safetensors", "sparsity.safetensors"
-_LEAST = 1e-10  # added to a density before its logarithm is taken, as in SAELens
 KINDS = ("standard", "topk", "jumprelu")
 #: Where a transcoder, of this layout or an older one, says to which site it leads.
 _OUTPUT_HOOKS = ("hook_name_out", "hook_point_out", "out_hook_point", "d_out")
-#: Names under which SAELens and TransformerLens know models whose own name is another.
-_ALIASES = {"gpt2-small": "gpt2"}
 
 
 def check_new(folder: str | Path) -> None:
@@ -67,7 +69,8 @@ def write_sae(
     """
     check_new(folder)
     folder = Path(folder)
-    weights = {"W_enc": sae.W_enc, "b_enc": sae.b_enc, "W_dec": sae.W_dec, "b_dec": sae.b_dec}
+    kind, thresholds = kept_activation(sae.activation, sae.b_enc)
+    weights = {"W_enc": sae.W_enc, "b_enc": sae.b_enc, "W_dec": sae.W_dec, "b_dec": sae.b_dec, **thresholds}
     config: dict[str, Any] = {
         "d_in": sae.d_in,
         "d_sae": sae.n_features,
@@ -76,7 +79,7 @@ def write_sae(
         "apply_b_dec_to_input": sae.apply_b_dec_to_input,
         "normalize_activations": sae.normalise,
         "reshape_activations": "hook_z" if sae.address.site == "z" else "none",
-        "architecture": sae.activation.kind,
+        "architecture": kind,
         "metadata": {
             "sae_lens_version": "6.0.0",  # the layout
             "model_name": sae.model,
@@ -89,22 +92,10 @@ def write_sae(
             "training": None if training is None else dict(training),
         },
     }
-    match sae.activation:
-        case TopK(k):
-            config |= {"k": k, "rescale_acts_by_decoder_norm": False}
-        case BatchTopK(_, threshold):
-            config["architecture"] = JumpReLU.kind
-            weights["threshold"] = torch.full_like(sae.b_enc, max(threshold, 0.0))
-        case JumpReLU(threshold):
-            weights["threshold"] = threshold
-        case Standard():
-            pass
+    if isinstance(sae.activation, TopK):
+        config |= {"k": sae.activation.k, "rescale_acts_by_decoder_norm": False}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, folder / WEIGHTS)
-        if density is not None:
-            save_file({"sparsity": log_density(density)}, folder / SPARSITY)
-        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        write_parts(folder, config, weights, density)
     except OSError as error:
         raise InputError(f"The SAE cannot be written to {str(folder)!r} ({first_line(error)}).") from None
 
@@ -137,8 +128,7 @@ def read_sae(
     if not (folder / CONFIG).is_file():
         raise InputError(f"There is no SAE in {str(folder)!r}: it holds no {CONFIG}.")
     try:
-        config = flat_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
-        weights = {name: w.float() for name, w in load_file(folder / WEIGHTS).items()}
+        config, weights = read_parts(folder)
         _check_kind(config, weights)
         sae = _sae(config, weights, scale)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
@@ -154,39 +144,6 @@ def read_sae(
     sae.check_fits(model)
     recorded = is_centred(model, config, sae.address.site)
     return replace(sae, centred=recorded if centred is None else centred)
-
-
-def log_density(density: Float[np.ndarray, " feature"]) -> Float[torch.Tensor, " feature"]:
-    """What is kept of densities: their logarithm to base 10."""
-    return torch.tensor(np.log10(density + _LEAST), dtype=torch.float32)
-
-
-def read_density(folder: str | Path) -> Float[np.ndarray, " feature"] | None:
-    """The share of tokens at which each feature is active, as it was measured where the SAE was trained; None
-    where the folder does not say. `InputError` where it cannot be read."""
-    file = Path(folder) / SPARSITY
-    if not file.is_file():
-        return None
-    try:
-        logarithm = load_file(file)["sparsity"].double()
-    except (OSError, KeyError, SafetensorError) as error:
-        raise InputError(f"{str(file)!r} cannot be read ({first_line(error)}).") from None
-    return (10**logarithm - _LEAST).clamp(min=0).numpy()
-
-
-def flat_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Both layouts as one: the metadata beside the rest, and old names as today's."""
-    config = {**config, **(config.get("metadata") or {})}
-    old = {"hook_point": "hook_name", "activation_fn_str": "activation_fn"}
-    for before, now in old.items():
-        if before in config:
-            config.setdefault(now, config[before])
-    arguments = config.get("activation_fn_kwargs") or {}
-    if config.get("activation_fn") == "topk" and arguments.get("k") is not None:
-        config |= {"architecture": "topk", "k": arguments["k"]}
-    normalise = config.get("normalize_activations") or "none"
-    config["normalize_activations"] = "expected_average_only_in" if normalise is True else normalise
-    return config
 
 
 def _check_kind(config: dict[str, Any], weights: dict[str, torch.Tensor]) -> None:
@@ -224,7 +181,7 @@ def _sae(config: dict[str, Any], weights: dict[str, torch.Tensor], scale: float 
         b_enc=weights["b_enc"],
         W_dec=weights["W_dec"],
         b_dec=weights["b_dec"],
-        activation=_activation(config, weights),
+        activation=read_activation(config.get("architecture", "standard"), config, weights),
         address=address,
         model=config.get("model_name") or "a model that is not named",
         revision=config.get("revision"),
@@ -254,22 +211,9 @@ def _sae(config: dict[str, Any], weights: dict[str, torch.Tensor], scale: float 
     return sae
 
 
-def _activation(config: dict[str, Any], weights: dict[str, torch.Tensor]) -> Activation:
-    kind = config.get("architecture", "standard")
-    if kind == "standard":
-        return Standard()
-    return TopK(config["k"]) if kind == "topk" else JumpReLU(weights["threshold"])
-
-
 def _unit_decoder(sae: SAE) -> SAE:
     """The same SAE, whose features count in units of decoder length, with directions of length 1. A feature
     whose direction is 0 is dead: it is 0 everywhere."""
     norm = sae.W_dec.norm(dim=-1)
     length = torch.where(norm > 0, norm, 1.0)[:, None]
     return replace(sae, W_enc=sae.W_enc * norm, b_enc=sae.b_enc * norm, W_dec=sae.W_dec / length)
-
-
-def same_model(recorded: str, own: str) -> bool:
-    """Whether two names are of one model: without the organisation, and known aliases as one."""
-    a, b = (name.split("/")[-1].lower() for name in (recorded, own))
-    return _ALIASES.get(a, a) == _ALIASES.get(b, b)

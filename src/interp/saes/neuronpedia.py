@@ -22,7 +22,7 @@ def neuronpedia_id(sae: SAEIdentity, source: str, *, folder: Path) -> str | None
 
     The SAE is that of `interp.load_sae(source)`, which lies in `folder`; what is recorded there counts first.
     """
-    from interp.saes.files import CONFIG  # here, so that links are made without torch
+    from interp.saes.layout import CONFIG  # here, so that links are made without torch
 
     recorded = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     own = (recorded.get("metadata") or {}).get("neuronpedia_id") or recorded.get("neuronpedia_id")

@@ -31,7 +31,7 @@ from interp.models.evaluation import evaluating
 from interp.models.layouts import part
 from interp.models.unembedding import check_unembedding
 from interp.models.weights import WithWeights
-from interp.saes.activations import Activation, BatchTopK, JumpReLU
+from interp.saes.activations import Activation, JumpReLU, rounded
 from interp.saes.dictionary import check_address, width
 from interp.saes.results import SAEIdentity
 from interp.sites import Address
@@ -142,15 +142,9 @@ class Transcoder:
 
     def to(self, dtype: torch.dtype) -> Transcoder:
         """The same with its weights and thresholds rounded to `dtype`; it computes in that of its input."""
-        activation = self.activation
-        match activation:
-            case JumpReLU(threshold):
-                activation = JumpReLU(threshold.to(dtype))
-            case BatchTopK(k, value):
-                activation = BatchTopK(k, torch.tensor(value, dtype=dtype).item())
         weights = {name: getattr(self, name).to(dtype) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
         W_skip = None if self.W_skip is None else self.W_skip.to(dtype)
-        return replace(self, **weights, W_skip=W_skip, activation=activation)
+        return replace(self, **weights, W_skip=W_skip, activation=rounded(self.activation, dtype))
 
     def pre_activations(self, x: Float[Tensor, "*any d_in"]) -> Float[Tensor, "*any feature"]:
         """What the activation function is applied to."""

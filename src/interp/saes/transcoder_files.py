@@ -17,7 +17,6 @@ What a transcoder reads is named as in TransformerLens:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,12 +27,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from interp.errors import InputError, first_line
 from interp.models.base import Model
-from interp.saes.activations import Activation, BatchTopK, JumpReLU, Standard, TopK
-from interp.saes.files import CONFIG, SPARSITY, WEIGHTS, check_new, flat_config, log_density, same_model
+from interp.saes.activations import Standard, TopK
+from interp.saes.files import check_new
+from interp.saes.layout import CONFIG, kept_activation, read_activation, read_parts, same_model, write_parts
 from interp.saes.transcoder import InputNorm, Transcoder, Transcoders, mlp_norm
 
 _KINDS = {"transcoder": "standard", "jumprelu_transcoder": "jumprelu", "topk_transcoder": "topk"}
@@ -75,20 +74,8 @@ def _write(
     training: Mapping[str, Any] | None,
 ) -> None:
     check_new(folder)
-    weights = {name: getattr(transcoder, name) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
-    extra: dict[str, Any] = {}
-    kind = "transcoder" if transcoder.W_skip is None else "skip_transcoder"
-    match transcoder.activation:
-        case TopK(k):
-            kind, extra = f"topk_{kind}", {"k": k}
-        case BatchTopK(_, threshold):
-            kind = f"jumprelu_{kind}"
-            weights["threshold"] = torch.full_like(transcoder.b_enc, max(threshold, 0.0))
-        case JumpReLU(threshold):
-            kind = f"jumprelu_{kind}"
-            weights["threshold"] = threshold
-        case Standard():
-            pass
+    kind, thresholds = kept_activation(transcoder.activation, transcoder.b_enc)
+    weights = {name: getattr(transcoder, name) for name in ("W_enc", "b_enc", "W_dec", "b_dec")} | thresholds
     if transcoder.W_skip is not None:
         weights["W_skip"] = transcoder.W_skip.T
     read = "hook_resid_mid" if transcoder.norm.kind == "none" else "ln2.hook_normalized"
@@ -101,8 +88,8 @@ def _write(
         "apply_b_dec_to_input": False,
         "normalize_activations": "none",
         "reshape_activations": "none",
-        "architecture": kind,
-        **extra,
+        "architecture": _architecture(kind, skip=transcoder.W_skip is not None),
+        **({"k": transcoder.activation.k} if isinstance(transcoder.activation, TopK) else {}),
         "metadata": {
             "sae_lens_version": "6.0.0",  # the layout
             "model_name": transcoder.model,
@@ -117,11 +104,7 @@ def _write(
         },
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, folder / WEIGHTS)
-        if density is not None:
-            save_file({"sparsity": log_density(density)}, folder / SPARSITY)
-        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        write_parts(folder, config, weights, density)
     except OSError as error:
         raise InputError(
             f"The transcoders cannot be written to {str(folder.parent)!r} ({first_line(error)})."
@@ -153,9 +136,7 @@ def _layer_folders(folder: Path) -> Sequence[Path]:
 
 def _read(folder: Path, model: Model, check_name: bool) -> Transcoder:
     try:
-        config = flat_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
-        weights = {name: w.float() for name, w in load_file(folder / WEIGHTS).items()}
-        return _transcoder(config, weights, model, check_name)
+        return _transcoder(*read_parts(folder), model, check_name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise InputError(
             f"The transcoder in {str(folder)!r} cannot be read ({type(error).__name__}: {first_line(error)})."
@@ -197,7 +178,7 @@ def _transcoder(
         W_dec=weights["W_dec"],
         b_dec=weights["b_dec"],
         W_skip=weights["W_skip"].T.contiguous() if "W_skip" in weights else None,
-        activation=_activation(_KINDS[kind.replace("skip_", "")], config, weights),
+        activation=read_activation(_KINDS[kind.replace("skip_", "")], config, weights),
         norm=InputNorm(),
         layer=int(hook["layer"]),
         model=name,
@@ -208,10 +189,9 @@ def _transcoder(
     return with_norm(found, hook["name"], model, config.get("input_norm"))
 
 
-def _activation(kind: str, config: dict[str, Any], weights: dict[str, torch.Tensor]) -> Activation:
-    if kind == "standard":
-        return Standard()
-    return TopK(config["k"]) if kind == "topk" else JumpReLU(weights["threshold"])
+def _architecture(kind: str, *, skip: bool) -> str:
+    """SAELens's name for a transcoder of a kind."""
+    return ("" if kind == Standard.kind else f"{kind}_") + ("skip_transcoder" if skip else "transcoder")
 
 
 def with_norm(
