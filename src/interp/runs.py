@@ -28,6 +28,7 @@ from interp.experiments.base import (
     all_experiments,
     current_name,
     find_experiment,
+    load_for,
 )
 from interp.files import read_text
 from interp.format_1 import upgraded
@@ -86,27 +87,6 @@ def _check_writable(folder: Path) -> None:
         raise RunError(f"{str(there)!r} is a file, so runs cannot be kept in it; choose another --out.")
     if not os.access(there, os.W_OK | os.X_OK):
         raise RunError(f"The folder {str(there)!r} cannot be written; choose another --out.")
-
-
-def load_for(config: ExperimentConfig) -> Model:
-    """The model that a configuration asks for."""
-    from interp.models.layouts import Layout
-    from interp.models.registry import load_model
-
-    return load_model(
-        config.model,
-        backend=config.backend,
-        device=config.device,
-        dtype=config.dtype,
-        bos=config.bos,
-        revision=config.revision,
-        processing=config.processing,
-        self_check=config.self_check,
-        memory=config.memory,
-        layout=None if config.layout is None else Layout.of(config.layout),
-        trust_remote_code=config.trust_remote_code,
-        token_names=config.token_names,
-    )
 
 
 def perform(

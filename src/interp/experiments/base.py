@@ -140,6 +140,27 @@ class ExperimentConfig(BaseModel):
 LOADING: tuple[str, ...] = tuple(name for name in ExperimentConfig.model_fields if name != "seed")
 
 
+def load_for(config: ExperimentConfig) -> Model:
+    """The model that a configuration asks for."""
+    from interp.models.layouts import Layout
+    from interp.models.registry import load_model
+
+    return load_model(
+        config.model,
+        backend=config.backend,
+        device=config.device,
+        dtype=config.dtype,
+        bos=config.bos,
+        revision=config.revision,
+        processing=config.processing,
+        self_check=config.self_check,
+        memory=config.memory,
+        layout=None if config.layout is None else Layout.of(config.layout),
+        trust_remote_code=config.trust_remote_code,
+        token_names=config.token_names,
+    )
+
+
 def overridden(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     """A configuration with some values replaced. An answer in it is given up where only its prompt is
     replaced by another."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from interp.errors import InputError
-from interp.experiments.base import experiment
+from interp.experiments.base import experiment, load_for
 from interp.experiments.on_text import TextConfig
 
 if TYPE_CHECKING:
@@ -35,27 +35,20 @@ class CompareModelsConfig(TextConfig):
         """The second model. `InputError` where nothing tells it from the first, and where there is no room
         for it."""
         from interp.methods.comparison.comparable import check_room
-        from interp.models.layouts import Layout
-        from interp.models.registry import load_model
 
         if (self.other, self.other_revision, self.other_dtype) == (None, None, None):
             raise InputError(
                 "There is one model; name the other as other=NAME, or say its other_revision or other_dtype."
             )
         check_room(model, 2 if self.untrained and self.text != "none" else 1)
-        return load_model(
-            self.other or self.model,
-            revision=self.other_revision if self.other is not None else self.other_revision or self.revision,
-            dtype=self.other_dtype or self.dtype,
-            backend=self.backend,
-            device=self.device,
-            bos=self.bos,
-            processing=self.processing,
-            self_check=self.self_check,
-            memory=self.memory,
-            layout=None if self.layout is None else Layout.of(self.layout),
-            trust_remote_code=self.trust_remote_code,
-            token_names=self.token_names,
+        return load_for(
+            self.model_copy(
+                update={
+                    "model": self.other or self.model,
+                    "revision": self.other_revision or (self.revision if self.other is None else None),
+                    "dtype": self.other_dtype or self.dtype,
+                }
+            )
         )
 
 

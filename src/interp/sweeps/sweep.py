@@ -21,12 +21,12 @@ import numpy as np
 
 from interp.configs import write_config
 from interp.errors import InterpError, RunError
-from interp.experiments.base import LOADING, Experiment, find_experiment
+from interp.experiments.base import LOADING, Experiment, find_experiment, load_for
 from interp.parts import Arrays, Work, each_part
 from interp.provenance import code_state
 from interp.results import read_result
 from interp.resume import kept, resuming
-from interp.runs import load_for, parts_folder, write_run
+from interp.runs import parts_folder, write_run
 from interp.sweeps.grid import Cell, measures_of
 from interp.sweeps.summary import Row, Summary
 from interp.workers.jobs import Models, only

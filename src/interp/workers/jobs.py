@@ -31,8 +31,7 @@ class ExperimentJob:
     config: Mapping[str, Any]
 
     def run(self, models: Models) -> Any:
-        from interp.experiments.base import LOADING, find_experiment
-        from interp.runs import load_for
+        from interp.experiments.base import LOADING, find_experiment, load_for
 
         experiment = find_experiment(self.experiment)
         config = experiment.make_config(dict(self.config))
