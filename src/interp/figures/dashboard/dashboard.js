@@ -8,16 +8,6 @@
   var search = document.getElementById("search"), sort = document.getElementById("sort");
   var current = null;
 
-  function el(tag, attributes, children) {
-    var node = document.createElement(tag);
-    Object.keys(attributes || {}).forEach(function (key) {
-      if (key === "text") node.textContent = attributes[key];
-      else if (key === "click") node.addEventListener("click", attributes[key]);
-      else node.setAttribute(key, attributes[key]);
-    });
-    (children || []).forEach(function (child) { if (child) node.appendChild(child); });
-    return node;
-  }
   function fixed(value, places) { return value.toFixed(places).replace("-", "\u2212"); }
   function signed(value) { return (value > 0 ? "+" : "") + fixed(value, 2); }
   function percent(share) { return (100 * share).toFixed(share < 0.0995 ? 2 : 1) + " %"; }

@@ -6,11 +6,10 @@ only followed when it is clicked. All texts are data that the script sets as tex
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from interp.errors import InputError, first_line
+from interp.figures.dashboard.parts import embedded_json, read_part, write_page
 from interp.figures.engine.html import escaped, page
 from interp.figures.engine.notation import show_text, show_token
 from interp.figures.views.prompt_features import label_said, strongest_tokens
@@ -37,10 +36,7 @@ _SORTS = (
 
 def feature_dashboard(profiles: FeatureProfilesResult, path: str | Path) -> None:
     """Write the dashboard of `profiles` to a file. Raises `InputError` where it cannot be written."""
-    try:
-        Path(path).write_text(dashboard_page(profiles), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"The dashboard cannot be written to {str(path)!r} ({first_line(error)}).") from None
+    write_page("dashboard", path, dashboard_page(profiles))
 
 
 def dashboard_page(profiles: FeatureProfilesResult) -> str:
@@ -63,13 +59,8 @@ def dashboard_page(profiles: FeatureProfilesResult) -> str:
         title=f"Features of {sae.model}",
         body=body,
         style=read_part("dashboard.css") + strength_shades(),
-        script=read_part("dashboard.js"),
+        script=read_part("elements.js") + read_part("dashboard.js"),
     )
-
-
-def read_part(name: str) -> str:
-    """A file of this folder."""
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def _data(profiles: FeatureProfilesResult) -> dict[str, Any]:
@@ -150,9 +141,3 @@ def strength_shades() -> str:
 def _short(value: float) -> float:
     """Four digits, which is more than is drawn."""
     return float(f"{value:.4g}")
-
-
-def embedded_json(data: dict[str, Any]) -> str:
-    """JSON that ends no script element."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -17,16 +17,6 @@
     });
   });
 
-  function el(tag, attributes, children) {
-    var node = document.createElement(tag);
-    Object.keys(attributes || {}).forEach(function (key) {
-      if (key === "text") node.textContent = attributes[key];
-      else if (key === "click") node.addEventListener("click", attributes[key]);
-      else node.setAttribute(key, attributes[key]);
-    });
-    (children || []).forEach(function (child) { if (child) node.appendChild(child); });
-    return node;
-  }
   function svg(tag, attributes, text) {
     var node = document.createElementNS(NS, tag);
     Object.keys(attributes).forEach(function (key) { node.setAttribute(key, attributes[key]); });

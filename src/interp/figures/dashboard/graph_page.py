@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from interp.errors import InputError, first_line
-from interp.figures.dashboard.feature_dashboard import embedded_json, read_part
+from interp.figures.dashboard.parts import embedded_json, read_part, write_page
 from interp.figures.engine.html import escaped, page
 from interp.figures.engine.notation import decimal
 from interp.methods.graphs.graph_files import GraphFile, Supernodes, graph_file
@@ -23,10 +22,7 @@ def graph_page(
 ) -> None:
     """Write the page of a graph to a file. Raises `InputError` where it cannot be written."""
     made = graph if isinstance(graph, GraphFile) else graph_file(graph, supernodes=supernodes)
-    try:
-        Path(path).write_text(page_of(made), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"The page cannot be written to {str(path)!r} ({first_line(error)}).") from None
+    write_page("page", path, page_of(made))
 
 
 def page_of(graph: GraphFile) -> str:
@@ -42,7 +38,7 @@ def page_of(graph: GraphFile) -> str:
         title=f"Attribution graph: {about.prompt}",
         body=body,
         style=read_part("graph.css"),
-        script=read_part("graph.js"),
+        script=read_part("elements.js") + read_part("graph.js"),
     )
 
 
