@@ -10,7 +10,7 @@ WHEEL := .venv-wheel
 TL4 := .venv-tl4
 SAELENS := .venv-saelens
 
-.PHONY: demo app real test test-quick test-wheel test-tl4 test-ray test-saelens test-real bench bench-saes lint e01 e02 figures notebooks notebooks-test screenshots docs clean
+.PHONY: demo app real test test-slow test-gemma test-wheel test-tl4 test-ray test-saelens test-real bench bench-saes lint e01 e02 figures notebooks notebooks-test screenshots docs clean
 
 demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
 	@$(BIN)/interp demo
@@ -21,11 +21,14 @@ real: $(VENV)/.real  ## a real model, Gemma 3 270M: lens, trace, head scores, in
 app: $(VENV)/.app  ## the same in a browser, at http://127.0.0.1:8501
 	@$(BIN)/interp app
 
-test: $(VENV)/.test  ## everything, with both optional backends, on WORKERS cores
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not ray"
-
-test-quick: $(VENV)/.test  ## without the slow ones
+test: $(VENV)/.test  ## all but the slow tests, with both optional backends, on WORKERS cores
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not ray"
+
+test-slow: $(VENV)/.test  ## the slow ones: every study in docs/, on Gemma 3 270M where that is installed (hours)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not ray"
+
+test-gemma: $(VENV)/.test  ## of these, Gemma 3 270M through every backend and experiment (ten minutes)
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow tests/test_gemma.py
 
 test-wheel: $(VENV)/.demo  ## the demo from a wheel, in an environment of its own, outside the checkout
 	rm -rf $(WHEEL) build && mkdir -p $(WHEEL)
