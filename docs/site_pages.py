@@ -1,5 +1,5 @@
 """The pages of the site that are made from something else: a page a method and the reference from docstrings,
-the course from `notebooks/`, and what lies outside of this folder. A hook of mkdocs (`make docs`).
+and what lies outside of this folder. A hook of mkdocs (`make docs`).
 
 Links from the pages of this folder to what lies outside of it lead to the pages made of it here.
 """
@@ -97,10 +97,6 @@ def on_config(config: Any) -> Any:
         for title, names in _methods().items()
     ]
     sections["Reference"] += [{title: _reference_path(title)} for title in _reference()]
-    course = [{_heading(text): path} for path, text in _course().items()]
-    config.nav = [
-        {t: s or course} if t == "Course" else {t: s} for t, s in sections.items() if t != "Course" or course
-    ]
     return config
 
 
@@ -110,7 +106,6 @@ def on_files(files: Files, config: Any) -> Files:
     pages = {page: _from_outside(path, pages[page]) for path, page in OUTSIDE.items()}
     pages |= {f"methods/{name}.md": _method(name) for names in _methods().values() for name in names}
     pages |= {_reference_path(title): _names(title, names) for title, names in _reference().items()}
-    pages |= _course()
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
     return files
@@ -200,38 +195,7 @@ def _shown(name: str, *, heading_level: int) -> str:
     return f"::: {name}\n    options:\n{options}\n"
 
 
-# ---- the course, and what lies outside ----
-
-
-def _course() -> dict[str, str]:
-    """The notebooks, by the page that each becomes."""
-    found = sorted((ROOT / "notebooks").glob("[0-9r]*.py"))
-    return {f"course/{path.stem}.md": _from_cells(_read(path)) for path in found}
-
-
-def _from_cells(text: str) -> str:
-    """A notebook that is kept as a program with ``# %%`` between its cells, as a page."""
-    page = []
-    for cell in re.split(r"^# %%", text, flags=re.M)[1:]:
-        head, _, body = cell.partition("\n")
-        if "[markdown]" in head:
-            page.append(
-                "\n".join(line.removeprefix("#").removeprefix(" ") for line in body.strip().splitlines())
-            )
-        elif body.strip():
-            page.append(f"```python\n{body.strip()}\n```")
-    return (
-        re.sub(r"\]\((\w+)\.(?:ipynb|py)\)", r"](\1.md)", "\n\n".join(page)).replace("](../docs/", "](../")
-        + "\n"
-    )
-
-
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
-def _heading(text: str) -> str:
-    return next(line[2:] for line in text.splitlines() if line.startswith("# "))
+# ---- what lies outside ----
 
 
 def _from_outside(path: str, text: str) -> str:

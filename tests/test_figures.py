@@ -507,4 +507,4 @@ def test_a_report_is_a_table_that_a_screen_reader_and_a_keyboard_can_use(example
     assert ("scope", "row") in parsed.attributes
     assert ("scope", "col") in parsed.attributes
     assert ("lang", "en") in parsed.attributes
-    assert "prefers-color-scheme:dark" in text
+    assert ":root{color-scheme:light dark;--paper:light-dark(" in text

@@ -24,6 +24,7 @@ from conftest import PROVENANCE, Parsed, run
 from interp.errors import InputError, RunError
 from interp.experiments.base import all_experiments
 from interp.figures.by_kind import module_name
+from interp.figures.engine.html import Cell, table
 from interp.figures.engine.notebook import embedded
 from interp.results import Result, kind_of
 from interp.runs import read_run
@@ -138,6 +139,20 @@ def test_the_style_holds_for_the_view_alone():
     assert (depth[style.index("{") : -1] >= 1).all()  # one rule, and all others within it
     assert depth[-1] == 0
     assert "<script>" not in embedded("<p>words</p>")
+
+
+def test_what_has_no_grid_and_no_shades_carries_no_style_of_them(stored):
+    shaded = embedded(table(["a", "b"], [["c", Cell("d", shade="p3")]], caption=""))
+    assert ".p3{" in shaded
+    assert ".interp-grid" in embedded('<table class="grid"></table>')
+    plain = embedded(table(["a"], [["b"]], caption=""))
+    assert ".p3{" not in plain
+    assert ".interp-grid" not in plain
+    for name in NAMES:  # every class of a shade that a view has is one of its style
+        shown = stored(name).result._repr_html_()
+        used = {one for names in re.findall(r'class="?([^">]+)', shown) for one in names.split()}
+        for shade in (one for one in used if re.fullmatch(r"[pm]\d+", one)):
+            assert f".{shade}{{" in shown, f"{name}: {shade}"
 
 
 def test_a_result_without_a_view_shows_its_fields(tmp_path):

@@ -28,13 +28,24 @@ _OWN = (
     "table{table-layout:auto;margin:0;color:inherit}tr{background:none!important}th,td{line-height:1.4;max-width:none}"
 )
 
+#: Light or dark as what is around it (JupyterLab, VS Code, Colab and marimo, the site), not as the system is.
+_LIGHT = (
+    "[data-jp-theme-light=true],.vscode-light,[theme=light],[data-theme=light],[data-md-color-scheme=default]"
+)
+_DARK = "[data-jp-theme-light=false],.vscode-dark,[theme=dark],[data-theme=dark],[data-md-color-scheme=slate]"
+_AROUND = f"@media screen{{:is({_LIGHT}) &{{color-scheme:light}}:is({_DARK}) &{{color-scheme:dark}}}}"
+
+_COLOURED = re.compile(r"""class="?[^">]*\b(?:grid|[pms]\d+)\b""")  # a grid, or a cell of a shade
+
 
 def embedded(fragment: str) -> str:
-    """A report's fragment as the output of a cell. Each has all that it needs, since a cell may be shown
-    alone; the script draws what is not drawn yet, so that a second copy changes nothing."""
+    """A report's fragment as the output of a cell. Each has all that it needs: cells are run in any order and
+    deleted, and Colab shows each output in a frame of its own, from which no other can be reached. The script
+    draws what is not drawn yet, so that a second copy changes nothing."""
     script = f"<script>{SCRIPT}</script>" if '<table class="grid"' in fragment else ""
     ignored = "tex2jax_ignore mathjax_ignore"  # dollars are not formulas
-    return f'<div class="interp-view {ignored}"><style>{style()}</style>\n{fragment}\n{script}</div>'
+    own = style(coloured=bool(_COLOURED.search(fragment)))
+    return f'<div class="interp-view {ignored}"><style>{own}</style>\n{fragment}\n{script}</div>'
 
 
 def listed(title: str, listings: Sequence[Listing]) -> str:
@@ -69,9 +80,9 @@ def _table(listing: Listing) -> str:
 
 
 @lru_cache
-def style() -> str:
+def style(*, coloured: bool = True) -> str:
     """The style of a page, for what is within the view alone: all of it is nested in one rule, and what a
-    page says of its root and its body holds for the view."""
-    of_page = STYLE + CHARTS + GRID_STYLE + html.shades()
+    page says of its root and its body holds for the view. A third of it where nothing is `coloured`."""
+    of_page = STYLE + CHARTS + (GRID_STYLE + html.shades() if coloured else "")
     nested = re.sub(r"(?<![\w-])(:root|body|main)\{", "&{", of_page)
-    return f".interp-view.interp-view{{{nested}{_OWN}}}"
+    return f".interp-view.interp-view{{{nested}{_OWN}{_AROUND}}}"
