@@ -88,7 +88,7 @@ figures: $(VENV)/.test  ## every figure of the README and of docs/
 notebooks: $(VENV)/.test  ## the course of notebooks/, executed on the demo models from its sources
 	$(BIN)/python notebooks/build.py
 
-notebooks-test: $(VENV)/.test  ## executes all of it, and writes nothing
+notebooks-test: $(VENV)/.test  ## executes all of it on demo-gpt2, and writes nothing
 	$(BIN)/python notebooks/build.py --test
 
 screenshots: $(VENV)/.test  ## every page of the app, for the README; needs Chromium

@@ -144,10 +144,10 @@ def test_the_style_holds_for_the_view_alone():
 def test_what_has_no_grid_and_no_shades_carries_no_style_of_them(stored):
     shaded = embedded(table(["a", "b"], [["c", Cell("d", shade="p3")]], caption=""))
     assert ".p3{" in shaded
-    assert ".interp-grid" in embedded('<table class="grid"></table>')
+    assert ".interp-grid td" in embedded('<table class="grid"></table>')
     plain = embedded(table(["a"], [["b"]], caption=""))
     assert ".p3{" not in plain
-    assert ".interp-grid" not in plain
+    assert ".interp-grid td" not in plain
     for name in NAMES:  # every class of a shade that a view has is one of its style
         shown = stored(name).result._repr_html_()
         used = {one for names in re.findall(r'class="?([^">]+)', shown) for one in names.split()}
@@ -333,6 +333,10 @@ def test_two_outputs_on_a_page_are_each_drawn_once(stored):
         assert (
             page.locator(".interp-view .plain td:not([class])").first.evaluate(colour) == ink
         )  # without a doctype too
+        for theme, scheme in (("false", "dark"), ("true", "light")):  # JupyterLab's, whatever the system's
+            page.evaluate("theme => document.body.setAttribute('data-jp-theme-light', theme)", theme)
+            shown = page.locator(".interp-view").first.evaluate("e => getComputedStyle(e).colorScheme")
+            assert shown == scheme
         page.locator(".interp-grid td").first.hover()
         assert page.locator(".tooltip:popover-open").count() == 1
         browser.close()
