@@ -10,6 +10,7 @@ model computes as well; and a model that was not trained on a template has never
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
@@ -22,11 +23,34 @@ Messages = Sequence[Mapping[str, str]]
 #: What a model's own turns are called.
 ASSISTANT = ("assistant", "model")
 
+_TURN = re.compile(r"(?:system|developer|user|assistant|model|tool):")
+
 
 def is_messages(prompt: Any) -> TypeGuard[Messages]:
     """Whether this is one conversation, and not a text, ids or several prompts."""
     listed = isinstance(prompt, Sequence) and not isinstance(prompt, str) and len(prompt) > 0
     return listed and all(isinstance(one, Mapping) for one in prompt)
+
+
+def read_turns(text: str) -> list[dict[str, str]]:
+    """Messages as a person types them: each begins a line with its role. `InputError` where none does.
+
+    >>> read_turns("user: Hello.\\nHow are you?\\nassistant: Fine.")  # doctest: +NORMALIZE_WHITESPACE
+    [{'role': 'user', 'content': 'Hello.\\nHow are you?'}, {'role': 'assistant', 'content': 'Fine.'}]
+    """
+    turns: list[dict[str, str]] = []
+    for line in text.splitlines():
+        if begins := _TURN.match(line):
+            turns.append({"role": begins[0][:-1], "content": line[begins.end() :].removeprefix(" ")})
+        elif turns:
+            turns[-1]["content"] += f"\n{line}"
+        else:
+            raise InputError(
+                "A conversation begins with a role at the start of its line, as in 'user: Hello.'"
+            )
+    if not turns:
+        raise InputError("The conversation is empty; type a turn, as in 'user: Hello.'")
+    return turns
 
 
 def chat_text(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> str:

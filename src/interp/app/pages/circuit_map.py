@@ -32,7 +32,7 @@ def page() -> None:
     inputs.set_default_texts(examples[0][1])
     _pick_heads_of_uploaded_file(model)
     with right:
-        prompt = inputs.prompt("Prompt", "prompt")
+        prompt = inputs.prompt("Prompt", "prompt", model=model)
     left, middle, right = st.columns([2, 1, 1])
     with left:
         typed = inputs.text("Picked heads (layer.head, comma between; or click cells)", "heads")

@@ -32,11 +32,11 @@ def page() -> None:
         position = inputs.number("Read at position (-1: the last)", "position", -1, max_value=-1)
     left, right = st.columns(2)
     with left:
-        first = inputs.prompt("First prompt", "first")
+        first = inputs.prompt("First prompt", "first", model=model)
         target = _token(model, "Target: what the first is expected to say", "target")
         of_target = st.container()
     with right:
-        second = inputs.prompt("Second prompt", "second")
+        second = inputs.prompt("Second prompt", "second", model=model)
         competitor = _token(model, "Competitor: what the second is expected to say", "competitor")
         of_competitor = st.container()
     inputs.examples(examples)

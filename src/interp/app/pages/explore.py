@@ -41,7 +41,7 @@ def page() -> None:
     examples = inputs.fitting(model, explore.EXAMPLES, prompt="prompt", answer="target")
     inputs.set_default_texts(examples[0][1])
     with left:
-        prompt = inputs.prompt("Prompt", "prompt")
+        prompt = inputs.prompt("Prompt", "prompt", model=model)
     with middle:
         typed = inputs.text("Target token", "target", placeholder="the model's own")
     inputs.examples(examples)
@@ -97,7 +97,7 @@ def _goes_on(model: str, prompt: str) -> None:
     show.grid_component(
         said_strip(said.tokens, said.probabilities),
         key="said",
-        on_click=lambda _, n: inputs.fill({"prompt": said.texts[n]}),
+        on_click=lambda _, n: inputs.fill({"prompt": said.texts[n], "prompt_turns": False}),
     )
 
 

@@ -38,7 +38,7 @@ def page() -> None:
     with left:
         model = choose_model()
     with right:
-        prompt = inputs.prompt("Prompt", "prompt")
+        prompt = inputs.prompt("Prompt", "prompt", model=model)
     inputs.examples([(prompt, {"prompt": prompt}) for prompt in features.EXAMPLES])
     left, right = st.columns(2)
     with left:

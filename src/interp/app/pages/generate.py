@@ -29,7 +29,7 @@ def page() -> None:
         n_tokens = inputs.number("Tokens to say", "n_tokens", generate.N_TOKENS, min_value=1, max_value=100)
     inputs.set_default_texts({"prompt": generate.EXAMPLES[0][0], "follow": ""})
     with left:
-        prompt = inputs.prompt("Prompt", "prompt")
+        prompt = inputs.prompt("Prompt", "prompt", model=model)
     inputs.examples(generate.EXAMPLES)
     change = None
     with show_errors():

@@ -29,9 +29,9 @@ def page() -> None:
     examples = inputs.fitting(model, views.EXAMPLES, prompt="from_prompt", answer="follow")
     inputs.set_default_texts(examples[0][1] | {"follow": ""})
     with left:
-        source = inputs.prompt("Source: a cell is taken from here", "from_prompt")
+        source = inputs.prompt("Source: a cell is taken from here", "from_prompt", model=model)
     with middle:
-        target = inputs.prompt("Target: and put in here", "into_prompt")
+        target = inputs.prompt("Target: and put in here", "into_prompt", model=model)
     with right:
         follow = inputs.text("Token to follow", "follow", placeholder="what the source says")
     inputs.examples(examples)

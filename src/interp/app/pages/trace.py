@@ -42,7 +42,7 @@ def page() -> None:
 
 def _prompt(model: str, label: str, key: str) -> tuple[str, tuple[str, ...]]:
     """A prompt and its tokens; no tokens where it cannot be used, which is said below the input."""
-    prompt = inputs.prompt(label, key)
+    prompt = inputs.prompt(label, key, model=model)
     with show_errors():
         return prompt, ask(model, PromptTokens(prompt))
     return prompt, ()

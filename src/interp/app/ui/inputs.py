@@ -11,6 +11,7 @@ import streamlit as st
 from interp.app.markdown import escape_markdown
 from interp.app.server.session import NotAnswered, ask
 from interp.app.ui.address import forget_clicks
+from interp.app.views.conversation import HasChatTemplate, WrittenByTemplate
 from interp.app.views.examples import Answered
 from interp.app.views.generate import Slider
 from interp.app.views.tokens import read_token
@@ -22,6 +23,10 @@ Number = TypeVar("Number", int, float)
 Examples = Sequence[tuple[str, dict[str, Any]]]  # what stands on the button, and what the inputs then hold
 
 _DEFAULTS = "default texts"  # key of the session's state
+_TURNS = (
+    "Each turn begins a line with its role: user: ..., assistant: ..., system: ... The model reads what its "
+    "tokenizer's chat template makes of them, up to where the answer begins."
+)
 
 
 def set_default_texts(values: dict[str, str]) -> None:
@@ -54,10 +59,24 @@ def text(label: str, key: str, **options: Any) -> str:
     return st.text_input(label, default, key=key, bind="query-params", live="150ms", **options)
 
 
-def prompt(label: str, key: str) -> str:
-    """A text of one line or several, read as it is typed (`app.js` sees to that)."""
+def prompt(label: str, key: str, *, model: str) -> str:
+    """A text of one line or several, read as it is typed (`app.js` sees to that). Where the model has a chat
+    template, it may be a conversation: the text is then what the template makes of its turns."""
     default = st.session_state.get(_DEFAULTS, {}).get(key, "")
-    return st.text_area(label, default, key=key, bind="query-params", height="content")
+    typed = st.text_area(label, default, key=key, bind="query-params", height="content")
+    with suppress(InterpError, NotAnswered):  # such as a model that is refused, which is said elsewhere
+        if ask(model, HasChatTemplate()) and toggle("conversation", f"{key}_turns", value=False, help=_TURNS):
+            return _written(model, typed)
+    return typed
+
+
+def _written(model: str, typed: str) -> str:
+    """A conversation as the model's template writes it; as it was typed, where that is none."""
+    try:
+        return ask(model, WrittenByTemplate(typed))
+    except InterpError as error:
+        st.caption(escape_markdown(f"{error} Until then it is read as one text."))
+        return typed
 
 
 def number(label: str, key: str, value: Number, **options: Any) -> Number:
@@ -72,9 +91,9 @@ def slider(key: str, drawn: Slider) -> float:
     )
 
 
-def toggle(label: str, key: str) -> bool:
+def toggle(label: str, key: str, *, value: bool = True, help: str | None = None) -> bool:
     """On or off; on by default."""
-    return st.toggle(label, True, key=key, bind="query-params")
+    return st.toggle(label, value, key=key, bind="query-params", help=help)
 
 
 def select(label: str, key: str, options: Sequence[Option], **more: Any) -> Option:
