@@ -87,12 +87,13 @@ class Threads:
 
 @dataclass
 class Logged:
-    """A job whose parts say, in a file, which process began them; slow enough to be killed on the way."""
+    """A job whose parts say, in a file, which process began them; one may wait, begun, until it is let go."""
 
     log: str
     n: int = 8
-    seconds: float = 0.5
+    seconds: float = 0.0
     fails: int = -1
+    held: int = -1
 
     def run(self, models: Any) -> list[float]:
         work = Work(task="numbers", total=self.n, compute=self.part, describe=lambda i: f"the number {i}")
@@ -105,9 +106,27 @@ class Logged:
         with open(self.log, "a") as file:
             file.write(f"{index} {os.getpid()}\n")
         time.sleep(self.seconds)
+        while index == self.held and not self._gate.exists():
+            time.sleep(0.01)
         if index == self.fails:
             raise ValueError("this one never works")
         return {"value": np.array(float(index**2))}
+
+    @property
+    def _gate(self) -> Path:
+        return Path(f"{self.log}.open")
+
+    def let_go(self) -> None:
+        """The part that is held goes on, wherever it is."""
+        self._gate.touch()
+
+    def holder(self) -> int:
+        """The process in which the part that is held has begun, as soon as it has."""
+        while True:
+            for index, pid in self.begun():
+                if index == self.held:
+                    return pid
+            time.sleep(0.01)
 
     def begun(self) -> list[tuple[int, int]]:
         """The part and the process of each beginning."""

@@ -11,9 +11,9 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,10 @@ from interp.progress import listening
 from interp.resume import resuming
 from interp.runs import read_run
 
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # of Jupyter's; Ray imports it, 8 seconds
-ray = pytest.importorskip("ray")
+with pytest.MonkeyPatch.context() as _patched:  # while Ray is imported, and where it is, alone
+    if find_spec("ray") is not None:
+        _patched.setitem(sys.modules, "rfc3987_syntax", None)  # of Jupyter's; up to 8 seconds
+    ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.ray
 
 COUNTRIES = ["France", "Italy", "Spain", "Germany"]
@@ -94,32 +96,32 @@ def _disconnected() -> Iterator[None]:
 
 
 def test_a_worker_that_is_killed_costs_the_part_in_flight(machines: Machines, tmp_path: Path) -> None:
-    job = Logged(str(tmp_path / "log"), seconds=1.0)
-    killed: list[tuple[int, int]] = []
+    """The worker that is at the third part, which waits there until its worker is dead."""
+    job = Logged(str(tmp_path / "log"), held=2)
+    killed: list[int] = []
 
     def kill_one() -> None:
-        """The worker that has just begun the third part."""
-        while len(job.begun()) < 3:
-            time.sleep(0.005)
-        killed.append(job.begun()[2])
-        os.kill(killed[0][1], signal.SIGKILL)
+        killed.append(job.holder())
+        os.kill(killed[0], signal.SIGKILL)
+        job.let_go()
 
     with interp.on_ray(machines.address, workers=2) as cluster, resuming(tmp_path / "parts"):
         assert len({node for node, _ in cluster.places()}) == 2, "a worker on each node"
-        killing = threading.Thread(target=kill_one)
+        killing = threading.Thread(target=kill_one, daemon=True)
         killing.start()
         assert cluster.do(job) == [float(i**2) for i in range(job.n)]
         killing.join()
     begun = job.begun()
-    again = [index for index, times in Counter(index for index, _ in begun).items() if times > 1]
-    assert again == [killed[0][0]], f"that in flight, and no other: {begun}"
-    assert len(begun) == job.n + 1
-    assert killed[0][1] not in [pid for _, pid in begun[3:]]
+    times = Counter(index for index, _ in begun)
+    assert times == {index: 1 + (index == job.held) for index in range(job.n)}, (
+        f"that in flight twice, and no other: {begun}"
+    )
+    assert begun[-1][1] != killed[0]
 
 
 def test_a_node_that_is_gone_costs_the_part_in_flight(machines: Machines, tmp_path: Path) -> None:
     """One raylet is killed; then there is one core less, and its worker has no place until a node joins."""
-    job = Logged(str(tmp_path / "log"), n=10)
+    job = Logged(str(tmp_path / "log"), n=10, seconds=0.5)
     lost = machines.nodes.pop()
 
     def kill_node(task: str, done: int, total: int) -> None:
@@ -136,48 +138,59 @@ def test_a_node_that_is_gone_costs_the_part_in_flight(machines: Machines, tmp_pa
     machines.cluster.remove_node(lost, allow_graceful=False)  # what is left of it
 
 
-def test_a_driver_that_is_killed_goes_on(machines: Machines, tmp_path: Path) -> None:
-    """The command is killed by SIGKILL when two pairs are done, and given again."""
-    options = ["path_patching", "--set", "n=8", "--set", "self_check=false", "--set", "pairs=all"]
-    command = [sys.executable, "-m", "interp", "run", *options, "--tag", "one"]
-    on_ray = [*command, "--on", machines.address, "--workers", "2"]
-    parts = tmp_path / "outputs" / "path_patching" / ".one.parts"
-    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    started = subprocess.Popen(on_ray, cwd=tmp_path, **pipes)
-    while len(list(parts.glob("*.npz"))) < 2:
-        assert started.poll() is None, started.communicate()
-        time.sleep(0.01)
-    started.kill()
-    started.communicate()
-    done = {part: part.stat().st_mtime_ns for part in parts.glob("*.npz")}
-    assert 2 <= len(done) < 8
+#: The command, in a process that notes each part that it keeps, and kills itself when it has kept so many.
+_NOTED = """
+import os, signal
+from interp.resume import Folder
+keep, most = Folder.keep, int(os.environ["KILLED_AFTER"])
+def noted(self, digest, arrays):
+    keep(self, digest, arrays)
+    with open(os.environ["KEPT"], "a") as file:
+        file.write(digest + "\\n")
+    if len(open(os.environ["KEPT"]).readlines()) == most:
+        os.kill(os.getpid(), signal.SIGKILL)
+Folder.keep = noted
+from interp.cli import main
+main()
+"""
 
-    again = subprocess.Popen(on_ray, cwd=tmp_path, **pipes)
-    while again.poll() is None:
-        for part, when in done.items():
-            try:
-                assert part.stat().st_mtime_ns == when, "a pair was computed again"
-            except FileNotFoundError:  # the run is complete
-                break
-        time.sleep(0.01)
-    assert again.returncode == 0, again.communicate()
+
+def test_a_driver_that_is_killed_goes_on(machines: Machines, tmp_path: Path) -> None:
+    """The command is killed by SIGKILL as it has kept two pairs, and given again."""
+    options = ["run", "path_patching", "--set", "n=8", "--set", "self_check=false", "--set", "pairs=all"]
+    on_ray = [*options, "--tag", "one", "--on", machines.address, "--workers", "2"]
+
+    def kept(name: str, killed_after: int) -> list[str]:
+        environment = os.environ | {"KEPT": str(tmp_path / name), "KILLED_AFTER": str(killed_after)}
+        command = [sys.executable, "-c", _NOTED, *on_ray]
+        ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert ended.returncode == (-signal.SIGKILL if killed_after else 0), ended.stderr
+        return (tmp_path / name).read_text().split()
+
+    first = kept("first", 2)
+    parts = tmp_path / "outputs" / "path_patching" / ".one.parts"
+    assert len(first) == 2 == len(list(parts.glob("*.npz")))
+    second = kept("second", 0)
+    assert len(second) == 6, "the pairs that were not there yet"
+    assert not set(first) & set(second), "no pair is computed again"
     one = read_run(parts.parent / "one")
-    here = subprocess.run([*command[:-1], "here"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert here.returncode == 0, here.stderr
+    here = [sys.executable, "-m", "interp", *options, "--tag", "here"]
+    ended = subprocess.run(here, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
     assert read_run(parts.parent / "here").result.equals(one.result), "to the last bit"
 
 
 def test_a_part_that_fails_everywhere_is_named_and_the_others_are_kept(
     machines: Machines, tmp_path: Path
 ) -> None:
-    job = Logged(str(tmp_path / "log"), n=5, seconds=0.05, fails=3)
+    job = Logged(str(tmp_path / "log"), n=5, fails=3)
     with interp.on_ray(machines.address, workers=2) as cluster, resuming(tmp_path / "parts"):
         with pytest.raises(
             RunError, match=r"numbers 4 of 5, the number 3: ValueError: this one never works\."
         ):
             cluster.do(job)
         assert len(list((tmp_path / "parts").glob("*.npz"))) == 4
-        right = Logged(job.log, n=5, seconds=0.05)
+        right = Logged(job.log, n=5)
         assert cluster.do(right) == [0.0, 1.0, 4.0, 9.0, 16.0]
     begun = Counter(index for index, _ in job.begun())
     assert begun == {0: 1, 1: 1, 2: 1, 3: 3, 4: 1}, (

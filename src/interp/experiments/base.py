@@ -82,6 +82,7 @@ class ExperimentConfig(BaseModel):
     memory: float | None = None
     layout: dict[str, Any] | None = None
     trust_remote_code: bool = False
+    remote: bool | str = False
     token_names: str | list[str] | dict[str, int] | dict[str, str] | None = None
     seed: int = 0
 
@@ -157,6 +158,7 @@ def load_for(config: ExperimentConfig) -> Model:
         memory=config.memory,
         layout=None if config.layout is None else Layout.of(config.layout),
         trust_remote_code=config.trust_remote_code,
+        remote=config.remote,
         token_names=config.token_names,
     )
 

@@ -205,9 +205,15 @@ class Model(Generates, ABC):
                     found = self._branched(run, branches, part, compare=exact == "auto")
                 if found is not None:
                     return Sweep(found.cpu(), "branching")
-            return Sweep(plain_sweep(self.forward, run, branches, part, batch_size=batch_size), "plain")
+            return Sweep(self._plain_sweep(run, branches, part, batch_size), "plain")
 
         return sweep_runs(sweep_run, tokens, branches, readout, self.arch.n_ctx)
+
+    def _plain_sweep(
+        self, tokens: Tokens, branches: Sequence[Sequence[Edit]], readout: Readout, batch_size: int
+    ) -> Tensor:
+        """What a sweep reads out, computed in plain passes of so many branches each."""
+        return plain_sweep(self.forward, tokens, branches, readout, batch_size=batch_size)
 
     def _branched(
         self, tokens: Tokens, branches: Sequence[Sequence[Edit]], readout: Readout, *, compare: bool

@@ -6,7 +6,7 @@ A backend's own code is plumbing: it brings the activation of a site, in the sit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -51,6 +51,11 @@ class Taps:
         for edit in self.edits.get(key, ()):
             value = apply_edit(value, edit, self.lengths)
         return self._read(key, value) if key in self.reads else value
+
+    def take(self, values: Mapping[Key, Tensor]) -> None:
+        """Take in what a pass elsewhere has read, every edit carried out there."""
+        self.values.update(values)
+        self._visited |= self.wanted
 
     def _read(self, key: Key, value: Tensor) -> Tensor:
         """Keep the activation of a site that was asked for; the value that goes on."""
@@ -101,6 +106,18 @@ def apply_edit(value: Tensor, edit: Edit, lengths: Sequence[int]) -> Tensor:
         swapped = value.transpose(1, 2)  # [batch, query, head, key]
         return _apply(swapped, edit, lengths).transpose(1, 2)
     return _apply(value, edit, lengths)
+
+
+def chosen_block(edit: Edit, shape: Sequence[int], lengths: Sequence[int]) -> tuple[slice | Tensor, ...]:
+    """The indices of what `edit` changes in an activation of a shape, in a site's own order. `EditError`
+    where it names a place twice, or its value does not broadcast to the block."""
+    like = torch.empty(()).expand(*shape)  # a shape without numbers
+    where = edit.address
+    rows = list(where.rows if where.rows is not None else range(shape[0]))
+    index = _even(where, lengths) or _uneven(where, like, rows, lengths, edit)
+    if edit.value is not None and not isinstance(edit.value, Change):
+        _check_broadcasts(torch.as_tensor(edit.value), like[index], edit)
+    return index
 
 
 def _apply(value: Tensor, edit: Edit, lengths: Sequence[int]) -> Tensor:

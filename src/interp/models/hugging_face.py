@@ -65,6 +65,10 @@ class HuggingFaceModel(WithWeights):
         name, side = _PLACES[site]
         return (getattr(self.layout, name) if name else ""), side
 
+    def scale_of(self, site: str) -> float:
+        """What a module's own numbers at `site` are multiplied by to be those of the residual stream."""
+        return self._scales.get(site, 1.0)
+
     def through(self, taps: Visitor, site: str, layer: int | None, own: Tensor, n_rows: int) -> Tensor:
         """Bring what a module reads or writes to `taps` in the usual shape of `site`, and give back what the
         module shall read or write instead: `own` itself where nothing was edited."""
@@ -73,7 +77,7 @@ class HuggingFaceModel(WithWeights):
             usual = usual.unflatten(0, (n_rows, -1))
         if site == "z":
             usual = usual.unflatten(-1, (self.arch.n_heads, -1))  # [batch, pos, head, d_head]
-        scale = self._scales.get(site, 1.0)
+        scale = self.scale_of(site)
         if scale != 1.0:
             usual = usual * scale
         edited = taps.visit(site, layer, usual)

@@ -36,13 +36,13 @@ def plain_sweep(
     values = []
     for start in range(0, len(branches), batch_size):
         chunk = branches[start : start + batch_size]
-        edits = [_at_row(edit, row) for row, branch in enumerate(chunk) for edit in branch]
+        edits = [at_row(edit, row) for row, branch in enumerate(chunk) for edit in branch]
         values.append(readout(forward(tokens.repeat(len(chunk)), edits)).cpu())
         report("branches", min(start + batch_size, len(branches)), len(branches))
     return torch.cat(values) if values else torch.empty(0)
 
 
-def _at_row(edit: Edit, row: int) -> Edit:
+def at_row(edit: Edit, row: int) -> Edit:
     """The edit in this row of the batch alone."""
     where = edit.address
     return replace(edit, address=Address(where.site, where.layer, where.positions, where.heads, row))

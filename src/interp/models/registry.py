@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 from transformers import PreTrainedTokenizerBase
@@ -58,6 +58,7 @@ def load_model(
     allow_pickle: bool = False,
     self_check: bool = True,
     memory: float | None = None,
+    remote: bool | str = False,
     device_map: DeviceMap | None = None,
     offload_folder: str | Path | None = None,
     max_memory: Mapping[int | str, int | str] | None = None,
@@ -94,6 +95,10 @@ def load_model(
         self_check: run a few tokens through the model and hold its activations to what they must
             satisfy (`interp.models.self_check`); without it, every result records that it was skipped.
         memory: how many GB a sweep may take for what it computes at once; by default half of what is free.
+        remote: with backend="nnsight", run on somebody else's machine: True is NDIF (https://ndif.us; key in
+            ``NDIF_API_KEY``), else the address of such a server; "local" is nnsight's simulation of one, on
+            weights that are loaded here. Of the model itself, configuration and tokenizer are fetched alone.
+            Activations come back on the CPU, in the server's precision (`interp.models.remote`).
         device_map: for a model that does not fit one device, by its name: "auto", or a device for each of its
             parts, such as ``{"model.embed_tokens": 0, ..., "lm_head": "cpu"}``, also ``"disk"`` with an
             `offload_folder` for what goes there. Needs accelerate (extra `devices`).
@@ -106,10 +111,15 @@ def load_model(
     given = dict(locals())
     _check_choices(backend, dtype, processing, memory)
     backend_class = _backend_class(backend)
+    if remote:
+        _check_remote(model, backend, given)
     if token_names is not None:
         if tokenizer is not None:
             raise ModelLoadError("A model has a tokenizer or names of its tokens; give one of them.")
         tokenizer = tokenizer_of(token_names)
+    if remote:
+        loaded = _remote(model, tokenizer, given)
+        return _checked(loaded, memory=memory, self_check=self_check)
     if is_hooked_transformer(model):
         hooked = load_hooked_transformer(
             model, tokenizer, name=name, device=device, dtype=dtype, bos=bos,
@@ -164,6 +174,29 @@ def load_model(
     loaded.identity = replace(loaded.identity, quantisation=source.quantisation, weights=source.weights)
     loaded.loaded_from = given
     return _checked(loaded, memory=memory, self_check=self_check)
+
+
+def _check_remote(model: object, backend: str, given: Mapping[str, Any]) -> None:
+    """Refuse what does not go with a model on another machine."""
+    if backend != "nnsight":
+        raise ModelLoadError(f"remote goes with backend='nnsight'; {backend} runs what is here.")
+    if not isinstance(model, str | Path):
+        raise ModelLoadError("A model in memory runs here; a remote one goes by its name.")
+    usual = {"device": "auto", "processing": "none", "allow_pickle": False, "name": None, "device_map": None}
+    for key, value in usual.items():
+        if given[key] != value:
+            raise ModelLoadError(f"With remote, {key} is the server's to choose; leave it out.")
+
+
+def _remote(model: object, tokenizer: PreTrainedTokenizerBase | None, given: Mapping[str, Any]) -> Model:
+    """The model on another machine."""
+    from interp.models.remote.model import load_remote
+
+    report("loading", 0, 2)
+    keys = ("remote", "revision", "trust_remote_code", "bos", "layout", "dtype")
+    loaded = load_remote(str(model), tokenizer, **{key: given[key] for key in keys})
+    loaded.loaded_from = given
+    return loaded
 
 
 def _checked(loaded: Model, *, memory: float | None, self_check: bool) -> Model:

@@ -116,6 +116,21 @@ def source_of(name: str, revision: str | None = None) -> str:
     return _found(name, revision)[0]
 
 
+def configured(
+    name: str, tokenizer: PreTrainedTokenizerBase | None, *, revision: str | None, trust_remote_code: bool
+) -> tuple[str, PreTrainedTokenizerBase]:
+    """The folder or hub id that `name` stands for, and its tokenizer, without weights. `ModelLoadError` for
+    files of this disk that hold weights alone, and where there is no tokenizer."""
+    if gguf_file(name) is not None:
+        raise ModelLoadError(f"{name!r} is a file of this machine; a remote model goes by its hub id.")
+    source = _checked_source(name)
+    options = {"revision": revision, "trust_remote_code": trust_remote_code}
+    found = tokenizer or _tokenizer(name, source, options)
+    if found is None:
+        raise ModelLoadError(f"{name!r} has no tokenizer, which a remote model needs; give one.")
+    return source, found
+
+
 def _found(name: str, revision: str | None) -> tuple[str, Copy | None]:
     copy = _gguf_copy(name, revision)
     return (_checked_source(name) if copy is None else str(copy.folder)), copy
