@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import interp
 from conftest import run
@@ -22,6 +23,7 @@ from interp.parts import Arrays, Work, each_part
 from interp.progress import listening
 from interp.resume import Folder, kept, resuming
 from interp.runs import read_run
+from interp.saes.recipe import Recipe
 from interp.workers.coordinator import Coordinator
 from interp.workers.jobs import Models
 from interp.workers.messages import Begin, Free
@@ -310,3 +312,48 @@ def test_what_is_no_number_of_workers(capsys: pytest.CaptureFixture[str], tmp_pa
     assert run("run", "logit_lens", "--workers", "2", "--out", tmp_path) == 2
     assert "Workers are for --on" in capsys.readouterr().err
     assert Folder(tmp_path).find("nothing") is None
+
+
+# ---- what is fitted and trained ----
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_jacobian_lens_is_fitted_in_parts_to_the_last_bit(workers: int, load: Load) -> None:
+    model = load("tiny-gpt2")
+    text = np.random.default_rng(0).integers(0, 256, (12, 8)).tolist()
+    lens, curve = interp.fit_jacobian_lens(model, text, skip_first=2)
+    crew = Threads(workers)
+    other, other_curve = crew.run(interp.fit_jacobian_lens, model, text, skip_first=2)
+    assert torch.equal(lens.jacobian, other.jacobian)
+    assert torch.equal(lens.error, other.error)
+    assert curve.equals(other_curve)
+    assert sorted(part for _, part in crew.computed) == list(range(12)), "each prompt is a part here, once"
+
+
+def test_a_fit_that_stops_early_stops_at_the_same_prompt(load: Load) -> None:
+    model = load("tiny-gpt2")
+    text = np.random.default_rng(0).integers(0, 256, (12, 8)).tolist()
+    _, curve = interp.fit_jacobian_lens(model, text, skip_first=2)
+    wanted = float(curve.error[6].max())
+    lens, _ = interp.fit_jacobian_lens(model, text, skip_first=2, error=wanted)
+    other, _ = Threads(2).run(interp.fit_jacobian_lens, model, text, skip_first=2, error=wanted)
+    assert lens.n_prompts == other.n_prompts < 12
+    assert torch.equal(lens.jacobian, other.jacobian)
+
+
+@pytest.mark.parametrize("buffered", [256, 32])
+def test_a_dictionary_is_trained_on_activations_of_several_workers(buffered: int, load: Load) -> None:
+    """The same weights to the last bit, whatever their number, where the buffer holds the text or not."""
+    model = load("tiny-gpt2")
+    text = np.random.default_rng(0).integers(0, 256, (64, 8)).tolist()
+    recipe = Recipe(n_features=48, k=4, steps=12)
+    options: dict[str, Any] = {"batch_size": 64, "buffered": buffered}
+    sae, losses = interp.train_sae(model, "resid_post", 0, text, recipe, **options)
+    for workers in (1, 3):
+        crew = Threads(workers)
+        other, other_losses = crew.run(interp.train_sae, model, "resid_post", 0, text, recipe, **options)
+        assert torch.equal(sae.W_dec, other.W_dec)
+        assert torch.equal(sae.W_enc, other.W_enc)
+        np.testing.assert_array_equal(losses, other_losses)
+        passes = min(64, buffered) // 16
+        assert sorted(part for _, part in crew.computed)[-1] == passes - 1, "passes are shared out"

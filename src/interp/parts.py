@@ -41,6 +41,17 @@ def each_part(work: Work) -> Sequence[Arrays]:
     return (_executor.get() or one_by_one)(work)
 
 
+def parts_in_turn(work: Work, *, stops_early: bool = False) -> Iterator[Arrays]:
+    """All parts in their order, for a caller that needs each once, so that here one is held at a time. With
+    `stops_early`, the caller may not need all of them: then nobody else has them computed."""
+    executor = None if stops_early else _executor.get()
+    if executor is not None:
+        yield from executor(work)
+        return
+    for index in range(work.total):
+        yield work.compute(index)
+
+
 def one_by_one(work: Work) -> Sequence[Arrays]:
     """Each part here, after the other."""
     report(work.task, 0, work.total)

@@ -4,7 +4,8 @@ The text is gone through in a random order, again and again where the training n
 some sequences at a time fill a buffer, which is shuffled and served in batches. What is left over, of a
 buffer less than a batch and of the text less than a buffer, is not used in that round. The first position
 of each sequence and padding are left out (`metrics.counted`). Where the buffer holds the whole text, the
-model runs over it once, and later rounds only shuffle.
+model runs over it once, and later rounds only shuffle; several workers share in that (`interp.workers`), with
+the same numbers whatever their number.
 
 The batch of a step is a function of the seed and the step alone, so that a training can go on from any step.
 """
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from interp.errors import InputError
 from interp.models.base import Model
+from interp.parts import Arrays, Work, each_part
 from interp.saes.dictionary import check_address, flat
 from interp.saes.metrics import counted
 from interp.sites import Address
@@ -86,15 +88,28 @@ class ActivationStreams:
         return self._activations(range(len(self.text)))
 
     def _activations(self, chosen: Sequence[int]) -> list[Float[Tensor, "token width"]]:
-        """The activations of some sequences, one after the other."""
-        rows: list[list[Tensor]] = [[] for _ in self.addresses]
-        for start in range(0, len(chosen), _AT_ONCE):
-            tokens = Tokens.pad([self.text[i] for i in chosen[start : start + _AT_ONCE]])
-            cache = self.model.run_with_cache(tokens, self.addresses, logits=False)
-            keep = counted(tokens)
-            for of_site, address in zip(rows, self.addresses, strict=True):
-                of_site.append(flat(address.site, cache[address]).cpu()[keep].float())
-        return [torch.cat(of_site) for of_site in rows]
+        """The activations of some sequences, one after the other; workers share in them (`interp.parts`)."""
+        starts = range(0, len(chosen), _AT_ONCE)
+
+        def compute(index: int) -> Arrays:
+            some = [self.text[i] for i in chosen[starts[index] : starts[index] + _AT_ONCE]]
+            return {str(number): x.numpy() for number, x in enumerate(self._run(some))}
+
+        def describe(index: int) -> str:
+            return f"sequences {starts[index]} and on, {_AT_ONCE} at once"
+
+        passes = each_part(Work(task="passes", total=len(starts), compute=compute, describe=describe))
+        return [
+            torch.cat([torch.from_numpy(one[str(number)]) for one in passes])
+            for number in range(len(self.addresses))
+        ]
+
+    def _run(self, sequences: Sequence[Sequence[int]]) -> list[Float[Tensor, "token width"]]:
+        """The activations of some sequences by one pass."""
+        tokens = Tokens.pad(sequences)
+        cache = self.model.run_with_cache(tokens, self.addresses, logits=False)
+        keep = counted(tokens)
+        return [flat(address.site, cache[address]).cpu()[keep].float() for address in self.addresses]
 
 
 class ActivationStream:

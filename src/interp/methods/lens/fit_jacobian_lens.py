@@ -21,7 +21,9 @@ have a random sign at each position, and their gradients the same, so that other
 A model in bfloat16 does for fitting: its rounding is far below the standard error of any few prompts, and
 where the processor has it, it is quicker. The lens is then for the model in float32 too.
 
-Within `interp.resuming`, sums are kept twenty times on the way, to go on from after a kill.
+Within `interp.resuming`, sums are kept twenty times on the way, to go on from after a kill. These twenty
+parts are also what several workers share (`interp.workers`), which gives the same lens to the last bit; but
+not where the fit stops at an `error`, which is known only when the parts before it are.
 """
 
 from __future__ import annotations
@@ -31,7 +33,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
@@ -47,6 +48,7 @@ from interp.models.base import Model
 from interp.models.modes import outside_inference_mode
 from interp.models.pullback import pullback
 from interp.models.unembedding import unembed_hashes
+from interp.parts import Arrays, Work, parts_in_turn
 from interp.progress import report, report_values
 from interp.resume import kept
 from interp.sites import Address
@@ -109,9 +111,17 @@ def fit_jacobian_lens(
     done: list[int] = []
     errors: list[Float[Tensor, " layer"]] = []
     ends = np.unique(np.linspace(0, len(text), _PARTS + 1).astype(int)).tolist()
-    for start, stop in pairwise(ends):
-        part = kept({**question, "from": start, "to": stop}, partial(fit.part, start, stop))
-        sums = sums.plus(part)
+
+    def part(index: int) -> Arrays:
+        start, stop = ends[index : index + 2]
+        return kept({**question, "from": start, "to": stop}, partial(fit.part, start, stop))
+
+    def describe(index: int) -> str:
+        return f"prompts {ends[index]} to {ends[index + 1] - 1}"
+
+    work = Work(task="parts of the text", total=len(ends) - 1, compute=part, describe=describe)
+    for stop, part_sums in zip(ends[1:], parts_in_turn(work, stops_early=error is not None), strict=False):
+        sums = sums.plus(part_sums)
         done.append(stop)
         errors.append(sums.error())
         report_values({"error": float(errors[-1].max())})
