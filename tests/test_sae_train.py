@@ -179,10 +179,10 @@ def test_where_an_sae_is_looked_for(load, tmp_path, monkeypatch):
     assert asked == {
         "repo": "org/saes",
         "revision": "abc",
-        "allow_patterns": "blocks.1/*",
+        "allow_patterns": ["blocks.1/*", "config.json"],
         "etag_timeout": 10,
     }
-    with pytest.raises(InputError, match=r"no SAE in .*cfg\.json"):
+    with pytest.raises(InputError, match=r"no SAE in .*cfg\.json and sae_weights"):
         interp.load_sae("org/saes:blocks.2", model)
     with pytest.raises(InputError, match=r"There is no SAE 'blocks'; give a folder"):
         sae_folder("blocks")

@@ -1,4 +1,5 @@
-"""A sparse autoencoder on disk, as SAELens (https://github.com/decoderesearch/SAELens) keeps one.
+"""A sparse autoencoder on disk, as SAELens (https://github.com/decoderesearch/SAELens) keeps one. Those of
+others are read, too: `interp.saes.published` has a file for each of their formats.
 
 A folder with ``cfg.json``, ``sae_weights.safetensors`` (W_enc, b_enc, W_dec, b_dec, and threshold for
 JumpReLU) and, in some, ``sparsity.safetensors`` (`interp.saes.layout`). Two
@@ -9,8 +10,9 @@ layouts of ``cfg.json`` are read:
 - before: all of these flat, ``hook_point`` in the oldest; the kind by ``architecture`` or by
   ``activation_fn_str``.
 
-As SAELens does, a BatchTopK dictionary is written as a JumpReLU with the same threshold everywhere, and reads
-back as one; the features are the same. Ours also have ``unembed_sha256`` in the metadata (see
+As SAELens does, a BatchTopK dictionary (or a Matryoshka one) is written as a JumpReLU with the same threshold
+everywhere, and reads back as one; the features are the same. A gated one is read as the JumpReLU that it is
+(`interp.saes.gated`). Ours also have ``unembed_sha256`` in the metadata (see
 `interp.models.unembedding`), so that they are refused for another model; published ones record no more than a
 model's name, which is compared instead.
 """
@@ -25,24 +27,25 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
 
 from interp.errors import InputError, SiteError, first_line
 from interp.models.base import Model
 from interp.saes.activations import TopK
 from interp.saes.dictionary import SAE
-from interp.saes.layout import (
-    CONFIG,
-    kept_activation,
-    read_activation,
-    read_parts,
-    same_model,
-    write_parts,
-)
+from interp.saes.gated import without_gates
+from interp.saes.layout import CONFIG, kept_activation, read_activation, same_model, write_parts
 from interp.saes.processing import is_centred
+from interp.saes.published.finding import read_any
+from interp.saes.published.terms import UNREADABLE
 from interp.sites import SITES, Address
 
-KINDS = ("standard", "topk", "jumprelu")
+KINDS = ("standard", "topk", "jumprelu", "gated", "batchtopk", "matryoshka_batchtopk")
+#: Kinds that SAELens has and that are no sparse sum of one token's own features here, and why.
+_REFUSED = {
+    "temporal": "its features depend on the tokens before",
+    "matching_pursuit": "its features are found one after the other",
+    "abstopk": "its features may be below 0",
+}
 #: Where a transcoder, of this layout or an older one, says to which site it leads.
 _OUTPUT_HOOKS = ("hook_name_out", "hook_point_out", "out_hook_point", "d_out")
 
@@ -107,31 +110,28 @@ def read_sae(
     scale: float | None = None,
     check_name: bool = True,
     centred: bool | None = None,
+    hook_name: str | None = None,
 ) -> SAE:
-    """The dictionary in a folder, for use with `model`.
+    """The dictionary in a folder, for use with `model`: in SAELens's layout, or in those of Gemma Scope,
+    sparsify, dictionary_learning or OpenAI (a ``.pt`` file).
 
     `scale` is the factor by which activations were multiplied in training, needed where the configuration
     says ``expected_average_only_in`` (it is not in the folder), and folded into the weights. With
     `check_name` False the model's name is not compared, as for a model loaded from a folder; site and width
     always are. `centred` says whether it was trained on activations less their mean, as with TransformerLens'
     center_writing_weights on a model of LayerNorms; by default what the folder records
-    (`interp.saes.processing`).
+    (`interp.saes.processing`). `hook_name` says where it is for, of a format that does not.
 
     Raises:
         InputError: no SAE in the folder, one of a kind that is not known, or of another model or width, or
             one that was trained on weights that were processed otherwise.
         SiteError: the model has no such hook point.
     """
-    folder = Path(folder)
-    if folder.is_file():
-        raise InputError(f"{str(folder)!r} is a file; give the folder that holds the SAE.")
-    if not (folder / CONFIG).is_file():
-        raise InputError(f"There is no SAE in {str(folder)!r}: it holds no {CONFIG}.")
     try:
-        config, weights = read_parts(folder)
+        config, weights = read_any(Path(folder), model, hook_name)
         _check_kind(config, weights)
-        sae = _sae(config, weights, scale)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        sae = _sae(*_in_use(config, weights), scale)
+    except UNREADABLE as error:
         raise InputError(
             f"The SAE in {str(folder)!r} cannot be read ({type(error).__name__}: {first_line(error)})."
         ) from None
@@ -155,18 +155,29 @@ def _check_kind(config: dict[str, Any], weights: dict[str, torch.Tensor]) -> Non
             f"This is a transcoder, from {config.get('hook_name')!r} to {to or 'another site'!r}, and no SAE;"
             " interp.load_transcoders reads those of all layers."
         )
-    if kind == "gated" or "r_mag" in weights:
-        raise InputError("This is a gated SAE, which is not supported; standard, topk and jumprelu ones are.")
     if kind not in KINDS:
-        raise InputError(
-            f"This SAE's architecture {kind!r} is not supported; {', '.join(KINDS[:-1])} and {KINDS[-1]} are."
-        )
+        why = f", as {_REFUSED[kind]}" if kind in _REFUSED else ""
+        known = f"{', '.join(KINDS[:-1])} and {KINDS[-1]}"
+        raise InputError(f"This SAE's architecture {kind!r} is not supported{why}; {known} are.")
     if config.get("hook_head_index") is not None:
         raise InputError("This SAE is for a single head, which is not supported; use one for all heads.")
     if config.get("finetuning_scaling_factor"):
         raise InputError("This SAE has a scaling factor from fine-tuning, which is not supported.")
     if config.get("activation_fn", "relu") not in ("relu", "topk"):
         raise InputError(f"This SAE's activation {config['activation_fn']!r} is not supported.")
+
+
+def _in_use(
+    config: dict[str, Any], weights: dict[str, torch.Tensor]
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """As it is in use: a gated one as a JumpReLU, and so a BatchTopK that was kept as it is in training, with
+    one threshold."""
+    if config.get("architecture") == "gated" or "r_mag" in weights:
+        return {**config, "architecture": "jumprelu"}, without_gates(weights)
+    if config.get("architecture") in ("batchtopk", "matryoshka_batchtopk"):
+        threshold = torch.full_like(weights["b_enc"], float(weights["topk_threshold"]))
+        return {**config, "architecture": "jumprelu"}, {**weights, "threshold": threshold}
+    return config, weights
 
 
 def _sae(config: dict[str, Any], weights: dict[str, torch.Tensor], scale: float | None) -> SAE:

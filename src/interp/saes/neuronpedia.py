@@ -24,7 +24,10 @@ def neuronpedia_id(sae: SAEIdentity, source: str, *, folder: Path) -> str | None
     """
     from interp.saes.layout import CONFIG  # here, so that links are made without torch
 
-    recorded = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    file = folder / CONFIG
+    recorded = (
+        json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    )  # other formats have none
     own = (recorded.get("metadata") or {}).get("neuronpedia_id") or recorded.get("neuronpedia_id")
     if own:
         return str(own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from interp import zoo
 from interp.errors import InputError, first_line
@@ -13,7 +13,7 @@ from interp.saes.files import read_sae
 from interp.saes.transcoder import Transcoders
 from interp.saes.transcoder_files import read_transcoders
 
-_ON_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?(:(?P<folder>[\w./-]+))?")
+_ON_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?(:(?P<folder>[\w./{}-]+))?")
 
 
 #: Repositories of dictionaries of GPT-2 with centred weights, which their folders do not record; after the
@@ -28,38 +28,51 @@ def load_sae(
     scale: float | None = None,
     check_name: bool = True,
     centred: bool | None = None,
+    hook_name: str | None = None,
 ) -> SAE:
     """A dictionary for use with `model`, from wherever it is kept.
 
     `source` is one of
 
     - the name of a demo model, "demo-gpt2" or "demo-qwen3": the one that comes with the package;
-    - a folder in SAELens's layout;
+    - a folder in SAELens's layout, or in that of Gemma Scope, sparsify or dictionary_learning, or a file of
+      OpenAI's (`interp.saes.published`);
     - a place on the Hugging Face hub, ``org/repo``, ``org/repo:folder`` or ``org/repo@revision:folder``, such
       as "jbloom/GPT2-Small-SAEs-Reformatted:blocks.8.hook_resid_pre". It is fetched once, and found in the
       local cache from then on.
 
-    `scale`, `check_name` and `centred` are as in `read_sae`, which also says what is refused. Raises
-    `InputError` where there is nothing of that name.
+    `scale`, `check_name`, `centred` and `hook_name` are as in `read_sae`, which also says what is refused.
+    Raises `InputError` where there is nothing of that name.
     """
     place = _ON_HUB.fullmatch(str(source))
     if centred is None and place is not None and place["repo"] in CENTRED:
         centred = True
-    return read_sae(sae_folder(source), model, scale=scale, check_name=check_name, centred=centred)
+    return read_sae(
+        sae_folder(source),
+        model,
+        scale=scale,
+        check_name=check_name,
+        centred=centred,
+        hook_name=hook_name,
+    )
 
 
 def load_transcoders(source: str | Path, model: Model, *, check_name: bool = True) -> Transcoders:
     """Transcoders of all MLPs for use with `model`, from wherever they are kept.
 
-    `source` is the name of a demo model, a folder or a place on the hub, as for `load_sae`; `check_name` is
-    as in `interp.saes.transcoder_files.read_transcoders`, which also says what is refused. Raises
-    `InputError` where there is nothing of that name.
+    `source` is the name of a demo model, a folder or a place on the hub, as for `load_sae`: one that holds
+    ``layer_0``, ``layer_1``, ..., or a pattern with ``{layer}``, such as
+    "google/gemma-scope-2-270m-pt:transcoder_all/layer_{layer}_width_16k_l0_small".
+
+    `check_name` is as in `interp.saes.transcoder_files.read_transcoders`, which also says what is refused.
+    Raises `InputError` where there is nothing of that name.
     """
     return read_transcoders(_folder(source, "transcoders"), model, check_name=check_name)
 
 
 def sae_folder(source: str | Path) -> Path:
-    """The folder that a source names, fetched from the hub where need be. `InputError` as `load_sae`."""
+    """The folder that a source names (or file, of OpenAI's), fetched from the hub where need be. `InputError`
+    as `load_sae`."""
     return _folder(source, "sae")
 
 
@@ -68,7 +81,9 @@ def _folder(source: str | Path, what: str) -> Path:
     named = {"sae": "SAE", "transcoders": "set of transcoders"}[what]
     if source in zoo.NAMES:
         return zoo.path(str(source)) / what
-    if Path(source).is_dir():
+    if Path(str(source).replace("{layer}", "0") if what == "transcoders" else source).is_dir():
+        return Path(source)
+    if Path(source).is_file() and what == "sae":
         return Path(source)
     if Path(source).is_file():
         raise InputError(
@@ -87,12 +102,19 @@ def _fetched(repo: str, revision: str | None, folder: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        local = snapshot_download(
-            repo, revision=revision, allow_patterns=f"{folder}/*" if folder else "*", etag_timeout=10
-        )
+        local = snapshot_download(repo, revision=revision, allow_patterns=_wanted(folder), etag_timeout=10)
     except Exception as error:  # of many kinds: no network, no such repository, no such revision
         raise InputError(
             f"The hub could not give {repo!r} ({first_line(error)}), and the local cache does not have it; "
             "check the name and your connection, or give a folder."
         ) from error
     return Path(local) / folder
+
+
+def _wanted(folder: str) -> list[str]:
+    """What is fetched of a repository: a folder, and the configuration of the run beside it, which names the
+    model of some formats."""
+    if not folder:
+        return ["*"]
+    beside = str(PurePosixPath(folder).parent / "config.json")
+    return [f"{folder}/*".replace("{layer}", "*"), beside]

@@ -13,6 +13,8 @@ What a transcoder reads is named as in TransformerLens:
   written, with the norm in the metadata, ``input_norm``.
 - ``mlp.hook_in``: with gain and bias, which are folded into the encoder when it is read.
 - ``hook_resid_mid``, ``hook_mlp_in``: the residual stream before the norm.
+
+Transcoders of Gemma Scope and of sparsify are read, too (`interp.saes.published`).
 """
 
 from __future__ import annotations
@@ -26,19 +28,21 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
 
 from interp.errors import InputError, first_line
 from interp.models.base import Model
 from interp.saes.activations import Standard, TopK
 from interp.saes.files import check_new
-from interp.saes.layout import CONFIG, kept_activation, read_activation, read_parts, same_model, write_parts
+from interp.saes.layout import kept_activation, read_activation, same_model, write_parts
+from interp.saes.published.finding import read_any
+from interp.saes.published.terms import UNREADABLE
 from interp.saes.transcoder import InputNorm, Transcoder, Transcoders, mlp_norm
 
 _KINDS = {"transcoder": "standard", "jumprelu_transcoder": "jumprelu", "topk_transcoder": "topk"}
 _HOOK = re.compile(
     r"blocks\.(?P<layer>\d+)\.(?P<name>ln2\.hook_normalized|mlp\.hook_in|hook_resid_mid|hook_mlp_in)"
 )
+_LAYER = "{layer}"  # of a pattern
 _OUT = re.compile(r"blocks\.(?P<layer>\d+)\.(hook_mlp_out|mlp\.hook_out)")
 
 
@@ -112,7 +116,8 @@ def _write(
 
 
 def read_transcoders(folder: str | Path, model: Model, *, check_name: bool = True) -> Transcoders:
-    """The transcoders of all layers in a folder, for use with `model`.
+    """The transcoders of all layers in a folder, for use with `model`; `folder` may be a pattern with
+    ``{layer}`` for the number of the layer.
 
     With `check_name` False the model's name is not compared, where none of its weights are recorded. Raises
     `InputError` for a folder that has none, one of a kind that is not known, or of another model.
@@ -120,7 +125,10 @@ def read_transcoders(folder: str | Path, model: Model, *, check_name: bool = Tru
     folder = Path(folder)
     folders = _layer_folders(folder)
     if not folders:
-        raise InputError(f"There are no transcoders in {str(folder)!r}: it holds no folder 'layer_0'.")
+        raise InputError(
+            f"There are no transcoders in {str(folder)!r}: it holds no folder 'layer_0'. Where they "
+            "are named otherwise, give a pattern with {layer} in the number's place."
+        )
     found = Transcoders(tuple(_read(one, model, check_name) for one in folders))
     found.check_fits(model)
     return found
@@ -128,16 +136,17 @@ def read_transcoders(folder: str | Path, model: Model, *, check_name: bool = Tru
 
 def _layer_folders(folder: Path) -> Sequence[Path]:
     """The folders of the layers, in their order, without a gap."""
+    pattern = str(folder if _LAYER in str(folder) else folder / f"layer_{_LAYER}")
     found: list[Path] = []
-    while (folder / f"layer_{len(found)}" / CONFIG).is_file():
-        found.append(folder / f"layer_{len(found)}")
+    while (one := Path(pattern.replace(_LAYER, str(len(found))))).is_dir() and any(one.iterdir()):
+        found.append(one)
     return found
 
 
 def _read(folder: Path, model: Model, check_name: bool) -> Transcoder:
     try:
-        return _transcoder(*read_parts(folder), model, check_name)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        return _transcoder(*read_any(folder, model, None), model, check_name)
+    except UNREADABLE as error:
         raise InputError(
             f"The transcoder in {str(folder)!r} cannot be read ({type(error).__name__}: {first_line(error)})."
         ) from None
