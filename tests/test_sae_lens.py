@@ -88,6 +88,7 @@ def their_config(kind: str, **options):
         "standard": saes.standard_sae.StandardSAEConfig,
         "topk": saes.topk_sae.TopKSAEConfig,
         "jumprelu": saes.jumprelu_sae.JumpReLUSAEConfig,
+        "gated": saes.gated_sae.GatedSAEConfig,
     }[kind]
     return config(d_in=192, d_sae=64, metadata=metadata, **options)
 
@@ -115,6 +116,8 @@ def their_sae(config):
         ("topk", {"k": 6}),
         ("topk", {"k": 6, "rescale_acts_by_decoder_norm": True}),
         ("jumprelu", {}),
+        ("gated", {}),
+        ("gated", {"apply_b_dec_to_input": False}),
     ],
 )
 def test_what_sae_lens_saved_is_read_here(load, tmp_path, kind, options, normalise):
@@ -125,13 +128,16 @@ def test_what_sae_lens_saved_is_read_here(load, tmp_path, kind, options, normali
     if options.get("rescale_acts_by_decoder_norm"):  # theirs takes the norm out in decode; ours has none
         torch.testing.assert_close(ours.W_dec.norm(dim=-1), torch.ones(64))
     assert_same(ours, theirs, x)
-    assert ours.activation.kind == kind
+    assert ours.activation.kind == ("jumprelu" if kind == "gated" else kind)
     assert str(ours.address) == "blocks.2.hook_resid_mid"
 
 
-@pytest.mark.parametrize("kind", ["standard", "topk", "batchtopk", "jumprelu"])
+@pytest.mark.parametrize(
+    "kind", ["standard", "topk", "batchtopk", "jumprelu", "gated", "matryoshka_batchtopk"]
+)
 def test_what_sae_lens_trained_is_read_here(load, tmp_path, kind):
-    """After a few steps of its own trainer, as its runner saves it; a batchtopk as a jumprelu."""
+    """After a few steps of its own trainer, as its runner saves it; a batchtopk and a Matryoshka one as a
+    jumprelu. As it is kept in training, where that is something else, it is read as the same."""
     from sae_lens.config import LoggingConfig, SAETrainerConfig
     from sae_lens.saes.sae import SAE
     from sae_lens.training.sae_trainer import SAETrainer
@@ -140,6 +146,8 @@ def test_what_sae_lens_trained_is_read_here(load, tmp_path, kind):
         "sae_lens.registry", fromlist=["get_sae_training_class"]
     ).get_sae_training_class(kind)
     options = {"k": 6} if "topk" in kind else {}
+    if kind == "matryoshka_batchtopk":
+        options["matryoshka_widths"] = [16, 64]
     config = config_class(d_in=192, d_sae=64, **options)
     config.metadata.model_name, config.metadata.hook_name = "demo-gpt2", "blocks.2.hook_resid_post"
     x = load("demo-gpt2").run_with_cache([[5, 6, 7, 8, 9, 10, 11, 12] * 8], [("resid_post", 2)])[
@@ -167,9 +175,60 @@ def test_what_sae_lens_trained_is_read_here(load, tmp_path, kind):
         logger=LoggingConfig(log_to_wandb=False),
     )
     trained = SAETrainer(cfg=settings, sae=training_class(config), data_provider=iter([x] * 9)).fit()
-    trained.save_inference_model(tmp_path)
-    ours = interp.read_sae(tmp_path, load("demo-gpt2"))
-    assert_same(ours, SAE.load_from_disk(tmp_path), x[None])
+    trained.save_inference_model(tmp_path / "in use")
+    ours = interp.read_sae(tmp_path / "in use", load("demo-gpt2"))
+    assert_same(ours, SAE.load_from_disk(tmp_path / "in use"), x[None])
+    trained.save_model(tmp_path / "in training")
+    again = interp.read_sae(tmp_path / "in training", load("demo-gpt2"))
+    torch.testing.assert_close(again.encode(x), ours.encode(x), atol=2e-5, rtol=1e-5)
+    torch.testing.assert_close(again.reconstruct(x), ours.reconstruct(x), atol=5e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "kind", ["transcoder", "skip_transcoder", "jumprelu_transcoder", "jumprelu_skip_transcoder"]
+)
+def test_transcoders_that_sae_lens_saved_are_read_here(load, tmp_path, kind):
+    """They read the residual stream behind the norm, without gain and bias."""
+    from sae_lens.registry import get_sae_class
+    from sae_lens.saes.sae import SAEMetadata
+
+    model = load("demo-gpt2")
+    theirs, config_class = [], get_sae_class(kind)[1]
+    for layer in range(model.arch.n_layers):
+        metadata = SAEMetadata(
+            model_name="demo-gpt2",
+            hook_name=f"blocks.{layer}.ln2.hook_normalized",
+            hook_name_out=f"blocks.{layer}.hook_mlp_out",
+        )
+        config = config_class(d_in=192, d_sae=64, d_out=192, apply_b_dec_to_input=False, metadata=metadata)
+        theirs.append(their_sae(config))
+        theirs[-1].save_model(tmp_path / f"layer_{layer}")
+    ours = interp.load_transcoders(tmp_path, model)
+    x = activations(192)
+    for one, their in zip(ours, theirs, strict=True):
+        with torch.no_grad():
+            out, features = their.forward_with_activations(one.norm(x))
+        torch.testing.assert_close(one.encode(x), features, atol=2e-5, rtol=1e-5)
+        torch.testing.assert_close(one.replace_mlp(x), out, atol=5e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("skip", [False, True], ids=["", "skip"])
+@pytest.mark.parametrize("activation", [Standard(), JumpReLU(torch.linspace(0, 1, 40))], ids=lambda a: a.kind)
+def test_sae_lens_reads_transcoders_that_are_written_here(load, tmp_path, skip, activation):
+    from sae_lens import SAE
+
+    from test_attribution_graph import random_transcoders
+
+    model = load("tiny-gpt2")
+    ours = random_transcoders(model, lambda n: activation, n=40, skip=skip)
+    interp.write_transcoders(tmp_path, ours)
+    x = activations(ours[0].d_in)
+    for layer, one in enumerate(ours):
+        theirs = SAE.load_from_disk(tmp_path / f"layer_{layer}")
+        with torch.no_grad():
+            out, features = theirs.forward_with_activations(one.norm(x))
+        torch.testing.assert_close(one.encode(x), features, atol=2e-5, rtol=1e-5)
+        torch.testing.assert_close(one.replace_mlp(x), out, atol=5e-5, rtol=1e-5)
 
 
 def test_what_it_normalises_by_an_average_needs_the_scale(load, tmp_path):
