@@ -17,7 +17,7 @@ from interp.saes import metrics, results
 from interp.saes.activations import BatchTopK, JumpReLU, Standard, TopK
 from interp.saes.batch_features import DenseFeatures, SparseFeatures
 from interp.saes.dictionary import SAE, model_facts, width
-from interp.saes.recipe import Recipe
+from interp.saes.recipe import KINDS, Recipe
 from interp.saes.stream import ActivationStream
 from interp.saes.trainer import LOSSES, geometric_median
 from interp.saes.training import train, train_sae
@@ -209,16 +209,48 @@ def superposition(n: int, d: int, *, active: float, batch: int):
         # 61 and 63 of 64 here; the bar leaves room for another machine's rounding
         ("batchtopk", {"k": 2, "learning_rate": 1e-2, "auxiliary": 0.5, "silent_after": 20}, 0.9),
         ("jumprelu", {"penalty": 0.03, "learning_rate": 1.5e-2, "auxiliary": 0.5, "silent_after": 20}, 0.9),
+        ("gated", {"penalty": 1.0, "learning_rate": 1e-2, "steps": 1000}, 0.95),
     ],
 )
 def test_known_features_are_recovered(kind, options, share):
     directions, batches = superposition(64, 24, active=0.03, batch=512)
-    weights, losses = train(batches, Recipe(kind=kind, n_features=96, steps=1500, **options))
+    recipe = Recipe(**{"kind": kind, "n_features": 96, "steps": 1500, **options})
+    weights, losses = train(batches, recipe)
     cosine = metrics.feature_cosine(directions, weights.W_dec)
     assert (cosine > 0.95).double().mean() >= share, cosine.sort().values[:8]
     np.testing.assert_allclose(weights.W_dec.norm(dim=-1), 1, atol=1e-5)
-    assert losses.shape == (1500, len(LOSSES))
+    assert losses.shape == (recipe.steps, len(LOSSES))
     assert losses[-1, 0] < 0.25 < losses[0, 0]
+
+
+def test_what_is_general_is_in_the_smallest_of_nested_dictionaries():
+    """Eight things, each in three special forms or in none of them: eight features alone reconstruct most by
+    the means of the eight, which are known."""
+    draw = torch.Generator().manual_seed(3)
+    general, special = torch.randn(8, 32, generator=draw), torch.randn(8, 3, 32, generator=draw)
+    general, special = (torch.nn.functional.normalize(x, dim=-1) for x in (general, special))
+
+    def batches(step: int) -> torch.Tensor:
+        g = torch.Generator().manual_seed(step)
+        on = (torch.rand(256, 8, generator=g) < 0.12).float()
+        form = torch.randint(0, 6, (256, 8), generator=g)  # half of them none
+        forms = torch.nn.functional.one_hot(form, 6)[..., :3] * on[..., None]  # [batch, thing, form]
+        on = on * (1 + 0.2 * torch.rand(on.shape, generator=g))
+        forms = forms * (1 + 0.2 * torch.rand(forms.shape, generator=g))
+        return on @ general + torch.einsum("btf,tfd->bd", forms, special)
+
+    options = {"learning_rate": 1e-2, "auxiliary": 0.5, "silent_after": 20}
+    recipe = Recipe(kind="matryoshka", n_features=64, k=2, steps=500, **options)
+    assert recipe.sizes == (8, 16, 32, 64)
+    weights, _ = train(batches, recipe)
+    means = general + special.sum(1) / 6
+    cosines = torch.nn.functional.normalize(means, dim=-1) @ weights.W_dec[:8].T
+    # all of them here; the bar leaves room for another machine's rounding
+    assert (cosines.amax(1) > 0.95).sum() >= 6, cosines.amax(1)
+    x = batches(999)
+    features = weights.activation((x - weights.b_dec) @ weights.W_enc + weights.b_enc)
+    left = x - weights.b_dec - features @ weights.W_dec
+    assert left.square().sum() < 0.1 * (x - x.mean(0)).square().sum(), "and all of them the rest"
 
 
 def test_sparse_features_are_dense_ones_in_less_time():
@@ -249,7 +281,7 @@ def test_the_geometric_median_ignores_what_is_far_out():
 def test_b_dec_and_the_threshold_are_in_the_units_of_the_activations():
     """Activations ten times as large: the same directions, and biases ten times as large."""
     _, batches = superposition(20, 12, active=0.1, batch=128)
-    for kind in ("topk", "batchtopk", "standard", "jumprelu"):
+    for kind in KINDS:
         recipe = Recipe(kind=kind, n_features=24, k=3, steps=40)
         one, _ = train(batches, recipe)
         ten, _ = train(lambda step: 10 * batches(step), recipe)
@@ -263,7 +295,7 @@ def sequences(model, n: int = 12, length: int = 20) -> list[list[int]]:
     return draw.integers(1, model.arch.d_vocab, size=(n, length)).tolist()
 
 
-@pytest.mark.parametrize("kind", ["topk", "jumprelu"])
+@pytest.mark.parametrize("kind", ["topk", "jumprelu", "gated"])
 def test_the_same_seed_gives_the_same_weights_also_after_a_kill(load, tmp_path, kind):
     model = load("tiny-qwen3")
     recipe = Recipe(kind=kind, n_features=30, k=4, steps=20, silent_after=3, seed=5)
@@ -352,7 +384,12 @@ def test_the_stream_serves_every_activation_but_the_first_of_each_sequence(load)
         ActivationStream(model, Address("resid_post", 0), [], batch_size=1)
 
 
-@pytest.mark.parametrize("wrong", [{"k": 50}, {"steps": 0}, {"kind": "gated"}, {"warm_up": 0.9}, {"k": 0}])
+NO_LEVELS = {"kind": "matryoshka", "levels": 7}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"k": 50}, {"steps": 0}, {"kind": "none"}, {"warm_up": 0.9}, {"k": 0}, NO_LEVELS]
+)
 def test_a_recipe_that_cannot_be_followed_is_refused(wrong):
     with pytest.raises(InputError):
         Recipe(**{"n_features": 40, **wrong})

@@ -16,14 +16,15 @@ class DictionaryTrainingConfig(TextConfig):
 
     #: Keys of the recipe, but the number of features.
     RECIPE: ClassVar[frozenset[str]] = frozenset(
-        {"kind", "k", "penalty", "steps", "learning_rate", "warm_up", "decay", "auxiliary", "silent_after"}
-    ) | {"seed"}
+        {"kind", "k", "levels", "penalty", "steps", "learning_rate", "warm_up", "decay", "auxiliary"}
+    ) | {"silent_after", "seed"}
     #: Keys that are kept beside the weights.
     RECORDED: ClassVar[frozenset[str]] = RECIPE | {"text", "training", "length", "batch_size"}
 
     training: int = 4000
-    kind: Literal["topk", "batchtopk", "jumprelu", "standard"] = "topk"
+    kind: Literal["topk", "batchtopk", "matryoshka", "jumprelu", "gated", "standard"] = "topk"
     k: int = 32
+    levels: int = 4
     penalty: float = 1e-3
     steps: int = 2000
     batch_size: int = 1024

@@ -18,6 +18,7 @@ from interp.saes.batch_features import (
     SparseFeatures,
     ThresholdStep,
 )
+from interp.saes.gated import GatedEncoder
 from interp.saes.recipe import Recipe
 
 #: The parts of the loss of a step, and what else is watched.
@@ -61,7 +62,8 @@ class Trainer:
         directions = torch.randn(recipe.n_features, first.shape[1], generator=draw)
         directions = torch.nn.functional.normalize(directions, dim=-1)
         # As ReLU lets half of the features pass, they would add up to n / 2d times the activation.
-        share = min(1.0, 2 * first.shape[1] / recipe.n_features) if recipe.kind == "standard" else 1.0
+        half_pass = recipe.kind in ("standard", "gated")
+        share = min(1.0, 2 * first.shape[1] / recipe.n_features) if half_pass else 1.0
         wanted = first if target is None else target
         self.parameters = {
             "W_enc": directions.T * share,
@@ -71,6 +73,8 @@ class Trainer:
         }
         if target is not None:
             self.parameters |= _linear_beginning(directions, first, target, skip=skip)
+        if recipe.kind == "gated":
+            self.parameters |= {name: torch.zeros(recipe.n_features) for name in ("r_mag", "b_mag")}
         if recipe.kind == "jumprelu":
             self.parameters["log_threshold"] = torch.full((recipe.n_features,), _FIRST_THRESHOLD).log()
         self.optimizer = torch.optim.Adam(
@@ -98,14 +102,20 @@ class Trainer:
         bias = p["b_enc"] if self.is_transcoder else p["b_enc"] - p["b_dec"] @ p["W_enc"]
         pre = torch.addmm(bias, x, p["W_enc"])  # [batch, feature]
         features, penalty = self._features(pre)
-        error = (x if target is None else target) - (features.decoded(p["W_dec"]) + p["b_dec"])
+        wanted = (x if target is None else target) - p["b_dec"]  # of the features
         if "W_skip" in p:
-            error = error - x @ p["W_skip"]  # [batch, d_out]
+            wanted = wanted - x @ p["W_skip"]  # [batch, d_out]
+        error = wanted - features.decoded(p["W_dec"])
         unexplained = error.square().sum(-1).mean() / self.variance
         self.quiet = torch.where(features.fired, 0, self.quiet + 1)
         silent = self.quiet >= recipe.silent_after
         auxiliary = self._auxiliary(pre, error.detach(), silent)
-        loss = unexplained + rise * recipe.penalty * penalty + recipe.auxiliary * auxiliary
+        loss = (
+            unexplained
+            + self._further(pre, features, wanted)
+            + rise * recipe.penalty * penalty
+            + recipe.auxiliary * auxiliary
+        )
         if not torch.isfinite(loss):
             raise NonFiniteError(f"The training ran away at step {step}; lower the learning rate.")
         self._descend(loss)
@@ -133,12 +143,35 @@ class Trainer:
             case "topk":
                 values, where = pre.topk(self.recipe.k, sorted=False)
                 return SparseFeatures(values.relu(), where, pre.shape[1]), none
-            case "batchtopk":
+            case "batchtopk" | "matryoshka":
                 return DenseFeatures(self._batch_top_k(pre)), none
+            case "gated":
+                gates = pre.relu()
+                scale, shift = self.parameters["r_mag"].exp(), self.parameters["b_mag"]
+                magnitudes = ((pre - self.parameters["b_enc"]) * scale + shift).relu()
+                penalty = gates.sum(-1).mean() / self.variance**0.5
+                return DenseFeatures((gates.detach() > 0) * magnitudes), penalty
             case "jumprelu":
                 threshold = self.parameters["log_threshold"].exp()
                 values = JumpReLUStep.apply(pre.relu(), threshold)
                 return DenseFeatures(values), ThresholdStep.apply(pre, threshold).sum(-1).mean()
+
+    def _further(self, pre: Tensor, features: BatchFeatures, wanted: Tensor) -> Tensor:
+        """How badly others reconstruct alone, as shares of the variance: the smaller dictionaries in a
+        Matryoshka one; the gates of a gated one, which learn from nothing else."""
+        W_dec = self.parameters["W_dec"]
+        found = torch.zeros(())
+        if self.recipe.kind == "gated":
+            error = wanted.detach() - pre.relu() @ W_dec.detach()
+            found = error.square().sum(-1).mean() / self.variance
+        if self.recipe.kind == "matryoshka":
+            assert isinstance(features, DenseFeatures)
+            start = 0
+            for stop in self.recipe.sizes[:-1]:  # each takes up where the smaller one ends
+                wanted = wanted - features.values[:, start:stop] @ W_dec[start:stop]
+                found = found + wanted.square().sum(-1).mean() / self.variance
+                start = stop
+        return found
 
     def _batch_top_k(self, pre: Tensor) -> Tensor:
         values = pre.relu().flatten()
@@ -163,19 +196,24 @@ class Trainer:
         `scale_out`; decoder directions keep length 1."""
         p = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
         scale_out = scale if scale_out is None else scale_out
+        W_enc, b_enc = p["W_enc"], p["b_enc"]
         activation: Activation
         match self.recipe.kind:
             case "standard":
                 activation = Standard()
             case "topk":
                 activation = TopK(self.recipe.k)
-            case "batchtopk":
+            case "batchtopk" | "matryoshka":
                 activation = BatchTopK(self.recipe.k, self.lowest.item() * scale_out)
             case "jumprelu":
                 activation = JumpReLU(p["log_threshold"].exp() * scale_out)
+            case "gated":
+                found = GatedEncoder(W_enc, p["r_mag"], b_enc, p["b_mag"]).as_jumprelu()
+                W_enc, b_enc = found["W_enc"], found["b_enc"]
+                activation = JumpReLU(found["threshold"] * scale_out)
         return Weights(
-            W_enc=p["W_enc"] * (scale_out / scale),
-            b_enc=p["b_enc"] * scale_out,
+            W_enc=W_enc * (scale_out / scale),
+            b_enc=b_enc * scale_out,
             W_dec=p["W_dec"],
             b_dec=p["b_dec"] * scale_out,
             activation=activation,

@@ -8,7 +8,15 @@
    the size of the activation where nothing but ReLU holds it down (standard).
 3. The loss is the squared error as a share of the variance, and a penalty by kind (see
    `interp.saes.activations`): the L1 norm of the features (standard), their number (JumpReLU, through a
-   straight-through estimator of bandwidth 0.05), none (TopK, BatchTopK).
+   straight-through estimator of bandwidth 0.05), none (TopK, BatchTopK). Two kinds have more to it:
+
+   - matryoshka: a BatchTopK of which the first half of the features is to reconstruct by itself, too, and the
+     first quarter, and so on (Bussmann et al. 2025, https://arxiv.org/abs/2503.17547): general features come
+     first, and are not taken over by special ones. In use it is a BatchTopK.
+   - gated: which features are active says one encoder, how strong they are a scaled and shifted copy of it
+     (Rajamanoharan et al. 2024, https://arxiv.org/abs/2404.16014). The L1 penalty is on the first alone, so
+     that it does not make the features smaller; the first learns by reconstructing alone, too, with the
+     decoder held. In use it is a JumpReLU (`interp.saes.gated`).
 4. Features that were silent for long reconstruct the error: the auxiliary loss of Gao et al. 2024
    (https://arxiv.org/abs/2406.04093, appendix A.2), for every kind.
 5. Adam, with the part of the gradient along each decoder direction removed, and every direction brought back

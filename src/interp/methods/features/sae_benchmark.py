@@ -36,7 +36,7 @@ from interp.saes.activations import TopK
 from interp.saes.dictionary import SAE, model_facts, width
 from interp.saes.metrics import measure_sae
 from interp.saes.reading import FeatureRecord, ReadingText, record_features
-from interp.saes.recipe import Recipe
+from interp.saes.recipe import WITH_K, Recipe
 from interp.saes.stream import ActivationStream
 from interp.saes.training import train
 from interp.sites import Address
@@ -117,7 +117,7 @@ def sae_benchmark(
 
 def in_words(recipe: Recipe) -> str:
     """A setting in few words: its kind, sparsity and size."""
-    sparsity = f"k {recipe.k}" if recipe.kind in ("topk", "batchtopk") else f"penalty {recipe.penalty:g}"
+    sparsity = f"k {recipe.k}" if recipe.kind in WITH_K else f"penalty {recipe.penalty:g}"
     return f"{recipe.kind}, {sparsity}, {recipe.n_features} features, {recipe.steps} steps"
 
 
