@@ -262,12 +262,12 @@ def nearly_same(one: Any, other: Any, where: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Explore", "Trace", "Contrast", "Circuit map", "Features", "Generate", "Runs"]
+    "name", ["Explore", "Trace", "Contrast", "Circuit map", "Features", "Generate", "Knowledge", "Runs"]
 )
 def test_each_page_has_its_picture(open_app, expect, runs, server, tmp_path, pytestconfig, name):
     """A screenshot of each page, as the README shows them: `make screenshots` keeps them."""
-    page = open_app(page=name, **({"run": runs[0]} if name == "Runs" else {}))
-    expect(page.get_by_role("grid").or_(page.locator("iframe")).first).to_be_visible()
+    page = open_app(page=name, **{"Runs": {"run": runs[0]}, "Knowledge": {"n": "4"}}.get(name, {}))
+    expect(page.get_by_role("grid").or_(page.locator("iframe, svg[role=img]")).first).to_be_visible()
     settled(page)
     expect(page.get_by_test_id("stSidebar")).to_have_count(0)
     expect(page).to_have_title(f"{name} · interp")

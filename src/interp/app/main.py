@@ -6,7 +6,17 @@ its server there, and each such request fails in the console.
 
 import streamlit as st
 
-from interp.app.pages import circuit_map, contrast, explore, features, generate, patched_lens, runs, trace
+from interp.app.pages import (
+    circuit_map,
+    contrast,
+    explore,
+    features,
+    generate,
+    knowledge,
+    patched_lens,
+    runs,
+    trace,
+)
 from interp.app.server.session import begin_run
 from interp.app.ui.header import choose_page
 
@@ -18,6 +28,7 @@ PAGES = {
     "Circuit map": circuit_map.page,
     "Features": features.page,
     "Generate": generate.page,
+    "Knowledge": knowledge.page,
     "Runs": runs.page,
 }
 

@@ -84,6 +84,10 @@ GLOSSARY: dict[str, str] = {
     ),
     "sparse autoencoder": "A dictionary (SAE): it writes an activation as a sum of few of its many features.",
     "pre-activation": "What a feature or neuron computes before what is below its threshold is set to zero.",
+    "probe": (
+        "A linear classifier of activations. It shows that something can be read there, not that the model "
+        "uses it."
+    ),
     "run": "A folder that a command left: what was asked, the numbers, the figure, and where they come from.",
 }
 
@@ -212,6 +216,24 @@ EXPLANATIONS: dict[str, Explanation] = {
         "stands below the one without. Once a token differs, what follows is said in another text: the first "
         "difference is the part's doing, the rest is what comes of it.",
         ("token", "head", "MLP", "feature", "probability", "ablation"),
+    ),
+    "Knowledge": Explanation(
+        "Known, or made up",
+        "When the model says something that it was never told, what differs inside?",
+        "Prompts of which it is known what the model was told, by group. The lines follow the answer that it "
+        "gives in the end through the layers: how likely it is there, how far ahead, how uncertain the model "
+        "is. Then: does a probe tell both apart on names that it never saw, better than the output itself "
+        "does? Two sets of names always differ in something: read what the surface alone tells, and how long "
+        "and how rare the names are, before you call a difference knowledge.",
+        (
+            "probability",
+            "logit",
+            "entropy",
+            "logit lens",
+            "layer",
+            "probe",
+            "token",
+        ),
     ),
     "Runs": Explanation(
         "Runs",
