@@ -13,7 +13,14 @@ from interp.figures.views.activation_patching import report
 from interp.figures.views.chance_text import chance_sentence, framed_cells
 from interp.figures.views.pairs_text import how_interval
 from interp.methods.common.chance import benjamini_hochberg, standing_out
-from interp.methods.common.intervals import Interval, magnitude, mean_interval, ratio_interval
+from interp.methods.common.intervals import (
+    Interval,
+    magnitude,
+    mean_interval,
+    probability_interval,
+    ratio_interval,
+    share_interval,
+)
 from interp.methods.common.statistics import estimate, ratio_estimate
 from interp.methods.common.student_t import quantile, two_sided_p
 from interp.results import decoded
@@ -202,3 +209,21 @@ def test_pairs_of_a_template_are_clusters_whatever_the_order_of_the_names(gpt2):
     assert one.clustered_by in ("", "answer")
     facts = interp.make_dataset("facts", gpt2, n=10, seed=0)
     assert facts.clusters is None or len(facts.clusters) == 10
+
+
+def test_shares_and_probabilities_end_within_0_and_1():
+    rng = np.random.default_rng(0)
+    each = rng.random((6, 40)) ** 8  # most near 0, some near 1: plain intervals leave [0, 1]
+    plain = mean_interval(each, 0)
+    assert plain.low.min() < 0 or plain.high.max() > 1
+    found = probability_interval(each, 0)
+    assert found.low.min() >= 0
+    assert found.high.max() <= 1
+    assert np.array_equal(found.value, plain.value)
+    right = np.array([[1.0, 0.0, 1.0], [1.0, 0.0, 0.0], [1.0, 0.0, 1.0], [1.0, 0.0, 1.0]])
+    share = share_interval(right, 0)
+    least = 0.025 ** (1 / 4)  # four of four: a lower share would give that in less than one case of 40
+    assert share.low == pytest.approx([least, 0, max(0, mean_interval(right, 0).low[2])])
+    assert share.high == pytest.approx([1, 1 - least, 1])
+    of_two = share_interval(right, 0, ["a", "a", "b", "b"])
+    assert of_two.low[0] == pytest.approx(0.025 ** (1 / 2))

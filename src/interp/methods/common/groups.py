@@ -6,7 +6,7 @@ group`` with the group's sign, so that the intervals of `interp.methods.common.i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -20,9 +20,11 @@ def means_by_group(
     groups: Sequence[Bool[np.ndarray, " prompt"]],
     seed: int,
     clusters: Sequence[str],
+    *,
+    interval: Callable[..., Interval] = mean_interval,
 ) -> Interval:
-    """The mean of each group, [group, *cell], with its interval over clusters."""
-    found = [mean_interval(each[own], seed, chosen(clusters, own)) for own in groups]
+    """The mean of each group, [group, *cell], with its interval over clusters, of the kind `interval`."""
+    found = [interval(each[own], seed, chosen(clusters, own)) for own in groups]
     stacked = {
         name: np.stack([getattr(one, name) for one in found]) for name in ("value", "low", "high", "error")
     }

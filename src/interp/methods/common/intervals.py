@@ -21,7 +21,7 @@ than 5 (0.82 for lognormal values), or few clusters make up most of the prompts.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -81,6 +81,39 @@ def mean_interval(
         error=found.error,
         clusters=found.clusters,
     )
+
+
+def probability_interval(
+    each: Float[np.ndarray, " prompt *cell"], seed: int, clusters: Clusters | None = None
+) -> Interval:
+    """The mean of probabilities (or of what else lies between 0 and 1), with ends that it may have."""
+    return within_unit(mean_interval(each, seed, clusters))
+
+
+def within_unit(found: Interval) -> Interval:
+    """The ends of an interval, no lower than 0 and no higher than 1."""
+    low, high = (np.asarray(np.clip(end, 0, 1)) for end in (found.low, found.high))
+    return replace(found, low=low, high=high)
+
+
+def share_interval(
+    each: Float[np.ndarray, " prompt *cell"], seed: int, clusters: Clusters | None = None
+) -> Interval:
+    """The share of prompts of which something holds (1, else 0), with ends that a share may have; see
+    `share_ends`."""
+    n = len(each) if clusters is None else len(set(clusters))
+    return share_ends(mean_interval(each, seed, clusters), n)
+
+
+def share_ends(found: Interval, n_clusters: int) -> Interval:
+    """An interval of shares within 0 and 1. Where it holds of all clusters, or of none, their values have no
+    spread: the end is then the share at which that has a probability of 0.025, so many being independent."""
+    least = 0.025 ** (1 / n_clusters)
+    all_of_them, none = found.value >= 1 - 1e-12, found.value <= 1e-12
+    inner = within_unit(found)
+    low = np.asarray(np.where(all_of_them, least, np.where(none, 0.0, inner.low)))
+    high = np.asarray(np.where(all_of_them, 1.0, np.where(none, 1 - least, inner.high)))
+    return replace(found, low=low, high=high)
 
 
 def magnitude(interval: Interval) -> Interval:

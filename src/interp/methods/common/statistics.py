@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interp.errors import InputError
-from interp.methods.common.intervals import Clusters, mean_interval, ratio_interval
+from interp.methods.common.intervals import Clusters, mean_interval, probability_interval, ratio_interval
 from interp.results import Estimate, Interval
 
 
@@ -16,6 +16,13 @@ def estimate(
     """The mean over prompts with its 95 % interval; see `interp.methods.common.intervals` for what it covers,
     and for `clusters`."""
     return _estimate(mean_interval(each, seed, clusters), each)
+
+
+def probability_estimate(
+    each: Float[np.ndarray, " prompt *cell"], seed: int, clusters: Clusters | None = None
+) -> Estimate:
+    """The mean over prompts of what lies between 0 and 1, with its interval within these."""
+    return _estimate(probability_interval(each, seed, clusters), each)
 
 
 def ratio_estimate(

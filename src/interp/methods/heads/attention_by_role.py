@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError, check_choice
-from interp.methods.common.statistics import estimate
+from interp.methods.common.statistics import probability_estimate
 from interp.methods.heads.results import AttentionByRoleResult
 from interp.models.base import Model
 from interp.progress import report
@@ -61,7 +61,7 @@ def attention_by_role(
         pairs=pairs_in_words(model, dataset),
         side=side,
         between=roles,
-        attention=estimate(torch.stack(each).numpy(), seed, dataset.clusters),
+        attention=probability_estimate(torch.stack(each).numpy(), seed, dataset.clusters),
     )
 
 

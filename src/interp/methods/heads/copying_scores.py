@@ -28,7 +28,7 @@ from torch import Tensor
 
 from interp.edits import Edit
 from interp.errors import InputError
-from interp.methods.common.statistics import estimate
+from interp.methods.common.statistics import probability_estimate
 from interp.methods.heads.results import CopyingScoresResult
 from interp.models.base import Cache, Model
 from interp.models.precise import precise_unembed
@@ -69,7 +69,7 @@ def copying_scores(
         rows = slice(start, start + batch_size)
         shares += _shares_copied(model, dataset.clean[rows], places[rows], k)
     report("prompts", len(dataset), len(dataset))
-    copied = estimate(torch.stack(shares).numpy(), seed, dataset.clusters)
+    copied = probability_estimate(torch.stack(shares).numpy(), seed, dataset.clusters)
     return CopyingScoresResult(
         provenance=Provenance.of(model, seed=seed),
         pairs=pairs_in_words(model, dataset),

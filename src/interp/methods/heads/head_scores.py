@@ -37,7 +37,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError
-from interp.methods.common.statistics import estimate
+from interp.methods.common.statistics import estimate, probability_estimate
 from interp.methods.heads.head_costs import head_costs
 from interp.methods.heads.results import HeadScoresResult
 from interp.models.base import Cache, Model
@@ -102,7 +102,7 @@ def head_scores(
         copy_length=fitting,
         bos=text.start > 0,
         scores=scores,
-        attention=estimate(torch.cat([one.scores for one in batches]).numpy(), seed),
+        attention=probability_estimate(torch.cat([one.scores for one in batches]).numpy(), seed),
         shifts=tuple(_shifts(fitting)),
         by_shift=torch.cat([one.by_shift for one in batches]).mean(0).numpy(),
         chance=_scores(even, even, text, scores)[0, :, 0, 0].numpy(),

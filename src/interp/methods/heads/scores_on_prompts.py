@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from interp.errors import InputError, check_choice
-from interp.methods.common.statistics import estimate
+from interp.methods.common.statistics import probability_estimate
 from interp.methods.heads.results import PromptHeadScoresResult
 from interp.models.base import Model
 from interp.progress import report
@@ -114,7 +114,7 @@ def _result(
         sequences=len(rows),
         lengths=tuple(len(row) for row in rows),
         scores=tuple(scores),
-        attention=estimate(np.stack(each), seed),
+        attention=probability_estimate(np.stack(each), seed),
         chance=np.array(chance).mean(0),
         left_out=tuple(one for one in left_out if one.what not in scores),
     )

@@ -20,6 +20,7 @@ import numpy as np
 
 from interp.errors import InputError
 from interp.methods.common.groups import means_by_group
+from interp.methods.common.intervals import probability_interval, share_interval
 from interp.methods.knowledge.results import KnowledgeResult, WhatIsSaid
 from interp.methods.knowledge.steered import steered_along
 from interp.methods.knowledge.telling import ROLES, telling
@@ -39,6 +40,7 @@ from interp.methods.probing.readings import check_layer
 from interp.models.base import Model
 from interp.models.modes import outside_inference_mode
 from interp.provenance import Provenance
+from interp.results import Interval
 from interp.tasks.known_or_not import KnowledgeDataset
 
 
@@ -128,11 +130,17 @@ def _said(model: Model, data: KnowledgeDataset, readings: Readings, k: int, seed
     abstains = np.isin(readings.answer, sorted(first_tokens(data.abstains))).astype(float)
     frequent = [most_frequent(model, readings.answer[own].tolist(), k) for own in groups]
     has_answers = any(data.prompts[i].answer is not None for i in data.of(data.has))
+
+    def shares(each: np.ndarray, of: Sequence[np.ndarray]) -> Interval:
+        return means_by_group(each, of, seed, entities, interval=share_interval)
+
     return WhatIsSaid(
-        right=means_by_group(right, groups[:1], seed, entities) if has_answers else None,
-        abstains=None if data.abstains is None else means_by_group(abstains, groups, seed, entities),
+        right=shares(right, groups[:1]) if has_answers else None,
+        abstains=None if data.abstains is None else shares(abstains, groups),
         top=tuple(tokens for tokens, _ in frequent),
         top_counts=tuple(counts for _, counts in frequent),
-        probability=means_by_group(np.exp(readings.final_log_probability), groups, seed, entities),
+        probability=means_by_group(
+            np.exp(readings.final_log_probability), groups, seed, entities, interval=probability_interval
+        ),
         entropy=means_by_group(readings.final_entropy, groups, seed, entities),
     )

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from interp.answers import Answer
 from interp.methods.common.groups import difference, means_by_group
+from interp.methods.common.intervals import probability_interval
 from interp.methods.knowledge.results import SURE, Trajectories
 from interp.methods.lens.lens import STREAMS, Lens, layer_names, residual_streams, stream_layers
 from interp.models.base import Model
@@ -133,7 +134,7 @@ def trajectories(
     return Trajectories(
         lens=lens.name,
         layers=layer_names(stream_layers(model)),
-        probability=by_status(probability),
+        probability=means_by_group(probability, groups, seed, entities, interval=probability_interval),
         probability_difference=less(probability),
         entropy=by_status(readings.entropy),
         margin=by_status(readings.margin),

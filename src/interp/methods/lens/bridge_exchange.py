@@ -20,7 +20,7 @@ from torch import Tensor
 
 from interp.edits import Edit
 from interp.errors import InputError
-from interp.methods.common.intervals import mean_interval
+from interp.methods.common.intervals import mean_interval, probability_interval, share_interval
 from interp.methods.lens.bridges import PairedBridge, Streams
 from interp.methods.lens.comparison_results import LensBands, LensExchange
 from interp.methods.lens.exchange import exchanged, held_edits, live_exchange_edits
@@ -116,8 +116,8 @@ def lens_exchange(model: Model, swaps: Sequence[Swap], *, n_random: int, seed: i
         shift=shift[0],
         random_flipped=random_flipped,
         random_shift=random_shift,
-        flips=mean_interval(flipped[0].astype(float), seed),
-        random_flips=mean_interval(random_flipped, seed),
+        flips=share_interval(flipped[0].astype(float), seed),
+        random_flips=probability_interval(random_flipped, seed),
         above_random=mean_interval((shift[0] - random_shift).mean(-1), seed),
     )
 
@@ -145,7 +145,7 @@ def lens_bands(
         said, moved = swap.said(model, bands)
         flips[number], shifts[number] = said.reshape(shape), moved.reshape(shape)
     means = flips.mean(2), shifts.mean(2)  # [prompt, way, width]
-    held_flips, live_flips, random_flips = (mean_interval(means[0][:, way], seed) for way in range(3))
+    held_flips, live_flips, random_flips = (probability_interval(means[0][:, way], seed) for way in range(3))
     held_shift, live_shift, random_shift = (mean_interval(means[1][:, way], seed) for way in range(3))
     return LensBands(
         widths=tuple(widths),

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.methods.common.intervals import mean_interval
+from interp.methods.common.intervals import mean_interval, share_interval
 from interp.methods.lens.comparison_results import LensOnBridges
 from interp.methods.lens.lens import STREAMS, Lens, residual_streams, stream_layers
 from interp.models.base import Model
@@ -87,8 +87,8 @@ def lens_on_bridges(
     return LensOnBridges(
         rank=ranks[0],
         other_rank=ranks[1],
-        in_top=mean_interval(within[0], seed),
-        other_in_top=mean_interval(within[1], seed),
+        in_top=share_interval(within[0], seed),
+        other_in_top=share_interval(within[1], seed),
         above_chance=mean_interval((within[0] - within[1])[:, :-1].mean(-1), seed),
         log_rank=mean_interval(log_ranks[0], seed),
         other_log_rank=mean_interval(log_ranks[1], seed),

@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from interp.errors import InputError
-from interp.methods.probing.measures import share_interval
+from interp.methods.common.intervals import share_interval
 from interp.methods.probing.readings import addresses_of, layer_name, untrained_like
 from interp.methods.probing.results import (
     AlignmentSearchResult,
@@ -232,7 +232,7 @@ class _Search:
 
     def interval(self, right: Shaped[np.ndarray, " exchange *cell"]) -> Interval:
         """The share of exchanges that are right, with its interval over the entities of the bases."""
-        return share_interval(right.astype(float), [str(one) for one in self.clusters], self.seed)
+        return share_interval(right.astype(float), self.seed, [str(one) for one in self.clusters])
 
     def described(self, model: Model, answered: VariableDataset) -> VariableData:
         changed = (one for one in self.exchanges[1] if one.wanted != self.tested.prompts[one.base].own)

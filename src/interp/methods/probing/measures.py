@@ -24,7 +24,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from interp.methods.common.intervals import mean_interval, ratio_interval
+from interp.methods.common.intervals import ratio_interval, share_ends
 from interp.results import Interval
 
 Scores = Float[np.ndarray, "cell prompt"]
@@ -82,18 +82,4 @@ def _interval(
     found = ratio_interval(adds.T, weight, seed, list(groups))
     names = np.array([f"{group}" for group in groups])
     fewest = min(len(set(names[y])), len(set(names[~y])))
-    return _within_bounds(replace(found, value=value), fewest)
-
-
-def share_interval(right: Float[np.ndarray, " prompt *cell"], groups: Sequence[str], seed: int) -> Interval:
-    """The share of tests that are right in each cell, with its interval over groups."""
-    return _within_bounds(mean_interval(right, seed, list(groups)), len(set(groups)))
-
-
-def _within_bounds(found: Interval, n_groups: int) -> Interval:
-    """Ends that could be; and those of so many groups where none, or every one, is wrong."""
-    least = 0.025 ** (1 / n_groups)
-    perfect, wrong = found.value >= 1 - 1e-12, found.value <= 1e-12
-    low = np.where(perfect, least, np.where(wrong, 0.0, np.clip(found.low, 0, 1)))
-    high = np.where(perfect, 1.0, np.where(wrong, 1 - least, np.clip(found.high, 0, 1)))
-    return replace(found, low=low, high=high)
+    return share_ends(replace(found, value=value), fewest)
