@@ -10,7 +10,7 @@ WHEEL := .venv-wheel
 TL4 := .venv-tl4
 SAELENS := .venv-saelens
 
-.PHONY: demo app real test test-slow test-gemma test-wheel test-tl4 test-ray test-saelens test-real bench bench-saes lint e01 e02 figures notebooks notebooks-test screenshots docs clean
+.PHONY: demo app real test test-slow test-gemma test-wheel test-tl4 test-ray test-ray-quick test-saelens test-real bench bench-saes lint e01 e02 figures notebooks notebooks-test screenshots docs clean
 
 demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
 	@$(BIN)/interp demo
@@ -72,6 +72,9 @@ test-tl4: $(TL4)/.test  ## the TransformerLens tests on TransformerLens 4
 
 test-ray: $(VENV)/.ray  ## runs on clusters of Ray, whose workers and nodes are killed (four minutes)
 	$(BIN)/python -m pytest -m ray tests/test_on_ray.py
+
+test-ray-quick: $(VENV)/.ray  ## of these a worker that is killed, a part that fails everywhere, and what is said where no cluster is
+	$(BIN)/python -m pytest -m ray tests/test_on_ray.py -k "worker_that_is_killed or fails_everywhere or no_cluster"
 
 test-saelens: $(SAELENS)/.test  ## sparse autoencoders to and from SAELens itself
 	$(SAELENS)/bin/python -m pytest -m saelens

@@ -7,6 +7,7 @@ Requests go through nnsight's own simulation of a server, which hides this libra
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -137,13 +138,15 @@ def test_what_there_is_not_is_said_before_anything_is_sent(both: tuple[Any, inte
         ({"backend": "transformers"}, "remote goes with backend='nnsight'"),
         ({"device": "cpu"}, "With remote, device is the server's to choose"),
         ({"remote": True}, "NDIF needs a key, and there is none"),
-        ({"remote": "ftp://here"}, "not 'ftp://here'"),
+        ({"remote": "https://here"}, "another server than NDIF's is named by NDIF_HOST"),
     ],
 )
 def test_what_does_not_go_with_it(
     given: dict[str, Any], sentence: str, tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("NDIF_API_KEY", raising=False)
+    for name in ("NDIF_API_KEY", "NDIF_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(nnsight.CONFIG.API, "HOST", "https://api.ndif.us")
     monkeypatch.setattr(nnsight.CONFIG.API, "APIKEY", None)
     with pytest.raises(ModelLoadError, match=sentence):
         interp.load_model(
@@ -199,8 +202,14 @@ def known(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     return folders[1]
 
 
+@pytest.fixture
+def server(started: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("NDIF_HOST", started)
+    return started
+
+
 @pytest.fixture(scope="module")
-def server(folders: tuple[Path, Path]) -> Iterator[str]:
+def started(folders: tuple[Path, Path]) -> Iterator[str]:
     command = [sys.executable, str(Path(__file__).parent / "ndif_server.py"), str(folders[0]), ID]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -209,9 +218,10 @@ def server(folders: tuple[Path, Path]) -> Iterator[str]:
         process.kill()
 
 
-def test_a_server_that_is_not_there(known: Path) -> None:
+def test_a_server_that_is_not_there(known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NDIF_HOST", "http://127.0.0.1:1")
     with pytest.raises(ModelLoadError, match=r"http://127\.0\.0\.1:1 could not be reached"):
-        interp.load_model(known, backend="nnsight", remote="http://127.0.0.1:1")
+        interp.load_model(known, backend="nnsight", remote=True)
 
 
 @pytest.mark.slow
@@ -222,7 +232,7 @@ def test_the_same_from_a_server(
     here = interp.load_model(folders[0], device="cpu")
     seen: list[str] = []
     with listening(lambda task, *_: seen.append(task)):
-        there = interp.load_model(known, backend="nnsight", remote=server)
+        there = interp.load_model(known, backend="nnsight", remote=True)
         assert there.identity.self_check == "passed"
         before = there.service.n_requests  # type: ignore[attr-defined]
         trace = interp.causal_tracing(there, **PAIR)
@@ -252,7 +262,7 @@ def test_what_a_server_says_is_a_sentence(
 ) -> None:
     monkeypatch.setenv("NDIF_API_KEY", key)
     with pytest.raises(ModelLoadError, match=sentence):
-        interp.load_model(known, backend="nnsight", remote=server)
+        interp.load_model(known, backend="nnsight", remote=True)
 
 
 @pytest.mark.slow
@@ -261,14 +271,42 @@ def test_a_model_that_is_not_there(known: Path, server: str, monkeypatch: pytest
 
     monkeypatch.setitem(huggingface._ID_CACHE, str(known), "somebody/other")
     with pytest.raises(ModelLoadError, match=rf"does not run .*Could not deploy.*it runs {ID}"):
-        interp.load_model(known, backend="nnsight", remote=server)
+        interp.load_model(known, backend="nnsight", remote=True)
+
+
+def test_what_a_server_sends_is_not_run() -> None:
+    """Of a pickle that would call a function, nothing is called; what is asked for is read."""
+    import io
+
+    from nnsight.schema.response import ResponseModel, Status
+
+    from interp.models.remote.service import Request
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return os.putenv, ("OWNED", "1")
+
+    written = io.BytesIO()
+    torch.save({"found": Evil()}, written)
+    request = Request("a:b", host="http://127.0.0.1:1")
+    request.compress = False
+    with pytest.raises(RunError, match="which is not read"):
+        request.finalize(written.getvalue())
+    with pytest.raises(AttributeError, match="load"):  # a format of long ago
+        request.finalize(pickle.dumps(Evil()))
+    assert "OWNED" not in os.environ
+    message = ResponseModel(id="1", status=Status.COMPLETED, data=written.getvalue()).pickle()
+    assert Request.parse(message).data == written.getvalue()
+    message = ResponseModel(id="1", status=Status.COMPLETED, data=Evil()).pickle()
+    with pytest.raises(RunError, match="which is not read"):
+        Request.parse(message)
 
 
 @pytest.mark.slow
 def test_a_server_that_says_nothing(known: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from interp.models.remote import service
 
-    there = interp.load_model(known, backend="nnsight", remote=server, self_check=False)
+    there = interp.load_model(known, backend="nnsight", remote=True, self_check=False)
     monkeypatch.setattr(service, "PATIENCE", 0.0)
     monkeypatch.setenv("NDIF_API_KEY", "mute")
     with pytest.raises(RunError, match="has said nothing for 0 seconds"):
@@ -277,7 +315,7 @@ def test_a_server_that_says_nothing(known: Path, server: str, monkeypatch: pytes
 
 @pytest.mark.slow
 def test_who_waits_can_leave(known: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = interp.load_model(known, backend="nnsight", remote=server, self_check=False)
+    there = interp.load_model(known, backend="nnsight", remote=True, self_check=False)
     monkeypatch.setenv("NDIF_API_KEY", "mute")
 
     class Left(InterpError):

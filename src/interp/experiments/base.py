@@ -82,7 +82,7 @@ class ExperimentConfig(BaseModel):
     memory: float | None = None
     layout: dict[str, Any] | None = None
     trust_remote_code: bool = False
-    remote: bool | str = False
+    remote: Literal[True, False, "local"] = False
     token_names: str | list[str] | dict[str, int] | dict[str, str] | None = None
     seed: int = 0
 

@@ -30,6 +30,7 @@ from interp.progress import report
 from interp.tokens import bos_id
 
 Backend = Literal["transformers", "transformer_lens", "nnsight"]
+Remote = bool | Literal["local"]
 PROCESSING = ("none", "folded")
 
 #: Each backend's module, its class, and the extra that it needs.
@@ -58,7 +59,7 @@ def load_model(
     allow_pickle: bool = False,
     self_check: bool = True,
     memory: float | None = None,
-    remote: bool | str = False,
+    remote: Remote = False,
     device_map: DeviceMap | None = None,
     offload_folder: str | Path | None = None,
     max_memory: Mapping[int | str, int | str] | None = None,
@@ -96,9 +97,9 @@ def load_model(
             satisfy (`interp.models.self_check`); without it, every result records that it was skipped.
         memory: how many GB a sweep may take for what it computes at once; by default half of what is free.
         remote: with backend="nnsight", run on somebody else's machine: True is NDIF (https://ndif.us; key in
-            ``NDIF_API_KEY``), else the address of such a server; "local" is nnsight's simulation of one, on
-            weights that are loaded here. Of the model itself, configuration and tokenizer are fetched alone.
-            Activations come back on the CPU, in the server's precision (`interp.models.remote`).
+            ``NDIF_API_KEY``) or the server that ``NDIF_HOST`` names; "local" is nnsight's simulation of one,
+            on weights that are loaded here. Of the model itself, configuration and tokenizer are fetched
+            alone. Activations come back on the CPU, in the server's precision (`interp.models.remote`).
         device_map: for a model that does not fit one device, by its name: "auto", or a device for each of its
             parts, such as ``{"model.embed_tokens": 0, ..., "lm_head": "cpu"}``, also ``"disk"`` with an
             `offload_folder` for what goes there. Needs accelerate (extra `devices`).
@@ -178,6 +179,11 @@ def load_model(
 
 def _check_remote(model: object, backend: str, given: Mapping[str, Any]) -> None:
     """Refuse what does not go with a model on another machine."""
+    if given["remote"] not in (True, "local"):
+        raise ModelLoadError(
+            f"remote is True or 'local', not {given['remote']!r}; another server than NDIF's is named by "
+            "NDIF_HOST."
+        )
     if backend != "nnsight":
         raise ModelLoadError(f"remote goes with backend='nnsight'; {backend} runs what is here.")
     if not isinstance(model, str | Path):

@@ -7,16 +7,20 @@ written out and read back as for a server, this library hidden, and runs on weig
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import os
+import pickle
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 from urllib.request import urlopen
 
 import torch
+import zstandard
 from nnsight import CONFIG
 from nnsight.intervention.backends.local import LocalSimulationBackend
 from nnsight.intervention.backends.remote import RemoteBackend
@@ -27,6 +31,7 @@ from interp.models.remote import program
 from interp.models.remote.passes import Pass
 from interp.progress import report
 
+NDIF = "https://api.ndif.us"
 #: Seconds for which a server may say nothing at all.
 PATIENCE = 1800.0
 _ASKING = 10.0  # seconds for a question about the server itself
@@ -48,20 +53,18 @@ class Service:
 
     @classmethod
     def of(cls, model: Any, name: str, remote: bool | str) -> Service:
-        """The service that ``remote`` of `interp.load_model` names. `ModelLoadError` where it is no address,
-        or where NDIF is meant and there is no key."""
+        """The service that ``remote`` of `interp.load_model` names. `ModelLoadError` where NDIF is meant and
+        there is no key. Only the environment names another server, no argument and no file."""
         if remote == "local":
             return cls(model, name, None)
-        host = CONFIG.API.HOST if remote is True else str(remote)
+        host = (os.environ.get("NDIF_HOST") or CONFIG.API.HOST).rstrip("/")
         if not host.startswith(("http://", "https://")):
-            raise ModelLoadError(
-                f"remote is True for NDIF, the address of a server (https://...) or 'local', not {remote!r}."
-            )
-        if remote is True and not _key():
+            raise ModelLoadError(f"NDIF_HOST must be an address that begins with https://, not {host!r}.")
+        if host == NDIF and not _key():
             raise ModelLoadError(
                 "NDIF needs a key, and there is none; get one at https://login.ndif.us and set NDIF_API_KEY."
             )
-        return cls(model, name, host.rstrip("/"))
+        return cls(model, name, host)
 
     @property
     def where(self) -> str:
@@ -82,8 +85,8 @@ class Service:
         except Exception as error:  # of nnsight, httpx, the websocket and the hub; each becomes one sentence
             raise RunError(self._why_not(error)) from None
 
-    def _backend(self) -> RemoteBackend:
-        backend = RemoteBackend(
+    def _backend(self) -> Request:
+        backend = Request(
             self.model.to_model_key(),
             host=self.host,
             api_key=_key(),
@@ -158,6 +161,44 @@ class Service:
         except (OSError, ValueError):
             return None
         return found if isinstance(found, dict) else None
+
+
+class Request(RemoteBackend):
+    """nnsight's request, which takes from a server tensors and plain values alone: its own would run whatever
+    the server has put into the pickle."""
+
+    @staticmethod
+    def parse(message: str | bytes) -> ResponseModel:
+        if isinstance(message, str):
+            return ResponseModel.model_validate_json(message)
+        return ResponseModel(**_tensors(bytes(message)))
+
+    def finalize(self, content: bytes) -> Any:
+        if self.compress:
+            content = zstandard.ZstdDecompressor().decompress(content)
+        return _tensors(content)
+
+
+#: What a server may name in what it sends: how tensors are built, and how a request stands.
+_NAMED = {
+    ("torch._utils", "_rebuild_tensor_v2"),
+    ("collections", "OrderedDict"),
+    ("nnsight.schema.response", "Status"),
+}
+
+
+class _Plain(pickle.Unpickler):
+    """Tensors, numbers, text, and containers of these."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _NAMED:
+            raise RunError(f"The server has sent a {module}.{name}, which is not read; only tensors are.")
+        return super().find_class(module, name)
+
+
+def _tensors(content: bytes) -> Any:
+    reader = SimpleNamespace(__name__="plain", Unpickler=_Plain)  # no `load`, by which older formats go
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=False, pickle_module=reader)
 
 
 class Queue:
