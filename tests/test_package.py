@@ -58,7 +58,7 @@ def test_one_source_of_the_version():
 def test_the_citation_is_of_this_package_and_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= citation.keys()  # what the format demands
-    assert citation["authors"] == [{"name": "The interp authors"}]
+    assert citation["authors"] == [{"name": "The interp contributors"}]
     assert citation["version"] == interp.__version__
     assert citation["license"] == PROJECT["license"]
     assert PROJECT["name"] in citation["title"]
