@@ -34,7 +34,7 @@ _SITE = """
 .cell-output.cell-output summary::before{display:none}
 .cell-output.cell-output summary::after{position:static;display:inline-block;vertical-align:middle}
 """
-_OWN = re.compile(r"<(style|script)>.*?</\1>\s*", re.S)  # of each view
+_OWN = re.compile(r"<!DOCTYPE html>\s*|<(style|script)>.*?</\1>\s*", re.S)  # of each view
 _FORMULA = re.compile(r"(`[^`]+`)|(\$\$?)(.+?)\2", re.S)
 _PLACE = re.compile(r'<(?:div|span) id="(put-\d+)"></(?:div|span)>')
 

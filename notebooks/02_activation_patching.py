@@ -160,7 +160,8 @@ for site in ("attn_out", "mlp_out"):
 
 # %% [markdown]
 # Where attention has a high number, it brings the country over from its place. Where the MLP has one, it makes something
-# of what has arrived. One layer's part brings back less than the whole stream does, as it is one of several.
+# of what has arrived. In `demo-gpt2` several layers share the work, and each part brings back less than the whole stream does. In
+# `demo-qwen3` and Gemma 3 270M the attention of one layer alone brings back nearly all (0.95 at layer 2, 0.99 at layer 12).
 #
 # ## Break it on purpose
 #
@@ -196,8 +197,9 @@ print("logit difference, last word:", denoised.recovery[:, -1].round(2).tolist()
 print("probability,      last word:", by_prob.recovery[:, -1].round(2).tolist())
 
 # %% [markdown]
-# The probability jumps where the answer overtakes its rivals, and looks like a switch where the difference grows bit by
-# bit. The same model, the same patches: the metric decides the shape.
+# In the demo models the probability jumps where the answer overtakes its rivals, and looks like a switch where the difference
+# grows bit by bit. In Gemma 3 270M both jump at layer 13, the difference to 0.91 and the probability to 3.49, far above what it is in
+# the clean run. The same model, the same patches: the metric decides the shape.
 #
 # ### 4. A corrupted prompt that differs in too much
 

@@ -90,26 +90,30 @@ for name in ("previous_token", "duplicate_token", "induction"):
 # %% [markdown]
 # ## Two models that copy, in two ways
 #
-# `demo-gpt2` copies (look at the loss), and has *no* induction head. The two demo models are of one size and were taught the same
-# text. Here is the other one:
+# The two demo models are of one size and were taught the same text. Here are both of them:
 
 # %%
-other = interp.load_model("demo-qwen3" if MODEL != "demo-qwen3" else "demo-gpt2")
-theirs = interp.head_scores(other)
-print(other.identity.name, f"loss {theirs.first_copy_loss:.2f} -> {theirs.second_copy_loss:.2f}")
-for name in ("previous_token", "duplicate_token", "induction"):
-    found = ", ".join(
-        f"{head_name(head)} ({theirs.score(name)[head]:.2f})" for head in theirs.heads(name, at_least=0.3)
-    )
-    print(f"{name:16} {found or 'none above 0.3'}")
+both = {
+    name: scores if name == MODEL else interp.head_scores(interp.load_model(name), n_ablated=0)
+    for name in ("demo-gpt2", "demo-qwen3")
+}
+for model_name, theirs in both.items():
+    print(f"{model_name}: loss {theirs.first_copy_loss:.2f} -> {theirs.second_copy_loss:.2f}")
+    for name in ("previous_token", "duplicate_token", "induction"):
+        found = ", ".join(
+            f"{head_name(head)} ({theirs.score(name)[head]:.2f})" for head in theirs.heads(name, at_least=0.3)
+        )
+        print(f"  {name:16} {found or 'none above 0.3'}")
 
 # %% [markdown]
-# `demo-qwen3` does it as the literature says. What does `demo-gpt2` do? Look at where its heads look, counted from the earlier
-# occurrence of the token (shift 0: that token itself; shift 1: the one after it, which is induction; shift 2: two places after).
+# Both copy (look at the loss). `demo-qwen3` does it as the literature says, and `demo-gpt2` has *no* induction head. What does it do?
+# Look at where its heads look, counted from the earlier occurrence of the token (shift 0: that token itself; shift 1: the one after it,
+# which is induction; shift 2: two places after).
 
 # %%
-best = scores.by_shift.max((1, 2))
-for shift, value, heads in zip(scores.shifts, best, scores.by_shift, strict=True):
+theirs = both["demo-gpt2"]
+best = theirs.by_shift.max((1, 2))
+for shift, value, heads in zip(theirs.shifts, best, theirs.by_shift, strict=True):
     head = np.unravel_index(heads.argmax(), heads.shape)
     print(f"shift {shift:+d}: highest attention {value:.2f} (head {head[0]}.{head[1]})")
 
@@ -231,7 +235,7 @@ print(
 )
 
 # %% [markdown]
-# Here the three do nothing, whatever takes their place. For heads that matter, zeros may hurt ordinary text as well: they are nothing that
+# In `demo-gpt2` the three do nothing, whatever takes their place. For heads that matter, zeros may hurt ordinary text as well: they are nothing that
 # these heads ever write. What takes a head's place is part of the result.
 # Lesson 07 takes this up.
 #

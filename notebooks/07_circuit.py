@@ -169,8 +169,8 @@ print(
 )
 
 # %% [markdown]
-# "k heads explain 90 %" may be said of a circuit that has all MLPs in it. The random circuits show how much that gives away. Here it is
-# nothing: MLPs bring nothing over from another token, so that without the right heads they have nothing to work on.
+# "k heads explain 90 %" may be said of a circuit that has all MLPs in it. The random circuits show how much that gives away. In the demo
+# models it is nothing: MLPs bring nothing over from another token, so that without the right heads they have nothing to work on.
 #
 # ### 3. Take the whole model as the circuit
 
@@ -191,7 +191,7 @@ for name, one in (("largest in size", largest), ("highest (only what helps)", hi
 
 # %% [markdown]
 # Parts that work *against* the answer belong to the mechanism. Leave them out, and the circuit is another thing than the model: it may do
-# less, as here, or more than the model itself (above 1).
+# less, as in `demo-gpt2`, or more than the model itself (above 1).
 #
 # ## Exercises
 #

@@ -111,7 +111,7 @@ if labels is not None:
 expected
 
 # %% [markdown]
-# There is a feature for the name at the *end* of such a sentence, and a worse one for names as such. The SAE divides the world in its own way,
+# In the demo models there is a feature for the name at the *end* of such a sentence, and a worse one for names as such. The SAE divides the world in its own way,
 # and not in ours.
 #
 # Here is one feature in full: the best for the token *before* the indirect object, or, without labels, the strongest of the prompt.
@@ -226,7 +226,7 @@ except interp.InterpError as error:
     print(error)
 
 # %% [markdown]
-# It would run without an error elsewhere, as the widths fit, and give features of nothing.
+# Between the two demo models it would run without an error elsewhere, as the widths fit, and give features of nothing.
 #
 # ## Exercises
 #

@@ -104,7 +104,8 @@ found.figure()
 
 # %% [markdown]
 # **What was seen.** A probe tells *known* from *unknown* people nearly perfectly: the model was taught to treat them differently. The real test are
-# the *withheld* people, whose status no probe has seen. There, in the demo models, the probe does no better than the output by itself.
+# the *withheld* people, whose status no probe has seen. There, in `demo-gpt2`, the probe does no better than the output by itself; in `demo-qwen3` it beats
+# the entropy (0.97 against 0.91), and not the probability of " unknown" (0.99).
 #
 # A high AUROC is easily had, and not easily worth something. What could be behind it?
 #

@@ -94,7 +94,7 @@ def test_the_notebook_of_a_run_runs_and_has_its_numbers(made: Path, tmp_path: Pa
     _, shown, said = [cell.outputs for cell in held.cells if cell.cell_type == "code"]
     assert said[0].text.startswith("All ")
     assert said[0].text == before[2][0].text
-    assert shown[0].data["text/html"].startswith('<div class="interp-view')
+    assert '<div class="interp-view' in shown[0].data["text/html"]
     assert shown[0].data["text/plain"] == before[1][0].data["text/plain"]
 
 

@@ -361,5 +361,5 @@ def test_a_notebook_keeps_html_and_text(tmp_path, stored):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
     NotebookClient(notebook, timeout=120).execute()
     data = notebook.cells[0].outputs[-1]["data"]
-    assert data["text/html"].startswith('<div class="interp-view')
+    assert data["text/html"].startswith('<!DOCTYPE html>\n<div class="interp-view')
     assert data["text/plain"].splitlines()[0].startswith("logit_lens of demo-gpt2")

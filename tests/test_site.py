@@ -62,6 +62,7 @@ def test_a_lesson_shows_what_its_cells_showed(site: Path, path: Path) -> None:
     figures = re.findall(r'<img src="([\w-]+\.png)"', page)
     assert len(figures) == sum("image/png" in kind for kind in kinds)
     assert all((site / "course" / name).read_bytes().startswith(b"\x89PNG") for name in figures)
+    assert page.count("<!doctype") + page.count("<!DOCTYPE") == 1
     assert not re.search(r'id="put-|<style>\.interp-view|\$\\', page)
     text = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     assert page.count("<math ") == len(re.findall(r"\$\$.+?\$\$|\$.+?\$", text))

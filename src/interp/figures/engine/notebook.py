@@ -42,10 +42,13 @@ def embedded(fragment: str) -> str:
     """A report's fragment as the output of a cell. Each has all that it needs: cells are run in any order and
     deleted, and Colab shows each output in a frame of its own, from which no other can be reached. The script
     draws what is not drawn yet, so that a second copy changes nothing."""
-    script = f"<script>{SCRIPT}</script>" if '<table class="grid"' in fragment else ""
+    # marimo puts what has a script into a frame, and makes that as high as the document if it has a doctype
+    doctype, script = (
+        ("<!DOCTYPE html>\n", f"<script>{SCRIPT}</script>") if '<table class="grid"' in fragment else ("", "")
+    )
     ignored = "tex2jax_ignore mathjax_ignore"  # dollars are not formulas
     own = style(coloured=bool(_COLOURED.search(fragment)))
-    return f'<div class="interp-view {ignored}"><style>{own}</style>\n{fragment}\n{script}</div>'
+    return f'{doctype}<div class="interp-view {ignored}"><style>{own}</style>\n{fragment}\n{script}</div>'
 
 
 def listed(title: str, listings: Sequence[Listing]) -> str:
