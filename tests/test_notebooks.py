@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import importlib.util
 import json
 import pkgutil
@@ -100,6 +101,18 @@ def test_a_notebook_is_that_of_its_source(path: Path) -> None:
     assert [(cell["cell_type"], "".join(cell["source"])) for cell in built["cells"]] == expected
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+@pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("jupytext", "nbclient")), reason="needs jupytext"
+)
+def test_a_notebook_is_for_any_model_by_one_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(NOTEBOOKS)
+    build = importlib.import_module("build")
+    assert path in build.sources()
+    text = "\n".join(cell.source for cell in build.read(path, "mine").cells)
+    assert re.findall(r"^MODEL = ([^#\n]+?)(?:  #.*)?$", text, re.M) == ['"mine"']
+
+
 @pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
 def test_a_notebook_is_executed_without_an_error_and_small(path: Path) -> None:
     found = cells(path, "code")
@@ -175,6 +188,14 @@ def test_the_right_answer_passes_and_a_wrong_one_gets_the_hint_alone(
     assert nothing.right is None
     assert nothing.text == f"{name}: not answered yet. It asks for {exercise.asks.asked}."
     assert check(object(), name, model).text == f"{name}: this asks for {exercise.asks.asked}."
+
+
+@pytest.mark.parametrize(("name", "right"), [("00.1", 1.0), ("01.1", 54), ("02.1", 0.98)])
+def test_on_another_model_another_answer_is_right(name: str, right: Any, load: Any) -> None:
+    """As the lessons show them on that model."""
+    model = load("demo-qwen3")
+    assert check(right, name, model).right
+    assert check(ANSWERS[name], name, model).right is False
 
 
 @pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
