@@ -125,6 +125,9 @@ print(f"{both.heads[i]}: {patched.ravel()[i]:+.2f} by patching, {attributed.rave
 # write is read by the MLPs above, and these write the answer. Attribution alone would have told the story of the MLPs and
 # never found the heads that they listen to.
 #
+# How much they disagree is each model's own: over four pairs on Gemma 3 270M the correlation is 0.92, and the strongest head by
+# both is the same, 11.3.
+#
 # ## An estimate that is cheap
 #
 # To patch every head takes a run for each. **Attribution patching** estimates all of them with one backward pass: the
