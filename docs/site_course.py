@@ -26,14 +26,18 @@ STYLE_FILE, SCRIPT_FILE = "course/results.css", "course/results.js"
 #: What the site's own style would do to outputs.
 _SITE = """
 .cell-output{font-size:14px}
+.cell-output .interp-view.interp-view{--paper:var(--md-default-bg-color)}
 .cell-output pre{overflow-x:auto}
 .cell-output img{display:block;max-width:100%;height:auto;background:#fff}
+.cell-output.cell-output :is(h1,h2){color:inherit;font-weight:500;letter-spacing:normal}
 .cell-output.cell-output details{font-size:inherit;color:inherit;background:none;border:0;box-shadow:none}
 .cell-output.cell-output details{padding:8px 0;overflow:visible}
 .cell-output.cell-output summary{font-size:inherit;background:none;border:0;margin:0;padding:0 24px 0 0}
 .cell-output.cell-output summary::before{display:none}
 .cell-output.cell-output summary::after{position:static;display:inline-block;vertical-align:middle}
 """
+#: Tables without a class are the site's.
+_NAMED = 'for (const table of document.querySelectorAll(".interp-grid table")) table.classList.add("drawn");\n'
 _OWN = re.compile(r"<!DOCTYPE html>\s*|<(style|script)>.*?</\1>\s*", re.S)  # of each view
 _FORMULA = re.compile(r"(`[^`]+`)|(\$\$?)(.+?)\2", re.S)
 _PLACE = re.compile(r'<(?:div|span) id="(put-\d+)"></(?:div|span)>')
@@ -59,7 +63,7 @@ def on_config(config: Any) -> Any:
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages and their figures."""
-    made: dict[str, str | bytes] = {STYLE_FILE: _site_style(), SCRIPT_FILE: SCRIPT}
+    made: dict[str, str | bytes] = {STYLE_FILE: _site_style(), SCRIPT_FILE: SCRIPT + _NAMED}
     for name, page in _pages().items():
         made[f"course/{name}.md"] = page.markdown
         made |= {f"course/{figure}": content for figure, content in page.figures.items()}
