@@ -37,7 +37,9 @@ _SITE = """
 .cell-output.cell-output summary::after{position:static;display:inline-block;vertical-align:middle}
 """
 #: Tables without a class are the site's.
-_NAMED = 'for (const table of document.querySelectorAll(".interp-grid table")) table.classList.add("drawn");\n'
+_NAMED = (
+    'for (const table of document.querySelectorAll(".interp-grid table")) table.classList.add("drawn");\n'
+)
 _OWN = re.compile(r"<!DOCTYPE html>\s*|<(style|script)>.*?</\1>\s*", re.S)  # of each view
 _FORMULA = re.compile(r"(`[^`]+`)|(\$\$?)(.+?)\2", re.S)
 _PLACE = re.compile(r'<(?:div|span) id="(put-\d+)"></(?:div|span)>')

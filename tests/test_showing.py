@@ -25,6 +25,7 @@ from interp.errors import InputError, RunError
 from interp.experiments.base import all_experiments
 from interp.figures.by_kind import module_name
 from interp.figures.engine.html import Cell, table
+from interp.figures.engine.notation import show_text
 from interp.figures.engine.notebook import embedded
 from interp.results import Result, kind_of
 from interp.runs import read_run
@@ -106,7 +107,9 @@ def test_every_view_is_that_of_a_kind_of_result(stored):
     stored(NAMES[0])  # which imports the results of every room
     experiments = {one.shown_by for one in all_experiments().values()} - {None}
     kinds = [cls for cls in _all(Result) if "kind" in vars(cls)]
-    assert {name for name in map(module_name, kinds) if name} == experiments
+    # and two of no experiment
+    more = {f"interp.figures.views.{kind}" for kind in ("feature_profiles", "sae_features")}
+    assert {name for name in map(module_name, kinds) if name} == experiments | more
 
 
 def _all(cls: type) -> list[type]:
@@ -246,6 +249,25 @@ def test_a_damaged_result_is_printed_all_the_same(stored):
         value = getattr(result, field.name)
         object.__setattr__(damaged, field.name, None if field.name == "layers" else value)
     assert repr(damaged).splitlines()[0] == repr(result).splitlines()[0]
+
+
+def test_features_show_where_they_are_strongest(load):
+    model = load("demo-gpt2")
+    sae = interp.load_sae("demo-gpt2", model)
+    found = interp.sae_features(model, sae, "The capital of France is")
+    assert repr(found).splitlines()[1] == f"Active at the last token: {found.n_active[-1]} features."
+    assert str(int(found.features[-1, 0])) in Parsed(found._repr_html_()).text
+    record = interp.record_features(model, sae, interp.reading_text(model, "demo", sequences=4, length=64))
+    n_active = np.diff(record.bounds)
+    strongest, silent = int(n_active.argmax()), int(n_active.argmin())
+    assert n_active[silent] == 0
+    profiles = interp.feature_profiles(model, record, [strongest, silent])
+    shown = Parsed(profiles._repr_html_()).text
+    for context in profiles.of(strongest).contexts[:6]:
+        assert show_text("".join(context.tokens[: context.marked])) in shown
+    assert f"Feature {silent} in context" not in shown
+    nowhere = interp.feature_profiles(model, record, [silent])
+    assert repr(nowhere).splitlines()[1] == f"Feature {silent} is nowhere active on this text."
 
 
 # ---- what is no result ----
