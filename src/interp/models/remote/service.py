@@ -21,7 +21,7 @@ from urllib.request import urlopen
 
 import torch
 import zstandard
-from nnsight import CONFIG
+from nnsight import CONFIG, save
 from nnsight.intervention.backends.local import LocalSimulationBackend
 from nnsight.intervention.backends.remote import RemoteBackend
 from nnsight.schema.response import ResponseModel, Status
@@ -233,7 +233,7 @@ def _ask(model: Any, told: list[dict[str, Any]], backend: Any) -> list[dict[str,
     """The passes, as one session of nnsight. What is inside is sent as its source, with what it names."""
     run_there: Callable[..., Any] = inspect.unwrap(program.run_there)
     with model.session(backend=backend):
-        found = list().save()  # noqa: C408
+        found: list[Any] = save([])
         for one in told:
             with model.trace(input_ids=one["ids"], attention_mask=one["mask"], use_cache=False):
                 found.append(run_there(model, one["asked"]))
