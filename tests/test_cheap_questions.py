@@ -139,6 +139,13 @@ WRONG: dict[str, list[dict[str, Any]]] = {
         {"options": {"yes": "unknwn"}},
         {"data": "tokens", "options": {"question": "word: citty"}},
     ],
+    "describe_features": [
+        {"features": [10**6]},
+        {"text": "no file"},
+        {"sae": "no folder"},
+        {"url": "no address"},
+        {"key_from": "NO_SUCH_VARIABLE"},
+    ],
     "prompt_features": [{"features": [10**6]}, {"text": "no file"}, {"sae": "no folder"}],
     "steering": [{"feature": 10**6}, {"track": ["<999999>"]}, {"directions": "no file"}],
     "train_jacobian_lens": [{"text": "no file"}, {"layers": [9]}, {"target_layer": -3}, {"skip_first": 999}],

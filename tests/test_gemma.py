@@ -80,6 +80,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "n": 4, "options": {"options": {"corruption": "abc"} | TWO["options"]}, "layers": [-1, 9],
         "folds": 2, "n_shuffled": 1, "untrained": False,
     },
+    "describe_features": {"sequences": 4, "length": 64, "n": 3},
     "prompt_features": {"sequences": 2, "length": 32},
     "sae_benchmark": {
         "training": 4, "held_out": 2, "length": 32, "n_features": 64, "k": 4, "steps": 3, "batch_size": 32,

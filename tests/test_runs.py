@@ -78,6 +78,7 @@ TRAINED = {
     "attention_score_parts",
     "attribution_graph",
     "train_tuned_lens",
+    "describe_features",
     "feature_ablation",
     "feature_effects",
     "prompt_features",

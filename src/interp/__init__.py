@@ -33,6 +33,7 @@ _HOME = {
     "prompt_features": "interp.methods.features.prompt_features",
     "sae_features": "interp.methods.features.sae_features",
     "feature_profiles": "interp.methods.features.feature_profiles",
+    "describe_features": "interp.methods.features.describe_features",
     "label_features": "interp.methods.features.feature_labels",
     "feature_dashboard": "interp.figures.dashboard.feature_dashboard",
     "write_neuronpedia": "interp.methods.features.neuronpedia",
@@ -165,6 +166,7 @@ __all__ = [
     "contrast",
     "copying_scores",
     "decompose_state",
+    "describe_features",
     "direct_logit_attribution",
     "direction_effects",
     "direction_reader",
@@ -259,6 +261,7 @@ if TYPE_CHECKING:
     from interp.methods.common.graph import Graph
     from interp.methods.comparison.compare_models import compare_models
     from interp.methods.comparison.over_checkpoints import Asked, over_checkpoints
+    from interp.methods.features.describe_features import describe_features
     from interp.methods.features.feature_ablation import feature_ablation
     from interp.methods.features.feature_effects import feature_effects
     from interp.methods.features.feature_labels import label_features

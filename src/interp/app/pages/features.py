@@ -153,6 +153,9 @@ def _profile(result: FeatureProfilesResult, profile: FeatureProfile, reading: fe
     """All about one feature."""
     st.subheader(escape_markdown(f"Feature {features.feature_name(profile.feature, reading)}"))
     st.caption(escape_markdown(features.activity_in_words(profile, result.n_tokens)))
+    described = features.description_in_words(profile.feature, reading)
+    if described is not None:
+        st.caption(escape_markdown(described))
     if profile.link is not None:
         st.link_button("Neuronpedia", profile.link)
     if not profile.n_active:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from interp.methods.features.profile_results import FeatureProfile, FeatureProfilesResult
     from interp.methods.features.results import LabelFeaturesResult, PromptFeaturesResult, SAEFeaturesResult
     from interp.models.base import Model
+    from interp.saes.descriptions import FeatureDescription
     from interp.saes.reading import FeatureRecord
 
 #: Prompts that the demo models answer, one click each; the first is what the page begins with.
@@ -75,9 +76,14 @@ class TextReading:
     record: FeatureRecord
     labels: LabelFeaturesResult | None
     neuronpedia: str | None
+    #: Kept in the SAE's folder, by feature.
+    descriptions: dict[int, FeatureDescription] = field(default_factory=dict)
 
     def label_of(self, feature: int) -> str | None:
-        """The label that a feature says, if it says one at all well."""
+        """What a feature is called in the SAE's folder, else the label that it says, if it says one at all
+        well."""
+        if feature in self.descriptions:
+            return self.descriptions[feature].label
         return None if self.labels is None else self.labels.label_said_by(feature, least=SAYS)
 
 
@@ -93,6 +99,7 @@ class ReadText:
 
     def __call__(self, model: Model) -> TextReading:
         from interp.methods.features.feature_labels import label_features
+        from interp.saes.descriptions import read_descriptions
         from interp.saes.neuronpedia import neuronpedia_id
         from interp.saes.reading import reading_text, record_features
         from interp.saes.sources import load_sae, sae_folder
@@ -101,8 +108,9 @@ class ReadText:
         text = reading_text(model, self.text, sequences=SEQUENCES, length=LENGTH)
         record = record_features(model, sae, text)
         labels = label_features(model, record) if text.label_names else None
-        neuronpedia = neuronpedia_id(sae.identity, self.sae, folder=sae_folder(self.sae))
-        return TextReading(record, labels, neuronpedia)
+        folder = sae_folder(self.sae)
+        neuronpedia = neuronpedia_id(sae.identity, self.sae, folder=folder)
+        return TextReading(record, labels, neuronpedia, read_descriptions(folder))
 
 
 @dataclass(frozen=True)
@@ -183,6 +191,20 @@ def activity_in_words(profile: FeatureProfile, n_tokens: int) -> str:
         f"Active at {100 * profile.density:.2f} % of tokens ({profile.n_active:,} of {n_tokens:,}), up to "
         f"{decimal(profile.strongest, 1)}."
     )
+
+
+def description_in_words(feature: int, reading: TextReading) -> str | None:
+    """What a feature is called in the SAE's folder, by whom, and how good the name is; None where it has
+    none."""
+    found = reading.descriptions.get(feature)
+    if found is None:
+        return None
+    said = f"Called “{found.label}” by {found.by}"
+    if found.score is None:
+        return f"{said}; the name has no score."
+    beside = "" if found.shuffled is None else f" ({decimal(found.shuffled)} by another feature's name)"
+    score = f"a balanced accuracy of {decimal(found.score)}{beside}"
+    return f"{said}: by that one tells where it is active with {score}."
 
 
 def label_table(profile: FeatureProfile) -> Table:

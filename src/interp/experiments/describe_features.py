@@ -1,0 +1,90 @@
+"""Naming the features of an SAE, as an experiment."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from interp.experiments.base import experiment
+from interp.experiments.on_saes import SAEConfig
+
+if TYPE_CHECKING:
+    from interp.methods.features.description_results import FeatureDescriptionsResult
+    from interp.models.base import Model
+    from interp.saes.reading import FeatureRecord
+
+
+class DescribeFeaturesConfig(SAEConfig):
+    """See `interp.describe_features`. `features` are those to name (null: the `n` that are active most often,
+    but at no more than a tenth of tokens).
+
+    Without `url` the labels of the text name them, and nothing is sent. With it, contexts of the text are
+    sent to that endpoint (the base of an API that speaks OpenAI's protocol) and to its model `asked`;
+    `key_from` is the environment variable that holds a key. `keep` writes the names into the SAE's folder.
+    """
+
+    features: list[int] | None = None
+    n: int = 20
+    text: str = "demo"
+    field: str = "text"  # of JSON lines, tables and datasets
+    sequences: int = 256
+    length: int = 128
+    contexts: int = 10
+    held_out: int = 20
+    url: str | None = None
+    asked: str = "default"
+    key_from: str | None = None
+    keep: bool = False
+
+
+@experiment("describe_features", config=DescribeFeaturesConfig)
+def run(config: DescribeFeaturesConfig, model: Model) -> FeatureDescriptionsResult:
+    """What are features called, by labels or by a language model, and is the name any good?"""
+    from interp.errors import ConfigError
+    from interp.methods.features.chat_endpoint import ChatEndpoint
+    from interp.methods.features.describe_features import describe_features
+    from interp.methods.features.describers import ByModel
+    from interp.methods.features.surface_labels import with_surface_labels
+    from interp.saes.descriptions import write_descriptions
+    from interp.saes.reading import check_features, reading_text, record_features
+    from interp.saes.sources import sae_folder
+
+    key = None if config.key_from is None else os.environ.get(config.key_from)
+    if config.key_from is not None and not key:
+        raise ConfigError(f"The environment variable {config.key_from!r} (key_from) is not set.")
+    endpoint = None if config.url is None else ChatEndpoint(url=config.url, model=config.asked, key=key)
+    if config.n < 1:
+        raise ConfigError(f"n, how many features to name, must be at least 1; got {config.n}.")
+    sae = config.dictionary(model)
+    if config.features is not None:
+        check_features(sae.n_features, config.features)
+    text = reading_text(
+        model,
+        config.text,
+        sequences=config.sequences,
+        length=config.length,
+        seed=config.seed,
+        field=config.field,
+    )
+    if endpoint is None and not text.label_names:
+        text = with_surface_labels(model, text)
+    record = record_features(model, sae, text)
+    result = describe_features(
+        model,
+        record,
+        _most_active(record, config.n) if config.features is None else config.features,
+        None if endpoint is None else ByModel(endpoint),
+        contexts=config.contexts,
+        held_out=config.held_out,
+        seed=config.seed,
+    )
+    if config.keep:
+        write_descriptions(sae_folder(config.sae), result.descriptions)
+    return result
+
+
+def _most_active(record: FeatureRecord, n: int) -> list[int]:
+    """The features that are active most often, but at no more than a tenth of tokens."""
+    number = record.n_active.copy()
+    number[number > record.n_counted / 10] = 0
+    return (-number).argsort(kind="stable")[:n].tolist()
