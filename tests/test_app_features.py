@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from interp.errors import InputError
 from interp.figures.dashboard.feature_dashboard import dashboard_page
 from interp.runs import read_run
 from interp.saes.activations import TopK
+from interp.saes.descriptions import FeatureDescription, write_descriptions
 from interp.saes.files import write_sae
 from test_saes import make
 
@@ -186,6 +188,23 @@ def test_the_page_shows_a_feature_and_follows_the_url(app):
     button.click().run()
     assert app.subheader[0].value.startswith(f"Feature {button.key.removeprefix('at-')}")
     assert not app.exception
+
+
+def test_the_page_calls_a_feature_as_its_folder_does(open_page, folder, small, tmp_path, monkeypatch):
+    kept = tmp_path / "sae"
+    shutil.copytree(folder, kept)
+    name = FeatureDescription(
+        feature=7, label="names of *months*", by="a model", score=0.875, shuffled=0.5, n_contexts=40
+    )
+    write_descriptions(kept, [name])
+    monkeypatch.setenv("INTERP_APP_FILES", str(tmp_path))
+    permissions().allow(str(kept))
+    page = open_page("Features", sae=str(kept))
+    page.query_params["feature"] = "7"
+    run_without_errors(page)
+    assert "Feature 7 (names of *months*)" in texts(page)
+    assert "Called “names of *months*” by a model: " in texts(page)
+    assert "a balanced accuracy of 0.88 (0.50 by another feature's name)" in texts(page)
 
 
 def test_a_label_leads_to_its_feature(app, reading):
