@@ -21,6 +21,7 @@ import interp
 from conftest import byte_tokenizer
 from interp.edits import Edit
 from interp.errors import EditError, InputError, InterpError, ModelLoadError, RunError, SiteError
+from interp.experiments.base import find_experiment, load_for
 from interp.progress import listening
 from interp.readout import Readout
 
@@ -159,8 +160,11 @@ def test_what_does_not_go_with_it(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["demo-gpt2", "demo-qwen3"])
 def test_demo_models(name: str, load: Load) -> None:
-    """The self-check of loading, by requests; a lens and a trace as here."""
-    there, here = interp.load_model(name, backend="nnsight", remote="local"), load(name)
+    """From a configuration: the self-check of loading, by requests; a lens and a trace as here."""
+    config = find_experiment("logit_lens").make_config(
+        {"model": name, "backend": "nnsight", "remote": "local"}
+    )
+    there, here = load_for(config), load(name)
     assert there.identity.self_check == "passed"
     prompt, pair = "The capital of France is", {"answer": " Paris", "foil": " Rome"}
     lenses = [interp.logit_lens(m, prompt, " Paris", position="all") for m in (there, here)]
