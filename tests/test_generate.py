@@ -16,6 +16,7 @@ from interp.edits import Change
 from interp.errors import EditError, InputError, SiteError
 from interp.models.base import Model
 from interp.models.generating.generated import Generated
+from interp.models.gguf.packages import GEMMA, is_installed
 from interp.models.self_check import self_check
 from interp.saes.activations import TopK
 from interp.saes.edits import feature_edit
@@ -60,12 +61,14 @@ def grown(model: Model, prompt: list[int], edits: Sequence[Edit | EditFrom], row
     return texts, logits
 
 
-def every_kind(model: Model, prompt: list[int]) -> list[Edit | EditFrom]:
-    """Edits of every site, in a row each: at positions of the prompt, from one on, in what is said, and
+def every_kind(
+    model: Model, prompt: list[int], sites: Sequence[str] | None = None
+) -> list[Edit | EditFrom]:
+    """Edits of every site, or of some, in a row each: at positions of the prompt, from one on, in what is said, and
     everywhere; row 0 is not edited."""
     edits: list[Edit | EditFrom] = []
     cache = model.run_with_cache([prompt], model.sites)
-    for site in model.sites:
+    for site in model.sites if sites is None else sites:
         layer = 1 if SITES[site].per_layer else None
         value = cache[Address(site, layer)]
         heads = {"heads": [0]} if SITES[site].per_head else {}
@@ -102,20 +105,39 @@ def family():
 def test_cached_and_uncached_are_runs_of_the_whole_text(name, family):
     """Every family, every site, every kind of edit: the same tokens, logits and activations."""
     model = family(name)
-    edits = every_kind(model, PROMPT)
+    cached_is_uncached_is_whole(model, PROMPT, every_kind(model, PROMPT), N)
+
+
+REAL = [pytest.mark.real, pytest.mark.skipif(not is_installed(GEMMA), reason="`make real` installs it")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["demo-gpt2", "demo-qwen3", pytest.param(GEMMA.name, marks=REAL)])
+def test_cached_and_uncached_are_the_same_in_trained_models(name):
+    """As in the small ones of every family; the edits of a few sites at a time."""
+    model = interp.load_model(name, device="cpu")
+    prompt = model.to_tokens("The capital of France is").row(0)
+    for i in range(0, len(model.sites), 4):
+        cached_is_uncached_is_whole(model, prompt, every_kind(model, prompt, model.sites[i : i + 4]), 3)
+
+
+def cached_is_uncached_is_whole(
+    model: Model, prompt: list[int], edits: Sequence[Edit | EditFrom], n: int
+) -> None:
+    """What is said and read with a cache and without one is that of runs of the whole text, row by row."""
     rows = len(edits) + 1
-    texts, expected = grown(model, PROMPT, edits, rows, N)
-    prompts = [PROMPT] * rows
+    texts, expected = grown(model, prompt, edits, rows, n)
+    prompts = [prompt] * rows
     whole = model.run_with_cache(
-        texts, model.sites, [e for e in (explicit(one, len(PROMPT), len(texts[0])) for one in edits) if e]
+        texts, model.sites, [e for e in (explicit(one, len(prompt), len(texts[0])) for one in edits) if e]
     )
     for cache in (True, False):
         asked = {"edits": edits, "stop": (), "sites": model.sites, "cache": cache}
-        steps = list(model.stream(prompts, N, **asked))
+        steps = list(model.stream(prompts, n, **asked))
         for step, logits in zip(steps, expected, strict=False):  # one more reads the last token
             assert torch.allclose(step.logits, logits, atol=1e-4 * float(logits.abs().max()))
         found = Generated.of(model.to_tokens(prompts), steps, why="")
-        assert found.said == tuple(tuple(text[len(PROMPT) :]) for text in texts)
+        assert found.said == tuple(tuple(text[len(prompt) :]) for text in texts)
         for site in model.sites:
             for layer in range(model.arch.n_layers) if SITES[site].per_layer else [None]:
                 value = whole[Address(site, layer)]

@@ -309,6 +309,29 @@ def test_what_the_demo_model_was_told_and_what_not(load):
     assert found.presentation.figure(result) is not None
 
 
+@pytest.mark.slow
+def test_facts_that_the_demo_model_was_told_and_facts_that_it_was_not(load):
+    """It makes up each answer that it was not told, and less surely: the output says so by itself."""
+    found = find_experiment("knowledge")
+    values = {
+        "data": "facts", "n": 16, "options": {"per_entity": 1}, "abstains": " unknown",
+        "strengths": [0.5], "n_random": 1,
+    }  # fmt: skip
+    result = found.run(found.make_config(values), load("demo-gpt2"))
+    assert result.statuses == ("told", "untold")
+    assert result.groups == ("told, right", "untold, made up")
+    assert result.said.right.value[0] > 0.9
+    assert result.said.abstains.value.max() < 0.1  # what it was taught of people does not go over
+    told, untold = result.said.probability.value
+    assert told > 0.95 > untold + 0.1
+    assert [one.no for one in result.telling] == ["told", "told"]
+    assert result.telling[0].by_entropy.low > 0.8
+    assert result.steered.made_up_before > 0.9
+    assert "'untold' told from 'told'" in " ".join(sentences(result))
+    assert read_result(result.to_dict()).equals(result)
+    assert found.presentation.figure(result) is not None
+
+
 def test_facts_that_are_told_and_untold_are_of_the_same_relations_and_names(load):
     from interp.zoo.facts import facts
 

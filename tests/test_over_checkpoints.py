@@ -17,7 +17,7 @@ import interp
 from conftest import run, tiny_model
 from interp import Asked
 from interp.errors import ConfigError, InputError
-from interp.figures.engine.view import Lines, Panels, Words
+from interp.figures.engine.view import Lines, Panels, Table, Words
 from interp.figures.views.over_checkpoints import halfway, view
 from interp.methods.comparison import over_checkpoints as module
 from interp.methods.comparison.over_checkpoints import find_checkpoints
@@ -248,7 +248,8 @@ def test_the_axis_is_logarithmic_where_steps_go_far(folders) -> None:
     few = interp.over_checkpoints(logit, folders, steps=[10, 30, 20])
     lines = view(few).block("measures", Lines)
     assert (lines.x_title, lines.series[0].x) == ("training step", (10.0, 20.0, 30.0))
-    assert "scale: 0 to 100, half-way by step 30" in view(few).block("verdict", Words).text
+    assert view(few).block("verdict", Words).text == "Half of the way: by step 30 scale."
+    assert view(few).block("ways", Table).rows == (("scale", "0", "step 30", "100", "step 30", "100"),)
     assert halfway(np.array([1.0, 0.9, 5, 4, 2])) == 2
     assert halfway(np.array([1.0, -3, 9, 2])) == 2
 

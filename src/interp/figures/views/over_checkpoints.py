@@ -11,17 +11,19 @@ from interp.figures.engine.presentation import presentation
 from interp.figures.engine.view import Block, Lines, Panels, Series, Table, View, Words
 from interp.methods.comparison.results import OverCheckpointsResult
 
-_WIDE = 50.0  # times the first step after 0: from there on the axis is logarithmic
+_WIDE = 50.0  # times the first step after 0: from there on the axis may be logarithmic,
+_WIDER = 1000.0  # from there on it is
 
 
 def view(result: OverCheckpointsResult) -> View:
-    """A sentence for each measure, a panel for each, and all numbers."""
+    """What comes when, a panel for each measure, the way of each, and all numbers."""
     return View(
         title="What comes when in training?",
         above=(_asked(result),),
         blocks=(
-            Words(" ".join(verdicts(result)), strong=True, name="verdict"),
+            Words(verdict(result), strong=True, name="verdict"),
             *_panels(result),
+            _ways(result),
             _table(result),
         ),
         below=(
@@ -41,21 +43,51 @@ def _asked(result: OverCheckpointsResult) -> str:
     return f"{count(len(result.checkpoints), 'checkpoint')}, {first} to {last}{beside}."
 
 
-def verdicts(result: OverCheckpointsResult) -> list[str]:
-    """When each number has come half of its way."""
-    return [
-        f"{show_text(name)}: {_way(result.values[:, i], result)}." for i, name in enumerate(result.measures)
-    ]
+def verdict(result: OverCheckpointsResult) -> str:
+    """Which numbers have come half of their way by which checkpoint, and which never move."""
+    by: dict[int, list[str]] = {}
+    still = []
+    for i, name in enumerate(result.measures):
+        values = result.values[:, i]
+        if farthest(values):
+            by.setdefault(halfway(values), []).append(name)
+        else:
+            still.append(name)
+    said = "; ".join(f"by {_at(result, half)} {_named(names)}" for half, names in sorted(by.items()))
+    sentences = [f"Half of the way: {said}."] if said else []
+    return " ".join([*sentences, *([f"The same throughout: {_named(still)}."] if still else [])])
 
 
-def _way(values: np.ndarray, result: OverCheckpointsResult) -> str:
-    far = int(np.abs(values - values[0]).argmax())
-    if not far:
-        return f"{measured(float(values[0]))} throughout"
-    half = halfway(values)
-    at = f"step {result.steps[half]:.0f}" if result.in_steps else show_text(result.checkpoints[half])
-    from_to = " to ".join(measured(float(values[i])) for i in (0, far))
-    return f"{from_to}, half-way by {at}"
+def _named(names: list[str]) -> str:
+    """Measures in a sentence, the lines of a panel together: ``CKA (layer 0, layer 2), loss``."""
+    lines: dict[str, list[str]] = {}
+    for name in names:
+        panel, _, line = name.partition(": ")
+        lines.setdefault(panel, []).extend([show_text(line)] if line else [])
+    return ", ".join(
+        f"{show_text(panel)} ({', '.join(own)})" if own else show_text(panel) for panel, own in lines.items()
+    )
+
+
+def _at(result: OverCheckpointsResult, i: int) -> str:
+    return f"step {result.steps[i]:.0f}" if result.in_steps else show_text(result.checkpoints[i])
+
+
+def _ways(result: OverCheckpointsResult) -> Table:
+    """From where each number goes how far, and when it is half-way."""
+    rows = []
+    for name, values in zip(result.measures, result.values.T, strict=True):
+        far = farthest(values)
+        ends = [measured(float(values[i])) for i in (0, far, -1)]
+        when = [_at(result, i) for i in (far, halfway(values))] if far else ["", ""]
+        rows.append((show_text(name), ends[0], when[1], ends[1], when[0], ends[2]))
+    columns = ("", "at first", "half-way by", "farthest from that", "at", "at last")
+    return Table(columns, tuple(rows), name="ways")
+
+
+def farthest(values: np.ndarray) -> int:
+    """The first place of the value farthest from the first one; 0 where all are the same."""
+    return int(np.abs(values - values[0]).argmax())
 
 
 def halfway(values: np.ndarray) -> int:
@@ -85,7 +117,10 @@ def _panels(result: OverCheckpointsResult) -> list[Block]:
 
 
 def _level(result: OverCheckpointsResult, i: int, rows: list[int]) -> str:
-    return decimal(float(result.final_values[i])) if len(rows) > 1 else show_text(result.final, max_chars=16)
+    if len(rows) == 1:
+        return show_text(result.final, max_chars=16)
+    line = show_text(result.measures[i].split(": ")[-1], max_chars=20)
+    return f"{line} {decimal(float(result.final_values[i]))}"
 
 
 def _series(result: OverCheckpointsResult, i: int, x: tuple[float, ...]) -> Series:
@@ -99,19 +134,28 @@ def _series(result: OverCheckpointsResult, i: int, x: tuple[float, ...]) -> Seri
 
 
 def _axis(result: OverCheckpointsResult) -> tuple[tuple[float, ...], tuple[tuple[float, str], ...], str]:
-    """Where the checkpoints stand, what they are called there, and what the axis is: of steps that go over
-    more than a factor, the logarithm of one more than each, so that step 0 has a place."""
+    """Where the checkpoints stand, what they are called there, and what the axis is: of steps that go far
+    (`_goes_far`), the logarithm of one more than each, so that step 0 has a place."""
     steps = result.steps
     if not result.in_steps:
         x = tuple(map(float, steps))
         return x, tuple(zip(x, map(show_text, result.checkpoints), strict=True)), "checkpoint, in order"
     names = tuple(f"{step:.0f}" for step in steps)
-    after = steps[steps > 0]
-    if len(after) and after.max() / after.min() >= _WIDE and steps.min() >= 0:
+    if _goes_far(steps):
         x = tuple(math.log10(1 + step) for step in steps)
         return x, tuple(zip(x, names, strict=True)), "training step (logarithm of step + 1)"
     x = tuple(map(float, steps))
     return x, tuple(zip(x, names, strict=True)), "training step"
+
+
+def _goes_far(steps: np.ndarray) -> bool:
+    """Whether a linear axis would have most checkpoints in one place: over a great factor, or over a lesser
+    one with more than half of the axis between two of them."""
+    after = steps[steps > 0]
+    if not len(after) or steps.min() < 0 or len(steps) < 2:
+        return False
+    factor = after.max() / after.min()
+    return bool(factor >= _WIDER or (factor >= _WIDE and np.diff(steps).max() > np.ptp(steps) / 2))
 
 
 def _table(result: OverCheckpointsResult) -> Table:
