@@ -16,6 +16,7 @@ from interp.edits import Change
 from interp.errors import EditError, InputError, SiteError
 from interp.models.base import Model
 from interp.models.generating.generated import Generated
+from interp.models.generating.taps import inner
 from interp.models.gguf.packages import GEMMA, is_installed
 from interp.models.self_check import self_check
 from interp.saes.activations import TopK
@@ -61,11 +62,9 @@ def grown(model: Model, prompt: list[int], edits: Sequence[Edit | EditFrom], row
     return texts, logits
 
 
-def every_kind(
-    model: Model, prompt: list[int], sites: Sequence[str] | None = None
-) -> list[Edit | EditFrom]:
-    """Edits of every site, or of some, in a row each: at positions of the prompt, from one on, in what is said, and
-    everywhere; row 0 is not edited."""
+def every_kind(model: Model, prompt: list[int], sites: Sequence[str] | None = None) -> list[Edit | EditFrom]:
+    """Edits of every site, or of some, in a row each: at positions of the prompt, from one on, in what is
+    said, and everywhere; row 0 is not edited."""
     edits: list[Edit | EditFrom] = []
     cache = model.run_with_cache([prompt], model.sites)
     for site in model.sites if sites is None else sites:
@@ -160,6 +159,84 @@ def test_prompts_of_any_lengths_give_what_each_gives_by_itself(name, family):
         assert together.said[row] == alone.said[0]
         assert together.log_probs[row] == pytest.approx(alone.log_probs[0], abs=1e-4)
         assert torch.allclose(together.read("resid_post", 2, row=row), alone.read("resid_post", 2), atol=1e-3)
+
+
+LENGTHS = [PROMPT, [9, 8, 4], [8, 9, 7], [*PROMPT, 4]]
+
+
+QUICK = ("gpt2", "gemma3_text", "bloom")  # positions that are learned, that turn, and that are slopes
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in FAMILIES]
+)
+def test_texts_of_several_lengths_go_on_together(name, family):
+    """In one pass, with every kind of edit at every site: what each says and holds by itself."""
+    model = family(name)
+    assert model.goes_on_joined()
+    for edits in every_kind_alone(model):
+        texts_are_those_of_each_alone(model, LENGTHS, edits, 3)
+
+
+def every_kind_alone(model: Model) -> list[list[Edit | EditFrom]]:
+    """Those of `every_kind` in every row, one kind of them at all sites each time."""
+    found: list[Edit | EditFrom] = []
+    for edit in every_kind(model, PROMPT):
+        own = inner(edit)
+        own = replace(own, address=replace(own.address, rows=None))
+        found.append(EditFrom(own, edit.start) if isinstance(edit, EditFrom) else own)
+    return [found[i::4] for i in range(4)]
+
+
+def texts_are_those_of_each_alone(
+    model: Model, prompts: list[list[int]], edits: Sequence[Edit | EditFrom], n: int
+) -> None:
+    together = model.generate(prompts, n, edits=edits, stop=(), sites=model.sites, cache=True)
+    for row, prompt in enumerate(prompts):
+        alone = model.generate([prompt], n, edits=edits, stop=(), sites=model.sites, cache=True)
+        assert together.said[row] == alone.said[0]
+        assert together.log_probs[row] == pytest.approx(alone.log_probs[0], abs=1e-4)
+        for site in model.sites:
+            layer = model.arch.n_layers - 1 if SITES[site].per_layer else None
+            mine, own = together.read(site, layer, row=row), alone.read(site, layer)
+            assert torch.allclose(mine, own, atol=1e-4 * float(own.abs().max().clamp(min=1))), site
+
+
+def test_lengths_that_are_far_apart_do_not_go_on_together(family, monkeypatch):
+    """A text would become more than twice as long, with places that hold nothing."""
+    model, widths = family("llama"), []
+    run_last = model.run_last
+
+    def counted(ids: Tensor, taps, past):
+        pads = None if past is None else past.pads
+        widths.append((len(ids), None if pads is None else pads.tolist()))
+        return run_last(ids, taps, past)
+
+    prompts = [PROMPT[:1], PROMPT[:2], [*PROMPT, *PROMPT, 7], [9]]
+    alone = [model.generate([prompt], 3, stop=()).said[0] for prompt in prompts]
+    model.goes_on_joined()
+    monkeypatch.setattr(model, "run_last", counted)
+    assert model.generate(prompts, 3, stop=()).said == tuple(alone)
+    each = [(2, None), (1, None), (1, None)]
+    assert widths == [*each, (3, [1, 1, 0]), (1, None), (3, [1, 1, 0]), (1, None)]
+
+
+def test_a_model_that_does_not_go_on_together_takes_turns(family):
+    """One that counts positions from the left of what it is given, whatever it is told of them."""
+    hf = family_model("gpt2")
+
+    def count(_module, args, kwargs):
+        past = kwargs["past_key_values"]
+        n = 0 if past is None else past.get_seq_length()
+        positions = torch.arange(n, n + args[0].shape[1])[None]
+        return args, kwargs | {"position_ids": positions}
+
+    hf.transformer.register_forward_pre_hook(count, with_kwargs=True)
+    model = interp.load_model(hf, device="cpu", self_check=False)
+    found = model.generate(LENGTHS, N, stop=())
+    assert found.path == "cached"
+    assert not model.goes_on_joined()
+    assert found.said == family("gpt2").generate(LENGTHS, N, stop=()).said
 
 
 def test_edits_of_the_prompt_act_as_in_a_run_of_it(family):
@@ -295,6 +372,14 @@ def test_a_text_ends_at_a_stop_token(family):
                 assert len(found.read("resid_post", 0, row=row)) == len(prompts[row]) + n
     assert found.ended[0]
     assert found.tokens.row(0) == [*PROMPT, *found.said[0]]
+    lengths = [[9, 8], PROMPT, PROMPT[:3], [8, 9]]
+    free = model.generate(lengths, 8, stop=())
+    stop = [free.said[1][2], free.said[0][4], free.said[3][3]]
+    found = model.generate(lengths, 8, stop=stop, sites=["resid_post"])
+    for row, ids in enumerate(free.said):
+        n = next((i + 1 for i, token in enumerate(ids) if token in stop), 8)
+        assert found.said[row] == ids[:n]
+        assert len(found.read("resid_post", 1, row=row)) == len(lengths[row]) + n
     named = model.generate(prompts, N)  # the model's own end of text
     assert all(256 not in ids[:-1] for ids in named.said)
 

@@ -23,7 +23,7 @@ from interp.models.branching.sweep import sweep
 from interp.models.editing import Taps
 from interp.models.evaluation import modules_and_hooks
 from interp.models.hooked import HookedModel, Pass
-from interp.models.keeping import KeptKeys, why_not_kept
+from interp.models.keeping import KeptKeys, goes_on_joined, why_not_kept
 from interp.models.layouts import Layout
 from interp.readout import Readout
 from interp.tokens import Tokens
@@ -43,6 +43,8 @@ class TransformersModel(HookedModel):
         self._layers_agree: dict[Any, bool] = {}
         #: Why text is not generated from keys and values that are kept (`why_not_kept`).
         self._why_not_kept: dict[Any, str] = {}
+        #: Whether texts of several lengths go on in one pass (`goes_on_joined`).
+        self._goes_on_joined: dict[Any, bool] = {}
         #: The run of the last prompt of which single layers were run, for its masks and positions.
         self._base: BaseRun | None = None
 
@@ -50,7 +52,10 @@ class TransformersModel(HookedModel):
         return KeptKeys()
 
     def run_last(self, ids: Tensor, taps: Taps, past: KeptKeys | None) -> Tensor:
-        kept = {} if past is None else {"past_key_values": past.cache}
+        kept: dict[str, Any] = {} if past is None else {"past_key_values": past.cache}
+        if past is not None and past.pads is not None:
+            mask, positions = past.places(ids.shape[1])
+            kept |= {"attention_mask": mask} | ({"position_ids": positions} if self._takes_positions else {})
         with self.borrowed(Pass(taps), taps.keys, len(ids)):
             return self.hf_model(
                 input_ids=ids.to(self.device), use_cache=past is not None, **kept, **self._last_alone
@@ -62,6 +67,18 @@ class TransformersModel(HookedModel):
         return (
             {"logits_to_keep": 1} if "logits_to_keep" in signature(self.hf_model.forward).parameters else {}
         )
+
+    @cached_property
+    def _takes_positions(self) -> bool:
+        """Whether it is told the positions of tokens; others count them by the mask."""
+        return "position_ids" in signature(self.hf_model.forward).parameters
+
+    def goes_on_joined(self) -> bool:
+        modules = modules_and_hooks(self.hf_model)
+        if modules not in self._goes_on_joined:
+            with self._lock, torch.no_grad():
+                self._goes_on_joined = {modules: goes_on_joined(self)}
+        return self._goes_on_joined[modules]
 
     def why_uncached(self) -> str:
         modules = modules_and_hooks(self.hf_model)

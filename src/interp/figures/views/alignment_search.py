@@ -23,7 +23,7 @@ _VARIABLES = {
 
 def view(result: AlignmentSearchResult) -> View:
     """A sentence, the lines over the layers, and their numbers."""
-    layer, size = result.best
+    layer, size = _shown(result)
     blocks: list[Block] = [
         Words(_verdict(result), strong=True, name="verdict"),
         _against_placebos(result, size),
@@ -62,8 +62,14 @@ def _data_in_words(result: AlignmentSearchResult) -> str:
     )
 
 
+def _shown(result: AlignmentSearchResult) -> tuple[int, int]:
+    """The layer and size that are shown: where it is furthest ahead of its placebos, if it is told from them
+    anywhere; else where it does most, so that what does as well there is seen."""
+    return result.best if result.exceeds.any() else result.highest
+
+
 def _verdict(result: AlignmentSearchResult) -> str:
-    layer, size = result.best
+    layer, size = _shown(result)
     found, whole = result.own.right, result.whole
     k, where = result.dims[size], _where(result.layers[layer])
     value = f"{decimal(found.value[layer, size])} ({_ends(found, (layer, size))})"
@@ -76,9 +82,11 @@ def _verdict(result: AlignmentSearchResult) -> str:
     )
     if not result.exceeds.any():
         best = max(others, key=lambda name: float(others[name]))
+        ahead = float(others[best]) - float(found.value[layer, size])
+        better = "As good" if ahead == 0 else "Better" if ahead > 0 else "Not much less"
         return (
-            "No: nowhere is what was searched told from its placebos. At its best, "
-            f"{compared[0].lower()}{compared[1:]} As good, or nearly so: {best}."
+            "No: nowhere is what was searched told from its placebos. Where it does most, "
+            f"{compared[0].lower()}{compared[1:]} {better}: {best}."
         )
     if not result.exceeds[layer, size]:
         return f"Not told from the placebos where it is furthest ahead: {compared[0].lower()}{compared[1:]}"

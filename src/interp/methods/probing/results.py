@@ -201,3 +201,9 @@ class AlignmentSearchResult(Result):
         ahead = self.own.right.value - np.max(others, 0)
         layer, size = np.unravel_index(int(np.argmax(ahead)), ahead.shape)
         return int(layer), int(size)
+
+    @property
+    def highest(self) -> tuple[int, int]:
+        """The layer and size at which the search most often does what is wanted."""
+        layer, size = np.unravel_index(int(np.argmax(self.own.right.value)), self.own.right.value.shape)
+        return int(layer), int(size)

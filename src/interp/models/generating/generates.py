@@ -56,6 +56,10 @@ class Generates(ReadsText, ABC):
         """The logits of the last position, of texts of which `past` knows all tokens but these."""
         return self._run(ids.to(self.device), taps)[:, -1]
 
+    def goes_on_joined(self) -> bool:
+        """Whether texts of several lengths can go on in one pass, from what was kept of each."""
+        return False
+
     def why_uncached(self) -> str:
         """Why keys and values cannot be kept on this backend, as the end of a sentence; nothing where they
         can."""
@@ -85,7 +89,8 @@ class Generates(ReadsText, ABC):
             cache: "auto" keeps keys and values where that gives what running the whole text gives, and says
                 in the result where and why it does not; False never keeps them.
 
-        Several prompts may have any lengths; each gives what it gives by itself.
+        Several prompts may have any lengths; each gives what it gives by itself. Those of like lengths go on
+        together, where the model gives the same then.
 
         Raises:
             InputError: a prompt that cannot be used, or is too long to go on from, a stop token that is none.
@@ -108,7 +113,8 @@ class Generates(ReadsText, ABC):
     ) -> Iterator[Step]:
         """As `generate`, token by token: a `Step` for each forward pass, as it is made.
 
-        What cannot be done is refused at once, before the first step. Prompts of several lengths take turns.
+        What cannot be done is refused at once, before the first step. The prompts of each length have steps
+        of their own, which take turns.
         """
         return self._steps(*self._asked(prompts, n_tokens, edits, sample, stop, sites, cache))
 
@@ -117,7 +123,9 @@ class Generates(ReadsText, ABC):
             with self._lock, torch.no_grad():
                 return self.run_last(ids, taps, past)
 
-        return steps(asked, run, (lambda: None) if why else self.new_past)
+        if why:
+            return steps(asked, run, lambda: None, joins=lambda: False)
+        return steps(asked, run, self.new_past, joins=self.goes_on_joined)
 
     def _asked(
         self,
