@@ -59,6 +59,7 @@ DRAWN: dict[str, tuple[tuple[str, str, dict[str, object]], ...]] = {
         ("feature_ablation", "feature_ablation", {}),
         ("probing", "probing", {}),
         ("direction_effects", "direction_effects", {}),
+        ("alignment_search", "alignment_search", {}),
         ("knowledge", "knowledge", {}),
         ("attribution_graph", "attribution_graph", {}),
     ),
@@ -116,6 +117,11 @@ def draw(name: str, values: dict[str, object]) -> None:
     with TemporaryDirectory() as folder:
         result = perform(experiment, config, Path(folder) / "run", model=load(config.model)).result
     figure = tokens_alone(result) if name.startswith(TOKENS) else experiment.presentation.figure(result)
+    keep(figure, name)
+
+
+def keep(figure: Figure, name: str) -> None:
+    """Write a figure under `name`, in few colours."""
     picture = Image.open(BytesIO(png(figure))).convert("RGB")
     few = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
     few.save(FIGURES / f"{name}.png", optimize=True)  # a third of the size, colours off by at most 20/255
