@@ -250,6 +250,8 @@ def test_the_axis_is_logarithmic_where_steps_go_far(folders) -> None:
     assert (lines.x_title, lines.series[0].x) == ("training step", (10.0, 20.0, 30.0))
     assert view(few).block("verdict", Words).text == "Half of the way: by step 30 scale."
     assert view(few).block("ways", Table).rows == (("scale", "0", "step 30", "100", "step 30", "100"),)
+    noisy = replace(few, low=few.values - 80, high=few.values + 80)
+    assert view(noisy).block("verdict", Words).text == "Never told from its first value: scale."
     assert halfway(np.array([1.0, 0.9, 5, 4, 2])) == 2
     assert halfway(np.array([1.0, -3, 9, 2])) == 2
 

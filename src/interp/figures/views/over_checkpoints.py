@@ -48,14 +48,20 @@ def verdict(result: OverCheckpointsResult) -> str:
     by: dict[int, list[str]] = {}
     still = []
     for i, name in enumerate(result.measures):
-        values = result.values[:, i]
-        if farthest(values):
-            by.setdefault(halfway(values), []).append(name)
+        if _moves(result, i):
+            by.setdefault(halfway(result.values[:, i]), []).append(name)
         else:
             still.append(name)
     said = "; ".join(f"by {_at(result, half)} {_named(names)}" for half, names in sorted(by.items()))
     sentences = [f"Half of the way: {said}."] if said else []
-    return " ".join([*sentences, *([f"The same throughout: {_named(still)}."] if still else [])])
+    return " ".join([*sentences, *([f"Never told from its first value: {_named(still)}."] if still else [])])
+
+
+def _moves(result: OverCheckpointsResult, i: int) -> bool:
+    """Whether a number is ever another than at first: where both have intervals, whether these are apart."""
+    far = farthest(result.values[:, i])
+    low, high = result.low[:, i], result.high[:, i]
+    return bool(far) and not (low[far] <= high[0] and low[0] <= high[far])  # NaN: no interval
 
 
 def _named(names: list[str]) -> str:
@@ -76,10 +82,11 @@ def _at(result: OverCheckpointsResult, i: int) -> str:
 def _ways(result: OverCheckpointsResult) -> Table:
     """From where each number goes how far, and when it is half-way."""
     rows = []
-    for name, values in zip(result.measures, result.values.T, strict=True):
+    for i, name in enumerate(result.measures):
+        values = result.values[:, i]
         far = farthest(values)
-        ends = [measured(float(values[i])) for i in (0, far, -1)]
-        when = [_at(result, i) for i in (far, halfway(values))] if far else ["", ""]
+        ends = [measured(float(values[j])) for j in (0, far, -1)]
+        when = [_at(result, j) for j in (far, halfway(values))] if _moves(result, i) else ["", ""]
         rows.append((show_text(name), ends[0], when[1], ends[1], when[0], ends[2]))
     columns = ("", "at first", "half-way by", "farthest from that", "at", "at last")
     return Table(columns, tuple(rows), name="ways")
