@@ -171,7 +171,8 @@ class _Bunch:
             return several[0]
         groups = [bunch.groups[0] for bunch in several]
         longest = max(group.n_read for group in groups)
-        past = type(several[0].past).joined([bunch.past for bunch in several])
+        first: Any = several[0].past
+        past = type(first).joined([bunch.past for bunch in several])
         return cls(groups, past, [longest - group.n_read for group in groups])
 
     def steps(self, run: Runs) -> Iterator[Step]:
