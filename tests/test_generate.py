@@ -17,6 +17,7 @@ from interp.errors import EditError, InputError, SiteError
 from interp.models.base import Model
 from interp.models.generating.generated import Generated
 from interp.models.generating.taps import inner
+from interp.models.gguf.packages import GEMMA, is_installed
 from interp.models.self_check import self_check
 from interp.saes.activations import TopK
 from interp.saes.edits import feature_edit
@@ -106,8 +107,11 @@ def test_cached_and_uncached_are_runs_of_the_whole_text(name, family):
     cached_is_uncached_is_whole(model, PROMPT, every_kind(model, PROMPT), N)
 
 
+REAL = [pytest.mark.real, pytest.mark.skipif(not is_installed(GEMMA), reason="`make real` installs it")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["demo-gpt2", "demo-qwen3"])
+@pytest.mark.parametrize("name", ["demo-gpt2", "demo-qwen3", pytest.param(GEMMA.name, marks=REAL)])
 def test_cached_and_uncached_are_the_same_in_trained_models(name):
     """As in the small ones of every family; the edits of a few sites at a time."""
     model = interp.load_model(name, device="cpu")
