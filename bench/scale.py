@@ -162,7 +162,9 @@ def main() -> None:
             crew.do(Parts(n))  # starts them
         found = costs(one, two)
         speed = [*busy(one, two), real(one, two)]
-    state = "busy with other things" if load > 0.5 * cores else "idle otherwise"
+    state = "idle otherwise"
+    if load > 0.5 * cores:
+        state = "busy with other things, so that the clock and the speeds below say little"
     text = "\n".join(
         [
             f"Measured on {cores} cores, one thread a process; the machine was {state} (load {load:.1f}).\n",
