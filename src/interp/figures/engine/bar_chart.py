@@ -39,7 +39,7 @@ def _scale(block: Bars, labels: Sequence[str], numbers: Sequence[str], *, size: 
     low, high = padded_range(min(ends), max(ends), pad=0)
     left = max(text_width(label, size) for label in labels) + 0.1
     right = width - max(text_width(text, size) for text in numbers) - 0.15
-    return Scale(low=low, high=high, start=left, stop=right)
+    return Scale(low=low, high=high, start=left, stop=right, symlog=block.symlog)
 
 
 def _draw_bar(

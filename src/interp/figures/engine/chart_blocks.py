@@ -29,6 +29,7 @@ class Bars(Chart):
     low: tuple[float, ...] = ()  # NaN, all of them: there is no interval
     high: tuple[float, ...] = ()
     note: str = ""  # what the sign and the intervals mean
+    symlog: bool = False  # linear up to 1 and -1, logarithmic beyond
     most: int = 60  # of more, the largest are drawn, and it is said
 
     def __post_init__(self) -> None:

@@ -280,7 +280,9 @@ def _parts(result: CompareModelsResult, task: OnTask, name: str, into: int) -> B
         low=tuple(low for _, low, _ in parts.values()),
         high=tuple(high for _, _, high in parts.values()),
         title=f"{name}: one part of {donor} in {base}, by weights",
-        note="Towards 1: with this part alone it predicts as the donor; below 0: farther from it.",
+        note="Towards 1: with this part alone it predicts as the donor; below 0: farther from it. "
+        "Beyond -1 the axis is logarithmic.",
+        symlog=True,
         name=block_name("parts", name, str(into)),
         media=MEDIA if into == 0 else ("page",),
     )
@@ -319,6 +321,8 @@ def _cuts(result: CompareModelsResult, cuts: list[Stitched], name: str) -> Lines
         "share closed",
         ticks=tuple((i, f"{i:.0f}") for i in series[0].x),
         levels=((1.0, "as the donor"), (0.0, "as the base")),
+        symlog_y=True,
+        note="Below -1 the axis is logarithmic.",
         title=f"{name}: cuts, the donor's layers below and the base's above",
         name=block_name("cuts", name),
         media=("figure", "page"),

@@ -87,12 +87,12 @@ def probability_interval(
     each: Float[np.ndarray, " prompt *cell"], seed: int, clusters: Clusters | None = None
 ) -> Interval:
     """The mean of probabilities (or of what else lies between 0 and 1), with ends that it may have."""
-    return within_unit(mean_interval(each, seed, clusters))
+    return within(mean_interval(each, seed, clusters), 0, 1)
 
 
-def within_unit(found: Interval) -> Interval:
-    """The ends of an interval, no lower than 0 and no higher than 1."""
-    low, high = (np.asarray(np.clip(end, 0, 1)) for end in (found.low, found.high))
+def within(found: Interval, least: float = -np.inf, most: float = np.inf) -> Interval:
+    """An interval whose ends are values that the number may have (a divergence is not below 0)."""
+    low, high = (np.asarray(np.clip(end, least, most)) for end in (found.low, found.high))
     return replace(found, low=low, high=high)
 
 
@@ -110,7 +110,7 @@ def share_ends(found: Interval, n_clusters: int) -> Interval:
     spread: the end is then the share at which that has a probability of 0.025, so many being independent."""
     least = 0.025 ** (1 / n_clusters)
     all_of_them, none = found.value >= 1 - 1e-12, found.value <= 1e-12
-    inner = within_unit(found)
+    inner = within(found, 0, 1)
     low = np.asarray(np.where(all_of_them, least, np.where(none, 0.0, inner.low)))
     high = np.asarray(np.where(all_of_them, 1.0, np.where(none, 1 - least, inner.high)))
     return replace(found, low=low, high=high)

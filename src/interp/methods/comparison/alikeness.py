@@ -31,7 +31,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError
-from interp.methods.common.intervals import ratio_interval
+from interp.methods.common.intervals import ratio_interval, within
 from interp.methods.common.student_t import quantile
 from interp.methods.comparison.results import Alikeness
 from interp.results import Interval
@@ -49,20 +49,21 @@ def alikeness(first: Streams, second: Streams, seed: int) -> Alikeness:
         counts.append(float(x.shape[1]))
     return Alikeness(
         cka=_cka_by_layer(first, second),
-        cosine=ratio_interval(np.stack(cosines), np.array(counts), seed),
-        distance=ratio_interval(np.stack(distances), np.stack(norms), seed),
+        cosine=within(ratio_interval(np.stack(cosines), np.array(counts), seed), -1, 1),
+        distance=within(ratio_interval(np.stack(distances), np.stack(norms), seed), 0),
     )
 
 
 def _cka_by_layer(first: Streams, second: Streams) -> Interval:
     lengths = [x.shape[1] for x in first]
-    found = []
+    each = []
     for layer in range(first[0].shape[0]):
         x, y = (torch.cat([one[layer] for one in streams]) for streams in (first, second))
-        found.append(linear_cka(x, y, lengths))
-    value, error = np.array(found).T
+        each.append(linear_cka(x, y, lengths))
+    value, error = np.array(each).T
     reach = error * (quantile(0.95, len(lengths) - 1) if len(lengths) > 1 else np.nan)
-    return Interval(value=value, low=value - reach, high=value + reach, error=error, clusters=len(lengths))
+    found = Interval(value=value, low=value - reach, high=value + reach, error=error, clusters=len(lengths))
+    return within(found, -1, 1)
 
 
 def linear_cka(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from interp.answers import Answer
 from interp.methods.common.answers import Measure
-from interp.methods.common.intervals import Clusters, mean_interval, ratio_interval
+from interp.methods.common.intervals import Clusters, mean_interval, ratio_interval, share_interval, within
 from interp.methods.common.over_pairs import Parts, over_pairs
 from interp.methods.comparison.results import SAME, OnTask, Stitched
 from interp.methods.comparison.stitching import stitch
@@ -102,9 +102,9 @@ def two_on_task(
         metric=metric,
         values=mean("values"),
         change=mean_interval(values[:, 1] - values[:, 0], seed, clusters),
-        first_choice=mean("first_choice"),
-        lens=mean("lens"),
-        kl=mean("kl"),
+        first_choice=share_interval(parts.stacked("first_choice"), seed, clusters),
+        lens=within(mean("lens"), most=0),
+        kl=within(mean("kl"), 0),
         stitched=_stitches(parts, seed, clusters),
     )
 
@@ -123,8 +123,10 @@ def _stitches(parts: Parts, seed: int, clusters: Clusters | None) -> tuple[Stitc
                 carries=carries,
                 site=site,
                 into=into,
-                kl=mean_interval(kl, seed, clusters),
-                closed=None if same else ratio_interval(own[:, None, None] - kl, own, seed, clusters),
+                kl=within(mean_interval(kl, seed, clusters), 0),
+                closed=None
+                if same
+                else within(ratio_interval(own[:, None, None] - kl, own, seed, clusters), most=1),
                 effect=mean_interval(parts.stacked(f"effect {into} {carries} {site}"), seed, clusters),
             )
         )

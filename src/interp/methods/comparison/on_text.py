@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.errors import InputError
-from interp.methods.common.intervals import mean_interval, ratio_interval
+from interp.methods.common.intervals import mean_interval, ratio_interval, within
 from interp.methods.comparison.alikeness import Streams, alikeness
 from interp.methods.comparison.results import OnText
 from interp.methods.lens.lens import streams_of_tokens
@@ -59,9 +59,9 @@ def two_on_text(
         untrained=None
         if bare is None
         else (alikeness(streams[0], bare, seed), alikeness(streams[1], bare, seed)),
-        losses=ratio_interval(summed, n, seed),
+        losses=within(ratio_interval(summed, n, seed), 0),
         loss_change=mean_interval((summed[:, 1] - summed[:, 0]) / n, seed),
-        kl=ratio_interval(np.array(divergences), n, seed),
+        kl=within(ratio_interval(np.array(divergences), n, seed), 0),
     )
 
 

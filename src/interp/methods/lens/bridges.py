@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.methods.common.intervals import mean_interval, share_interval
+from interp.methods.common.intervals import mean_interval, share_interval, within
 from interp.methods.lens.comparison_results import LensOnBridges
 from interp.methods.lens.lens import STREAMS, Lens, residual_streams, stream_layers
 from interp.models.base import Model
@@ -83,14 +83,14 @@ def lens_on_bridges(
             for which, token in enumerate((pair.bridge, pair.other)):
                 rank = (read >= read[..., token, None]).sum(-1)  # ties count against it
                 ranks[which, number, part] = rank.amin(-1).cpu().numpy()
-    within, log_ranks = (ranks <= k).astype(float), np.log(ranks)
+    inside, log_ranks = (ranks <= k).astype(float), np.log(ranks)
     return LensOnBridges(
         rank=ranks[0],
         other_rank=ranks[1],
-        in_top=share_interval(within[0], seed),
-        other_in_top=share_interval(within[1], seed),
-        above_chance=mean_interval((within[0] - within[1])[:, :-1].mean(-1), seed),
-        log_rank=mean_interval(log_ranks[0], seed),
-        other_log_rank=mean_interval(log_ranks[1], seed),
+        in_top=share_interval(inside[0], seed),
+        other_in_top=share_interval(inside[1], seed),
+        above_chance=mean_interval((inside[0] - inside[1])[:, :-1].mean(-1), seed),
+        log_rank=within(mean_interval(log_ranks[0], seed), 0),
+        other_log_rank=within(mean_interval(log_ranks[1], seed), 0),
         nearer=mean_interval((log_ranks[1] - log_ranks[0])[:, :-1].mean(-1), seed),
     )

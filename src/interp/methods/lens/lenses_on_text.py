@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp.methods.common.intervals import mean_interval, ratio_interval, within_unit
+from interp.methods.common.intervals import mean_interval, ratio_interval, within
 from interp.methods.lens.comparison_results import LensOnText
 from interp.methods.lens.lens import Lens, stream_layers, streams_of_tokens
 from interp.methods.lens.measure_lens import lens_bias
@@ -50,8 +50,8 @@ def lenses_on_text(
     per_sequence = sums["kl"][..., :-1].mean(-1) / n_tokens  # [lens, sequence]
     found = {}
     for i, name in enumerate(lenses):
-        of_token = {key: ratio_interval(sums[key][i], n_tokens, seed) for key in _OF_TOKEN}
-        of_token["top1"] = within_unit(of_token["top1"])
+        of_token = {key: within(ratio_interval(sums[key][i], n_tokens, seed), 0) for key in _OF_TOKEN}
+        of_token["top1"] = within(of_token["top1"], most=1)
         gain = mean_interval(per_sequence[0] - per_sequence[i], seed)
         found[name] = LensOnText(**of_token, bias=bias[i], gain=gain)
     return found, int(total)

@@ -28,7 +28,7 @@ from interp.edits import Edit
 from interp.errors import InputError, check_choice
 from interp.methods.common.answers import Measure
 from interp.methods.common.direction import Direction
-from interp.methods.common.intervals import mean_interval
+from interp.methods.common.intervals import mean_interval, within
 from interp.methods.common.text_costs import Edits, text_costs
 from interp.methods.probing.directions import How, find_directions, random_direction
 from interp.methods.probing.fitting import shuffled_by_group
@@ -162,7 +162,7 @@ def _measured(
         added=values[:n],
         projected=values[n],
         clamped=values[n + 1 :],
-        cost=None if costs is None else mean_interval(costs.kl.T, seed),
+        cost=None if costs is None else within(mean_interval(costs.kl.T, seed), 0),
         rise=None if costs is None else mean_interval(costs.rise.T, seed),
     )
 

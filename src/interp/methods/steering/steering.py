@@ -24,7 +24,7 @@ from torch import Tensor
 from interp.edits import Edit, EditFrom
 from interp.errors import InputError, check_choice
 from interp.methods.common.direction import Direction
-from interp.methods.common.intervals import mean_interval
+from interp.methods.common.intervals import mean_interval, within
 from interp.methods.common.text_costs import Edits, text_costs
 from interp.methods.steering.results import Steered, SteeringResult, Unsteered
 from interp.models.base import Model
@@ -126,7 +126,7 @@ def steering(
         steered=steered,
         text_tokens=sum(len(ids) - 1 for ids in text),
         text_loss=None if costs is None else float(costs.plain.mean()),
-        cost=None if costs is None else mean_interval(costs.kl.T, seed),
+        cost=None if costs is None else within(mean_interval(costs.kl.T, seed), 0),
         rise=None if costs is None else mean_interval(costs.rise.T, seed),
     )
 
