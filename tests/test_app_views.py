@@ -123,7 +123,8 @@ def test_tracked_tokens_can_be_taken_along(load, tmp_path):
     names: dict = {}
     exec(explore.tracked_as_python("demo-gpt2", question), names)
     for column, token in enumerate(question.tokens):
-        np.testing.assert_array_equal(names["result"][token], shown[:, column])
+        # sums in float32 over one position and over several differ in the last digit on some processors
+        np.testing.assert_allclose(names["result"][token], shown[:, column], rtol=1e-4)
     for i, command in enumerate(explore.tracked_as_commands("demo-gpt2", question).split("\n")):
         assert run(*shlex.split(command)[1:], "--out", tmp_path, "--tag", f"t{i}") == 0
         result = read_run(tmp_path / "logit_lens" / f"t{i}").result

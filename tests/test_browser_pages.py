@@ -75,7 +75,7 @@ def test_an_example_takes_one_click(open_app, expect, shows):
         page.get_by_role("button", name=prompt).click()
         shows(page, prompt)
         expect(box(page, "Prompt")).to_have_value(prompt)
-        expect(page.get_by_text(re.compile(f"Target: {values['target']}"))).to_be_visible()
+        expect(page.get_by_text(re.compile(f"Target: {values['target']}")).first).to_be_visible()
 
 
 def test_another_model_takes_its_place(open_app, expect, shows):

@@ -41,7 +41,7 @@ def test_half_a_token_is_completed_and_no_error(open_app, expect, shows):
     expect(page.get_by_role("alert")).to_have_count(0)
     page.get_by_role("button", name="␣Paris", exact=True).click()
     expect(target).to_have_value("␣Paris")
-    expect(page.get_by_text(re.compile("Target: ␣Paris"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Target: ␣Paris")).first).to_be_visible()
 
 
 def test_a_page_says_how_it_is_read(open_app, expect):
