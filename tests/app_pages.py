@@ -77,6 +77,28 @@ def without_provenance(result: Result) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key != "provenance"}
 
 
+def same_numbers(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Two results are the same but for where they come from, numbers to six digits: what was kept of another
+    prompt with the same beginning was computed in a product of other sizes."""
+    one, other = (json.loads(json.dumps(result | {"provenance": None})) for result in (one, other))
+    _nearly_same(one, other, "result")
+
+
+def _nearly_same(one: Any, other: Any, where: str) -> None:
+    if isinstance(other, dict):
+        assert one.keys() == other.keys(), where
+        for key, value in other.items():
+            _nearly_same(one[key], value, f"{where}.{key}")
+    elif isinstance(other, list):
+        assert len(one) == len(other), where
+        for i, value in enumerate(other):
+            _nearly_same(one[i], value, f"{where}[{i}]")
+    elif isinstance(other, float):
+        assert one == pytest.approx(other, rel=1e-5, abs=1e-6), where
+    else:
+        assert one == other, where
+
+
 def run_copied_program(question: LibraryQuestion, model: str = "demo-gpt2") -> Result:
     """The result of the program that the app offers to copy."""
     names: dict[str, Any] = {}

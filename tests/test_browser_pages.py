@@ -9,12 +9,12 @@ import json
 import re
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 import interp
+from app_pages import same_numbers
 from browser import FRANCE, JAPAN, box, cell, choose, lens, recovery, settled
 from interp.app.views import circuit_map, contrast, explore, features, trace
 from interp.app.views.lens import LogitLens
@@ -236,33 +236,12 @@ def test_what_is_seen_can_be_taken_along(open_app, expect, load, shows, tmp_path
     expect(page.get_by_text(FRANCE).first).to_be_visible()
 
 
-def same_numbers(one: dict[str, Any], other: dict[str, Any]) -> None:
-    """Two results are the same but for where they come from, numbers to six digits: what was kept of another
-    prompt with the same beginning was computed in a product of other sizes."""
-    one, other = (json.loads(json.dumps(result | {"provenance": None})) for result in (one, other))
-    nearly_same(one, other, "result")
-
-
-def nearly_same(one: Any, other: Any, where: str) -> None:
-    if isinstance(other, dict):
-        assert one.keys() == other.keys(), where
-        for key, value in other.items():
-            nearly_same(one[key], value, f"{where}.{key}")
-    elif isinstance(other, list):
-        assert len(one) == len(other), where
-        for i, value in enumerate(other):
-            nearly_same(one[i], value, f"{where}[{i}]")
-    elif isinstance(other, float):
-        assert one == pytest.approx(other, rel=1e-5, abs=1e-6), where
-    else:
-        assert one == other, where
-
-
 # ---- pictures ----
 
 
 @pytest.mark.parametrize(
-    "name", ["Explore", "Trace", "Contrast", "Circuit map", "Features", "Generate", "Knowledge", "Runs"]
+    "name",
+    ["Explore", "Trace", "Contrast", "Circuit map", "Features", "Graph", "Generate", "Knowledge", "Runs"],
 )
 def test_each_page_has_its_picture(open_app, expect, runs, server, tmp_path, pytestconfig, name):
     """A screenshot of each page, as the README shows them: `make screenshots` keeps them."""

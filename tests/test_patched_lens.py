@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import interp
-from app_pages import DEMOS, without_provenance
+from app_pages import DEMOS, same_numbers, without_provenance
 from interp.errors import InputError
 from interp.experiments.base import find_experiment
 from interp.figures.engine.view import Grid, Words
@@ -89,7 +89,7 @@ def test_what_was_kept_gives_the_same(load):
     again = patched(model, kept=kept)
     fresh = patched(model)
     for one in (first, again):
-        assert without_provenance(one) == without_provenance(fresh)
+        same_numbers(one.to_dict(), fresh.to_dict())
     interp.logit_lens(model, JAPAN, position="all", kept=kept)
     same(interp.logit_lens(model, JAPAN, fresh.source.answer_id, position="all", kept=kept), fresh.target)
 
@@ -97,7 +97,7 @@ def test_what_was_kept_gives_the_same(load):
 def test_some_positions_are_those_of_all(load):
     model = load("demo-gpt2")
     every, some = patched(model), patched(model, source_positions=[1, 4], target_positions=[4, 5])
-    assert (some.change == every.change[:, 4:6]).all()
+    np.testing.assert_allclose(some.change, every.change[:, 4:6], rtol=1e-4, atol=1e-6)
     assert (some.reached == every.reached[:, 4:6]).all()
     assert some.source.positions == (1, 4)
     assert view(some).block("source", Grid).framed == ((3, 1),)

@@ -7,6 +7,7 @@ its server there, and each such request fails in the console.
 import streamlit as st
 
 from interp.app.pages import (
+    attribution_graph,
     circuit_map,
     contrast,
     explore,
@@ -27,6 +28,7 @@ PAGES = {
     "Contrast": contrast.page,
     "Circuit map": circuit_map.page,
     "Features": features.page,
+    "Graph": attribution_graph.page,
     "Generate": generate.page,
     "Knowledge": knowledge.page,
     "Runs": runs.page,

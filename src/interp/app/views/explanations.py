@@ -83,6 +83,10 @@ GLOSSARY: dict[str, str] = {
         "A direction in the residual stream that a sparse autoencoder found, which is active on few tokens."
     ),
     "sparse autoencoder": "A dictionary (SAE): it writes an activation as a sum of few of its many features.",
+    "transcoder": (
+        "A dictionary that does an MLP's work: from what the MLP reads it says, by few features, what the "
+        "MLP writes."
+    ),
     "pre-activation": "What a feature or neuron computes before what is below its threshold is set to zero.",
     "probe": (
         "A linear classifier of activations. It shows that something can be read there, not that the model "
@@ -206,6 +210,25 @@ EXPLANATIONS: dict[str, Explanation] = {
             "logit",
             "head",
             "MLP",
+        ),
+    ),
+    "Graph": Explanation(
+        "Attribution graph",
+        "Which features at which tokens made the answer?",
+        "Each MLP is replaced by a dictionary of features (transcoders) and what these leave over. Columns "
+        "are tokens, rows layers; a line is what one feature adds to another, or to the answer at the top. "
+        "Click a node to see what it is about and what the graph says it does, beside what happens when it "
+        "is knocked out of the model itself. Where both part, believe the model. Diamonds are what no feature "
+        "explains; why heads attend where they do, the graph does not say.",
+        (
+            "feature",
+            "transcoder",
+            "answer",
+            "token",
+            "layer",
+            "MLP",
+            "logit",
+            "ablation",
         ),
     ),
     "Generate": Explanation(

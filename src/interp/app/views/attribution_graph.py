@@ -1,0 +1,64 @@
+"""The page Graph without its widgets: which features at which tokens made the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from interp.app.views.questions import LibraryQuestion
+from interp.errors import InputError
+from interp.zoo import NAMES
+
+if TYPE_CHECKING:
+    from interp.methods.graphs.results import AttributionGraphResult
+    from interp.models.base import Model
+
+#: Prompts, one click each; offered are those that the model at hand answers.
+EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = tuple(
+    (prompt, {"prompt": prompt, "answer": answer})
+    for prompt, answer in (
+        ("The capital of France is", "␣Paris"),
+        ("The Eiffel Tower is in the city of", "␣Paris"),
+        ("People in Italy speak", "␣Italian"),
+    )
+)
+
+
+def own_transcoders(model: str) -> str:
+    """The transcoders that come with a model."""
+    if model in NAMES:
+        return model
+    raise InputError(
+        f"No transcoders of {model!r} are known here; give a folder that interp run train_transcoders wrote, "
+        "or a place on the hub."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributionGraph(LibraryQuestion):
+    """The pruned graph of a prompt, with what knocking out each node does to the model."""
+
+    method: ClassVar[str] = "attribution_graph"
+    transcoders: str
+    prompt: str
+    answer: str | None
+    nodes: float
+
+    def __call__(self, model: Model) -> AttributionGraphResult:
+        from interp.experiments.attribution_graph import AttributionGraphConfig, run
+
+        return run(AttributionGraphConfig(model=model.identity.name, **self.arguments), model)
+
+
+def as_python(model: str, question: AttributionGraph) -> str:
+    """A program whose `result` is the answer."""
+    given: dict[str, Any] = {"prompt": question.prompt, "answer": question.answer, "nodes": question.nodes}
+    keywords = "".join(f"    {key}={value!r},\n" for key, value in given.items())
+    return (
+        "import interp\nfrom interp.methods.graphs.names import feature_names\n"
+        "from interp.saes.reading import reading_text\n\n"
+        f"model = interp.load_model({model!r})\n"
+        f"transcoders = interp.load_transcoders({question.transcoders!r}, model)\n"
+        "names = feature_names(model, transcoders, reading_text(model, sequences=96))  # of a demo model\n"
+        f"result = interp.attribution_graph(\n    model,\n    transcoders,\n{keywords}    names=names,\n)\n"
+    )

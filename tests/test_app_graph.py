@@ -1,0 +1,36 @@
+"""The page Graph: its question without Streamlit, and the page as Streamlit runs it."""
+
+from __future__ import annotations
+
+import pytest
+
+from app_pages import error_of, run_copied_command, run_without_errors, texts, without_provenance
+from interp.app.views.attribution_graph import AttributionGraph, as_python
+from interp.runs import read_run
+
+FRANCE = AttributionGraph(
+    transcoders="demo-gpt2", prompt="The capital of France is", answer=" Paris", nodes=0.5
+)
+
+
+@pytest.mark.slow
+def test_copies_give_what_is_shown(load, tmp_path):
+    result = FRANCE(load("demo-gpt2"))
+    names: dict[str, object] = {}
+    exec(as_python("demo-gpt2", FRANCE), names)
+    assert without_provenance(names["result"]) == without_provenance(result)
+    assert without_provenance(read_run(run_copied_command(FRANCE, tmp_path)).result) == without_provenance(
+        result
+    )
+
+
+def test_the_page_shows_the_graph_and_its_truth(open_page):
+    page = open_page("Graph", nodes="0.3")
+    run_without_errors(page)
+    assert "Which features made the answer?" in texts(page)
+    assert "interp run attribution_graph --model demo-gpt2" in texts(page)
+
+
+def test_a_model_without_transcoders_is_told_so(open_page, monkeypatch):
+    monkeypatch.setattr("interp.app.views.attribution_graph.NAMES", ())
+    assert "No transcoders of 'demo-gpt2' are known here" in error_of(open_page("Graph"))
