@@ -236,6 +236,13 @@ def test_what_is_seen_can_be_taken_along(open_app, expect, load, shows, tmp_path
     expect(page.get_by_text(FRANCE).first).to_be_visible()
 
 
+def test_the_graph_is_drawn_in_its_frame(open_app, expect):
+    """Its script is one of the few that may run."""
+    page = open_app(page="Graph", nodes="0.3")
+    drawing = page.frame_locator("iframe").get_by_role("group", name="The graph")
+    expect(drawing.locator("circle").first).to_be_visible()
+
+
 # ---- pictures ----
 
 

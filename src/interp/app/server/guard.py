@@ -85,13 +85,15 @@ def refusal(headers: Iterable[tuple[bytes, bytes]], hosts: frozenset[str]) -> st
 def security_headers(port: int) -> dict[str, str]:
     """The headers of every answer: nothing is loaded from, sent to or framed by anybody else.
 
-    Scripts are the server's files; the components' own, which Streamlit loads as blobs; and those of two
-    documents by their hashes: Streamlit's page and a run's report, whose frame inherits these rules.
+    Scripts are the server's files; the components' own, which Streamlit loads as blobs; and those of three
+    documents by their hashes: Streamlit's page, a run's report and an attribution graph, whose frames inherit
+    these rules.
     """
+    from interp.figures.dashboard.parts import graph_script
     from interp.figures.engine.page_parts import SCRIPT
 
     sockets = " ".join(f"ws://{host}" for host in sorted(allowed_hosts(port)))
-    scripts = " ".join(f"'{_hash(script)}'" for script in (*_page_scripts(), SCRIPT))
+    scripts = " ".join(f"'{_hash(script)}'" for script in (*_page_scripts(), SCRIPT, SCRIPT + graph_script()))
     policy = {
         "default-src": "'none'",
         "script-src": f"'self' blob: {scripts}",

@@ -218,8 +218,8 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Each MLP is replaced by a dictionary of features (transcoders) and what these leave over. Columns "
         "are tokens, rows layers; a line is what one feature adds to another, or to the answer at the top. "
         "Click a node to see what it is about and what the graph says it does, beside what happens when it "
-        "is knocked out of the model itself. Where both part, believe the model. Diamonds are what no feature "
-        "explains; why heads attend where they do, the graph does not say.",
+        "is knocked out of the model itself. Where both part, believe the model. Diamonds are what no "
+        "feature explains; why heads attend where they do, the graph does not say.",
         (
             "feature",
             "transcoder",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from interp.figures.dashboard.parts import embedded_json, read_part, write_page
+from interp.figures.dashboard.parts import embedded_json, graph_script, read_part, write_page
 from interp.figures.engine.html import escaped, page
 from interp.figures.engine.notation import decimal
 from interp.methods.graphs.graph_files import GraphFile, Supernodes, graph_file
@@ -38,7 +38,7 @@ def page_of(graph: GraphFile) -> str:
         title=f"Attribution graph: {about.prompt}",
         body=body,
         style=read_part("graph.css"),
-        script=read_part("elements.js") + read_part("graph.js"),
+        script=graph_script(),
     )
 
 

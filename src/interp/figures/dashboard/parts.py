@@ -22,6 +22,11 @@ def read_part(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
+def graph_script() -> str:
+    """The script of an attribution graph's page, behind that of all pages."""
+    return read_part("elements.js") + read_part("graph.js")
+
+
 def embedded_json(data: dict[str, Any]) -> str:
     """JSON that ends no script element."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
