@@ -23,7 +23,7 @@ from torch import Tensor
 
 from interp.errors import InputError
 from interp.models.base import Model
-from interp.parts import Arrays, Work, each_part
+from interp.parts import Arrays, Work, parts_in_turn
 from interp.saes.dictionary import check_address, flat
 from interp.saes.metrics import counted
 from interp.sites import Address
@@ -98,7 +98,9 @@ class ActivationStreams:
         def describe(index: int) -> str:
             return f"sequences {starts[index]} and on, {_AT_ONCE} at once"
 
-        passes = each_part(Work(task="passes", total=len(starts), compute=compute, describe=describe))
+        # here they are part of a step, whose progress is told, and theirs is not
+        work = Work(task="passes", total=len(starts), compute=compute, describe=describe)
+        passes = list(parts_in_turn(work))
         return [
             torch.cat([torch.from_numpy(one[str(number)]) for one in passes])
             for number in range(len(self.addresses))
