@@ -43,6 +43,7 @@ from interp.app.server import settings
 from interp.app.server.launch import server_command
 from interp.models.gguf.packages import GEMMA, is_installed
 from interp.models.names import KNOWN
+from interp.zoo import NAMES
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 TRIES = 18
@@ -199,13 +200,15 @@ def in_seconds(times: Sequence[float]) -> str:
 
 
 def of_a_demo(page: Any, address: str, model: str, tries: int) -> Iterator[tuple[str, Sequence[float]]]:
-    """Each event, and how long it took: on Explore, then on Trace."""
+    """Each event, and how long it took: on Explore, then on Trace, which random weights have nothing for."""
     tokens = {"answer": " Paris", "foil": " Tokyo", "target": " Paris"}
     open_page(page, address, "Explore", {"model": model, "prompt": CLEAN, **tokens})
     yield "Explore, a changed prompt", pages(time_texts(page, "Prompt", PROMPTS["Explore"], tries))
     details, follow = zip(*time_clicks(page, tries), strict=True)
     yield "Explore, a click on a cell: its top tokens", details
     yield "Explore, a click on a cell: all that follows it", follow
+    if model not in NAMES:
+        return
     open_page(page, address, "Trace", {"model": model, "clean": CLEAN, "corrupted": JAPAN, **tokens})
     yield "Trace, a changed prompt", pages(time_texts(page, "Corrupted prompt", PROMPTS["Trace"], tries))
 
