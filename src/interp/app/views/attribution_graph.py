@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from interp.app.views.questions import LibraryQuestion
 from interp.errors import InputError
@@ -47,7 +47,8 @@ class AttributionGraph(LibraryQuestion):
     def __call__(self, model: Model) -> AttributionGraphResult:
         from interp.experiments.attribution_graph import AttributionGraphConfig, run
 
-        return run(AttributionGraphConfig(model=model.identity.name, **self.arguments), model)
+        config = AttributionGraphConfig(model=model.identity.name, **self.arguments)
+        return cast("AttributionGraphResult", run(config, model))
 
 
 def as_python(model: str, question: AttributionGraph) -> str:
