@@ -52,6 +52,21 @@ def test_nothing_outside_is_read_nor_told_of(given, monkeypatch):
         check_source("/a\0b")
 
 
+def test_the_folders_of_layers_are_checked_as_one_is(given, monkeypatch):
+    outside = given.parent / "elsewhere"
+    for place in (given / "own" / "layer_0", outside / "own" / "layer_0"):
+        place.mkdir(parents=True)
+    monkeypatch.chdir(given)
+    check_source("own/layer_{layer}")
+    check_source("org/repo:folder/layer_{layer}_width_16k")
+    for source in ("own/layer_{layer}/../../../elsewhere", f"{outside}/own/layer_{{layer}}"):
+        with pytest.raises(InputError, match="lies outside"):
+            check_source(source)
+    monkeypatch.chdir(outside)
+    with pytest.raises(InputError, match="lies outside"):
+        check_source("own/layer_{layer}")
+
+
 def test_pipes_and_large_files_are_refused(given, monkeypatch):
     os.mkfifo(given / "pipe")
     (given / "model").mkdir()

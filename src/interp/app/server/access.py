@@ -29,6 +29,13 @@ def check_source(source: str) -> None:
     what is no ordinary file or folder of files. The names of models and ids of the hub pass."""
     if source in NAMES or source == settings.first_model():
         return
+    _check_path(source)
+    before, pattern, _ = source.partition("{layer}")
+    if pattern:  # of layers' folders (`interp.load_transcoders`): the folder that holds them all
+        _check_path(str(Path(f"{before}0").parent))
+
+
+def _check_path(source: str) -> None:
     path = Path(source).expanduser() if source.startswith("~") else Path(source)
     try:
         place = path.resolve()
