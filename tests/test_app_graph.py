@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+import interp
 from app_pages import error_of, run_copied_command, run_without_errors, texts, without_provenance
 from interp.app.views.attribution_graph import AttributionGraph, as_python
+from interp.methods.graphs.names import names_by_corpus
 from interp.runs import read_run
 
 FRANCE = AttributionGraph(
@@ -22,6 +24,13 @@ def test_copies_give_what_is_shown(load, tmp_path):
     assert without_provenance(read_run(run_copied_command(FRANCE, tmp_path)).result) == without_provenance(
         result
     )
+
+
+def test_features_of_another_text_have_no_names(load):
+    """Neither in the run nor in the program that is offered to copy."""
+    transcoders = interp.load_transcoders("demo-gpt2", load("demo-gpt2"))
+    assert names_by_corpus(load("tiny-gpt2"), transcoders) is None
+    assert "names_by_corpus(model, transcoders)" in as_python("mine", FRANCE)
 
 
 def test_the_page_shows_the_graph_and_its_truth(open_page):

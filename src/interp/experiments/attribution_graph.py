@@ -32,10 +32,8 @@ class AttributionGraphConfig(ExperimentConfig):
 @experiment("attribution_graph", config=AttributionGraphConfig)
 def run(config: AttributionGraphConfig, model: Model) -> AttributionGraphResult:
     """Which features at which tokens made the answer, and is it true?"""
-    from interp.errors import InputError
     from interp.methods.graphs.attribution_graph import attribution_graph
-    from interp.methods.graphs.names import feature_names
-    from interp.saes.reading import reading_text
+    from interp.methods.graphs.names import names_by_corpus
     from interp.saes.sources import load_transcoders
 
     for token in (config.answer, config.foil):
@@ -43,13 +41,7 @@ def run(config: AttributionGraphConfig, model: Model) -> AttributionGraphResult:
             model.encoder.single_token(token)
     model.to_tokens(config.prompt)
     transcoders = load_transcoders(config.transcoders, model)
-    names = None
-    if config.named:
-        try:
-            text = reading_text(model, sequences=config.sequences)
-        except InputError:  # a model that reads another text than the demo corpus
-            text = None
-        names = None if text is None else feature_names(model, transcoders, text)
+    names = names_by_corpus(model, transcoders, sequences=config.sequences) if config.named else None
     return attribution_graph(
         model,
         transcoders,

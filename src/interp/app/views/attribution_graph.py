@@ -56,10 +56,9 @@ def as_python(model: str, question: AttributionGraph) -> str:
     given: dict[str, Any] = {"prompt": question.prompt, "answer": question.answer, "nodes": question.nodes}
     keywords = "".join(f"    {key}={value!r},\n" for key, value in given.items())
     return (
-        "import interp\nfrom interp.methods.graphs.names import feature_names\n"
-        "from interp.saes.reading import reading_text\n\n"
+        "import interp\nfrom interp.methods.graphs.names import names_by_corpus\n\n"
         f"model = interp.load_model({model!r})\n"
         f"transcoders = interp.load_transcoders({question.transcoders!r}, model)\n"
-        "names = feature_names(model, transcoders, reading_text(model, sequences=96))  # of a demo model\n"
+        "names = names_by_corpus(model, transcoders)  # None but for the demo models\n"
         f"result = interp.attribution_graph(\n    model,\n    transcoders,\n{keywords}    names=names,\n)\n"
     )

@@ -7,10 +7,22 @@ measured on the other). Of other models and texts there are no labels, and featu
 
 from __future__ import annotations
 
+from interp.errors import InputError
 from interp.methods.features.feature_labels import label_features
 from interp.models.base import Model
-from interp.saes.reading import ReadingText, record_features
+from interp.saes.reading import ReadingText, reading_text, record_features
 from interp.saes.transcoder import Transcoders
+
+
+def names_by_corpus(
+    model: Model, transcoders: Transcoders, *, sequences: int = 96
+) -> dict[tuple[int, int], str] | None:
+    """`feature_names` on so many sequences of the demo corpus; None of a model that reads another text."""
+    try:
+        text = reading_text(model, sequences=sequences)
+    except InputError:
+        return None
+    return feature_names(model, transcoders, text)
 
 
 def feature_names(
