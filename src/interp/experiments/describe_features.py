@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from interp.experiments.base import experiment
 from interp.experiments.on_saes import SAEConfig
+from interp.experiments.on_text import reading_of
 
 if TYPE_CHECKING:
     from interp.methods.features.description_results import FeatureDescriptionsResult
@@ -46,7 +47,7 @@ def run(config: DescribeFeaturesConfig, model: Model) -> FeatureDescriptionsResu
     from interp.methods.features.describers import ByModel
     from interp.methods.features.surface_labels import with_surface_labels
     from interp.saes.descriptions import write_descriptions
-    from interp.saes.reading import check_features, reading_text, record_features
+    from interp.saes.reading import check_features, record_features
     from interp.saes.sources import sae_folder
 
     key = None if config.key_from is None else os.environ.get(config.key_from)
@@ -58,14 +59,7 @@ def run(config: DescribeFeaturesConfig, model: Model) -> FeatureDescriptionsResu
     sae = config.dictionary(model)
     if config.features is not None:
         check_features(sae.n_features, config.features)
-    text = reading_text(
-        model,
-        config.text,
-        sequences=config.sequences,
-        length=config.length,
-        seed=config.seed,
-        field=config.field,
-    )
+    text = reading_of(config, model)
     if endpoint is None and not text.label_names:
         text = with_surface_labels(model, text)
     record = record_features(model, sae, text)

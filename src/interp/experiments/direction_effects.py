@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from interp.experiments.base import AnswerText, experiment
 from interp.experiments.on_labels import LabelledConfig
+from interp.experiments.on_text import reading_of
 
 if TYPE_CHECKING:
     from interp.methods.probing.results import DirectionEffectsResult
@@ -44,7 +45,6 @@ def run(config: DirectionEffectsConfig, model: Model) -> DirectionEffectsResult:
     from interp.methods.common.direction import write_directions
     from interp.methods.probing.direction_effects import direction_effects
     from interp.methods.probing.directions import find_directions
-    from interp.saes.reading import reading_text
     from interp.tasks.datasets import make_labelled
 
     layer = model.arch.n_layers // 2 if config.layer is None else config.layer
@@ -54,10 +54,7 @@ def run(config: DirectionEffectsConfig, model: Model) -> DirectionEffectsResult:
         other = make_labelled(config.other, model, n=config.n, seed=config.seed, **config.other_options)
     text: tuple[tuple[int, ...], ...] = ()
     if config.text is not None:
-        read = reading_text(
-            model, config.text, sequences=config.sequences, length=config.length, seed=config.seed
-        )
-        text = read.sequences
+        text = reading_of(config, model).sequences
     place: dict[str, Any] = {"how": config.how, "site": config.site, "role": config.role}
     result = direction_effects(
         model,

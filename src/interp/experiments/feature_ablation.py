@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from interp.experiments.base import experiment
 from interp.experiments.on_pairs import PairsConfig
 from interp.experiments.on_saes import SAEConfig
+from interp.experiments.on_text import reading_of
 
 if TYPE_CHECKING:
     from interp.methods.features.results import FeatureAblationResult
@@ -37,7 +38,6 @@ def run(config: FeatureAblationConfig, model: Model) -> FeatureAblationResult:
     """What does a task lose without the features that it rests on, and what do others lose?"""
     from interp.errors import check_choice
     from interp.methods.features.feature_ablation import check_sizes, feature_ablation
-    from interp.saes.reading import reading_text
     from interp.tasks.registry import TASKS
 
     sae = config.dictionary(model)
@@ -45,9 +45,7 @@ def run(config: FeatureAblationConfig, model: Model) -> FeatureAblationResult:
     for task in config.others:
         check_choice("task", task, TASKS)
     check_sizes(config.sizes, config.n_random)
-    text = reading_text(
-        model, config.text, sequences=config.sequences, length=config.length, seed=config.seed
-    ).sequences
+    text = reading_of(config, model).sequences
     own = PairsConfig(task=config.task, options=config.options, **asked).dataset(model)
     others = [PairsConfig(task=task, **asked).dataset(model) for task in config.others]
     return feature_ablation(

@@ -8,6 +8,16 @@ from interp.experiments.base import ExperimentConfig
 
 if TYPE_CHECKING:
     from interp.models.base import Model
+    from interp.saes.reading import ReadingText
+
+
+def reading_of(config: ExperimentConfig, model: Model) -> ReadingText:
+    """The text that features are read on, by the keys `text`, `sequences`, `length` and `seed` of an
+    experiment, and `field` where it has one; see `interp.reading_text`."""
+    from interp.saes.reading import reading_text
+
+    asked = config.model_dump(include={"text", "sequences", "length", "seed", "field"})
+    return reading_text(model, asked.pop("text"), **asked)
 
 
 class TextConfig(ExperimentConfig):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from interp.experiments.base import PromptText, experiment
 from interp.experiments.on_saes import SAEConfig
+from interp.experiments.on_text import reading_of
 
 if TYPE_CHECKING:
     from interp.methods.features.results import PromptFeaturesResult
@@ -32,18 +33,10 @@ def run(config: PromptFeaturesConfig, model: Model) -> PromptFeaturesResult:
     """Which features are active in a prompt, and what are they about? Contexts, logits, writers, labels."""
     from interp.methods.features.prompt_features import prompt_features
     from interp.saes.neuronpedia import neuronpedia_id
-    from interp.saes.reading import reading_text
     from interp.saes.sources import sae_folder
 
     sae = config.dictionary(model)
-    text = reading_text(
-        model,
-        config.text,
-        sequences=config.sequences,
-        length=config.length,
-        seed=config.seed,
-        field=config.field,
-    )
+    text = reading_of(config, model)
     return prompt_features(
         model,
         sae,

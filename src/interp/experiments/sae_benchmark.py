@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from interp.experiments.base import experiment
-from interp.experiments.on_text import TextConfig
+from interp.experiments.on_text import TextConfig, reading_of
 
 if TYPE_CHECKING:
     from interp.methods.features.benchmark_results import SAEBenchmarkResult
@@ -49,7 +49,6 @@ def run(config: SAEBenchmarkConfig, model: Model) -> SAEBenchmarkResult:
     from interp.methods.features.sae_benchmark import sae_benchmark
     from interp.methods.features.surface_labels import with_surface_labels
     from interp.saes.dictionary import check_address
-    from interp.saes.reading import reading_text
     from interp.saes.recipe import Recipe
     from interp.sites import Address
 
@@ -63,14 +62,7 @@ def run(config: SAEBenchmarkConfig, model: Model) -> SAEBenchmarkResult:
             raise ConfigError(
                 f"A setting has keys of a recipe (kind, n_features, k, penalty, steps, ...), not {setting!r}."
             ) from None
-    reading = reading_text(
-        model,
-        config.text,
-        sequences=config.sequences,
-        length=config.length,
-        seed=config.seed,
-        field=config.field,
-    )
+    reading = reading_of(config, model)
     if not reading.label_names:
         reading = with_surface_labels(model, reading)
     text, held_out = config.load_text(model)

@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from interp.experiments.base import Message, experiment
 from interp.experiments.on_saes import SAEConfig
+from interp.experiments.on_text import reading_of
 
 if TYPE_CHECKING:
     from interp.methods.steering.results import SteeringResult
@@ -49,7 +50,6 @@ def run(config: SteeringConfig, model: Model) -> SteeringResult:
     from interp.experiments.edit_text import chosen_direction
     from interp.methods.common.direction import read_directions
     from interp.methods.steering.steering import steering
-    from interp.saes.reading import reading_text
 
     by: dict[str, Any]
     if config.directions is None:
@@ -58,10 +58,7 @@ def run(config: SteeringConfig, model: Model) -> SteeringResult:
         by = {"direction": chosen_direction(read_directions(config.directions, model), config.direction)}
     text: tuple[tuple[int, ...], ...] = ()
     if config.text is not None:
-        read = reading_text(
-            model, config.text, sequences=config.sequences, length=config.length, seed=config.seed
-        )
-        text = read.sequences
+        text = reading_of(config, model).sequences
     others = {"prompts", "strengths", "feature", "directions", "direction", "text", "sequences", "length"}
     arguments = config.model_dump(exclude={*SAEConfig.model_fields, *others})
     return steering(model, config.prompts, config.strengths, **by, **arguments, text=text, seed=config.seed)
