@@ -6,7 +6,7 @@ import pytest
 
 import interp
 from app_pages import run_copied_command, run_without_errors, texts, without_provenance
-from interp.app.views.knowledge import Knowledge, WasTold, as_python
+from interp.app.views.knowledge import Knowledge, as_python, offered
 from interp.runs import read_run
 
 pytest.importorskip("sklearn", reason="needs scikit-learn, the extra 'probes'")
@@ -16,8 +16,8 @@ FEW = Knowledge(data="facts", n=4, lens="logit")
 
 def test_copies_give_what_is_shown(load, tmp_path):
     model = load("demo-gpt2")
-    assert WasTold()(model)
-    assert not WasTold()(load("tiny-gpt2"))
+    assert offered("demo-gpt2")[0] == "people"  # what a demo model was told is known
+    assert offered("tiny-gpt2")[0] == "entities"
     result = FEW(model)
     names: dict[str, object] = {}
     exec(as_python("demo-gpt2", FEW), names)

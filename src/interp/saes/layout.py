@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from interp.errors import InputError, first_line
 from interp.saes.activations import Activation, BatchTopK, JumpReLU, Standard, TopK
+from interp.saes.published.terms import read_json, read_safetensors
 
 CONFIG, WEIGHTS, SPARSITY = "cfg.json", "sae_weights.safetensors", "sparsity.safetensors"
 _LEAST = 1e-10  # added to a density before its logarithm is taken, as in SAELens
@@ -42,8 +43,7 @@ def write_parts(
 
 def read_parts(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """The configuration in a folder, in one layout, and the weights. Raises what reading them raises."""
-    config = flat_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
-    return config, {name: w.float() for name, w in load_file(folder / WEIGHTS).items()}
+    return flat_config(read_json(folder / CONFIG)), read_safetensors(folder / WEIGHTS)
 
 
 def kept_activation(

@@ -65,13 +65,9 @@ def _graph(model: str, question: views.AttributionGraph) -> None:
     with show.title(drawn.title, key="graph"):
         copies_of(model, question, result, views.as_python(model, question))
     for name in ("verdict", "truth"):
-        words = drawn.block(name, Words)
-        st.markdown(f"**{escape_markdown(words.text)}**" if words.strong else escape_markdown(words.text))
+        show.words(drawn.block(name, Words))
     show.document(page_of(graph_file(result)), title="The graph", height=_HEIGHT, key="document")
-    charts = [block for block in drawn.blocks if isinstance(block, Scatter)]
-    for place, chart in zip(st.columns(2, gap="medium"), charts, strict=False):
-        with place:
-            show.chart(chart, key=f"graph-{chart.name}")
+    show.charts([block for block in drawn.blocks if isinstance(block, Scatter)], key="graph")
     for block in drawn.blocks:
         if isinstance(block, Table):
             show.table(block)

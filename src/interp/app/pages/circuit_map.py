@@ -102,7 +102,7 @@ def _head_ablation(model: str, question: circuit_map.HeadAblation) -> None:
     *doubts, _, explained = view.above  # between them the prompt, which stands in the input
     for doubt in doubts:
         st.warning(escape_markdown(doubt))
-    st.markdown(f"**{escape_markdown(view.block('verdict', Words).text)}**")
+    show.words(view.block("verdict", Words))
     show.table(view.block("before_and_after", Table))
     st.caption(escape_markdown(" ".join((explained, *view.below))))
     places = st.columns(2)

@@ -62,7 +62,7 @@ def _contrast(model: str, question: contrast.Contrast) -> None:
     result = ask(model, question)
     view = contrast_view.view(result)
     st.caption(escape_markdown(" ".join(view.above[2:])))  # the prompts stand in the inputs above
-    st.markdown(f"**{escape_markdown(view.block('verdict', Words).text)}**")
+    show.words(view.block("verdict", Words))
     shape = len(result.layers), 2 * len(contrast.PROMPTS)
     row, column = address.clicked_cell(shape, (shape[0] - 1, 0))
     left, right = st.columns([3, 2])

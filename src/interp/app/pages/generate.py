@@ -89,7 +89,7 @@ def _said(model: str, question: generate.Generate) -> None:
     drawn = view(result)
     with show.title(drawn.title, key="said"):
         copies_of(model, question, result, generate.as_python(model, question))
-    st.markdown(f"**{escape_markdown(drawn.block('verdict', Words).text)}**")
+    show.words(drawn.block("verdict", Words))
     show.table(drawn.block("texts", Table))
     for block in drawn.blocks:
         if isinstance(block, Grid):

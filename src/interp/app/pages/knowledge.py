@@ -23,12 +23,11 @@ def page() -> None:
     left, middle, right = st.columns([2, 2, 1])
     with right:
         model = choose_model()
+    with left:
+        data = inputs.switch("Of whom or what", "data", knowledge.offered(model))
     with middle:
         n = inputs.number("Entities of each kind", "n", knowledge.N, min_value=4, max_value=100)
     with show_errors():
-        with left:
-            offered = knowledge.DEMO if ask(model, knowledge.WasTold()) else knowledge.REAL
-            data = inputs.switch("Of whom or what", "data", offered)
         lens = choose_lens(model)
         if lens is not None:
             _knowledge(model, knowledge.Knowledge(data=data, n=n, lens=lens))
@@ -42,14 +41,9 @@ def _knowledge(model: str, question: knowledge.Knowledge) -> None:
         copies_of(model, question, result, knowledge.as_python(model, question))
     for block in drawn.blocks:
         if isinstance(block, Words):
-            st.markdown(f"**{escape_markdown(block.text)}**" if block.strong else escape_markdown(block.text))
+            show.words(block)
         elif isinstance(block, Table):
             show.table(block)
-    charts = [block for block in drawn.blocks if isinstance(block, Lines | Scatter)]
-    for i, chart in enumerate(charts):
-        if i % 2 == 0:
-            columns = st.columns(2, gap="medium")
-        with columns[i % 2]:
-            show.chart(chart, key=f"knowledge-{chart.name}")
+    show.charts([block for block in drawn.blocks if isinstance(block, Lines | Scatter)], key="knowledge")
     st.caption(escape_markdown(" ".join((*drawn.above, *drawn.below))))
     st.caption("What pushing along the direction does, interp run knowledge tells; it takes longer.")

@@ -66,7 +66,7 @@ def _patch(model: str, source: str, target: str, answer: str | None, lens: str) 
     with show.title(views.patch_in_words(result), key="patch"):
         colour = inputs.switch("Colour by", "shade", views.SHADED)
         copy_or_download(model, question, result)
-    st.markdown(f"**{escape_markdown(drawn.block('verdict', Words).text)}**")
+    show.words(drawn.block("verdict", Words))
     _grids(result, shapes, colour)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from interp.app.ui.files import read_file
 from interp.app.views.grid_data import MOST_TOKENS, grid_data
 from interp.figures.engine import html
 from interp.figures.engine.picture_svg import svg
-from interp.figures.engine.view import Chart, Grid, Table
+from interp.figures.engine.view import Chart, Grid, Table, Words
 from interp.figures.engine.view_figure import chart as chart_figure
 
 OnClick = Callable[[int, int], None]  # called with the (row, column) of the cell that was clicked
@@ -81,6 +81,20 @@ def chart(chart: Chart, *, key: str) -> None:
     if chart.key:
         st.caption(escape_markdown(chart.key))
     st.html(f'<div class="interp">{html.details("The numbers", _table_html(numbers, caption=""))}</div>')
+
+
+def words(block: Words) -> None:
+    """A sentence of a view, in bold where it is the result."""
+    text = escape_markdown(block.text)
+    st.markdown(f"**{text}**" if block.strong else text)
+
+
+def charts(blocks: Sequence[Chart], *, key: str) -> None:
+    """Charts in rows of two."""
+    for start in range(0, len(blocks), 2):
+        for place, block in zip(st.columns(2, gap="medium"), blocks[start : start + 2], strict=False):
+            with place:
+                chart(block, key=f"{key}-{block.name}")
 
 
 def picture(svg: str, *, key: str) -> None:

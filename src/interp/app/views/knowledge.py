@@ -6,26 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from interp.app.views.questions import LibraryQuestion
+from interp.zoo import NAMES
 
 if TYPE_CHECKING:
     from interp.methods.knowledge.results import KnowledgeResult
     from interp.models.base import Model
 
 Data = Literal["people", "facts", "entities"]
-#: Of whom is asked: the page begins with the first that fits the model.
-DEMO: tuple[Data, ...] = ("people", "facts", "entities")
-REAL: tuple[Data, ...] = ("entities", "people", "facts")
 N = 12  # entities of each status: seconds on a demo model
 
 
-@dataclass(frozen=True)
-class WasTold:
-    """Whether it is known what a model was told: of the demo models alone."""
-
-    def __call__(self, model: Model) -> bool:
-        from interp.zoo import NAMES
-
-        return model.identity.name in NAMES
+def offered(model: str) -> tuple[Data, ...]:
+    """Of whom can be asked, what fits first: what a model was told is known of the demo models alone."""
+    return ("people", "facts", "entities") if model in NAMES else ("entities", "people", "facts")
 
 
 @dataclass(frozen=True, kw_only=True)
