@@ -36,7 +36,7 @@ from interp.saes.gated import without_gates
 from interp.saes.layout import CONFIG, kept_activation, read_activation, same_model, write_parts
 from interp.saes.processing import is_centred
 from interp.saes.published.finding import read_any
-from interp.saes.published.terms import UNREADABLE
+from interp.saes.weight_files import UNREADABLE
 from interp.sites import SITES, Address
 
 KINDS = ("standard", "topk", "jumprelu", "gated", "batchtopk", "matryoshka_batchtopk")

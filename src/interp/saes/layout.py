@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from interp.errors import InputError, first_line
 from interp.saes.activations import Activation, BatchTopK, JumpReLU, Standard, TopK
-from interp.saes.published.terms import read_json, read_safetensors
+from interp.saes.weight_files import read_json, read_safetensors
 
 CONFIG, WEIGHTS, SPARSITY = "cfg.json", "sae_weights.safetensors", "sparsity.safetensors"
 _LEAST = 1e-10  # added to a density before its logarithm is taken, as in SAELens

@@ -35,8 +35,8 @@ from interp.saes.activations import Standard, TopK
 from interp.saes.files import check_new
 from interp.saes.layout import kept_activation, read_activation, same_model, write_parts
 from interp.saes.published.finding import read_any
-from interp.saes.published.terms import UNREADABLE
 from interp.saes.transcoder import InputNorm, Transcoder, Transcoders, mlp_norm
+from interp.saes.weight_files import UNREADABLE
 
 _KINDS = {"transcoder": "standard", "jumprelu_transcoder": "jumprelu", "topk_transcoder": "topk"}
 _HOOK = re.compile(

@@ -17,7 +17,8 @@ import torch
 from interp.errors import InputError
 from interp.models.base import Model
 from interp.saes.gated import without_gates
-from interp.saes.published.terms import Config, WeightsByName, read_json, read_pickled, the_hook
+from interp.saes.published.modules import the_hook
+from interp.saes.weight_files import Config, WeightsByName, read_json, read_pickled
 
 WEIGHTS, CONFIG = "ae.pt", "config.json"
 #: The name here of each of its weights, but the encoder's and decoder's matrices, which it keeps transposed.

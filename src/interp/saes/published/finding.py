@@ -9,7 +9,8 @@ from interp.errors import InputError
 from interp.models.base import Model
 from interp.saes.layout import CONFIG, WEIGHTS, read_parts
 from interp.saes.published import dictionary_learning, gemma_scope, openai, sparsify
-from interp.saes.published.terms import Config, WeightsByName, the_hook
+from interp.saes.published.modules import the_hook
+from interp.saes.weight_files import Config, WeightsByName
 
 Reader = Callable[[Path, Model, str | None], tuple[Config, WeightsByName]]
 
@@ -34,7 +35,7 @@ def read_any(place: Path, model: Model, hook_name: str | None) -> tuple[Config, 
     """The dictionary in a folder, or in a file of OpenAI's, in the terms of SAELens.
 
     Raises `InputError` where there is none, and what reading a damaged one raises
-    (`interp.saes.published.terms.UNREADABLE`).
+    (`interp.saes.weight_files.UNREADABLE`).
     """
     if place.is_file():
         if place.suffix != openai.SUFFIX:

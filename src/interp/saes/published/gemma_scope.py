@@ -17,15 +17,8 @@ from pathlib import Path
 
 from interp.errors import InputError
 from interp.models.base import Model
-from interp.saes.published.modules import hook_of
-from interp.saes.published.terms import (
-    Config,
-    WeightsByName,
-    read_json,
-    read_npz,
-    read_safetensors,
-    the_hook,
-)
+from interp.saes.published.modules import hook_of, the_hook
+from interp.saes.weight_files import Config, WeightsByName, read_json, read_npz, read_safetensors
 
 ARRAYS, SAFE, CONFIG = "params.npz", "params.safetensors", "config.json"
 _RELEASE = re.compile(r"gemma-scope-(?P<size>\d+b)-(?P<tuning>pt|it)-(?P<site>res|mlp|att|transcoders)\b")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from interp.errors import InputError
 from interp.models.base import Model
 from interp.models.weights import WithWeights
 
@@ -43,3 +44,16 @@ def hook_of(module: str, model: Model) -> str | None:
     }
     name = names.get((side, rest))
     return None if name is None else f"blocks.{layer}.{name}"
+
+
+def the_hook(recorded: str | None, given: str | None, *, what: str) -> str:
+    """The hook name of a dictionary: as its file has it, or as it was given. `InputError` where neither says
+    or both say different things."""
+    if recorded is None and given is None:
+        raise InputError(
+            f"{what} does not say where in a model it is for; give its hook name, as in "
+            "hook_name='blocks.6.hook_resid_post'."
+        )
+    if None not in (recorded, given) and recorded != given:
+        raise InputError(f"{what} is for {recorded!r}, not for {given!r}; leave hook_name out.")
+    return str(recorded or given)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from interp.errors import InputError
 from interp.models.base import Model
-from interp.saes.published.terms import Config, WeightsByName, read_pickled, the_hook
+from interp.saes.published.modules import the_hook
+from interp.saes.weight_files import Config, WeightsByName, read_pickled
 
 SUFFIX = ".pt"
 _RELEASE = re.compile(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from interp.errors import InputError
 from interp.models.base import Model
-from interp.saes.published.modules import MLP_IN, hook_of
-from interp.saes.published.terms import Config, WeightsByName, read_json, read_safetensors, the_hook
+from interp.saes.published.modules import MLP_IN, hook_of, the_hook
+from interp.saes.weight_files import Config, WeightsByName, read_json, read_safetensors
 
 WEIGHTS, CONFIG, RUN = "sae.safetensors", "cfg.json", "config.json"
 

@@ -1,4 +1,4 @@
-"""What every format is read into: a configuration and weights in the terms of SAELens, and what is shared."""
+"""The files of dictionaries, read in safety: a configuration, and weights by name."""
 
 from __future__ import annotations
 
@@ -81,16 +81,3 @@ def _check_packed(path: Path) -> None:
             f"{str(path)!r} has {status.st_size / 1e6:,.1f} MB, but unpacks to {unpacked / 1e6:,.1f} MB, "
             "which weights do not; it is not read."
         )
-
-
-def the_hook(recorded: str | None, given: str | None, *, what: str) -> str:
-    """The hook name of a dictionary: as its file has it, or as it was given. `InputError` where neither says
-    or both say different things."""
-    if recorded is None and given is None:
-        raise InputError(
-            f"{what} does not say where in a model it is for; give its hook name, as in "
-            "hook_name='blocks.6.hook_resid_post'."
-        )
-    if None not in (recorded, given) and recorded != given:
-        raise InputError(f"{what} is for {recorded!r}, not for {given!r}; leave hook_name out.")
-    return str(recorded or given)
