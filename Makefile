@@ -9,8 +9,9 @@ WORKERS ?= auto
 WHEEL := .venv-wheel
 TL4 := .venv-tl4
 SAELENS := .venv-saelens
+CIRCUIT_TRACER := .venv-circuit-tracer
 
-.PHONY: demo app real test test-slow test-gemma test-wheel test-tl4 test-ray test-ray-quick test-saelens test-real bench bench-saes lint e01 e02 figures notebooks notebooks-test screenshots docs clean
+.PHONY: demo app real test test-slow test-gemma test-wheel test-tl4 test-ray test-ray-quick test-saelens test-circuit-tracer test-real bench bench-saes lint e01 e02 figures notebooks notebooks-test screenshots docs clean
 
 demo: $(VENV)/.demo  ## logit lens and causal trace on a trained model in the package
 	@$(BIN)/interp demo
@@ -78,6 +79,9 @@ test-ray-quick: $(VENV)/.ray  ## of these a worker that is killed, a part that f
 
 test-saelens: $(SAELENS)/.test  ## sparse autoencoders to and from SAELens itself
 	$(SAELENS)/bin/python -m pytest -m saelens
+
+test-circuit-tracer: $(CIRCUIT_TRACER)/.test  ## attribution graphs beside those of circuit-tracer itself
+	PYTHONPATH=$(CIRCUIT_TRACER) $(BIN)/python -m pytest -s -m circuit_tracer tests/test_circuit_tracer.py
 
 e01: $(VENV)/.test  ## logit lens on GPT-2; MODEL=demo-gpt2 needs no download
 	$(BIN)/interp run logit_lens --config configs/logit_lens/$(MODEL).yaml
@@ -149,5 +153,10 @@ $(SAELENS)/.test: pyproject.toml constraints.txt
 	$(SAELENS)/bin/python -m pip install --quiet -e '.[dev]'
 	@touch $@
 
+# circuit-tracer pins older releases of what the environment has, so it goes beside it and without these.
+$(CIRCUIT_TRACER)/.test: $(VENV)/.test
+	$(INSTALL) --no-deps --target $(CIRCUIT_TRACER) circuit-tracer==0.5.0
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(TL4) $(SAELENS) $(WHEEL) outputs site build *.egg-info src/*.egg-info
+	rm -rf $(VENV) $(TL4) $(SAELENS) $(CIRCUIT_TRACER) $(WHEEL) outputs site build *.egg-info src/*.egg-info

@@ -9,7 +9,8 @@ their probabilities.
 - **replacement score**: the influence of the tokens over that of tokens and errors: the share of the input of
   the logits that goes back, through features, to tokens.
 - **completeness score**: the mean over features and logits of the share of their input that is no error,
-  weighted by their influence.
+  weighted by their influence. circuit-tracer counts tokens and errors, too, which read nothing, as nodes
+  whose input has no error, so that its score is higher.
 
 When it misleads: influence has no sign, so that a node whose paths cancel counts as much as one whose paths
 add up; what the truth is stands beside it (`interp.methods.graphs.knock_outs`).
