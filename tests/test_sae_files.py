@@ -213,6 +213,6 @@ def _centred(model):
 def test_known_releases_of_centred_weights(load, tmp_path, monkeypatch):
     model = load("demo-gpt2")
     folder = flat_folder(tmp_path / "sae", make(model))
-    monkeypatch.setattr(sources, "_fetched", lambda *_: folder)
+    monkeypatch.setattr(sources, "fetched", lambda *_: folder)
     assert interp.load_sae("jbloom/GPT2-Small-SAEs-Reformatted:blocks.1.hook_resid_post", model).centred
     assert not interp.load_sae("org/other:blocks.1.hook_resid_post", model).centred

@@ -179,10 +179,10 @@ def test_where_an_sae_is_looked_for(load, tmp_path, monkeypatch):
     assert asked == {
         "repo": "org/saes",
         "revision": "abc",
-        "allow_patterns": ["blocks.1/*", "config.json"],
+        "allow_patterns": ["blocks.1", "blocks.1/*", "config.json"],
         "etag_timeout": 10,
     }
-    with pytest.raises(InputError, match=r"no SAE in .*cfg\.json and sae_weights"):
+    with pytest.raises(InputError, match=r"gives 'blocks.2' of 'org/saes'.*The local cache has 'blocks.1'"):
         interp.load_sae("org/saes:blocks.2", model)
     with pytest.raises(InputError, match=r"There is no SAE 'blocks'; give a folder"):
         sae_folder("blocks")

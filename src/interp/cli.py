@@ -330,6 +330,39 @@ def models(*, check: str | None = None, backend: str = "transformers", device: s
 
 
 @app.command
+def saes(release: str | None = None, /) -> None:
+    """List published releases of SAEs and transcoders that load by name, and which of them are here.
+
+    Parameters
+    ----------
+    release
+        The name of one: say what its dictionaries are called, and list those in the local cache.
+    """
+    from interp.errors import check_choice
+    from interp.saes.hub_folders import names_here
+    from interp.saes.releases import RELEASES
+
+    if release is not None:
+        check_choice("release", release, [name for one in RELEASES for name in one.releases])
+    table = table_of("Such as" if release is None else "Names", "For", "What they are", "Here")
+    local = []
+    for one in RELEASES:
+        if release is None or release in one.releases:
+            here = [name for name in names_here(one) if release in (None, name.partition("/")[0])]
+            local += here
+            names = one.example if release is None else f"{release}/{one.shown.partition('/')[2]}"
+            table.add_row(names, one.model, one.about, str(len(here)))
+    console.print(table)
+    said = ["In the local cache:", *local] if local else ["None is in the local cache."]
+    if release is None:
+        said.append("`interp saes RELEASE` says what the dictionaries of a release are called, such as")
+        said.append(
+            "`interp saes gemma-scope-2-1b-it-res`. A folder, or a place on the hub, will do as well."
+        )
+    console.print("\n".join(said), highlight=False)
+
+
+@app.command
 def cache(*, remove: str | None = None) -> None:
     """List the converted copies of GGUF files, or remove one.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from interp.saes.releases import hub_place
 from interp.saes.results import SAEIdentity
 from interp.sites import Address
 
@@ -22,6 +23,7 @@ def neuronpedia_id(sae: SAEIdentity, source: str, *, folder: Path) -> str | None
 
     The SAE is that of `interp.load_sae(source)`, which lies in `folder`; what is recorded there counts first.
     """
+    source = hub_place(source)
     from interp.saes.layout import CONFIG  # here, so that links are made without torch
 
     file = folder / CONFIG

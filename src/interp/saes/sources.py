@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from interp import zoo
-from interp.errors import InputError, first_line
+from interp.errors import InputError
 from interp.models.base import Model
 from interp.saes.dictionary import SAE
 from interp.saes.files import read_sae
+from interp.saes.hub_folders import fetched
+from interp.saes.releases import CENTRED, hub_place, unknown_release
 from interp.saes.transcoder import Transcoders
 from interp.saes.transcoder_files import read_transcoders
 
 _ON_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?(:(?P<folder>[\w./{}-]+))?")
-
-
-#: Repositories of dictionaries of GPT-2 with centred weights, which their folders do not record; after the
-#: list of SAELens, https://github.com/decoderesearch/SAELens, sae_lens/pretrained_saes.yaml.
-CENTRED = frozenset({"jbloom/GPT2-Small-SAEs-Reformatted"})
 
 
 def load_sae(
@@ -37,6 +34,9 @@ def load_sae(
     - the name of a demo model, "demo-gpt2" or "demo-qwen3": the one that comes with the package;
     - a folder in SAELens's layout, or in that of Gemma Scope, sparsify or dictionary_learning, or a file of
       OpenAI's (`interp.saes.published`);
+    - the name of a published one, ``RELEASE/ID``, such as
+      "gemma-scope-2b-pt-res/layer_12/width_16k/average_l0_82" (`interp.saes.releases`; ``interp saes`` lists
+      the releases);
     - a place on the Hugging Face hub, ``org/repo``, ``org/repo:folder`` or ``org/repo@revision:folder``, such
       as "jbloom/GPT2-Small-SAEs-Reformatted:blocks.8.hook_resid_pre". It is fetched once, and found in the
       local cache from then on.
@@ -44,6 +44,7 @@ def load_sae(
     `scale`, `check_name`, `centred` and `hook_name` are as in `read_sae`, which also says what is refused.
     Raises `InputError` where there is nothing of that name.
     """
+    source = _placed(source)
     place = _ON_HUB.fullmatch(str(source))
     if centred is None and place is not None and place["repo"] in CENTRED:
         centred = True
@@ -60,9 +61,9 @@ def load_sae(
 def load_transcoders(source: str | Path, model: Model, *, check_name: bool = True) -> Transcoders:
     """Transcoders of all MLPs for use with `model`, from wherever they are kept.
 
-    `source` is the name of a demo model, a folder or a place on the hub, as for `load_sae`: one that holds
-    ``layer_0``, ``layer_1``, ..., or a pattern with ``{layer}``, such as
-    "google/gemma-scope-2-270m-pt:transcoder_all/layer_{layer}_width_16k_l0_small".
+    `source` is the name of a demo model, a folder, a published name or a place on the hub, as for `load_sae`:
+    one that holds ``layer_0``, ``layer_1``, ..., or a pattern with ``{layer}``, such as
+    "gemma-scope-2-270m-pt-transcoders-all/layer_{layer}_width_16k_l0_small".
 
     `check_name` is as in `interp.saes.transcoder_files.read_transcoders`, which also says what is refused.
     Raises `InputError` where there is nothing of that name.
@@ -74,6 +75,12 @@ def sae_folder(source: str | Path) -> Path:
     """The folder that a source names (or file, of OpenAI's), fetched from the hub where need be. `InputError`
     as `load_sae`."""
     return _folder(source, "sae")
+
+
+def _placed(source: str | Path) -> str | Path:
+    """The place on the hub of a published name; anything else, a folder of that name too, as it is."""
+    here = Path(str(source).replace("{layer}", "0"))
+    return source if source in zoo.NAMES or here.exists() else hub_place(str(source))
 
 
 def _folder(source: str | Path, what: str) -> Path:
@@ -89,32 +96,12 @@ def _folder(source: str | Path, what: str) -> Path:
         raise InputError(
             f"{str(source)!r} is a file; give the folder that holds the {named}'s configuration and weights."
         )
-    place = _ON_HUB.fullmatch(str(source))
+    place = _ON_HUB.fullmatch(str(_placed(source)))
     if place is None:
+        hint = unknown_release(str(source))
         raise InputError(
-            f"There is no {named} {str(source)!r}; give a folder, a place on the hub as org/repo:folder, "
-            f"or one of {', '.join(zoo.NAMES)}."
+            f"There is no {named} {str(source)!r}; {f'{hint} Otherwise ' if hint else ''}give a folder, a "
+            "published name (`interp saes` lists the releases), a place on the hub as org/repo:folder, or one of "
+            f"{', '.join(zoo.NAMES)}."
         )
-    return _fetched(place["repo"], place["revision"], place["folder"] or "")
-
-
-def _fetched(repo: str, revision: str | None, folder: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        local = snapshot_download(repo, revision=revision, allow_patterns=_wanted(folder), etag_timeout=10)
-    except Exception as error:  # of many kinds: no network, no such repository, no such revision
-        raise InputError(
-            f"The hub could not give {repo!r} ({first_line(error)}), and the local cache does not have it; "
-            "check the name and your connection, or give a folder."
-        ) from error
-    return Path(local) / folder
-
-
-def _wanted(folder: str) -> list[str]:
-    """What is fetched of a repository: a folder, and the configuration of the run beside it, which names the
-    model of some formats."""
-    if not folder:
-        return ["*"]
-    beside = str(PurePosixPath(folder).parent / "config.json")
-    return [f"{folder}/*".replace("{layer}", "*"), beside]
+    return fetched(place["repo"], place["revision"], place["folder"] or "")

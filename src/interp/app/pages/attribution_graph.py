@@ -40,7 +40,7 @@ def page() -> None:
     with left:
         given = inputs.text(
             "Transcoders (empty: the model's own)", "transcoders",
-            placeholder="a folder, or org/repo:folder on the hub",
+            placeholder="a folder, a published name, or org/repo:folder",
             on_change=allow_typed, args=("transcoders",),
         )  # fmt: skip
     with right:

@@ -45,7 +45,7 @@ def page() -> None:
         sae = inputs.text(
             "SAE (empty: the model's own)",
             "sae",
-            placeholder="a folder, or org/repo:folder on the hub",
+            placeholder="a folder, a published name, or org/repo:folder",
             on_change=allow_typed,
             args=("sae",),
         )
