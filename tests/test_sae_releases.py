@@ -99,11 +99,11 @@ def test_a_folder_of_that_name_comes_first(load, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("gemma-scope-2b-pt-rez/layer_1/width_16k/average_l0_10", r"mean 'gemma-scope-2b-pt-res'\?.*interp saes"),
+        ("gemma-scope-2b-pt-rez/layer_1/width_16k/average_l0_10", r"mean 'gemma-scope-2b-pt-res'\?.*saes`"),
         ("gemma-scope-2b-pt-res/layer_1", r"no id 'layer_1': its ids are like 'layer_<layer>/width_<width>"),
         ("gemma-scope-2b-pt-res", r"is a release; name one of its dictionaries"),
-        ("gemma-scope-2b-pt-res/layer_1/width_16k/average_l0_10", r"could not give 'google/gemma-scope-2b"),
-        ("gemma-scope-2b-pt-res-canonical/layer_1/width_16k/canonical", r"closest to 100 must be asked of the hub"),
+        ("gemma-scope-2b-pt-res/layer_1/width_16k/average_l0_10", r"could not give 'google/gemma-scope"),
+        ("gemma-scope-2b-pt-res-canonical/layer_1/width_16k/canonical", r"to 100 must be asked of the hub"),
         ("nothing alike/at/all", r"give a folder, a published name"),
     ],
 )  # fmt: skip
@@ -151,7 +151,7 @@ def test_the_command_lists_releases_and_what_is_here(cache, load, capsys):
     assert "gpt2-small-res-jb/blocks.1.hook_resid_pre" in said
     main(["saes", "gpt2-small-mlp-out-v5-32k"])
     said = capsys.readouterr().out
-    assert "None is in the local cache" in said
+    assert "None is here" in said
     assert "gemma-scope" not in said
     assert "gpt2-small-mlp-out-v5-32k/blocks.<layer>.hook_mlp_out" in said
     with pytest.raises(SystemExit):

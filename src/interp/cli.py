@@ -344,22 +344,20 @@ def saes(release: str | None = None, /) -> None:
 
     if release is not None:
         check_choice("release", release, [name for one in RELEASES for name in one.releases])
-    table = table_of("Such as" if release is None else "Names", "For", "What they are", "Here")
-    local = []
+    lines, local = [], []
     for one in RELEASES:
         if release is None or release in one.releases:
             here = [name for name in names_here(one) if release in (None, name.partition("/")[0])]
             local += here
             names = one.example if release is None else f"{release}/{one.shown.partition('/')[2]}"
-            table.add_row(names, one.model, one.about, str(len(here)))
-    console.print(table)
-    said = ["In the local cache:", *local] if local else ["None is in the local cache."]
+            lines += [f"{one.model}: {one.about}" + (f" ({len(here)} here)" if here else ""), f"    {names}"]
+    lines += ["In the local cache:", *(f"    {name}" for name in local)] if local else ["None is here."]
     if release is None:
-        said.append("`interp saes RELEASE` says what the dictionaries of a release are called, such as")
-        said.append(
+        lines.append(
+            "One of each is named; `interp saes RELEASE` says what the others of a release are called, as in "
             "`interp saes gemma-scope-2-1b-it-res`. A folder, or a place on the hub, will do as well."
         )
-    console.print("\n".join(said), highlight=False)
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
 @app.command

@@ -14,7 +14,7 @@ _MOST_NAMED = 4  # of what is there, in an error
 
 def fetched(repo: str, revision: str | None, folder: str) -> Path:
     """The local copy of a repository's folder (or file), fetched where it is not in the cache; "" is
-    all of it. A pattern with ``{layer}`` stays one. `InputError` where there is none, or it cannot be reached."""
+    all of it. A pattern with ``{layer}`` stays one. `InputError` where there is none, or no answer."""
     from huggingface_hub import snapshot_download
 
     folder = _named(repo, revision, folder)

@@ -101,7 +101,7 @@ def _folder(source: str | Path, what: str) -> Path:
         hint = unknown_release(str(source))
         raise InputError(
             f"There is no {named} {str(source)!r}; {f'{hint} Otherwise ' if hint else ''}give a folder, a "
-            "published name (`interp saes` lists the releases), a place on the hub as org/repo:folder, or one of "
-            f"{', '.join(zoo.NAMES)}."
+            "published name (`interp saes` lists the releases), a place on the hub as org/repo:folder, or "
+            f"one of {', '.join(zoo.NAMES)}."
         )
     return fetched(place["repo"], place["revision"], place["folder"] or "")
