@@ -89,6 +89,47 @@ def test_pipes_and_large_files_are_refused(given, monkeypatch):
         check_source(str(given / "many"))
 
 
+def sparse(path: Path, size: float) -> None:
+    """A file of so many bytes that takes no room on the disk."""
+    with path.open("wb") as file:
+        file.truncate(int(size))
+
+
+@pytest.mark.parametrize("ending", ["bin", "safetensors", "pt", "gguf", "npz", "txt"])
+def test_what_is_read_whole_is_small_whatever_it_is_called(given, ending):
+    file = given / f"large.{ending}"
+    sparse(file, access.LARGEST_TEXT + 1)
+    for what in ("text", "file of directions"):
+        with pytest.raises(InputError, match="too large"):
+            check_source(str(file), what)
+
+
+def test_weights_must_fit_into_what_is_free_of_memory(given, monkeypatch):
+    monkeypatch.setattr("interp.models.devices.free_bytes", lambda device: 2e9)
+    for name in ("sae", "layers/layer_0", "layers/layer_1"):
+        (given / name).mkdir(parents=True)
+    (given / "layers" / "config.json").touch()
+    sparse(given / "sae" / "params.npz", 4e8)  # of SAEs that are published so: more than a text may have
+    check_source(str(given / "sae"), "SAE")
+    for layer in range(2):
+        sparse(given / "layers" / f"layer_{layer}" / "weights.safetensors", 4e8)
+    for source in ("layers", "layers/layer_{layer}"):
+        with pytest.raises(InputError, match="memory are not free"):
+            check_source(str(given / source), "set of transcoders")
+    check_source(str(given / "layers"))  # of a model, the model server says it, after unloading others
+
+
+def test_folders_in_a_folder_are_checked_too(given):
+    for name in ("layer_0", ".git"):
+        (given / "saes" / name).mkdir(parents=True)
+    os.mkfifo(given / "saes" / ".git" / "pipe")  # nothing that is read
+    sparse(given / "saes" / "tf_model.h5", access.LARGEST_PART + 1)
+    check_source(str(given / "saes"), "SAE")
+    os.mkfifo(given / "saes" / "layer_0" / "cfg.json")
+    with pytest.raises(InputError, match="pipe or a device"):
+        check_source(str(given / "saes"), "SAE")
+
+
 def test_what_the_server_was_started_with_is_read(given, monkeypatch, tiny_gpt2):
     with pytest.raises(InputError, match="outside"):
         check_source(str(tiny_gpt2))
@@ -180,6 +221,11 @@ def test_a_link_to_a_text_or_an_sae_is_asked_about(asked, open_page):
     assert "asks for the SAE 'nobody/nothing'" in page.warning[0].value.replace("\\", "")
     page = open_page("Features", text="/dev/zero").run()
     assert "lies outside" in page.error[0].value
+    sparse(Path(asked) / "large.bin", access.LARGEST_TEXT + 1)
+    page = open_page("Features", text=str(Path(asked) / "large.bin")).run()
+    (Path(asked) / "large.bin").unlink()
+    assert "too large" in page.error[0].value
+    assert not page.warning
 
 
 def test_what_is_typed_is_opened(asked, open_page):

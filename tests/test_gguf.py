@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 import interp
 from conftest import run
 from interp import zoo
+from interp.app.server.models import weight_bytes
 from interp.errors import ModelLoadError
 from interp.models.gguf.conversion import check_tokenizer, converted
 from interp.models.gguf.copies import all_copies, remove
@@ -101,6 +102,16 @@ def test_quantised_weights_are_those_that_the_file_has(tmp_path, plain, tokenize
     ours, theirs = model.hf_model.model.layers[0].mlp.up_proj.weight, plain.model.layers[0].mlp.up_proj.weight
     off = (ours - theirs).abs().max() / theirs.abs().max()
     assert 0 < off < 0.01  # eight bits
+
+
+def test_the_app_knows_how_much_memory_it_takes(file, plain, tmp_path):
+    """Before it is loaded: by its header, and from then on by its copy."""
+    in_memory = 4 * plain.num_parameters()
+    assert weight_bytes(str(file)) == pytest.approx(in_memory, rel=0.01)
+    interp.load_model(str(file))
+    assert weight_bytes(str(file)) == pytest.approx(in_memory, rel=0.2)  # with its tokenizer
+    (tmp_path / "none.gguf").write_bytes(b"none")
+    assert weight_bytes(str(tmp_path / "none.gguf")) == 0.0
 
 
 def test_an_ollama_model_is_found_by_its_name(tmp_path, file, monkeypatch):

@@ -52,12 +52,27 @@ def weight_bytes(name: str) -> float:
 
     folder = local_folder(name)
     if folder is None or not (folder / "config.json").exists():
-        return 0.0
+        return _gguf_bytes(name)
     stored = stored_bytes(folder)
     sizes = read_sizes(folder)
     config = json.loads(read_text(folder / "config.json", largest=LARGEST, error=ModelLoadError))
     dtype = config.get("dtype") or config.get("torch_dtype") or "float32"
     return max(stored * 4.0 / _BYTES.get(str(dtype), 4), 4.0 * least_parameters(sizes))
+
+
+def _gguf_bytes(name: str) -> float:
+    """About how many bytes the weights of a GGUF file take in float32: those of its converted copy, or
+    by what its header says; 0 where it is none."""
+    from interp.models.gguf.copies import all_copies
+    from interp.models.gguf.files import gguf_file, read_header
+
+    if name == GEMMA.name:
+        return 4.0 * GEMMA.n_parameters
+    file = gguf_file(name)
+    if file is None:
+        return 0.0
+    copied = next((copy for copy in all_copies() if Path(copy.source) == file.resolve()), None)
+    return 4.0 * read_header(file).n_parameters if copied is None else float(copied.size)
 
 
 def bytes_in_memory(model: Model) -> int:

