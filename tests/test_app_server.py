@@ -331,6 +331,9 @@ def test_the_progress_of_a_job_in_words(lab):
     text, share = progress_in_words(held, ahead=0, now=held.started + 75)
     assert text == "This takes about 2 min (1 of 2 steps; 80 s so far)."
     assert share == 0.5
+    held.since = held.started + 45  # after another task, or the loading of the model
+    assert "about 2 min" in progress_in_words(held, ahead=0, now=held.started + 75)[0]
+    assert "about 80 s (" in progress_in_words(held, ahead=0, now=held.started + 60)[0]
     waiting = lab.server.submit("a", lab.ask("other", tokens=1e12))
     assert "1 question of other pages" in progress_in_words(waiting, ahead=1, now=0.0)[0]
     lab.server.withdraw(waiting)

@@ -12,7 +12,7 @@ import pytest
 
 from interp import bars
 from interp.bars import Bars, notebook_bars
-from interp.progress import listening, report
+from interp.progress import listening, one_step, report
 
 
 class FakeBar:
@@ -124,3 +124,15 @@ print(type(bars.notebook_bars()).__name__, sorted(bars.notebook_bars()._open))""
     said = ["".join(o.get("text", "") for o in cell.outputs if o.get("name") == "stdout") for cell in cells]
     assert said == ["Bars ['layers']\n", "{}\n"]
     assert bars.DELAY == 1.0
+
+
+def test_a_step_of_long_work_is_told_and_not_what_it_is_made_of():
+    heard = []
+    with listening(lambda *event: heard.append(event)):
+        for done in range(2):
+            with one_step("prompts", done, 2):
+                report("branches", 1, 18)
+        report("prompts", 2, 2)
+    assert heard == [("prompts", 0, 2)] * 2 + [("prompts", 1, 2)] * 2 + [("prompts", 2, 2)]
+    with one_step("prompts", 0, 1):
+        report("branches", 1, 18)  # nobody listens

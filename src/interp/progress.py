@@ -31,6 +31,19 @@ def report(task: str, done: int, total: int) -> None:
         listener(task, done, total)
 
 
+@contextmanager
+def one_step(task: str, done: int, total: int) -> Iterator[None]:
+    """Say that `done` of `total` steps are done, and again that whenever something is reported within: the
+    next step may be work that tells of its own."""
+    report(task, done, total)
+    listener = _listener.get() or notebook_bars()
+    token = _listener.set(None if listener is None else lambda *_: listener(task, done, total))
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
 def report_values(values: Mapping[str, float]) -> None:
     """Say what was measured at a step, by name. Nothing happens where nobody watches."""
     watcher = _watcher.get()

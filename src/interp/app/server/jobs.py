@@ -54,6 +54,7 @@ class Job:
     expected: float | None = None  # seconds
     started: float | None = None  # by `perf_counter`; None: it waits in the queue
     progress: tuple[str, int, int] | None = None  # the last report: task, steps done, steps in all
+    since: float | None = None  # when that task was first reported
     future: Future[Any] = field(default_factory=Future)
 
     @property

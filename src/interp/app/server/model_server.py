@@ -149,6 +149,8 @@ class ModelServer:
         it, unless it is overtaking another one itself."""
 
         def listen(task: str, done: int, total: int) -> None:
+            if job.progress is None or job.progress[0] != task:
+                job.since = perf_counter()
             job.progress = task, done, total
             with self._lock:
                 if not job.waiters:

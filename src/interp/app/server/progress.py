@@ -21,10 +21,10 @@ def progress_in_words(job: Job, *, ahead: int, now: float) -> tuple[str, float]:
     if task == "loading" and done < total:
         fetched = "" if local_folder(job.model) else ", which is fetched from the hub once"
         return f"Loading {job.model}{fetched}.", share
-    elapsed = now - job.started
-    so_far = f"{duration(elapsed)} so far"
-    # the steps of a job are alike but for the first ones, and say more than the model's speed
-    whole = elapsed / share if share > 0.02 else job.expected
+    so_far = f"{duration(now - job.started)} so far"
+    # the steps of a task are alike but for the first ones, and say more than the model's speed
+    since = job.since or job.started
+    whole = since - job.started + (now - since) / share if share > 0.02 else job.expected
     if whole is None:
         return f"Working: {so_far}.", share
     steps = f"{done:,} of {total:,} {task}" if total else "just begun"

@@ -25,7 +25,7 @@ from interp.methods.common.groups import difference, means_by_group
 from interp.methods.knowledge.results import WhereItComesFrom
 from interp.methods.knowledge.trajectories import Readings, groups_of
 from interp.models.base import Model
-from interp.progress import report
+from interp.progress import one_step, report
 from interp.readout import Readout
 from interp.tasks.known_or_not import KnowledgeDataset
 
@@ -45,8 +45,9 @@ def where_it_comes_from(
     layers = range(model.arch.n_layers)
     lost = np.zeros((len(data.prompts), len(layers)))
     for done, (i, j) in enumerate(partners.items()):
-        report("exchanges", done, len(partners))
-        lost[i] = _exchanged(model, data, i, j, int(readings.answer[i])) - readings.final_log_probability[i]
+        with one_step("exchanges", done, len(partners)):
+            lost[i] = _exchanged(model, data, i, j, int(readings.answer[i]))
+        lost[i] -= readings.final_log_probability[i]
     report("exchanges", len(partners), len(partners))
     entities = data.entities
     written = _written(model, data, readings, seed)
