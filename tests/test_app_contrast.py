@@ -32,7 +32,8 @@ def test_the_examples_part_and_the_grid_says_where(load, name, example):
         np.testing.assert_array_equal(np.sign(grid.values[1:, 2 * prompt]), result.marks[prompt, 1:])
         np.testing.assert_array_equal(np.sign(grid.values[1:, 2 * prompt + 1]), result.marks[prompt, 1:])
         for layer, says in enumerate(grid.texts[:, 2 * prompt]):
-            assert says.startswith(show_token(result.top_tokens[prompt][layer], max_chars=12))
+            token = show_token(result.top_tokens[prompt][layer], max_chars=12)
+            assert says.startswith(f"\u2068{token}\u2069 ")  # also where it is written from right to left
         ahead = [float(text) for text in grid.texts[:, 2 * prompt + 1]]
         np.testing.assert_allclose(ahead, result.ahead[prompt], atol=0.00501)
     framed = {(layer, column // 2) for layer, column in grid.framed}
@@ -99,7 +100,7 @@ def app(open_page):
 def test_the_page_says_where_the_prompts_part(app, model):
     app.query_params["model"] = model
     run_without_errors(app)
-    assert "Their marks differ" in texts(app)
+    assert "Who is ahead differs" in texts(app)
     assert f"interp run contrast --model {model}" in texts(app)
     app.text_area(key="second").set_value("The capital of Peru is").run()
     assert not app.error
@@ -123,14 +124,14 @@ def test_a_wrong_address_shows_the_page_all_the_same(app, wrong):
         app.query_params[key] = value
     app.run()
     assert not app.exception
-    assert "Their marks differ" in texts(app)
+    assert "Who is ahead differs" in texts(app)
 
 
 def test_half_a_token_is_no_error(app):
     app.run()
     run_without_errors(app.text_input(key="target").set_value(" not one token at all"))
     assert "No token yet" in texts(app)
-    assert "Their marks differ" not in texts(app)
+    assert "Who is ahead differs" not in texts(app)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_bad_questions(load) -> None:
 
 def test_the_command_line(tmp_path, capsys) -> None:
     assert run("run", "contrast", "--tag", "x", "--out", tmp_path) == 0
-    assert "Their marks differ from layer" in capsys.readouterr().out
+    assert "Who is ahead differs from layer" in capsys.readouterr().out
     assert (tmp_path / "contrast" / "x" / "contrast.png").stat().st_size > 10_000
     assert run("run", "contrast", "--set", f"lens={tmp_path}", "--out", tmp_path) == 2
     assert "no tuned lens" in " ".join(capsys.readouterr().err.split())
@@ -127,8 +127,11 @@ def test_the_sentence_says_where_a_leader_stands_and_what_the_model_says(load) -
     column = result.hand_offs[0]
     assert column is not None
     rank, prob = int(result.target_rank[0, column]), probability(float(result.top_probs[0, -1]))
+    said = [top == " Paris" for top in result.top_tokens[0]]
+    on_top = next(i for i in range(len(said)) if all(said[i:]))
     sentence = (
-        f"takes over from layer {result.layers[column]} on (rank {rank:,} there), and the model says ␣Paris"
+        f"is ahead of ␣Tokyo from layer {result.layers[column]} on (rank {rank:,} there), and the likeliest "
+        f"of all from layer {result.layers[on_top]} on: the model says ␣Paris"
     )
     assert f"In the first, ␣Paris {sentence} ({prob})." in verdict(result)
 

@@ -22,7 +22,7 @@ from interp.figures.engine import drawing, html, measured_text
 from interp.figures.engine.graph_chart import graph
 from interp.figures.engine.line_chart import lines
 from interp.figures.engine.notation import round_numbers
-from interp.figures.engine.picture import Dot, Label, Picture
+from interp.figures.engine.picture import Area, Dot, Label, Picture
 from interp.figures.engine.scatter_chart import scatter
 from interp.figures.engine.view import (
     Attention,
@@ -418,6 +418,26 @@ def test_labels_that_find_no_room_are_named():
     )
     labels = [mark.text for mark in scatter(crowd).marks if isinstance(mark, Label)]
     assert any(text.startswith("no room for") for text in labels)
+
+
+@pytest.mark.parametrize("name", ["scatter", "scatter on a square", "bars", "lines"])
+def test_a_chart_for_a_column_keeps_the_size_of_its_type(name):
+    """Drawn for fewer inches, it is not wider than they are and has no smaller type."""
+    narrow, wide = chart(BLOCKS[name], width=4.1), chart(BLOCKS[name])
+    assert narrow.width == 4.1
+    sizes = [{mark.size for mark in one.marks if isinstance(mark, Label)} for one in (narrow, wide)]
+    assert sizes[0] == sizes[1]
+    dots = [mark for mark in narrow.marks if isinstance(mark, Dot)]
+    assert all(0 <= dot.x <= 4.1 and 0 <= dot.y <= narrow.height for dot in dots)
+
+
+@pytest.mark.parametrize(("worse", "colours"), [("", "wc"), ("above", "wc"), ("below", "cw")])
+def test_what_is_worse_is_warm(worse, colours):
+    """Of a metric that falls and of a loss that rises alike."""
+    block = Bars(("up", "down"), (1.0, -1.0), unit="nats", worse=worse)
+    drawn = [mark.colour[0] for mark in chart(block).marks if isinstance(mark, Area)]
+    assert drawn == list(colours)
+    assert ("Warm: worse" in block.key) == bool(worse)
 
 
 def test_log_axes_have_their_powers_of_ten():

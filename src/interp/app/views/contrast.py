@@ -95,7 +95,7 @@ def side_by_side(result: ContrastResult) -> Grid:
     hover: dict[str, list[list[str]]] = {"probability of the target": [], "probability of the competitor": []}
     for prompt in range(len(PROMPTS)):
         tops = zip(result.top_tokens[prompt], result.top_probs[prompt], strict=True)
-        says.append([f"{show_token(token, max_chars=12)} {probability(float(p))}" for token, p in tops])
+        says.append([_token_and_probability(token, float(p)) for token, p in tops])
         ahead.append([f"{'+' if x > 0 else ''}{decimal(x)}" for x in result.ahead[prompt].tolist()])
         for name, values in zip(hover, (result.target_prob, result.competitor_prob), strict=True):
             hover[name].append([probability(p) for p in values[prompt].tolist()])
@@ -134,6 +134,12 @@ def side_by_side(result: ContrastResult) -> Grid:
         framed_means="the hand-off, from where on the token that leads at the end is ahead",
         texts=np.stack([texts for pair in zip(says, ahead, strict=True) for texts in pair], axis=1),
     )
+
+
+def _token_and_probability(token: str, p: float) -> str:
+    """Both in this order, in whichever direction the token is written (it stands between the two marks of
+    Unicode that keep it from what follows)."""
+    return f"\u2068{show_token(token, max_chars=12)}\u2069 {probability(p)}"
 
 
 def side_by_side_data(result: ContrastResult, *, selected: tuple[int, int]) -> dict[str, Any]:

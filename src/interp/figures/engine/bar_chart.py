@@ -47,7 +47,7 @@ def _draw_bar(
 ) -> None:
     """The bar, and its interval as a line upon it."""
     start, stop = sorted((scale(0), scale(block.values[i])))
-    colour = "warm" if block.values[i] >= 0 else "cool"
+    colour = "warm" if block.is_warm(i) else "cool"
     corners = box(start, y - height / 2, max(stop - start, 0.004), height)
     picture.add(Area(corners, colour, tip=tip))
     if block.has_ends(i):

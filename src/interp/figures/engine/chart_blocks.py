@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class Bars(Chart):
     low: tuple[float, ...] = ()  # NaN, all of them: there is no interval
     high: tuple[float, ...] = ()
     note: str = ""  # what the sign and the intervals mean
+    worse: Literal["", "above", "below"] = ""  # on which side of 0 a value is worse: that side is warm
     symlog: bool = False  # linear up to 1 and -1, logarithmic beyond
     most: int = 60  # of more, the largest are drawn, and it is said
 
@@ -47,6 +49,10 @@ class Bars(Chart):
         """Whether a bar has an interval: not where it is of a single measurement."""
         return bool(self.low and self.high and self.low[i] < self.high[i])
 
+    def is_warm(self, i: int) -> bool:
+        """Whether a bar is drawn in the warm colour: above 0, or where it is worse if one side is."""
+        return bool(self.values[i] < 0) == (self.worse == "below")
+
     @property
     def largest(self) -> list[int]:
         """Which are drawn: all, or the `most` largest, in their given order."""
@@ -55,7 +61,8 @@ class Bars(Chart):
     @property
     def key(self) -> str:
         """What the signs mean, and whether all are drawn."""
-        return in_sentences(self.note, left_out_note(len(self.largest), len(self.values), "value"))
+        worse = "Warm: worse; blue: better." if self.worse else ""
+        return in_sentences(worse, self.note, left_out_note(len(self.largest), len(self.values), "value"))
 
     @property
     def table(self) -> Table:

@@ -30,6 +30,7 @@ Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
 Point: TypeAlias = tuple[float, float]
 
 _DIRECTIONS = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1))
+_SIDE = 4.4  # inches of a square, where there is room
 _AWAY = (0.05, 0.14, 0.26, 0.42, 0.62)  # inches from a point to its label, the first that is free
 
 
@@ -45,11 +46,11 @@ class _Axes:
         return self.x.start, self.y.stop, self.x.stop, self.y.start
 
 
-def scatter(block: Scatter) -> Picture:
+def scatter(block: Scatter, *, width: float = WIDTH) -> Picture:
     """Points, the notable ones labelled where there is room; with the diagonal, on a square."""
-    axes = _axes(block)
+    axes = _axes(block, width)
     left, top, right, bottom = axes.frame
-    picture = Picture(WIDTH, bottom + X_AXIS_HEIGHT)
+    picture = Picture(width, bottom + X_AXIS_HEIGHT)
     picture.add(Label(0, 0.08, block.y_title, TEXT, "quiet"))
     draw_y_axis(picture, axes.y, left=left, right=right)
     draw_x_axis(picture, axes.x, top=top, bottom=bottom, title=block.x_title)
@@ -64,14 +65,14 @@ def scatter(block: Scatter) -> Picture:
     return picture
 
 
-def _axes(block: Scatter) -> _Axes:
+def _axes(block: Scatter, width: float) -> _Axes:
     xs, ys = (block.x + block.y,) * 2 if block.diagonal else (block.x, block.y)
     top = 0.08 + line_height(TEXT)
-    height = 4.4 if block.diagonal else 3.6
     low, high = padded_range(min(ys), max(ys), pad=0.06)
+    left = room_for_numbers(Scale(low=low, high=high, start=top + _SIDE, stop=top))
+    height = min(_SIDE, width - left - 0.1) if block.diagonal else 3.6
     y = Scale(low=low, high=high, start=top + height, stop=top)
-    left = room_for_numbers(y)
-    right = left + height if block.diagonal else WIDTH - 0.1
+    right = left + height if block.diagonal else width - 0.1
     low, high = padded_range(min(xs), max(xs), pad=0.06)
     return _Axes(x=Scale(low=low, high=high, start=left, stop=right), y=y)
 
@@ -95,8 +96,10 @@ def _draw_labels(picture: Picture, block: Scatter, dots: Sequence[Point], radius
         taken.append(spot)
     if no_room:
         text = f"no room for {', '.join(no_room)}"
-        room = WIDTH - text_width(block.y_title, TEXT) - 0.4
-        picture.add(Label(WIDTH, 0.08, fit(text, SMALL, room), SMALL, "quiet", anchor="end", tip=text))
+        room = picture.width - text_width(block.y_title, TEXT) - 0.4
+        picture.add(
+            Label(picture.width, 0.08, fit(text, SMALL, room), SMALL, "quiet", anchor="end", tip=text)
+        )
 
 
 def _boxes_along_diagonal(frame: Box) -> list[Box]:

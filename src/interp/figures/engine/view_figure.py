@@ -73,12 +73,14 @@ def figure_of(view: View, *, notes: Sequence[str] = ()) -> Figure:
 
 
 def chart(block: Chart, *, width: float | None = None) -> Picture:
-    """The picture of a chart, for a figure and for a page. Curves and bars can be drawn for a column of so
-    many inches, with type of the same size."""
+    """The picture of a chart, for a figure and for a page. Curves, bars and points can be drawn for a column
+    of so many inches, with type of the same size."""
     if width is not None and isinstance(block, Lines):
         return lines(block, width=width)
     if width is not None and isinstance(block, Bars):
         return bars(block, width=width)
+    if width is not None and isinstance(block, Scatter):
+        return scatter(block, width=width)
     draw: dict[type[Chart], Callable[[Any], Picture]] = {
         Bars: bars, Lines: lines, Panels: panels, Scatter: scatter, Graph: graph,
     }  # fmt: skip

@@ -169,7 +169,7 @@ def _bars(block: Bars) -> RichTable:
     for i in block.largest:
         length = round(abs(block.values[i]) / largest * half)
         up = block.values[i] >= 0
-        colour = css(diverging(LIMIT * 0.6 if up else -LIMIT * 0.6))
+        colour = css(diverging(LIMIT * 0.6 if block.is_warm(i) else -LIMIT * 0.6))
         bar = (" " * half + "│" + "█" * length) if up else ("█" * length).rjust(half) + "│"
         table.add_row(*map(Text, numbers.texts[i]), Text(bar.ljust(2 * half + 1), style=colour))
     return table

@@ -58,15 +58,16 @@ def verdict(result: ContrastResult) -> str:
     """Where the prompts part, who takes over, and whether that is what the model says, in a few sentences."""
     parting = result.parting
     if parting is None:
-        sentences = ["At the end both prompts have the same mark."]
+        sentences = ["At the end the two prompts do not differ in who is ahead."]
     else:
-        sentences = [f"Their marks differ {from_layer(result.layers[parting])} on."]
+        sentences = [f"Who is ahead differs {from_layer(result.layers[parting])} on."]
     sentences += [_leader(result, prompt) for prompt in range(len(_NAMES))]
     return " ".join(sentences)
 
 
 def _leader(result: ContrastResult, prompt: int) -> str:
-    """Who is ahead at the end of one prompt, from where on, and what the model says there."""
+    """Who is ahead at the end of one prompt and from where on, from where on that is the likeliest of all,
+    and what the model says."""
     end, column = int(result.marks[prompt, -1]), result.hand_offs[prompt]
     says = result.top_tokens[prompt][-1]
     the_model = f"the model says {brief(says)} ({probability(float(result.top_probs[prompt, -1]))})"
@@ -75,17 +76,25 @@ def _leader(result: ContrastResult, prompt: int) -> str:
     leader, other = result.target, result.competitor
     if end == COMPETITOR:
         leader, other = other, leader
-    if column is None:
-        lead = f"{brief(leader)} is ahead {from_layer(result.layers[0])} on"
-    else:
-        at = standing(result, prompt, column, end)
-        lead = f"{brief(leader)} takes over {from_layer(result.layers[column])} on ({at} there)"
+    since = 0 if column is None else column
+    lead = (
+        f"{brief(leader)} is ahead of {brief(other)} {from_layer(result.layers[since])} on "
+        f"({standing(result, prompt, since, end)} there)"
+    )
     if leader == says:
-        return f"In the {_NAMES[prompt]}, {lead}, and {the_model}."
+        on_top = _likeliest_from(result, prompt, leader)
+        likeliest = f"the likeliest of all {from_layer(result.layers[on_top])} on"
+        return f"In the {_NAMES[prompt]}, {lead}, and {likeliest}: {the_model}."
     return (
-        f"In the {_NAMES[prompt]}, {lead}, but only ahead of {brief(other)}: {the_model}, and "
+        f"In the {_NAMES[prompt]}, {lead}, but only ahead of that one: {the_model}, and "
         f"{brief(leader)} has {standing(result, prompt, -1, end)}."
     )
+
+
+def _likeliest_from(result: ContrastResult, prompt: int, token: str) -> int:
+    """The column from which a token that the model says is what the lens would say, up to the end."""
+    others = [i for i, top in enumerate(result.top_tokens[prompt]) if top != token]
+    return others[-1] + 1 if others else 0
 
 
 def standing(result: ContrastResult, prompt: int, column: int, mark: int) -> str:

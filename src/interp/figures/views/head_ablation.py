@@ -12,6 +12,7 @@ from interp.figures.engine.view import Bars, Table, View, Words, block_name
 from interp.figures.views.norms_text import norms_sentences
 from interp.figures.views.pairs_text import clean_doubts, metric_with_tokens
 from interp.methods.ablation.results import HeadAblationResult
+from interp.metrics import METRICS
 
 _LOSSES = {
     "prompt_loss": "the loss on the prompt",
@@ -92,7 +93,7 @@ def bars(result: HeadAblationResult) -> tuple[Bars, ...]:
 
 
 def _bars(result: HeadAblationResult, m: int) -> Bars:
-    picked = result.change[:, m]  # [kind]
+    picked, measure = result.change[:, m], result.measures[m]  # [kind]
     draws = result.random[:, :, m] - result.before[m]  # [kind, draw]
 
     def alternating(of_random: np.ndarray) -> tuple[float, ...]:
@@ -104,7 +105,8 @@ def _bars(result: HeadAblationResult, m: int) -> Bars:
         values=alternating(draws.mean(1)),
         low=alternating(draws.min(1)),
         high=alternating(draws.max(1)),
-        unit="change",
+        unit=f"change, {METRICS[measure].unit if measure in METRICS else 'nats a token'}",
+        worse="below" if measure in METRICS and METRICS[measure].favours > 0 else "above",
         title=f"Change of {_name(result, m)}",
         note="Of random heads: the mean, and the least and the most of the draws.",
     )

@@ -42,7 +42,7 @@ def _on_prompts(result: PromptHeadScoresResult) -> View:
             how_interval(result.attention, over="prompts"),
             *([f"Left out: {left_out}."] if left_out else []),
         ),
-        blocks=(_verdict(result), *(score_map(result, name) for name in result.scores)),
+        blocks=(verdict(result), *(score_map(result, name) for name in result.scores)),
         below=(
             "A score is not an effect: it says where a head looks, not what it writes or whether that "
             "matters. A head that looks at everything alike has "
@@ -62,7 +62,7 @@ def _on_random_tokens(result: HeadScoresResult) -> View:
             how_interval(result.attention, over="sequences"),
             *_losses_in_words(result),
         ),
-        blocks=(_verdict(result), *_costs(result), *maps, _shifts(result), *_losses(result)),
+        blocks=(verdict(result), *_costs(result), *maps, _shifts(result), *_losses(result)),
         below=(
             "A score is not an effect: it says where a head looks on random tokens, not what it writes, nor "
             "what it does on text. Without a head (its mean in its place), others may take over.",
@@ -70,7 +70,8 @@ def _on_random_tokens(result: HeadScoresResult) -> View:
     )
 
 
-def _verdict(result: HeadScoresResult | PromptHeadScoresResult) -> Words:
+def verdict(result: HeadScoresResult | PromptHeadScoresResult) -> Words:
+    """The heads that look most where each score asks."""
     highest = [f"{name.replace('_', ' ')}: {_highest(result.score(name))}" for name in result.scores]
     return Words(f"Highest: {'; '.join(highest)}.", strong=True, name="verdict")
 
