@@ -18,6 +18,7 @@ from interp.app.views.downloads import downloads
 from interp.app.views.feature_html import contexts_html, histogram_html
 from interp.errors import InputError
 from interp.figures.dashboard.feature_dashboard import dashboard_page
+from interp.figures.engine.notation import decimal
 from interp.runs import read_run
 from interp.saes.activations import TopK
 from interp.saes.descriptions import FeatureDescription, write_descriptions
@@ -64,8 +65,11 @@ def test_the_grid_has_the_prompt_s_strongest(found, reading):
             value = grid.values[i, position]
             assert np.isnan(value) if feature not in here else value == here[feature]
     assert np.isnan(grid.values[:, 0]).all(), "the first position is not counted"
-    assert "not counted" in features.token_in_words(found, 0)
-    assert f"{found.n_active[3]} active feature" in features.token_in_words(found, 3)
+    assert "not counted" in features.token_in_words(found, reading, 0)
+    feature, value = features.strongest_at(found, 3)[0]
+    strongest = f"; {features.feature_name(feature, reading)} at {decimal(value, 1)}."
+    assert f"{found.n_active[3]} active feature" in features.token_in_words(found, reading, 3)
+    assert features.token_in_words(found, reading, 3).endswith(strongest)
 
 
 def test_what_is_read_names_features_by_labels(reading):

@@ -136,7 +136,7 @@ def test_copied_program_and_command_give_what_is_shown(load, tmp_path):
 
 
 def test_the_page_shows_both_texts(open_page, load):
-    page = open_page("Generate", prompt=PROMPT, part="head", which="0.1", times="3", n_tokens="4")
+    page = open_page("Generate", prompt=PROMPT, part="head", which_head="0.1", times="3", n_tokens="4")
     run_without_errors(page)
     result = EDITED(load("demo-gpt2"))
     shown = texts(page)
@@ -144,4 +144,17 @@ def test_the_page_shows_both_texts(open_page, load):
         assert text.text.strip() in shown
     assert "unedited" in shown
     assert "␣Paris behind the prompt:" in shown
-    assert "names no head" in error_of(field(page, "which").set_value("99"))
+    assert "names no head" in error_of(field(page, "which_head").set_value("99"))
+
+
+def test_another_part_begins_with_one_that_is_there(open_page):
+    """A head is no name of a layer: each part keeps its own, and no other's is refused."""
+    page = open_page("Generate", prompt=PROMPT, part="head", which_head="0.1", n_tokens="2")
+    run_without_errors(page)
+    for part in ("attention", "MLP", "neuron", "feature"):
+        page.session_state["part"] = part
+        run_without_errors(page)
+        assert "behind the prompt" in texts(page)
+    page.session_state["part"] = "head"
+    run_without_errors(page)
+    assert page.text_input(key="which_head").value == "0.1"

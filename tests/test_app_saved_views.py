@@ -2,6 +2,7 @@
 
 import json
 import os
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -98,6 +99,9 @@ def test_the_picture_lights_the_stream_and_the_head(layers, heads):
         lit.append(float(dots[1].get("cy")))
         assert all(0 <= float(one.get("x")) <= wide for one in drawn.iter("rect"))
         assert all(0 <= float(one.get("y")) <= high for one in drawn.iter("rect"))
+        numbers = [one for one in drawn.iter("text") if (one.text or "").isdigit()]
+        places = [float(one.get("y")) for one in numbers]
+        assert all(above - below >= 11 for above, below in pairwise(places))  # as high as a line of its type
     assert lit == sorted(lit, reverse=True)
 
 

@@ -24,7 +24,7 @@ from interp.app.views.tokens import (
 )
 from interp.errors import InputError
 from interp.figures.engine import html
-from interp.figures.engine.notation import decimal, show_token
+from interp.figures.engine.notation import decimal, probability, show_token
 from interp.figures.engine.view import Axis, Grid
 from interp.runs import read_run
 
@@ -96,6 +96,33 @@ def test_a_target_below_the_top_is_told_with_its_rank(load):
     assert table.strong == (lens.TOP,)
     with pytest.raises(InputError, match="no cell at row 99"):
         lens.cell_table(result, 99, 0)
+
+
+@pytest.mark.parametrize("position", [-1, 2])
+def test_a_sentence_says_what_is_said_and_where_the_target_stands(load, position):
+    """What the model says, from where on the lens reads it, and of another target how unlikely it is."""
+    model = load("demo-gpt2")
+    of_paris, of_lima = (lens.LogitLens(PROMPT, token)(model) for token in (" Paris", " Lima"))
+    at = position % len(of_paris.tokens)
+    tops = of_paris.top_ids[:, at, 0].tolist()
+    since = next(i for i in range(len(tops)) if len(set(tops[i:])) == 1)
+    token, p = of_paris.top_tokens[-1][at][0], float(of_paris.top_probs[-1, at, 0])
+    layer = of_paris.layers[since]
+    said = (
+        f"Behind {show_token(of_paris.tokens[at])} the model says {show_token(token)} ({probability(p)}), "
+        f"the likeliest from layer {layer} on"
+    )
+    assert lens.in_words(of_lima, at).startswith(f"{said}; ␣Lima, the target, has rank ")
+    ranks = of_lima.answer_rank[:, at]
+    assert f"has rank {int(ranks[-1]):,} ({probability(float(of_lima.answer_prob[-1, at]))})" in (
+        lens.in_words(of_lima, at)
+    )
+    best = "nowhere higher" if ranks.min() == ranks[-1] else f"at best {int(ranks.min()):,} "
+    assert best in lens.in_words(of_lima, at)
+    if position == -1:
+        assert lens.in_words(of_paris, at) == f"{said}."
+    tuned = lens.LogitLens(PROMPT, " Paris", lens="tuned")(model)
+    assert "the model says" not in lens.in_words(tuned, at)
 
 
 def test_attribution_and_attention(load):

@@ -56,11 +56,17 @@ def test_the_tour_comes_once_and_when_it_is_asked_for(open_app, expect):
     page = open_app(first_visit=True, prompt=FRANCE)
     tour = page.get_by_role("region", name="Tour")
     expect(tour).to_contain_text("1 of 5")
-    for step in range(2, 6):
-        tour.get_by_role("button", name="Next").click()
+    outlined = page.locator(".interp-toured")
+    for step in range(1, 6):
         expect(tour).to_contain_text(f"{step} of 5")
+        settled(page)
+        expect(outlined).to_have_count(1)  # also where the page was drawn after the step was shown
+        expect(outlined).to_be_in_viewport()
+        if step < 5:
+            tour.get_by_role("button", name="Next").click()
     tour.get_by_role("button", name="Done").click()
     expect(tour).to_have_count(0)
+    expect(outlined).to_have_count(0)
     page.reload()
     expect(page.get_by_role("grid", name=re.compile("Logit lens"))).to_be_visible()
     settled(page)

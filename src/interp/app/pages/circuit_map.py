@@ -17,6 +17,7 @@ from interp.app.views.attention import AttentionPatterns, pattern_grids
 from interp.figures.engine.notation import count
 from interp.figures.engine.view import Bars, Table, Words, block_name
 from interp.figures.views import head_ablation as head_ablation_view
+from interp.figures.views import head_scores as head_scores_view
 from interp.methods.ablation.results import HeadAblationResult
 
 _UPLOADED = "uploaded circuit file"  # key of the session's state
@@ -71,6 +72,7 @@ def _scores(model: str, heads: tuple[str, ...]) -> None:
 
     with show.title("Where the heads look on random tokens said twice", key="scores"):
         copy_or_download(model, question, scores)
+    show.words(head_scores_view.verdict(scores))
     grids = circuit_map.score_grids(scores, picked)
     for place, name, grid in zip(st.columns(len(grids)), circuit_map.SCORES, grids, strict=False):
         with place:

@@ -26,6 +26,7 @@ from interp.app.views.model_picture import ShapeOfModel, in_words, picture
 from interp.app.views.tokens import SingleToken, TypedTokens, read_token
 from interp.errors import InterpError
 from interp.figures.engine.notation import brief
+from interp.figures.engine.view import Words
 from interp.figures.views.lens_words import about_lens, lens_name
 from interp.methods.lens.results import LogitLensResult
 
@@ -69,6 +70,7 @@ def _explore(model: str, prompt: str, target: str | None, lens: str) -> None:
     )
     question = views.LogitLens(prompt, target, shape.around(column), lens=lens)
     result = ask(model, question)
+    show.words(Words(views.in_words(result, column), strong=True))
     left, right = st.columns([5, 2], gap="medium")
     with left:
         _lens(model, question, result, (row, column))

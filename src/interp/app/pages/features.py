@@ -23,6 +23,7 @@ from interp.app.views.feature_html import contexts_html, histogram_html
 from interp.app.views.questions import as_command
 from interp.figures.dashboard.feature_dashboard import dashboard_page, strength_shades
 from interp.figures.engine.notation import decimal
+from interp.figures.engine.view import Words
 
 if TYPE_CHECKING:
     from interp.methods.features.profile_results import FeatureProfile, FeatureProfilesResult
@@ -69,7 +70,6 @@ def _features(model: str, read_text: features.ReadText, prompt: str) -> None:
     feature = _chosen_feature(result.sae.n_features, default=features.first_choice(result, reading))
     shown = result.strongest(features.ROWS)
     position = _grid(result, reading, shown, feature)
-    st.caption(escape_markdown(features.token_in_words(result, position)))
     _feature_buttons("at", features.strongest_at(result, position), reading)
     _feature_inputs(result.sae.n_features, reading)
     with show_errors():
@@ -108,6 +108,7 @@ def _grid(
         choose_feature(shown[row])
 
     st.caption(escape_markdown(f"{features.prompt_in_words(result)} Click a cell for its feature."))
+    show.words(Words(features.token_in_words(result, reading, position), strong=True))
     show.grid(
         features.feature_grid(result, reading),
         key="features",

@@ -57,7 +57,7 @@ def _change(model: str) -> generate.Change | None:
     left, right = st.columns([1, 3])
     label, first = generate.NAMED[part]
     with left:
-        name = st.text_input(label, first, key="which", bind="query-params", live="150ms")
+        name = st.text_input(label, first, key=f"which_{part}", bind="query-params", live="150ms")
     with right:
         ways = generate.HOW[part]
         how = inputs.switch("How it is changed", f"how_{part}", ways) if len(ways) > 1 else ways[0]

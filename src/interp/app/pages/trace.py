@@ -17,6 +17,8 @@ from interp.app.ui.parts import part
 from interp.app.views import trace
 from interp.app.views.alignment import Alignment
 from interp.app.views.tokens import PromptTokens
+from interp.figures.engine.view import Words
+from interp.figures.views.activation_patching import view
 
 
 def page() -> None:
@@ -63,7 +65,7 @@ def _aligned(clean: tuple[str, ...], corrupted: tuple[str, ...]) -> bool:
 
 @part
 def _map(model: str, clean: str, corrupted: str, answer: str, foil: str | None) -> None:
-    left, right = st.columns([5, 4], gap="medium")
+    left, right = st.columns([6, 5], gap="medium")
     with left, show.title("Patched", key="map"):
         part = inputs.switch(
             "What is patched", "part", tuple(trace.PARTS), on_change=address.forget_clicks
@@ -75,6 +77,7 @@ def _map(model: str, clean: str, corrupted: str, answer: str, foil: str | None) 
         result = ask(model, question)
         for doubt in trace.doubts_of(result):
             st.warning(escape_markdown(doubt))
+        show.words(view(result).block("verdict", Words))
         cell = address.clicked_cell((len(result.recovery.mean), len(result.columns)), result.peak)
         show.grid(
             trace.recovery_grid(result), key="map", selected=cell, around=cell[1], on_click=address.go_to_cell

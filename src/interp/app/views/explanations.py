@@ -36,7 +36,16 @@ GLOSSARY: dict[str, str] = {
         "A part of a layer's attention; 5.1 is head 1 of layer 5. Its pattern says where it looks, z "
         "what it takes from there."
     ),
-    "MLP": "The part of a layer that works on each token by itself.",
+    "attention": (
+        "How much a head looks at each earlier token from where it is: shares that sum to 1. attn_out is "
+        "what all heads of a layer write together."
+    ),
+    "MLP": "The part of a layer that works on each token by itself; mlp_out is what it writes.",
+    "neuron": "One number inside an MLP; 5.310 is neuron 310 of layer 5.",
+    "direction": (
+        "A vector in the residual stream, such as from one kind of prompts to another; along it something "
+        "can be added or taken out."
+    ),
     "logit": (
         "The score that the model gives a token. One logit more: e times (2.7 times) as likely beside "
         "the others."
@@ -51,6 +60,18 @@ GLOSSARY: dict[str, str] = {
     "logit lens": (
         "Reading the residual stream after a layer as if it were the last: with the model's own final "
         "norm and unembedding."
+    ),
+    "tuned lens": (
+        "A logit lens with a linear map for each layer in front, trained so that it says what the model says "
+        "in the end: it reads early layers in their own language."
+    ),
+    "Jacobian lens": (
+        "A lens whose map for each layer is how the last layer answers to a small change there, on average "
+        "over text."
+    ),
+    "patchscope": (
+        "A lens by the model itself: the activation is put into another prompt, which is made so that the "
+        "model says what it stands for."
     ),
     "direct logit attribution": (
         "What each part of the model writes into the logit of a token directly. What it does by way of "
@@ -73,6 +94,8 @@ GLOSSARY: dict[str, str] = {
     "induction": (
         "Looking at the token after an earlier occurrence of this one: how models go on with what they saw."
     ),
+    "duplicate token": "Looking at an earlier occurrence of the same token.",
+    "previous token": "Looking at the token just before.",
     "ablation": "Taking a part out: by zeros, by its mean, or by what it is on another text (resample).",
     "loss": "How surprised the model is at a text, in nats a token; less is better.",
     "circuit": (
@@ -88,6 +111,27 @@ GLOSSARY: dict[str, str] = {
         "MLP writes."
     ),
     "pre-activation": "What a feature or neuron computes before what is below its threshold is set to zero.",
+    "AUROC": (
+        "How well a number tells two groups apart: of a pair, one of each, how often it is higher for the "
+        "right one. 0.5 is chance, 1 perfect."
+    ),
+    "surface": (
+        "What the text alone tells of the group, such as the length of names; a probe that is no better has "
+        "found nothing inside."
+    ),
+    "nats": "The unit of entropy, loss and log-probability: one nat more is e times (2.7 times) less likely.",
+    "influence": (
+        "What share of all that makes the answer goes through a node of the graph, along all paths; what has "
+        "little is left out."
+    ),
+    "error": "What an MLP writes that its features do not explain.",
+    "replacement score": (
+        "Of the influence of what no feature explains, the share that tokens have and not errors; "
+        "completeness: of what features and the answer read, the share that is no error."
+    ),
+    "interval": (
+        "Where the value lies, as far as so few measurements can tell (95 %); none is shown of one alone."
+    ),
     "probe": (
         "A linear classifier of activations. It shows that something can be read there, not that the model "
         "uses it."
@@ -117,6 +161,10 @@ EXPLANATIONS: dict[str, Explanation] = {
             "head",
             "MLP",
             "BOS",
+            "attention",
+            "tuned lens",
+            "Jacobian lens",
+            "patchscope",
         ),
     ),
     "Trace": Explanation(
@@ -138,6 +186,8 @@ EXPLANATIONS: dict[str, Explanation] = {
             "logit difference",
             "residual stream",
             "head",
+            "MLP",
+            "attention",
         ),
     ),
     "Patch": Explanation(
@@ -158,6 +208,9 @@ EXPLANATIONS: dict[str, Explanation] = {
             "entropy",
             "token",
             "BOS",
+            "tuned lens",
+            "Jacobian lens",
+            "patchscope",
         ),
     ),
     "Contrast": Explanation(
@@ -174,6 +227,9 @@ EXPLANATIONS: dict[str, Explanation] = {
             "hand-off",
             "rank",
             "probability",
+            "tuned lens",
+            "Jacobian lens",
+            "patchscope",
         ),
     ),
     "Circuit map": Explanation(
@@ -193,6 +249,10 @@ EXPLANATIONS: dict[str, Explanation] = {
             "foil",
             "logit difference",
             "circuit",
+            "attention",
+            "duplicate token",
+            "previous token",
+            "interval",
         ),
     ),
     "Features": Explanation(
@@ -229,6 +289,9 @@ EXPLANATIONS: dict[str, Explanation] = {
             "MLP",
             "logit",
             "ablation",
+            "influence",
+            "error",
+            "replacement score",
         ),
     ),
     "Generate": Explanation(
@@ -238,7 +301,18 @@ EXPLANATIONS: dict[str, Explanation] = {
         "takes it out, 1 leaves it, more makes it stronger, below 0 turns it round. The text with the change "
         "stands below the one without. Once a token differs, what follows is said in another text: the first "
         "difference is the part's doing, the rest is what comes of it.",
-        ("token", "head", "MLP", "feature", "probability", "ablation"),
+        (
+            "token",
+            "head",
+            "attention",
+            "MLP",
+            "neuron",
+            "feature",
+            "direction",
+            "probability",
+            "rank",
+            "ablation",
+        ),
     ),
     "Knowledge": Explanation(
         "Known, or made up",
@@ -256,6 +330,13 @@ EXPLANATIONS: dict[str, Explanation] = {
             "layer",
             "probe",
             "token",
+            "AUROC",
+            "surface",
+            "nats",
+            "interval",
+            "tuned lens",
+            "Jacobian lens",
+            "patchscope",
         ),
     ),
     "Runs": Explanation(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from interp.app.views.questions import LibraryQuestion
 from interp.errors import InputError
-from interp.figures.engine.notation import count, decimal, show_token
+from interp.figures.engine.notation import brief, count, decimal, show_token
 from interp.figures.engine.view import Bars, Grid, Table
 from interp.figures.views.prompt_features import SAYS, prompt_grid
 from interp.zoo import NAMES
@@ -154,14 +154,18 @@ def prompt_in_words(result: SAEFeaturesResult) -> str:
     return f"{sae.n_features} features of {sae.site}; {decimal(result.l0, 1)} are active at a token."
 
 
-def token_in_words(result: SAEFeaturesResult, position: int) -> str:
-    """How many features are active at a token, and how much of its activation they give."""
-    place = f"Position {position}: {show_token(result.tokens[position])}"
+def token_in_words(result: SAEFeaturesResult, reading: TextReading, position: int) -> str:
+    """How many features are active at a token, how much of its activation they give, and the strongest."""
+    place = f"Position {position}: {brief(result.tokens[position])}"
     if position in result.excluded:
         return f"{place} is not counted; the SAE was trained without the first position."
     share = 100 * float(result.explained[position])
     active = count(int(result.n_active[position]), "active feature")
-    return f"{place}: {share:.0f} % of its activation is in {active}."
+    named = [
+        f"{feature_name(feature, reading)} at {decimal(value, 1)}"
+        for feature, value in strongest_at(result, position)[:1]
+    ]
+    return f"{place}: {'; '.join([f'{share:.0f} % of its activation is in {active}', *named])}."
 
 
 def first_choice(result: SAEFeaturesResult, reading: TextReading) -> int:

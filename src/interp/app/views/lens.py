@@ -14,6 +14,7 @@ from interp.app.views.questions import LibraryQuestion
 from interp.errors import InputError
 from interp.figures.engine.notation import brief, decimal, probability, show_token
 from interp.figures.engine.view import Axis, Grid, Table
+from interp.figures.views.by_layer import from_layer
 from interp.figures.views.lens_words import lens_name
 
 if TYPE_CHECKING:
@@ -112,6 +113,39 @@ def lens_grid(result: LogitLensResult, colour: Colour = "probability") -> Grid:
             ("entropy (nats)", texts(entropy, decimal)),
         ),
     )
+
+
+def in_words(result: LogitLensResult, position: int) -> str:
+    """What is said behind the token at a position and from which layer on the lens reads that; where it is
+    not the target, where the target stands at the end and at its best."""
+    column = result.positions.index(position)
+    grid = {name: array[:, column] for name, array in result.grid.items()}
+    ids, ranks = grid["top_ids"][:, 0], grid["answer_rank"]
+    others = np.flatnonzero(ids != ids[-1])
+    since = int(others[-1]) + 1 if len(others) else 0
+    who = "the model says" if result.lens == "logit" else f"the {lens_name(result.lens).lower()} ends with"
+    last = f"{brief(grid['top_tokens'][-1][0])} ({probability(float(grid['top_probs'][-1, 0]))})"
+    sentence = (
+        f"Behind {brief(result.tokens[position])} {who} {last}, the likeliest "
+        f"{from_layer(result.layers[since])} on"
+    )
+    if ranks[-1] == 1:
+        return f"{sentence}."
+    best = int(ranks.argmin())
+    at_best = (
+        "nowhere higher"
+        if ranks[best] == ranks[-1]
+        else f"at best {int(ranks[best]):,} {_after(result, best)}"
+    )
+    return (
+        f"{sentence}; {brief(result.answer)}, the target, has rank {int(ranks[-1]):,} "
+        f"({probability(float(grid['answer_prob'][-1]))}), {at_best}."
+    )
+
+
+def _after(result: LogitLensResult, row: int) -> str:
+    layer = result.layers[row]
+    return "at the embedding" if layer == "embed" else f"after layer {layer}"
 
 
 def cell_tokens(result: LogitLensResult, row: int, column: int) -> list[tuple[int, str, float]]:

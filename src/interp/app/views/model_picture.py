@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 from interp.figures.engine.notation import count
@@ -15,6 +16,7 @@ _STREAM = 62  # where the residual stream runs
 _ATTENTION, _MLP = (78, 56), (140, 34)  # where the boxes of a layer begin, and how wide they are
 _HIGHEST, _LOWEST = 20.0, 0.5  # pixels of a layer
 _MOST_HEADS = 28  # that are drawn one by one
+_LINE = 13.0  # pixels from one number of a layer to the next
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def picture(shape: ModelShape, row: int, head: tuple[int, int] | None = None) ->
         y = foot - high * (layer + 1)
         lit = None if head is None or head[0] != layer else head[1]
         parts += _layer(shape, y, high, lit)
-        every = max(1, round(13 / high))
+        every = ceil(_LINE / high)
         if layer % every == 0:
             parts.append(_text(_STREAM - 8, y + high / 2 + 4, str(layer)))
     at = foot + 4 if row == 0 else foot - high * row + 1

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Which = Literal["source", "target", "patched"]
 Shade = Colour | Literal["change"]
 SHADED: tuple[Shade, ...] = ("probability", "change", "rank", "entropy")
-_CHARS = 9  # of a token in a cell
+_MOST_CHARS, _FEWEST_CHARS, _IN_ALL = 9, 4, 42  # of a token in a cell, and of all tokens of a row
 CELL = "cell of the source"  # the name of what is dragged
 
 #: Pairs of prompts, one click each. Offered are those of which the model at hand answers the source.
@@ -32,6 +32,7 @@ EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = tuple(
     (name, {"from_prompt": source, "into_prompt": target, "follow": show_token(token)})
     for name, source, target, token in (
         ("Two capitals", "The capital of France is", "The capital of Japan is", " Paris"),
+        ("Two landmarks", "The Eiffel Tower is in the city of", "The Colosseum is in the city of", " Paris"),
         (
             "A landmark for a country",
             "The Eiffel Tower is in the city of",
@@ -105,6 +106,9 @@ def drawn(
     cell = result.source_cell if which == "source" else result.target_cell
     at = cell if selected is None else (selected[0] - 1, selected[1])
     data = grid_data(grid, selected=_place(reading, at), around=0)
+    for column in data["columns"]:
+        token = reading.tokens[reading.positions[column["index"]]]
+        column["text"] = show_token(token, max_chars=_chars(reading))
     if which == "patched":
         data["framed"] = [list(place) for place in [_place(reading, cell)] if place]
     if which != "source":
@@ -127,8 +131,13 @@ def _lens(reading: LogitLensResult, colour: Shade) -> Grid:
 
 def _cut(reading: LogitLensResult) -> np.ndarray:
     tops = reading.grid["top_tokens"][..., 0]
-    cut = [show_token(token, max_chars=_CHARS) for token in tops.ravel()]
+    cut = [show_token(token, max_chars=_chars(reading)) for token in tops.ravel()]
     return np.array(cut).reshape(tops.shape)
+
+
+def _chars(reading: LogitLensResult) -> int:
+    """How many characters of a token there is room for, in a third of the page."""
+    return max(_FEWEST_CHARS, min(_MOST_CHARS, _IN_ALL // len(reading.positions)))
 
 
 def _changes(result: PatchedLensResult) -> Grid:

@@ -205,7 +205,12 @@ def prediction_table(predictions: tuple[Prediction, ...]) -> Table:
     columns = ("rank", *(text for p in predictions for text in (f"{p.run} says", "p")))
     rows: list[tuple[str | float, ...]] = []
     for rank, tokens in enumerate(zip(*(p.top for p in predictions), strict=True), start=1):
-        rows.append((rank, *(text for token, p in tokens for text in (show_token(token), probability(p)))))
+        rows.append(
+            (
+                rank,
+                *(text for token, p in tokens for text in (show_token(token, max_chars=10), probability(p))),
+            )
+        )
     return Table(columns, tuple(rows))
 
 
