@@ -139,6 +139,13 @@ def test_what_the_server_was_started_with_is_read(given, monkeypatch, tiny_gpt2)
     assert Permissions().are_given(str(tiny_gpt2))
 
 
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_real_model_is_asked_about_where_it_would_be_fetched(monkeypatch, installed):
+    monkeypatch.setattr(access, "is_installed", lambda model: installed)
+    assert Permissions().are_given("gemma-3-270m") == installed
+    assert not Permissions().are_given("gpt2")
+
+
 def test_folders_are_given_by_the_command_line(given, monkeypatch, capsys):
     started = {}
     monkeypatch.setattr(launch, "server_command", lambda port, browser: ["server"])

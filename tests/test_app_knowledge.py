@@ -6,12 +6,12 @@ import pytest
 
 import interp
 from app_pages import run_copied_command, run_without_errors, texts, without_provenance
-from interp.app.views.knowledge import Knowledge, as_python, offered
+from interp.app.views.knowledge import MOST_PROBED, Knowledge, as_python, entities, offered, probed
 from interp.runs import read_run
 
 pytest.importorskip("sklearn", reason="needs scikit-learn, the extra 'probes'")
 
-FEW = Knowledge(data="facts", n=4, lens="logit")
+FEW = Knowledge(data="facts", n=4, lens="logit", probe_layers=(-1, 3, 5))
 
 
 def test_copies_give_what_is_shown(load, tmp_path):
@@ -25,6 +25,15 @@ def test_copies_give_what_is_shown(load, tmp_path):
     assert without_provenance(read_run(run_copied_command(FEW, tmp_path)).result) == without_provenance(
         result
     )
+
+
+def test_a_deep_model_is_asked_less():
+    assert probed(6) is None
+    assert entities("demo-gpt2") > entities("gemma-3-270m")
+    for n_layers in (8, 18, 80):
+        layers = probed(n_layers)
+        assert (layers[0], layers[-1], len(layers)) == (-1, n_layers - 1, MOST_PROBED)
+        assert list(layers) == sorted(set(layers))
 
 
 def test_the_page_says_what_differs(open_page):

@@ -12,7 +12,7 @@ from interp.app.views.downloads import save_run
 from interp.app.views.generate import Change, Generate
 from interp.app.views.lens import LogitLens
 from interp.app.views.model_picture import ModelShape, picture
-from interp.app.views.patched_lens import PatchedLens, first_cells
+from interp.app.views.patched_lens import PatchedLens, drawn, first_cells
 from interp.app.views.saved_views import FILE, MOST, address_of, forget_view, read_views, save_view
 from interp.errors import InputError, RunError
 from interp.runs import read_run
@@ -103,6 +103,18 @@ def test_the_picture_lights_the_stream_and_the_head(layers, heads):
         places = [float(one.get("y")) for one in numbers]
         assert all(above - below >= 11 for above, below in pairwise(places))  # as high as a line of its type
     assert lit == sorted(lit, reverse=True)
+
+
+@pytest.mark.parametrize(("words", "most"), [(3, 9), (8, 5), (20, 4)])
+def test_three_lenses_have_room_side_by_side(load, words, most):
+    """The more tokens a prompt has, the fewer characters of each are shown, and never fewer than four."""
+    prompt = " capital" * words
+    result = PatchedLens(prompt, prompt, source_cell=(0, 1), target_cell=(1, 1))(load("demo-qwen3"))
+    data = drawn(result, "source", "probability", selected=None)
+    texts = [column["text"] for column in data["columns"]]
+    texts += [cell["text"] for row in data["rows"] for cell in row["cells"]]
+    assert max(map(len, texts)) == most
+    assert len(data["columns"]) == words
 
 
 def test_the_cells_to_begin_with_are_where_the_prompts_differ():

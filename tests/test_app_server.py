@@ -7,7 +7,7 @@ import threading
 import time
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -287,6 +287,23 @@ def test_a_model_that_is_at_work_stays_and_what_does_not_fit_is_refused(load):
     assert lab.server.models == ("a",)
     lab.gates["held"].set()
     assert held.future.result(30) == "held"
+
+
+def test_a_prompt_is_no_longer_than_there_is_memory_for(load):
+    """Attention over it is weighed before it is run; short texts and such as are refused anyway are not."""
+    free = {"bytes": 2e9}
+    lab = Lab(load, spare_bytes=1e9, free=lambda device: free["bytes"])
+    text = "word " * 500
+    n = len(load("demo-gpt2").encoder.tokenizer.encode(text))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load("demo-gpt2"), "encoder", replace(load("demo-gpt2").encoder, n_ctx=None))
+        assert lab.server.ask("a", lab.ask(text)) == text
+        free["bytes"] = 1e9 + 1e6
+        with pytest.raises(InputError, match=r"tokens, over which attention takes about .* GB"):
+            lab.server.ask("a", lab.ask(f"{text} "))
+        assert n > 400
+        assert lab.server.ask("a", lab.ask("word")) == "word"
+    assert lab.server.ask("a", lab.ask(f"{text}  ")) == f"{text}  "  # longer than the model reads
 
 
 def test_the_size_of_weights_is_told_before_they_are_read(load, tiny_gpt2):

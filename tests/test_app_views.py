@@ -11,7 +11,7 @@ from app_pages import DEMOS, run_copied_command, run_copied_program, without_pro
 from conftest import run
 from interp.app.views import explore, lens, trace
 from interp.app.views.alignment import Alignment
-from interp.app.views.attention import AttentionPatterns, attention_grid, folded, heads_grid
+from interp.app.views.attention import MOST_KEYS, AttentionPatterns, attention_grid, folded, heads_grid
 from interp.app.views.downloads import chart_downloads, downloads
 from interp.app.views.grid_data import MOST_TOKENS, grid_data, token_ranking, token_strip, turned
 from interp.app.views.tokens import (
@@ -117,7 +117,9 @@ def test_a_sentence_says_what_is_said_and_where_the_target_stands(load, position
     assert f"has rank {int(ranks[-1]):,} ({probability(float(of_lima.answer_prob[-1, at]))})" in (
         lens.in_words(of_lima, at)
     )
-    best = "nowhere higher" if ranks.min() == ranks[-1] else f"at best {int(ranks.min()):,} "
+    after = 1 + int(ranks[1:].argmin())  # not at the embedding, where nothing is computed yet
+    best = f"at best {int(ranks[after]):,} after layer {of_lima.layers[after]}."
+    best = "nowhere higher" if ranks[after] == ranks[-1] else best
     assert best in lens.in_words(of_lima, at)
     if position == -1:
         assert lens.in_words(of_paris, at) == f"{said}."
@@ -346,10 +348,10 @@ def test_a_long_pattern_is_folded_around_a_position():
     at = 2 * MOST_TOKENS
     grid = Grid(values=values, rows=axis, columns=axis, unit="attention", framed=((at, 0), (at, 7), (at, at)))
     small = folded(grid, at)
-    assert len(small.columns) == MOST_TOKENS
+    assert len(small.columns) == MOST_KEYS
     np.testing.assert_allclose(np.nansum(small.values, axis=1), 1)
     assert small.columns.headings[0].token == "t0"
-    assert small.columns.headings[1].token == f"{n - MOST_TOKENS + 1} others"
+    assert small.columns.headings[1].token == f"{n - MOST_KEYS + 1} others"
     (_, first), (_, other), (_, own) = small.framed
     assert (first, other) == (0, 1)
     assert small.values[at, own] == values[at, at]
@@ -357,7 +359,7 @@ def test_a_long_pattern_is_folded_around_a_position():
     assert np.isnan(small.values[0, 2:]).all()
     early = folded(grid, 3)
     assert early.columns.headings[0].token == "t0"
-    assert early.columns.headings[-1].token == f"{n - MOST_TOKENS + 2} others"
+    assert early.columns.headings[-1].token == f"{n - MOST_KEYS + 2} others"
 
 
 def test_a_turned_lens_has_the_same_cells(load):

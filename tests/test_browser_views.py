@@ -103,3 +103,18 @@ def test_a_view_is_saved_and_found_again(open_app, expect):
     expect(box(opened.value, "Prompt")).to_have_value(JAPAN)
     page.get_by_role("button", name="Forget").click()
     expect(link).to_have_count(0)
+
+
+def test_the_first_column_of_attention_stays_where_the_others_are_scrolled(open_app, expect):
+    page = open_app({"viewport": {"width": 1280, "height": 720}}, prompt=" ".join([FRANCE] * 5))
+    grid = page.get_by_role("grid", name="Head 5.0", exact=True)
+    heads = grid.get_by_role("columnheader")
+    expect(heads.nth(1)).to_have_text("<|endo…|>")  # BOS, at which many heads look
+    settled(page)
+    seen = []
+    for side in (0, 10_000):
+        grid.evaluate("(table, left) => table.parentElement.scrollTo({ left })", side)
+        seen.append([heads.nth(place).bounding_box()["x"] for place in (1, 2)])
+    (bos, second), (still, gone) = seen
+    assert still == bos
+    assert gone < second - 100

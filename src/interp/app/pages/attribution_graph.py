@@ -71,4 +71,4 @@ def _graph(model: str, question: views.AttributionGraph) -> None:
     for block in drawn.blocks:
         if isinstance(block, Table):
             show.table(block)
-    st.caption(escape_markdown(" ".join((*drawn.above, *drawn.below))))
+    st.caption(escape_markdown(" ".join((*drawn.above[1:], *drawn.below))))  # the prompt stands above

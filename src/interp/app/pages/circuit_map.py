@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
 
 from interp.app.markdown import escape_markdown
@@ -14,6 +16,7 @@ from interp.app.ui.explain import explain
 from interp.app.ui.model_choice import choose_model
 from interp.app.views import circuit_map
 from interp.app.views.attention import AttentionPatterns, pattern_grids
+from interp.errors import InterpError
 from interp.figures.engine.notation import count
 from interp.figures.engine.view import Bars, Table, Words, block_name
 from interp.figures.views import head_ablation as head_ablation_view
@@ -57,7 +60,7 @@ def page() -> None:
             if answer is not None and foil is not None:
                 with show_errors():
                     _head_ablation(model, circuit_map.HeadAblation(prompt, heads, answer, foil or None))
-    with show_errors():
+    with show_errors(), suppress(InterpError):  # heads that are none were refused above
         _circuit(model, heads)
     suggest(model, prompt, answer=of_answer[1], foil=of_foil[1])
 
@@ -93,7 +96,7 @@ def _patterns(model: str, question: AttentionPatterns) -> None:
     places = st.columns(min(len(grids), 2))
     for i, grid in enumerate(grids):
         with places[i % 2]:
-            show.grid(grid, key=f"pattern-{grid.title}")
+            show.grid(grid, key=f"pattern-{grid.title}", pinned=True)
 
 
 def _head_ablation(model: str, question: circuit_map.HeadAblation) -> None:

@@ -234,6 +234,7 @@ def _attention(model: str, prompt: str, cell: tuple[int, int], clicked: tuple[in
             around=column,
             on_click=lambda h, _: address.go_to_head(layer, h),
             titled=False,
+            pinned=True,
         )
     with right:
         with show.title(pattern.title, key="attention"):
@@ -244,4 +245,5 @@ def _attention(model: str, prompt: str, cell: tuple[int, int], clicked: tuple[in
             around=column,
             on_click=lambda query, _: address.go_to_cell(row, query),
             titled=False,
+            pinned=True,
         )

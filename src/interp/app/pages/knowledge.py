@@ -14,6 +14,7 @@ from interp.app.ui.lens_choice import choose_lens
 from interp.app.ui.model_choice import choose_model
 from interp.app.ui.parts import part
 from interp.app.views import knowledge
+from interp.app.views.model_picture import ShapeOfModel
 from interp.figures.engine.view import Lines, Scatter, Table, Words
 from interp.figures.views.knowledge import view
 
@@ -26,11 +27,12 @@ def page() -> None:
     with left:
         data = inputs.switch("Of whom or what", "data", knowledge.offered(model))
     with middle:
-        n = inputs.number("Entities of each kind", "n", knowledge.N, min_value=4, max_value=100)
+        n = inputs.number("Entities of each kind", "n", knowledge.entities(model), min_value=4, max_value=100)
     with show_errors():
         lens = choose_lens(model)
         if lens is not None:
-            _knowledge(model, knowledge.Knowledge(data=data, n=n, lens=lens))
+            layers = knowledge.probed(ask(model, ShapeOfModel()).n_layers)
+            _knowledge(model, knowledge.Knowledge(data=data, n=n, lens=lens, probe_layers=layers))
 
 
 @part

@@ -16,6 +16,7 @@ from interp.app.server import settings
 from interp.app.server.model_server import SPARE_BYTES
 from interp.errors import InputError
 from interp.files import check_file
+from interp.models.gguf.packages import GEMMA, is_installed
 from interp.zoo import NAMES
 
 LARGEST_TEXT = 100e6  # bytes of a text that features are read on
@@ -122,8 +123,10 @@ class Permissions:
         self._given.add(source)
 
     def are_given(self, source: str) -> bool:
-        """Whether it may be opened: it is the package's or the command line's, or the user asked for it."""
-        return source in self._given or source in ("", "demo", *NAMES, settings.first_model())
+        """Whether it may be opened: it is the package's, the command line's or installed with the app, or the
+        user asked for it."""
+        known = "", "demo", *NAMES, settings.first_model()
+        return source in self._given or source in known or (source == GEMMA.name and is_installed(GEMMA))
 
 
 @cache

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from hashlib import sha256
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+
+from interp.errors import InputError, InterpError
 
 if TYPE_CHECKING:
     from interp.models.base import Model
@@ -18,6 +20,7 @@ Answer = TypeVar("Answer", covariant=True)
 
 QUICK = 1.0  # seconds: a job that is expected to take no longer may overtake those that do
 CALIBRATION = 4, 64  # prompts and tokens of the run by which a model's speed is first measured
+LONG = 2000  # characters of a text, of which tokens are counted before it is run
 TOO_LITTLE = 2048  # tokens: the time of so little work is not worth measuring
 
 
@@ -41,6 +44,30 @@ def question_id(model: str, question: Question[Any]) -> str:
     fields = [(f.name, getattr(question, f.name)) for f in dataclasses.fields(question) if f.compare]
     asked = model, type(question).__module__, type(question).__qualname__, fields
     return sha256(repr(asked).encode()).hexdigest()[:16]
+
+
+def check_lengths(model: Model, question: Question[Any], free: Callable[[], float]) -> None:
+    """`InputError` where a text of a question has so many tokens that a layer's attention over them takes
+    more than the bytes that are `free`: the scores and shares of every head, and both once more while they
+    are made."""
+    texts = [getattr(question, f.name) for f in dataclasses.fields(question)]
+    n = max(
+        (_n_tokens(model, text) for text in texts if isinstance(text, str) and len(text) > LONG), default=0
+    )
+    needed = 16.0 * model.arch.n_heads * n**2
+    if n and needed > (left := free()):
+        raise InputError(
+            f"The prompt has {n:,} tokens, over which attention takes about {needed / 1e9:.2g} GB, and "
+            f"{max(left, 0.0) / 1e9:.2g} GB of memory are free; shorten it."
+        )
+
+
+def _n_tokens(model: Model, text: str) -> int:
+    """How many tokens a text has; 0 where it is refused as a prompt, which the question itself will say."""
+    try:
+        return len(model.to_tokens(text).row(0))
+    except InterpError:
+        return 0
 
 
 @dataclass(eq=False)

@@ -23,7 +23,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from interp.app.server.cache import AnswerCache
-from interp.app.server.jobs import QUICK, Answer, Job, ModelQueue, Question
+from interp.app.server.jobs import QUICK, Answer, Job, ModelQueue, Question, check_lengths
 from interp.app.server.models import bytes_in_memory, weight_bytes
 from interp.errors import ModelLoadError
 from interp.progress import Listener, listening
@@ -166,6 +166,7 @@ class ModelServer:
         if queue.model is None:
             job.progress = "loading", 0, 2
         model = self._loaded(queue)
+        self._check_lengths(model, job)
         queue.estimate_time(job)
         start = perf_counter()
         answer = job.question(model)
@@ -214,6 +215,13 @@ class ModelServer:
             queue.model = self._load(queue.name)
             self._free_memory(0.0, queue.model.device)
         return queue.model
+
+    def _check_lengths(self, model: Model, job: Job) -> None:
+        """`InputError` where a text of a question is longer than there is memory for."""
+        from interp.models.devices import free_bytes
+
+        free = self._free or free_bytes
+        check_lengths(model, job.question, lambda: free(model.device) - self._spare_bytes)
 
     def _free_memory(self, needed: float, device: torch.device) -> float:
         """Unload idle models, the least recently used one first, until so many bytes and those to spare are

@@ -40,14 +40,17 @@ def grid(
     around: int | None = None,
     on_click: OnClick | None = None,
     titled: bool = True,
+    pinned: bool = False,
 ) -> None:
-    """A grid, under its title where `titled`. Of many tokens, those around position `around` are drawn."""
+    """A grid, under its title where `titled`. Of many tokens, those around position `around` are drawn. With
+    `pinned`, the first column stays where the others are scrolled."""
     if titled:
         st.markdown(f"**{escape_markdown(grid.title or grid.unit)}**")
     axes = [axis for axis in (grid.rows, grid.columns) if axis.of_tokens or axis is grid.rows]
     if max(map(len, axes)) > MOST_TOKENS:
         st.caption(f"{MOST_TOKENS} positions around the one chosen are drawn; the JSON has them all.")
-    grid_component(grid_data(grid, selected=selected, around=around), key=key, on_click=on_click)
+    data = grid_data(grid, selected=selected, around=around)
+    grid_component(data | {"pinned": pinned}, key=key, on_click=on_click)
 
 
 def grid_component(

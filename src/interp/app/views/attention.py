@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from interp.models.base import Model
 
 
+MOST_KEYS = 14  # columns of a long prompt's pattern: as many as are seen at once in half a page
+
+
 @dataclass(frozen=True)
 class AttentionPatterns(LibraryQuestion):
     """The attention of some heads, each as ``"5.1"`` or as (layer, head)."""
@@ -73,11 +76,11 @@ def heads_grid(result: AttentionPatternsResult, position: int) -> Grid:
 
 def folded(grid: Grid, around: int) -> Grid:
     """Of a long prompt: the keys around a position, the first one (mostly BOS, at which many heads look), and
-    in a column the sum of all others. A shorter one as it is."""
+    in a column the sum of all others, so few that all of them are seen. A shorter one as it is."""
     n = len(grid.columns)
     if n <= MOST_TOKENS:
         return grid
-    near = list(window(n, around, MOST_TOKENS - 2))
+    near = list(window(n, around, MOST_KEYS - 2))
     first = [] if near[0] == 0 else [0]
     others = sorted({*range(n)} - {*near, *first})
     left_out = grid.values[:, others]

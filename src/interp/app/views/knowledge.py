@@ -13,12 +13,26 @@ if TYPE_CHECKING:
     from interp.models.base import Model
 
 Data = Literal["people", "facts", "entities"]
-N = 12  # entities of each status: seconds on a demo model
+N, FEWER = 12, 8  # entities of each status: seconds on a demo model, minutes on a real one
+MOST_PROBED = 8  # layers at which probes are fitted
 
 
 def offered(model: str) -> tuple[Data, ...]:
     """Of whom can be asked, what fits first: what a model was told is known of the demo models alone."""
     return ("people", "facts", "entities") if model in NAMES else ("entities", "people", "facts")
+
+
+def entities(model: str) -> int:
+    """How many entities of each status are asked about at first."""
+    return N if model in NAMES else FEWER
+
+
+def probed(n_layers: int) -> tuple[int, ...] | None:
+    """The layers, from -1 for the embedding, at which probes are fitted: of a deep model some, evenly,
+    with the first and the last; None: all."""
+    if n_layers + 1 <= MOST_PROBED:
+        return None
+    return tuple(round(-1 + i * n_layers / (MOST_PROBED - 1)) for i in range(MOST_PROBED))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +43,7 @@ class Knowledge(LibraryQuestion):
     data: Data
     n: int
     lens: str
+    probe_layers: tuple[int, ...] | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -38,7 +53,7 @@ class Knowledge(LibraryQuestion):
         import interp
 
         data = interp.make_known(self.data, model, n=self.n)
-        return interp.knowledge(model, data, lens=self.lens, strengths=())
+        return interp.knowledge(model, data, lens=self.lens, strengths=(), probe_layers=self.probe_layers)
 
 
 def as_python(model: str, question: Knowledge) -> str:
@@ -46,5 +61,6 @@ def as_python(model: str, question: Knowledge) -> str:
     return (
         f"import interp\n\nmodel = interp.load_model({model!r})\n"
         f"data = interp.make_known({question.data!r}, model, n={question.n})\n"
-        f"result = interp.knowledge(model, data, lens={question.lens!r}, strengths=())\n"
+        f"result = interp.knowledge(\n    model,\n    data,\n    lens={question.lens!r},\n    strengths=(),\n"
+        f"    probe_layers={question.probe_layers!r},\n)\n"
     )

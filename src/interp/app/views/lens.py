@@ -131,21 +131,14 @@ def in_words(result: LogitLensResult, position: int) -> str:
     )
     if ranks[-1] == 1:
         return f"{sentence}."
-    best = int(ranks.argmin())
-    at_best = (
-        "nowhere higher"
-        if ranks[best] == ranks[-1]
-        else f"at best {int(ranks[best]):,} {_after(result, best)}"
-    )
+    first = int(result.layers[0] == "embed")  # there nothing is computed yet
+    best = first + int(ranks[first:].argmin())
+    at_best = f"at best {int(ranks[best]):,} after layer {result.layers[best]}"
+    at_best = "nowhere higher" if ranks[best] == ranks[-1] else at_best
     return (
         f"{sentence}; {brief(result.answer)}, the target, has rank {int(ranks[-1]):,} "
         f"({probability(float(grid['answer_prob'][-1]))}), {at_best}."
     )
-
-
-def _after(result: LogitLensResult, row: int) -> str:
-    layer = result.layers[row]
-    return "at the embedding" if layer == "embed" else f"after layer {layer}"
 
 
 def cell_tokens(result: LogitLensResult, row: int, column: int) -> list[tuple[int, str, float]]:

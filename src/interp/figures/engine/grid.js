@@ -9,6 +9,7 @@
 //        framed: [[row, column]], selected: [row, column] | null, key?, legend?: [[shade, number]],
 //        reached?: [[row, column]] that are hatched, drags?: a name under which its cells can be dragged, takes?: the
 //        name of what can be dropped on them, reported as onCell(row, column, its row, its column),
+//        pinned?: whether the first column stays where the others are scrolled (in a table),
 //        look?: "strip" (one row that wraps, without headings) | "list" (rows of text)}
 
 const MOST = 1500;
@@ -91,7 +92,7 @@ function makeGrid(host, data, size, paint) {
   grid.announce = (line, place) => (live.textContent = grid.spoken(line, place));
   grid.show = (data, onCell) => {
     Object.assign(grid, { data, onCell, reached: new Set((data.reached || []).map((at) => at.join("."))) });
-    host.className = ["host interp-grid", data.look, onCell && "clickable"].filter(Boolean).join(" ");
+    host.className = ["host interp-grid", data.look, onCell && "clickable", data.pinned && "pinned"].filter(Boolean).join(" ");
     caption.textContent = data.caption || "";
     const swatches = (data.legend || []).map(([shade, number]) => element("span", { className: shade, textContent: number }));
     key.hidden = !data.key && !data.legend;
@@ -190,12 +191,13 @@ function paintTable(grid) {
   const focus = (line, place) => cells[line][place].focus();
   const reveal = (line, place) => {
     const [box, seen] = [cells[line][place].getBoundingClientRect(), scroll.getBoundingClientRect()];
-    const names = cells[line][0].offsetLeft;
+    const names = corner.offsetWidth + (grid.data.pinned ? cells[line][0].offsetWidth : 0);
     if (box.right > seen.right || box.left < seen.left + names) scroll.scrollLeft += (box.left + box.right - seen.left - names - seen.right) / 2;
     if (box.bottom > seen.bottom || box.top < seen.top) scroll.scrollTop += (box.top + box.bottom - seen.top - seen.bottom) / 2;
   };
   // Edges behind which there is more are faint.
   const more = () => {
+    if (grid.data.pinned) table.style.setProperty("--names", `${corner.offsetWidth}px`);
     scroll.classList.toggle("more-right", scroll.scrollLeft + scroll.clientWidth < scroll.scrollWidth - 2);
     scroll.classList.toggle("more-below", scroll.scrollTop + scroll.clientHeight < scroll.scrollHeight - 2);
   };

@@ -44,6 +44,8 @@ def _verdict(result: GenerateResult) -> str:
         n = [len(text.ids) for text in result.texts]
         ended = sum(text.ended for text in result.texts)
         first = f"{_prompt(result, result.texts[0], 60)} → {_said(result.texts[0], 80)}"
+        if len(n) == 1:
+            return f"{first} ({count(n[0], 'token')}, {'and it ends there' if ended else 'and it goes on'})."
         return f"{first} ({count(sum(n), 'token')} in all; {ended} of {count(len(n), 'text')} ended)."
     parts = []
     for edited, plain in zip(result.texts, result.unedited, strict=True):

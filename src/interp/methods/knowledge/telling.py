@@ -57,12 +57,10 @@ def telling(
     x = read_activations(model, own, addresses, ROLES)
     y, groups = own.values, own.groups
     folds = folds_by_group(y, groups, FOLDS, seed)
-    strengths = np.array(
-        [
-            [strengths_by_fold(x[r, a], y, groups, folds, seed) for a in range(x.shape[1])]
-            for r in range(len(ROLES))
-        ]
-    )
+    strengths = np.zeros((*x.shape[:2], len(list(parts(folds)))))
+    for r, a in np.ndindex(*x.shape[:2]):
+        report("strengths of probes", r * x.shape[1] + a, 2 * x.shape[1])
+        strengths[r, a] = strengths_by_fold(x[r, a], y, groups, folds, seed)
     scores = np.zeros(x.shape[:3])
     for r, a in np.ndindex(*x.shape[:2]):
         report("probes", r * x.shape[1] + a, 2 * x.shape[1])
