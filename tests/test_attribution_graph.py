@@ -209,7 +209,9 @@ def test_direct_effects_are_those_of_a_run_with_norms_and_patterns_held():
     to_tokens, to_mlp = torch.autograd.grad(pre[target.position, target.index], [embedding, outs[0]])
     for node, effect in zip(sources, effects.tolist(), strict=True):
         gradient = {-1: to_tokens, 0: to_mlp}.get(node.layer)
-        expected = 0.0 if gradient is None else float(gradient[node.position] @ written(local, node))
+        expected = (
+            0.0 if gradient is None else float(gradient[node.position] @ written(local, node)[node.layer])
+        )
         assert effect == pytest.approx(expected, abs=1e-9), node
 
 
@@ -224,7 +226,9 @@ def test_a_knock_out_in_the_model_is_an_edit_of_it():
     lost = in_model(model, local, nodes, [LogitTarget(((4, 1.0),))])[:, 0]
     clean = model.forward(IDS)[0, -1]
     for node, found in zip(nodes, lost.tolist(), strict=True):
-        edit = Edit.add("mlp_out", node.layer, value=-written(local, node), positions=node.position)
+        edit = Edit.add(
+            "mlp_out", node.layer, value=-written(local, node)[node.layer], positions=node.position
+        )
         logits = model.forward(IDS, [edit])[0, -1]
         expected = (clean[4] - clean.mean()) - (logits[4] - logits.mean())
         assert found == pytest.approx(float(expected), abs=1e-9)

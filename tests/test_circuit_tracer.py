@@ -9,6 +9,7 @@ environment and without what it asks for.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from interp.methods.graphs.influence import WholeGraph
 from interp.methods.graphs.local_model import LocalModel
 from interp.methods.graphs.nodes import GraphNode, Read, activation, feature_reads, source_nodes
 from interp.saes.activations import JumpReLU
+from interp.saes.cross_layer import CrossLayerTranscoder
 from interp.saes.transcoder import Transcoders
 
 pytestmark = [pytest.mark.circuit_tracer, pytest.mark.slow]
@@ -68,15 +70,20 @@ def hooked(model: interp.Model):
     return cfg, qwen3.convert_qwen3_weights(hf, cfg)
 
 
-def replacement_model(model: interp.Model, transcoders: Transcoders):
-    """circuit-tracer's replacement model. With the gains of norms folded into what follows, its MLPs read
-    what our transcoders do."""
-    from circuit_tracer.replacement_model.replacement_model_transformerlens import (
-        TransformerLensReplacementModel,
-    )
+#: What its transcoders read and write; with the gains of norms folded into what follows, what ours do.
+HOOKS = {"feature_input_hook": "mlp.hook_in", "feature_output_hook": "mlp.hook_out"}
+
+
+def their_transcoders(transcoders: Transcoders, folder: Path):
+    """The same as circuit-tracer's own; a cross-layer transcoder by way of a file in `folder`."""
     from circuit_tracer.transcoder.activation_functions import JumpReLU as TheirJumpReLU
+    from circuit_tracer.transcoder.cross_layer_transcoder import load_clt
     from circuit_tracer.transcoder.single_layer_transcoder import SingleLayerTranscoder, TranscoderSet
 
+    if isinstance(transcoders, CrossLayerTranscoder):
+        interp.write_transcoders(folder, transcoders.to(torch.float32))
+        options = {"device": torch.device("cpu"), "dtype": torch.float32, "lazy_decoder": False}
+        return load_clt(str(folder), **HOOKS, **options)
     theirs = {}
     for layer, one in enumerate(transcoders):
         assert isinstance(one.activation, JumpReLU)
@@ -95,6 +102,15 @@ def replacement_model(model: interp.Model, transcoders: Transcoders):
         with torch.no_grad():
             for name, value in weights.items():
                 getattr(theirs[layer], name).copy_(value.float())
+    return TranscoderSet(theirs, **HOOKS)
+
+
+def replacement_model(model: interp.Model, theirs):
+    """circuit-tracer's replacement model."""
+    from circuit_tracer.replacement_model.replacement_model_transformerlens import (
+        TransformerLensReplacementModel,
+    )
+
     cfg, state = hooked(model)
     made = TransformerLensReplacementModel(cfg, tokenizer=model.tokenizer)
     made.load_and_process_state_dict(
@@ -104,7 +120,7 @@ def replacement_model(model: interp.Model, transcoders: Transcoders):
         center_unembed=False,
         fold_value_biases=False,
     )
-    made._configure_replacement_model(TranscoderSet(theirs, "mlp.hook_in", "mlp.hook_out"))
+    made._configure_replacement_model(theirs)
     return made
 
 
@@ -147,18 +163,32 @@ def places(graph, sources: list[GraphNode], n_layers: int, n_pos: int) -> list[i
     return found
 
 
-@pytest.mark.parametrize("name", ["demo-gpt2", "demo-qwen3"])
-def test_the_graph_is_that_of_circuit_tracer(load, name):
+def writing_above(transcoders: Transcoders) -> CrossLayerTranscoder:
+    """Transcoders whose features also write drawn directions, a fifth as long as their own, above."""
+    draw, n = torch.Generator().manual_seed(0), len(transcoders)
+    above = []
+    for layer, one in enumerate(transcoders.layers[:-1]):
+        drawn = torch.randn(one.n_features, n - 1 - layer, one.d_in, generator=draw)
+        above.append(0.2 * torch.nn.functional.normalize(drawn, dim=-1))
+    return CrossLayerTranscoder(transcoders.layers, tuple(above))
+
+
+@pytest.mark.parametrize(
+    ("name", "cross_layer"), [("demo-gpt2", False), ("demo-qwen3", False), ("demo-gpt2", True)]
+)
+def test_the_graph_is_that_of_circuit_tracer(load, tmp_path, name, cross_layer):
     from circuit_tracer.attribution.attribute import attribute
     from circuit_tracer.graph import compute_graph_scores, compute_node_influence
 
     model = load(name)
     transcoders = interp.load_transcoders(name, model)
+    if cross_layer:
+        transcoders = writing_above(transcoders)
     ids = model.to_tokens(PROMPT).row(0)
     ids = ids if ids[0] == 0 else [0, *ids]  # circuit-tracer's prompts begin with a special token
     sources, tokens, ours = our_graph(model, transcoders, ids)
 
-    replaced = replacement_model(model, transcoders)
+    replaced = replacement_model(model, their_transcoders(transcoders, tmp_path))
     graph = attribute(
         torch.tensor(ids), replaced, max_n_logits=N_LOGITS, desired_logit_prob=1.0, batch_size=64
     )
@@ -194,8 +224,28 @@ def test_the_graph_is_that_of_circuit_tracer(load, name):
     off = (ours.between - between)[:, same].abs().max() / ours.between.abs().max()
     both = torch.stack([ours.influence(), influence])
     print(
-        f"{name}: edges {float(off):.1g} of the largest apart at most; influence "
-        f"{float((both[0] - both[1]).abs().max()):.3f}, with a correlation of "
+        f"{name}{', cross-layer' if cross_layer else ''}: edges {float(off):.1g} of the largest apart at "
+        f"most; influence {float((both[0] - both[1]).abs().max()):.3f}, with a correlation of "
         f"{float(torch.corrcoef(both)[0, 1]):.4f}; replacement score {ours.replacement_score():.3f} and "
         f"{replacement:.3f}, completeness {ours.completeness_score():.3f} and {completeness:.3f}"
     )
+
+
+def test_it_reads_the_cross_layer_transcoders_that_are_written_here(load, tmp_path):
+    """Features and outputs of its own CrossLayerTranscoder."""
+    from circuit_tracer.transcoder.cross_layer_transcoder import load_clt
+
+    from test_cross_layer import random_cross_layer
+
+    model = load("tiny-gpt2")
+    ours = random_cross_layer(model, lambda n: JumpReLU(torch.linspace(0, 1, n)))
+    interp.write_transcoders(tmp_path, ours)
+    options = {"device": torch.device("cpu"), "dtype": torch.float32, "lazy_decoder": False}
+    theirs = load_clt(str(tmp_path), **options)
+    x = torch.randn(len(ours), 7, model.arch.d_model, generator=torch.Generator().manual_seed(0))
+    features = [one.encode(own) for one, own in zip(ours, x, strict=True)]
+    normed = torch.stack([one.norm(own) for one, own in zip(ours, x, strict=True)])
+    with torch.no_grad():
+        torch.testing.assert_close(theirs.encode(normed), torch.stack(features), atol=1e-5, rtol=1e-5)
+        for layer, out in enumerate(theirs(normed)):
+            torch.testing.assert_close(ours.written(layer, features, x[layer]), out, atol=1e-5, rtol=1e-5)

@@ -115,7 +115,15 @@ def test_kinds_that_are_something_else_are_refused_by_name(load, tmp_path, kind)
 
 def test_a_cross_layer_transcoder_is_refused_by_name(load, tmp_path):
     save_file({"W_enc_0": drawn(3, 2)}, tmp_path / "W_enc_0.safetensors")
-    with pytest.raises(InputError, match="a cross-layer transcoder, which is not supported"):
+    with pytest.raises(InputError, match=r"a cross-layer transcoder, and no SAE; interp\.load_transcoders"):
+        interp.load_sae(tmp_path, load("demo-gpt2"))
+
+
+def test_a_temporal_sae_is_refused_by_name(load, tmp_path):
+    """As canrager/temporalSAEs keeps one: conf.yaml and latest_ckpt.safetensors."""
+    (tmp_path / "conf.yaml").write_text("sae: {kval_topk: 3}")
+    save_file({"D": drawn(3, 2)}, tmp_path / "latest_ckpt.safetensors")
+    with pytest.raises(InputError, match="a temporal SAE, which is not supported, as its features depend"):
         interp.load_sae(tmp_path, load("demo-gpt2"))
 
 

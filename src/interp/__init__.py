@@ -17,6 +17,7 @@ _HOME = {
     "read_sae": "interp.saes.files",
     "sae_benchmark": "interp.methods.features.sae_benchmark",
     "Transcoders": "interp.saes.transcoder",
+    "CrossLayerTranscoder": "interp.saes.cross_layer",
     "train_transcoders": "interp.saes.train_transcoders",
     "load_transcoders": "interp.saes.sources",
     "write_transcoders": "interp.saes.transcoder_files",
@@ -132,6 +133,7 @@ __all__ = [
     "Answer",
     "Asked",
     "Circuit",
+    "CrossLayerTranscoder",
     "Direction",
     "Edit",
     "EditFrom",
@@ -314,6 +316,7 @@ if TYPE_CHECKING:
     from interp.plans.plan import plan
     from interp.readout import Readout
     from interp.resume import resuming
+    from interp.saes.cross_layer import CrossLayerTranscoder
     from interp.saes.dictionary import SAE
     from interp.saes.edits import feature_edit
     from interp.saes.files import read_sae, write_sae

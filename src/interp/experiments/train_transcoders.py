@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 class TrainTranscodersConfig(DictionaryTrainingConfig):
     """What they are trained on, and how; see `interp.train_transcoders`, and for the recipe and the text
-    `DictionaryTrainingConfig`. Each has `n_features`, and with `skip` a linear map beside them."""
+    `DictionaryTrainingConfig`. Each has `n_features`, and with `skip` a linear map beside them; with
+    `cross_layer` these write to the MLPs above, too (`interp.saes.cross_layer`)."""
 
     RECORDED: ClassVar[frozenset[str]] = DictionaryTrainingConfig.RECORDED | {"n_features", "buffered"}
 
@@ -25,6 +26,7 @@ class TrainTranscodersConfig(DictionaryTrainingConfig):
     kind: Literal["topk", "batchtopk", "jumprelu", "standard"] = "batchtopk"
     n_features: int = 512
     skip: bool = False
+    cross_layer: bool = False
     k: int = 16
 
 
@@ -67,6 +69,7 @@ def _trained(config: TrainTranscodersConfig, model: Model) -> tuple[Transcoders,
         text,
         config.recipe(config.n_features),
         skip=config.skip,
+        cross_layer=config.cross_layer,
         batch_size=config.batch_size,
         buffered=config.buffered,
     )

@@ -66,7 +66,7 @@ def read_activation(kind: str, config: dict[str, Any], weights: dict[str, torch.
     return TopK(config["k"]) if kind == "topk" else JumpReLU(weights["threshold"])
 
 
-def log_density(density: Float[np.ndarray, " feature"]) -> Float[torch.Tensor, " feature"]:
+def log_density(density: Float[np.ndarray, "*any feature"]) -> Float[torch.Tensor, "*any feature"]:
     """What is kept of densities: their logarithm to base 10."""
     return torch.tensor(np.log10(density + _LEAST), dtype=torch.float32)
 

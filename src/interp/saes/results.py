@@ -73,6 +73,7 @@ class TranscoderQualityResult(Result):
     n_tokens: int
     transcoders: tuple[SAEIdentity, ...]  # one a layer
     skip: bool  # whether they have a linear map beside their features
+    cross_layer: bool = False  # whether features also write to the MLPs above
     l0: Float[np.ndarray, " layer"]  # features of a token
     explained_variance: Float[np.ndarray, " layer"]  # NaN where an MLP writes the same at every token
     ce_clean: float  # nats, as are all below

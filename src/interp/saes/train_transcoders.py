@@ -1,7 +1,8 @@
 """Training transcoders of all MLPs of a model at once, from one stream of activations.
 
 Each run of the model gives, for every layer, what its MLP reads and writes; each transcoder has its own
-trainer and takes a step on them. `interp.saes.training` says what a step is.
+trainer and takes a step on them, or all take one together (a cross-layer transcoder). `interp.saes.training`
+and `interp.saes.cross_layer_training` say what a step is.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from jaxtyping import Float
 
 from interp.models.base import Model
 from interp.models.modes import outside_inference_mode
+from interp.saes.cross_layer import CrossLayerTranscoder
+from interp.saes.cross_layer_training import train_cross_layer
 from interp.saes.dictionary import model_facts
 from interp.saes.recipe import Recipe
 from interp.saes.stream import ActivationStreams
+from interp.saes.trainer import Weights
 from interp.saes.training import Pair, train_side_by_side
 from interp.saes.transcoder import SOURCE, TARGET, InputNorm, Transcoder, Transcoders, mlp_norm
 from interp.sites import Address
@@ -38,14 +42,16 @@ def train_transcoders(
     recipe: Recipe,
     *,
     skip: bool = False,
+    cross_layer: bool = False,
     batch_size: int = 1024,
     buffered: int = 256,
 ) -> tuple[Transcoders, Float[np.ndarray, "layer step part"]]:
     """Train a transcoder for the MLP of every layer on `text`, sequences of token ids of one length.
 
     Deterministic by `recipe.seed` and everything else that is given. `skip` gives each a linear map beside
-    its features. `batch_size` is in tokens; `buffered` is the number of sequences over which they are
-    shuffled: the activations of two sites in each layer are held for them, twice.
+    its features; with `cross_layer`, the features of each write to the MLPs above, too, and the whole is a
+    `CrossLayerTranscoder`. `batch_size` is in tokens; `buffered` is the number of sequences over which they
+    are shuffled: the activations of two sites in each layer are held for them, twice.
 
     Returns:
         the transcoders, and of each layer and step the parts of the loss that `LOSSES` names.
@@ -71,16 +77,20 @@ def train_transcoders(
     question = {
         "model": model.identity.to_dict(),
         **facts,
-        "transcoders": {"skip": skip},
+        "transcoders": {"skip": skip, "cross_layer": cross_layer},
         "text": hashlib.sha256(np.asarray(text).tobytes()).hexdigest(),
         "batch_size": batch_size,
         "buffered": buffered,
     }
-    trained = train_side_by_side(batches, recipe, skip=skip, question=question)
-    found = Transcoders(
-        tuple(
+
+    def of_layers(trained: Sequence[Weights]) -> tuple[Transcoder, ...]:
+        return tuple(
             Transcoder(**vars(weights), norm=norms[layer], layer=layer, **facts)
-            for layer, (weights, _) in enumerate(trained)
+            for layer, weights in enumerate(trained)
         )
-    )
-    return found, np.stack([losses for _, losses in trained])
+
+    if cross_layer:
+        joint, above, losses = train_cross_layer(batches, recipe, skip=skip, question=question)
+        return CrossLayerTranscoder(of_layers(joint), above), losses
+    alone = train_side_by_side(batches, recipe, skip=skip, question=question)
+    return Transcoders(of_layers([weights for weights, _ in alone])), np.stack([own for _, own in alone])

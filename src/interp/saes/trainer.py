@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,17 +37,28 @@ class Weights:
 
     W_enc: Float[Tensor, "d_in feature"]
     b_enc: Float[Tensor, " feature"]
-    W_dec: Float[Tensor, "feature d_out"]
+    W_dec: Float[Tensor, "feature width"]  # d_out; of features that write to several layers, so many times it
     b_dec: Float[Tensor, " d_out"]
     activation: Activation
     W_skip: Float[Tensor, "d_in d_out"] | None = None  # of a transcoder alone
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """A batch behind an encoder, and the penalty of its features."""
+
+    pre: Float[Tensor, "batch feature"]
+    features: BatchFeatures
+    penalty: Tensor
 
 
 class Trainer:
     """The weights, the optimizer and what is counted, from one step to the next.
 
     With a `target`, what the first activations are mapped to, it is a transcoder that is trained, with a
-    linear map beside its features where `skip` is true; without, an autoencoder.
+    linear map beside its features where `skip` is true; without, an autoencoder. `above` is to how many
+    targets of other layers its features write, too: of W_dec [feature, (1 + above) * d_out] the first part is
+    for its own, and the others begin at 0 (`interp.saes.cross_layer_training`).
     """
 
     def __init__(
@@ -56,6 +68,7 @@ class Trainer:
         target: Float[Tensor, "token d_out"] | None = None,
         *,
         skip: bool = False,
+        above: int = 0,
     ) -> None:
         self.recipe, self.is_transcoder = recipe, target is not None
         draw = torch.Generator().manual_seed(recipe.seed)
@@ -73,6 +86,8 @@ class Trainer:
         }
         if target is not None:
             self.parameters |= _linear_beginning(directions, first, target, skip=skip)
+            none = torch.zeros(recipe.n_features, above * target.shape[1])
+            self.parameters["W_dec"] = torch.cat([self.parameters["W_dec"], none], 1)
         if recipe.kind == "gated":
             self.parameters |= {name: torch.zeros(recipe.n_features) for name in ("r_mag", "b_mag")}
         if recipe.kind == "jumprelu":
@@ -93,40 +108,54 @@ class Trainer:
     ) -> list[float]:
         """One step of the training; the parts of its loss, as `LOSSES` names them. `target` is what a
         transcoder shall make of `x`."""
-        p, recipe = self.parameters, self.recipe
-        rise = min(1.0, (step + 1) / max(1.0, recipe.warm_up * recipe.steps))
-        fall = min(1.0, (recipe.steps - step) / max(1.0, recipe.decay * recipe.steps))
-        self.optimizer.param_groups[0]["lr"] = recipe.learning_rate * rise * fall
+        coded = self.encoded(x)
+        wanted = self.wanted(x, target)
+        error = wanted - coded.features.decoded(self.parameters["W_dec"])
+        unexplained = error.square().sum(-1).mean() / self.variance
+        loss, parts = self.loss(step, coded, unexplained, error.detach())
+        descend([self], step, loss + self._further(coded.pre, coded.features, wanted))
+        return [part.item() for part in parts]
 
+    def encoded(self, x: Float[Tensor, "batch d_in"]) -> Coded:
+        """The features of a batch, as they are in training."""
+        p = self.parameters
         # of an autoencoder (x - b_dec) @ W_enc + b_enc, in the order that needs no gradient of the size of x
         bias = p["b_enc"] if self.is_transcoder else p["b_enc"] - p["b_dec"] @ p["W_enc"]
         pre = torch.addmm(bias, x, p["W_enc"])  # [batch, feature]
-        features, penalty = self._features(pre)
-        wanted = (x if target is None else target) - p["b_dec"]  # of the features
-        if "W_skip" in p:
-            wanted = wanted - x @ p["W_skip"]  # [batch, d_out]
-        error = wanted - features.decoded(p["W_dec"])
-        unexplained = error.square().sum(-1).mean() / self.variance
-        self.quiet = torch.where(features.fired, 0, self.quiet + 1)
-        silent = self.quiet >= recipe.silent_after
-        auxiliary = self._auxiliary(pre, error.detach(), silent)
-        loss = (
-            unexplained
-            + self._further(pre, features, wanted)
-            + rise * recipe.penalty * penalty
-            + recipe.auxiliary * auxiliary
-        )
-        if not torch.isfinite(loss):
-            raise NonFiniteError(f"The training ran away at step {step}; lower the learning rate.")
-        self._descend(loss)
-        parts = (unexplained, penalty, auxiliary, features.number / len(x), silent.double().mean())
-        return [part.item() for part in parts]
+        return Coded(pre, *self._features(pre))
 
-    def _descend(self, loss: Tensor) -> None:
-        """A step of Adam, which leaves the decoder's directions at length 1."""
-        W_dec = self.parameters["W_dec"]
-        self.optimizer.zero_grad()
-        loss.backward()
+    def wanted(
+        self, x: Float[Tensor, "batch d_in"], target: Float[Tensor, "batch d_out"] | None
+    ) -> Float[Tensor, "batch d_out"]:
+        """What the features are to add up to."""
+        p = self.parameters
+        wanted = (x if target is None else target) - p["b_dec"]
+        return wanted - x @ p["W_skip"] if "W_skip" in p else wanted
+
+    def loss(
+        self, step: int, coded: Coded, unexplained: Tensor, error: Float[Tensor, "batch width"]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The loss of a step, and its parts as `LOSSES` names them, given what of the target is unexplained,
+        and the errors to which these features write, without their gradient."""
+        recipe = self.recipe
+        self.quiet = torch.where(coded.features.fired, 0, self.quiet + 1)
+        silent = self.quiet >= recipe.silent_after
+        auxiliary = self._auxiliary(coded.pre, error, silent)
+        penalty = self._rise(step) * recipe.penalty * coded.penalty
+        number = coded.features.number / len(error)
+        parts = [unexplained, coded.penalty, auxiliary, number, silent.double().mean()]
+        return unexplained + penalty + recipe.auxiliary * auxiliary, parts
+
+    def _rise(self, step: int) -> float:
+        """By what the learning rate and the penalty are multiplied while they rise."""
+        return min(1.0, (step + 1) / max(1.0, self.recipe.warm_up * self.recipe.steps))
+
+    def update(self, step: int) -> None:
+        """A step of Adam along the gradients that are there; it leaves the decoder's directions at length
+        1."""
+        recipe, W_dec = self.recipe, self.parameters["W_dec"]
+        fall = min(1.0, (recipe.steps - step) / max(1.0, recipe.decay * recipe.steps))
+        self.optimizer.param_groups[0]["lr"] = recipe.learning_rate * self._rise(step) * fall
         with torch.no_grad():
             assert W_dec.grad is not None
             W_dec.grad -= (W_dec.grad * W_dec).sum(-1, keepdim=True) * W_dec
@@ -238,6 +267,17 @@ class Trainer:
                 self.optimizer.state[parameter] = {
                     key: torch.tensor(state[f"{name}.{key}"]) for key in ("step", "exp_avg", "exp_avg_sq")
                 }
+
+
+def descend(trainers: Sequence[Trainer], step: int, loss: Tensor) -> None:
+    """A step of each down a loss that they share. `NonFiniteError` where it is none."""
+    if not torch.isfinite(loss):
+        raise NonFiniteError(f"The training ran away at step {step}; lower the learning rate.")
+    for one in trainers:
+        one.optimizer.zero_grad()
+    loss.backward()
+    for one in trainers:
+        one.update(step)
 
 
 def _linear_beginning(

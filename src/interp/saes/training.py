@@ -63,6 +63,8 @@ Batches = Callable[[int], Float[Tensor, "batch d_in"]]
 Pair = tuple[Float[Tensor, "batch d_in"], Float[Tensor, "batch d_out"] | None]
 #: The pairs of a step, one for each dictionary that is trained, the same whenever they are asked for.
 SeveralBatches = Callable[[int], Sequence[Pair]]
+#: Takes a step of all that are trained, given its scaled batches; the parts of the loss of each.
+Step = Callable[[int, Sequence[Pair]], list[list[float]]]
 
 
 @outside_inference_mode
@@ -126,23 +128,23 @@ def train_side_by_side(
     `batches(step)` has for each the activations, and what a transcoder maps them to, or None. `skip` gives
     transcoders a linear map beside their features. `question` as in `train`.
     """
-    firsts = [batches(step) for step in range(min(_MEDIAN_OF, recipe.steps))]
-    trainings = [_Training.begun(recipe, own, skip) for own in zip(*firsts, strict=True)]
-    ends = np.unique(np.linspace(0, recipe.steps, _PARTS + 1).astype(int)).tolist()
-    losses = []
-    for start, stop in pairwise(ends):
-        advance = partial(_advance, trainings, batches, start, stop)
-        asked = {"sae": question, "recipe": asdict(recipe), "until": stop}
-        state = advance() if question is None else kept(asked, advance)
-        for number, training in enumerate(trainings):
-            training.trainer.restore(_own_state(state, number))
-        losses.append(state["losses"])
-    of_each = np.concatenate(losses, axis=1)  # [training, step, part]
-    return [(one.weights(), of_one) for one, of_one in zip(trainings, of_each, strict=True)]
+    firsts = first_batches(batches, recipe)
+    trainings = [Training.begun(recipe, own, skip=skip) for own in firsts]
+
+    def each(step: int, pairs: Sequence[Pair]) -> list[list[float]]:
+        return [one.trainer.step(step, *pair) for one, pair in zip(trainings, pairs, strict=True)]
+
+    losses = advance(trainings, each, batches, recipe, question)
+    return [(one.weights(), of_one) for one, of_one in zip(trainings, losses, strict=True)]
+
+
+def first_batches(batches: SeveralBatches, recipe: Recipe) -> list[tuple[Pair, ...]]:
+    """For each dictionary the batches by which it begins."""
+    return list(zip(*(batches(step) for step in range(min(_MEDIAN_OF, recipe.steps))), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
-class _Training:
+class Training:
     """One dictionary in training, and the usual size of what it reads and of what it makes of it."""
 
     trainer: Trainer
@@ -150,18 +152,19 @@ class _Training:
     scale_out: float
 
     @classmethod
-    def begun(cls, recipe: Recipe, firsts: Sequence[Pair], skip: bool) -> _Training:
-        """The first step of a training, given the first batches."""
+    def begun(cls, recipe: Recipe, firsts: Sequence[Pair], *, skip: bool, above: int = 0) -> Training:
+        """The first step of a training, given the first batches; `skip` and `above` as of `Trainer`."""
         x = torch.cat([x for x, _ in firsts])
         targets = [target for _, target in firsts if target is not None]
         scale, scale_out = (_size(torch.cat(some)) if some else None for some in ([x], targets))
         assert scale is not None
         target = torch.cat(targets) / scale_out if scale_out is not None else None
-        trainer = Trainer(recipe, x / scale, target, skip=skip)
+        trainer = Trainer(recipe, x / scale, target, skip=skip, above=above)
         return cls(trainer, scale, scale if scale_out is None else scale_out)
 
-    def step(self, step: int, x: Tensor, target: Tensor | None) -> list[float]:
-        return self.trainer.step(step, x / self.scale, None if target is None else target / self.scale_out)
+    def scaled(self, x: Tensor, target: Tensor | None) -> Pair:
+        """A batch as the trainer takes it."""
+        return x / self.scale, None if target is None else target / self.scale_out
 
     def weights(self) -> Weights:
         return self.trainer.weights(self.scale, self.scale_out)
@@ -175,13 +178,36 @@ def _size(x: Tensor) -> float:
     return size
 
 
-def _advance(trainings: Sequence[_Training], batches: SeveralBatches, start: int, stop: int) -> State:
+def advance(
+    trainings: Sequence[Training],
+    take_step: Step,
+    batches: SeveralBatches,
+    recipe: Recipe,
+    question: dict[str, Any] | None,
+) -> Float[np.ndarray, "training step part"]:
+    """Train from beginning to end, the state being kept on the way; the parts of the loss that `LOSSES`
+    names."""
+    ends = np.unique(np.linspace(0, recipe.steps, _PARTS + 1).astype(int)).tolist()
+    losses = []
+    for start, stop in pairwise(ends):
+        make = partial(_part, trainings, take_step, batches, start, stop)
+        asked = {"sae": question, "recipe": asdict(recipe), "until": stop}
+        state = make() if question is None else kept(asked, make)
+        for number, training in enumerate(trainings):
+            training.trainer.restore(_own_state(state, number))
+        losses.append(state["losses"])
+    return np.concatenate(losses, axis=1)
+
+
+def _part(
+    trainings: Sequence[Training], take_step: Step, batches: SeveralBatches, start: int, stop: int
+) -> State:
     """Train from one step to another; the trainers' states, and the `losses` [training, step, part] on the
     way."""
     losses = np.zeros((len(trainings), stop - start, len(LOSSES)))
     for step in range(start, stop):
-        for number, (training, pair) in enumerate(zip(trainings, batches(step), strict=True)):
-            losses[number, step - start] = training.step(step, *pair)
+        pairs = [one.scaled(*pair) for one, pair in zip(trainings, batches(step), strict=True)]
+        losses[:, step - start] = take_step(step, pairs)
         report("steps", step + 1, trainings[0].trainer.recipe.steps)
         report_values(dict(zip(LOSSES, losses[:, step - start].mean(0).tolist(), strict=True)))
     states = {

@@ -16,7 +16,7 @@ over may be what matters; and with a skip connection much of what the MLP does m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -215,6 +215,22 @@ class Transcoders:
     def to(self, dtype: torch.dtype) -> Transcoders:
         """As `Transcoder.to`, of each."""
         return Transcoders(tuple(one.to(dtype) for one in self.layers))
+
+    def decoder(self, source: int, target: int) -> Float[Tensor, "feature d_out"] | None:
+        """What the features of one layer write to the MLP's output of another; None: nothing."""
+        return self.layers[source].W_dec if source == target else None
+
+    def written(
+        self, layer: int, features: Sequence[Float[Tensor, "*any feature"]], x: Float[Tensor, "*any d_in"]
+    ) -> Float[Tensor, "*any d_out"]:
+        """What stands in the place of a layer's MLP, given the features of all layers up to it, and the
+        residual stream before its own norm."""
+        out = self.layers[layer].decode(features[layer], x)
+        for source in range(layer):
+            W_dec = self.decoder(source, layer)
+            if W_dec is not None:
+                out = out + features[source] @ W_dec.to(features[source])
+        return out
 
     def check_fits(self, model: Editable) -> None:
         """As `Transcoder.check_fits`; also `InputError` where the model has another number of layers."""

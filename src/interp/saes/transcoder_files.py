@@ -7,21 +7,17 @@ JumpReLU, and W_skip [d_out, d_in] (the transpose of ours) of one with a skip co
 written as a JumpReLU with one threshold, as SAEs are. SAELens has no TopK transcoder: ours is
 ``topk_transcoder`` or ``topk_skip_transcoder``, which it refuses.
 
-What a transcoder reads is named as in TransformerLens:
+What a transcoder reads is named as in TransformerLens (`interp.saes.transcoder_hooks`). Ours are written for
+``ln2.hook_normalized``, with the norm in the metadata, ``input_norm``.
 
-- ``ln2.hook_normalized``: the residual stream behind the norm, without its gain and bias. This is what is
-  written, with the norm in the metadata, ``input_norm``.
-- ``mlp.hook_in``: with gain and bias, which are folded into the encoder when it is read.
-- ``hook_resid_mid``, ``hook_mlp_in``: the residual stream before the norm.
-
-Transcoders of Gemma Scope and of sparsify are read, too (`interp.saes.published`).
+Transcoders of Gemma Scope and of sparsify are read, too (`interp.saes.published`), and cross-layer ones
+(`interp.saes.cross_layer_files`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +28,18 @@ from jaxtyping import Float
 from interp.errors import InputError, first_line
 from interp.models.base import Model
 from interp.saes.activations import Standard, TopK
+from interp.saes.cross_layer import CrossLayerTranscoder
+from interp.saes.cross_layer_files import is_cross_layer, read_cross_layer, write_cross_layer
 from interp.saes.files import check_new
 from interp.saes.layout import kept_activation, read_activation, same_model, write_parts
 from interp.saes.published.finding import read_any
-from interp.saes.transcoder import InputNorm, Transcoder, Transcoders, mlp_norm
+from interp.saes.transcoder import InputNorm, Transcoder, Transcoders
+from interp.saes.transcoder_hooks import check_hooks, with_norm
 from interp.saes.weight_files import UNREADABLE
 
 _KINDS = {"transcoder": "standard", "jumprelu_transcoder": "jumprelu", "topk_transcoder": "topk"}
-_HOOK = re.compile(
-    r"blocks\.(?P<layer>\d+)\.(?P<name>ln2\.hook_normalized|mlp\.hook_in|hook_resid_mid|hook_mlp_in)"
-)
+_HOOK = re.compile(r"blocks\.(?P<layer>\d+)\.(?P<name>[\w.]+)")
 _LAYER = "{layer}"  # of a pattern
-_OUT = re.compile(r"blocks\.(?P<layer>\d+)\.(hook_mlp_out|mlp\.hook_out)")
 
 
 def write_transcoders(
@@ -53,20 +49,30 @@ def write_transcoders(
     density: Float[np.ndarray, "layer feature"] | None = None,
     training: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write transcoders to a new folder, each in SAELens's layout and in the dtype that it has.
+    """Write transcoders to a new folder, each in SAELens's layout and in the dtype that it has; a cross-layer
+    transcoder in circuit-tracer's (`interp.saes.cross_layer_files`).
 
     `density` is the share of tokens at which each feature is active. `training` says how they were made, in
     JSON values. Raises `InputError` where the folder holds some already, or cannot be written.
     """
     check_new_transcoders(folder)
-    for layer, transcoder in enumerate(transcoders):
-        own = None if density is None else density[layer]
-        _write(Path(folder) / f"layer_{layer}", transcoder, own, training)
+    folder = Path(folder)
+    try:
+        if isinstance(transcoders, CrossLayerTranscoder):
+            write_cross_layer(folder, transcoders, density=density, training=training)
+        else:
+            for layer, transcoder in enumerate(transcoders):
+                own = None if density is None else density[layer]
+                _write(folder / f"layer_{layer}", transcoder, own, training)
+    except OSError as error:
+        raise InputError(
+            f"The transcoders cannot be written to {str(folder)!r} ({first_line(error)})."
+        ) from None
 
 
 def check_new_transcoders(folder: str | Path) -> None:
     """`InputError` where a folder holds transcoders already."""
-    if _layer_folders(Path(folder)):
+    if _layer_folders(Path(folder)) or is_cross_layer(Path(folder)):
         raise InputError(f"{str(folder)!r} holds transcoders already; choose another folder.")
     check_new(folder)
 
@@ -107,22 +113,19 @@ def _write(
             "training": None if training is None else dict(training),
         },
     }
-    try:
-        write_parts(folder, config, weights, density)
-    except OSError as error:
-        raise InputError(
-            f"The transcoders cannot be written to {str(folder.parent)!r} ({first_line(error)})."
-        ) from None
+    write_parts(folder, config, weights, density)
 
 
 def read_transcoders(folder: str | Path, model: Model, *, check_name: bool = True) -> Transcoders:
-    """The transcoders of all layers in a folder, for use with `model`; `folder` may be a pattern with
-    ``{layer}`` for the number of the layer.
+    """The transcoders of all layers in a folder, for use with `model`, or the cross-layer transcoder there;
+    `folder` may be a pattern with ``{layer}`` for the number of the layer.
 
     With `check_name` False the model's name is not compared, where none of its weights are recorded. Raises
     `InputError` for a folder that has none, one of a kind that is not known, or of another model.
     """
     folder = Path(folder)
+    if is_cross_layer(folder):
+        return read_cross_layer(folder, model, check_name=check_name)
     folders = _layer_folders(folder)
     if not folders:
         raise InputError(
@@ -173,7 +176,7 @@ def _transcoder(
             " weights, load it with check_name=False."
         )
     hook = _HOOK.fullmatch(config["hook_name"])
-    out = _OUT.fullmatch(
+    out = _HOOK.fullmatch(
         config.get("hook_name_out") or f"blocks.{hook['layer'] if hook else ''}.hook_mlp_out"
     )
     if hook is None or out is None or hook["layer"] != out["layer"]:
@@ -181,6 +184,7 @@ def _transcoder(
             f"This transcoder is from {config['hook_name']!r} to {config.get('hook_name_out')!r}; only those "
             "from what an MLP reads to what the same MLP writes are supported."
         )
+    check_hooks(hook["name"], out["name"], model, int(hook["layer"]))
     found = Transcoder(
         W_enc=weights["W_enc"],
         b_enc=weights["b_enc"],
@@ -201,28 +205,3 @@ def _transcoder(
 def _architecture(kind: str, *, skip: bool) -> str:
     """SAELens's name for a transcoder of a kind."""
     return ("" if kind == Standard.kind else f"{kind}_") + ("skip_transcoder" if skip else "transcoder")
-
-
-def with_norm(
-    found: Transcoder, hook: str, model: Model, recorded: Mapping[str, Any] | None = None
-) -> Transcoder:
-    """A transcoder whose weights are for what `hook` names, as one that reads the residual stream through the
-    norm; the norm is the model's own where none is `recorded`."""
-    if hook in ("hook_resid_mid", "hook_mlp_in"):
-        return found
-    if recorded is not None and hook == "ln2.hook_normalized":
-        return replace(found, norm=InputNorm(**recorded))
-    norm = mlp_norm(model, found.layer)
-    if hook == "ln2.hook_normalized":
-        return replace(found, norm=norm.norm)
-    W_skip, b_dec = found.W_skip, found.b_dec
-    if W_skip is not None:
-        W_skip, b_dec = W_skip * norm.gain[:, None], b_dec + norm.bias @ W_skip
-    return replace(
-        found,
-        norm=norm.norm,
-        W_enc=found.W_enc * norm.gain[:, None],
-        b_enc=found.b_enc + norm.bias @ found.W_enc,
-        W_skip=W_skip,
-        b_dec=b_dec,
-    )

@@ -1,9 +1,10 @@
 """How good transcoders are: by themselves, and as a replacement of every MLP at once.
 
 The metrics are those of `interp.saes.metrics`, with what the MLP writes as the activation and what the
-transcoder makes of the MLP's input as the reconstruction. The cross-entropy is measured with one MLP replaced
-at a time (the others as they are), and with all of them replaced: each transcoder then reads what those below
-it have made of the residual stream, and errors add up. So the second says what a replacement model is worth.
+transcoder makes of the MLP's input as the reconstruction (of a cross-layer transcoder: with what the features
+of the layers below write to this MLP's output). The cross-entropy is measured with one MLP replaced at a time
+(the others as they are), and with all of them replaced: each transcoder then reads what those below it have
+made of the residual stream, and errors add up. So the second says what a replacement model is worth.
 
 The first position of each sequence and padding are neither counted nor replaced.
 """
@@ -22,6 +23,7 @@ from interp.errors import InputError
 from interp.models.base import Cache, Model
 from interp.progress import report
 from interp.provenance import Provenance
+from interp.saes.cross_layer import CrossLayerTranscoder
 from interp.saes.metrics import EXCLUDED, counted, cross_entropy, has_next
 from interp.saes.results import TranscoderQualityResult
 from interp.saes.transcoder import SOURCE, TARGET, Transcoder, Transcoders
@@ -65,6 +67,7 @@ def measure_transcoders(
         n_tokens=int(n_tokens),
         transcoders=tuple(one.identity for one in transcoders),
         skip=one.W_skip is not None,
+        cross_layer=isinstance(transcoders, CrossLayerTranscoder),
         l0=density.sum(1),
         explained_variance=_explained(total["error"], total["variance"]),
         ce_clean=float(total["clean"]) / n_next,
@@ -107,12 +110,11 @@ def _sums(
     def nats(edits: Sequence[Edit]) -> float:
         return cross_entropy(model.forward(batch, edits), batch, keep)
 
-    error, variance, active, replaced, ablated = [], [], [], [], []
+    error, variance, features, replaced, ablated = [], [], [], [], []
     for layer, one in enumerate(transcoders):
         x, y = clean[SOURCE, layer], clean[TARGET, layer]
-        features = one.encode(_wide(x, one))
-        active.append((features.cpu()[keep] > 0).double().sum(0))
-        written = one.decode(features, _wide(x, one))
+        features.append(one.encode(_wide(x, one)))
+        written = transcoders.written(layer, features, _wide(x, one))
         error.append((y - written).cpu()[keep].double().square().sum())
         variance.append((y.cpu()[keep].double() - means[layer]).square().sum())
         replaced.append(_in_place(layer, written, y, keep))
@@ -122,7 +124,7 @@ def _sums(
         "next": has_next(keep, batch).sum().double(),
         "error": torch.stack(error),
         "variance": torch.stack(variance),
-        "active": torch.stack(active),
+        "active": torch.stack([(own.cpu()[keep] > 0).double().sum(0) for own in features]),
         "clean": torch.tensor(cross_entropy(clean.logits, batch, keep)),
         "layer": torch.tensor([nats([edit]) for edit in replaced]),
         "layer_mean": torch.tensor([nats([edit]) for edit in ablated]),
@@ -142,9 +144,12 @@ def replacement_edits(
     """The edits that put all transcoders in the place of their MLPs where `keep` says, each reading what
     those below it have made of the stream. One run for each layer but the first."""
     edits: list[Edit] = []
+    features: list[Tensor] = []
     for layer, one in enumerate(transcoders):
         cache = model.run_with_cache(tokens, [(SOURCE, layer)], edits, logits=False) if edits else clean
-        written = one.replace_mlp(_wide(cache[SOURCE, layer], one))
+        x = _wide(cache[SOURCE, layer], one)
+        features.append(one.encode(x))
+        written = transcoders.written(layer, features, x)
         edits.append(_in_place(layer, written, clean[TARGET, layer], keep))
     return edits
 

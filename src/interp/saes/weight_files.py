@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from interp.errors import InputError
+from interp.errors import InputError, first_line
 from interp.files import check_file, read_text
 
 Config = dict[str, Any]
@@ -36,6 +37,25 @@ def read_json(path: Path) -> Config:
     if not isinstance(found, dict):
         raise ValueError(f"{path.name} is no mapping")
     return found
+
+
+def read_yaml(path: Path) -> Config:
+    """A mapping in YAML, of plain values without aliases, with which a short file can stand for an endless
+    one. `ValueError` for anything else."""
+    try:
+        found = yaml.load(read_text(path, largest=_LARGEST_CONFIG, error=InputError), Loader=_PlainYAML)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"{path.name} is no YAML ({first_line(error)})") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} is no mapping")
+    return found
+
+
+class _PlainYAML(yaml.SafeLoader):
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError("aliases (*name) are not read")
+        return super().compose_node(parent, index)
 
 
 def read_safetensors(path: Path) -> WeightsByName:

@@ -55,6 +55,9 @@ def view(result: AttributionGraphResult) -> View:
 def _about(result: AttributionGraphResult) -> str:
     one = result.transcoders[0]
     skip = " and a linear map" if result.skip else ""
+    if result.cross_layer:
+        kind = f"A cross-layer transcoder of {one.n_features} features a layer ({one.activation}){skip}"
+        return f"{kind} in the place of the MLPs"
     return f"Transcoders of {one.n_features} features ({one.activation}){skip} in the place of each MLP"
 
 

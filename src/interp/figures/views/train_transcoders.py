@@ -16,6 +16,7 @@ def view(result: TranscoderQualityResult) -> View:
     """The metrics of each layer, what the model says through all of them, and the curves of the training."""
     one = result.transcoders[0]
     skip = ", with a linear map beside them" if result.skip else ""
+    above = ", which write to the MLPs above, too (a cross-layer transcoder)" if result.cross_layer else ""
     blocks: list[Block] = [Words(_verdict(result), strong=True, name="verdict"), _by_layer(result)]
     if result.losses is not None:
         blocks += _curves(result, result.losses)
@@ -23,7 +24,7 @@ def view(result: TranscoderQualityResult) -> View:
         title="How well do transcoders stand for the MLPs?",
         above=(
             f"{one.n_features} features ({one.activation}){skip} for the MLP of each of "
-            f"{count(len(result.transcoders), 'layer')}, trained for {show_text(one.model)}.",
+            f"{count(len(result.transcoders), 'layer')}{above}, trained for {show_text(one.model)}.",
             f"Measured on {show_text(result.text)}: {count(result.n_tokens, 'token')}, without "
             f"{result.excluded}.",
         ),

@@ -37,6 +37,7 @@ from interp.methods.graphs.results import AttributionGraphResult, GraphEdges, Gr
 from interp.models.base import Model
 from interp.models.modes import outside_inference_mode
 from interp.provenance import Provenance
+from interp.saes.cross_layer import CrossLayerTranscoder
 from interp.saes.metrics import counted
 from interp.saes.transcoder import Transcoders
 from interp.saes.transcoder_metrics import replacement_edits
@@ -96,6 +97,7 @@ def attribution_graph(
         tokens=tuple(model.labels(local.tokens.row(0))),
         transcoders=tuple(one.identity for one in transcoders),
         skip=transcoders[0].W_skip is not None,
+        cross_layer=isinstance(transcoders, CrossLayerTranscoder),
         nodes=_nodes_left(model, local, whole, pruned, names or {}),
         edges=_edges_left(model, local, whole, pruned),
         logit_values=np.array([logit.readout.value for logit in logits]),

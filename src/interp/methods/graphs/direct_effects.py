@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp.methods.graphs.local_model import LocalModel
-from interp.methods.graphs.nodes import GraphNode, Read, write_matrix
+from interp.methods.graphs.nodes import GraphNode, Read, written
 from interp.progress import report
 
 _AT_ONCE = 128  # targets that go back together
@@ -55,19 +55,21 @@ class _Places:
 
     @classmethod
     def of(cls, local: LocalModel, sources: Sequence[GraphNode]) -> _Places:
+        here: dict[int, list[tuple[int, int, Tensor]]] = {}
+        for number, node in enumerate(sources):
+            for layer, vector in written(local, node).items():
+                here.setdefault(layer, []).append((number, node.position, vector))
         by_layer = {}
-        for layer in range(-1, local.n_layers):
-            here = [number for number, node in enumerate(sources) if node.layer == layer]
-            if here:
-                nodes = [sources[number] for number in here]
-                by_layer[layer] = here, [node.position for node in nodes], write_matrix(local, nodes)
+        for layer, writes in here.items():
+            numbers, positions, vectors = zip(*writes, strict=True)
+            by_layer[layer] = list(numbers), list(positions), torch.stack(vectors)
         return cls(len(sources), by_layer)
 
     def add(self, effects: Tensor, layer: int, g: Float[Tensor, "target pos d_model"]) -> None:
         """The effects of what is written at a layer, given the gradients of the targets there."""
         if layer in self.by_layer:
             numbers, positions, vectors = self.by_layer[layer]
-            effects[:, numbers] = torch.einsum("tsd,sd->ts", g[:, positions], vectors)
+            effects[:, numbers] += torch.einsum("tsd,sd->ts", g[:, positions], vectors)
 
 
 def _gone_back(local: LocalModel, places: _Places, reads: Sequence[Read]) -> DirectEffects:

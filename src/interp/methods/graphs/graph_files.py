@@ -145,13 +145,14 @@ def graph_file(
         )
     ]
     name = graph.provenance.model
+    dictionaries = "A cross-layer transcoder" if graph.cross_layer else "Transcoders"
     metadata: dict[str, Any] = {
         "slug": slug or "-".join("".join(c if c.isalnum() else " " for c in graph.prompt).split()).lower(),
         "scan": name.split("/")[-1],
         "prompt_tokens": list(graph.tokens),
         "prompt": graph.prompt,
         "node_threshold": graph.share_of_nodes,
-        "info": {"generator": {"name": "interp"}, "description": f"Transcoders of {name}."},
+        "info": {"generator": {"name": "interp"}, "description": f"{dictionaries} of {name}."},
         "pruning_settings": {
             "node_threshold": graph.share_of_nodes,
             "edge_threshold": graph.share_of_edges,

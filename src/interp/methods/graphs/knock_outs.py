@@ -1,7 +1,8 @@
 """The truth about the nodes and edges of a graph: each node knocked out, exactly.
 
 To knock a node out is to take what it writes (a feature's activation times its direction, an error, a token's
-embedding) off the residual stream where it is written. What a target loses by that is
+embedding) off the residual stream where it is written; of a cross-layer transcoder's feature, at every MLP to
+whose output it adds. What a target loses by that is
 
 - **in the local replacement model**, all paths: later features respond through their activation function, and
   attention patterns and norms are frozen as they are in the graph (`in_local_model`);
@@ -11,10 +12,14 @@ embedding) off the residual stream where it is written. What a target loses by t
   the direct effect, exactly.
 
 All nodes are rows of the same runs.
+
+When it misleads: a feature of a cross-layer transcoder writes to MLPs above what they may compute from what
+it wrote below them. In the model that is lost twice: they no longer compute it, and it is taken off.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,27 +66,36 @@ def in_local_model(
 
 def _changed_stream(local: LocalModel, nodes: Sequence[GraphNode]) -> Float[Tensor, "node pos d_model"]:
     """By how much the last residual stream changes without each node."""
-    change = _taken_off(local, nodes, -1)
+    taken = _taken_off(local, nodes, features=False)
+    change = taken[-1]
+    moved: list[Tensor] = []  # by how much the features of each layer change
     for layer, (attention, mlp) in enumerate(zip(local.attention, local.mlps, strict=True)):
         change = change + attention(change)
         features = mlp.changed(change)
         for row, node in enumerate(nodes):
             if node.kind == "feature" and node.layer == layer:
                 features[row, node.position, node.index] = 0.0
-        moved = (features - mlp.features) @ mlp.transcoder.W_dec
-        change = change + moved + mlp.skip(change) + _taken_off(local, nodes, layer, errors_alone=True)
+        moved.append(features - mlp.features)
+        change = change + mlp.skip(change) + taken[layer]
+        for source, by in enumerate(moved):
+            W_dec = local.transcoders.decoder(source, layer)
+            if W_dec is not None:
+                change = change + by @ W_dec.to(by)
     return change
 
 
 def _taken_off(
-    local: LocalModel, nodes: Sequence[GraphNode], layer: int, *, errors_alone: bool = False
-) -> Float[Tensor, "node pos d_model"]:
-    """Minus what each node writes, where it writes in this layer (-1: the embeddings)."""
-    change = torch.zeros(len(nodes), *local.embedding.shape, dtype=torch.float64)
+    local: LocalModel, nodes: Sequence[GraphNode], *, features: bool = True
+) -> defaultdict[int, Float[Tensor, "node pos d_model"]]:
+    """Minus what each node writes, by the layer at whose MLP it is added (-1: the embeddings); only that of
+    tokens and errors without `features`."""
+    shape = (len(nodes), *local.embedding.shape)
+    found: defaultdict[int, Tensor] = defaultdict(lambda: torch.zeros(shape, dtype=torch.float64))
     for row, node in enumerate(nodes):
-        if node.layer == layer and not (errors_alone and node.kind == "feature"):
-            change[row, node.position] = -written(local, node)
-    return change
+        if features or node.kind != "feature":
+            for layer, vector in written(local, node).items():
+                found[layer][row, node.position] = -vector
+    return found
 
 
 def in_model(
@@ -124,17 +138,13 @@ def _chunks(local: LocalModel, nodes: Sequence[GraphNode], task: str) -> list[Se
 def _edits(local: LocalModel, nodes: Sequence[GraphNode], *, keep_mlps: bool = False) -> list[Edit]:
     """The edits that knock out each node in a row of its own; with `keep_mlps`, what every MLP writes is set
     to what it was but for that."""
-    edits = []
-    if any(node.kind == "token" for node in nodes):
-        edits.append(Edit.add("resid_pre", 0, value=_taken_off(local, nodes, -1)))
+    taken = _taken_off(local, nodes)
+    edits = [Edit.add("resid_pre", 0, value=taken[-1])] if -1 in taken else []
     for layer, mlp in enumerate(local.mlps):
-        change = _taken_off(local, nodes, layer)
         if keep_mlps:
-            clean = mlp.error + mlp.features @ mlp.transcoder.W_dec + mlp.constant
-            clean = clean + mlp.skip(mlp.resid_mid[None])[0]
-            edits.append(Edit.set("mlp_out", layer, value=clean + change))
-        elif any(node.layer == layer for node in nodes):
-            edits.append(Edit.add("mlp_out", layer, value=change))
+            edits.append(Edit.set("mlp_out", layer, value=mlp.out + taken[layer]))
+        elif layer in taken:
+            edits.append(Edit.add("mlp_out", layer, value=taken[layer]))
     return edits
 
 

@@ -2,10 +2,11 @@
 
     mlp_out = features @ W_dec + b_dec (+ skip) + error
 
-The error is what the transcoder leaves over in this run, so that on this prompt the local replacement model
-says exactly what the model says. With attention patterns and the scales of all norms frozen at those of the
-run, everything but the features' activation function is linear. At the first position, where transcoders are
-not trained, all that the MLP writes is error.
+Of a cross-layer transcoder the features of the layers below write to it, too, each by a W_dec of its own. The
+error is what the transcoder leaves over in this run, so that on this prompt the local replacement model says
+exactly what the model says. With attention patterns and the scales of all norms frozen at those of the run,
+everything but the features' activation function is linear. At the first position, where transcoders are not
+trained, all that the MLP writes is error.
 
 Ameisen et al. 2025, https://transformer-circuits.pub/2025/attribution-graphs/methods.html
 """
@@ -34,20 +35,29 @@ class FrozenMLP:
     scale: Float[Tensor, "pos 1"]  # of the norm; 0 at the first position, which has no features
     pre: Float[Tensor, "pos feature"]  # pre-activations
     features: Float[Tensor, "pos feature"]  # 0 at the first position
-    error: Float[Tensor, "pos d_model"]
+    out: Float[Tensor, "pos d_model"]  # what the MLP writes
+    error: Float[Tensor, "pos d_model"]  # less what is written in its place
 
     @classmethod
-    def of(cls, transcoder: Transcoder, cache: Cache) -> FrozenMLP:
-        """Of the run of one prompt."""
-        x, out = (cache[address][0].double().cpu() for address in (transcoder.address, transcoder.target))
-        one = transcoder.to(torch.float64)
+    def of(cls, transcoders: Transcoders, layer: int, below: Sequence[FrozenMLP], cache: Cache) -> FrozenMLP:
+        """Of the run of one prompt, given those of the layers below."""
+        one = transcoders[layer].to(torch.float64)
+        x, out = (cache[address][0].double().cpu() for address in (one.address, one.target))
         pre = one.pre_activations(x)
         features = one.activation(pre)
-        written = one.decode(features, x)
+        written = transcoders.written(layer, [*(mlp.features for mlp in below), features], x)
         features[0], written[0] = 0.0, 0.0
         scale = one.norm.scale(x)
         scale[0] = 0.0
-        return cls(transcoder=one, resid_mid=x, scale=scale, pre=pre, features=features, error=out - written)
+        return cls(
+            transcoder=one,
+            resid_mid=x,
+            scale=scale,
+            pre=pre,
+            features=features,
+            out=out,
+            error=out - written,
+        )
 
     @property
     def constant(self) -> Float[Tensor, "pos d_model"]:
@@ -90,6 +100,7 @@ class LocalModel:
     tokens: Tokens
     embedding: Float[Tensor, "pos d_model"]  # the first residual stream
     attention: tuple[FrozenAttention, ...]
+    transcoders: Transcoders
     mlps: tuple[FrozenMLP, ...]
     last: Float[Tensor, "pos d_model"]  # the last residual stream
     logits: Float[Tensor, " d_vocab"]  # at the last position
@@ -115,11 +126,15 @@ class LocalModel:
         sites = [("resid_post", layers[-1]), *((site, layer) for layer in layers for site in SITES)]
         mlp_sites = [one.address for one in transcoders] + [one.target for one in transcoders]
         cache = model.run_with_cache(tokens, [*sites, *mlp_sites])
+        mlps: list[FrozenMLP] = []
+        for layer in layers:
+            mlps.append(FrozenMLP.of(transcoders, layer, mlps, cache))
         return cls(
             tokens=tokens,
             embedding=cache["resid_pre", 0][0].double().cpu(),
             attention=tuple(FrozenAttention.of(model, tokens, cache, layer) for layer in layers),
-            mlps=tuple(FrozenMLP.of(one, cache) for one in transcoders),
+            transcoders=transcoders,
+            mlps=tuple(mlps),
             last=cache["resid_post", layers[-1]][0].double().cpu(),
             logits=cache.logits[0, -1].double().cpu(),
         )

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -40,21 +39,25 @@ def source_nodes(local: LocalModel) -> list[GraphNode]:
     return nodes
 
 
-def written(local: LocalModel, node: GraphNode) -> Float[Tensor, " d_model"]:
-    """What a node adds to the residual stream at its position."""
+def written(local: LocalModel, node: GraphNode) -> dict[int, Float[Tensor, " d_model"]]:
+    """What a node adds to the residual stream at its position, by the layer at whose MLP it is added: -1 for
+    the embedding; several of a cross-layer transcoder's feature."""
     if node.kind == "token":
-        return local.embedding[node.position]
-    mlp = local.mlps[node.layer]
+        return {-1: local.embedding[node.position]}
     if node.kind == "error":
-        return mlp.error[node.position]
-    return mlp.features[node.position, node.index] * mlp.transcoder.W_dec[node.index]
+        return {node.layer: local.mlps[node.layer].error[node.position]}
+    decoders = {layer: local.transcoders.decoder(node.layer, layer) for layer in range(local.n_layers)}
+    strength = local.mlps[node.layer].features[node.position, node.index]
+    return {
+        layer: strength * W_dec[node.index].double() for layer, W_dec in decoders.items() if W_dec is not None
+    }
 
 
 def activation(local: LocalModel, node: GraphNode) -> float:
     """How strong a node that writes is: a feature's activation, the length of what another writes."""
     if node.kind == "feature":
         return float(local.mlps[node.layer].features[node.position, node.index])
-    return float(written(local, node).norm())
+    return float(written(local, node)[node.layer].norm())
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +89,3 @@ def feature_reads(local: LocalModel, nodes: Sequence[GraphNode]) -> list[Read]:
         ):
             reads[number] = Read("mid", layer, position, vector, bias)
     return [read for read in reads if read is not None]
-
-
-def write_matrix(local: LocalModel, nodes: Sequence[GraphNode]) -> Float[Tensor, "node d_model"]:
-    """What each node writes."""
-    return torch.stack([written(local, node) for node in nodes])

@@ -73,6 +73,7 @@ class AttributionGraphResult(Result):
     tokens: tuple[str, ...]
     transcoders: tuple[SAEIdentity, ...]  # one a layer
     skip: bool
+    cross_layer: bool = False  # whether features also write to the MLPs above
     nodes: GraphNodes
     edges: GraphEdges
     logit_values: Float[np.ndarray, " logit"]  # less the mean over the vocabulary

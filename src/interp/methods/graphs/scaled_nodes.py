@@ -1,6 +1,6 @@
 """Intervening from a graph: nodes, or a supernode of several, scaled by a factor in the model itself.
 
-What each node writes in the run of the prompt is multiplied by the factor where it is written: 0 takes it
+What each node writes in the run of the prompt is multiplied by the factor wherever it is written: 0 takes it
 away (as the truth beside a node does), 1 changes nothing, -1 turns it round. The edits are ordinary ones, for
 `Model.forward`, `Model.generate` and wherever else edits go.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from interp.edits import Edit
 from interp.errors import InputError, nearest
@@ -37,15 +38,18 @@ def scaled_nodes(
     if missing or not nodes:
         what = f"{missing[0]!r} is no node of this prompt" if missing else "No node is named"
         raise InputError(f"{what}; {nearest(missing[0] if missing else '', known)}")
+    changes: dict[int, dict[int, Tensor]] = {}  # by layer and position
+    for name in dict.fromkeys(nodes):
+        at = known[name].position
+        for layer, vector in written(local, known[name]).items():
+            here = changes.setdefault(layer, {})
+            here[at] = here.get(at, 0.0) + (factor - 1) * vector
     edits = []
-    for layer in sorted({known[name].layer for name in nodes}):
-        change = torch.zeros_like(local.embedding)
-        for name in dict.fromkeys(nodes):
-            if known[name].layer == layer:
-                change[known[name].position] += (factor - 1) * written(local, known[name])
-        at = ("resid_pre", 0) if layer < 0 else ("mlp_out", layer)
-        positions = sorted({known[name].position for name in nodes if known[name].layer == layer})
-        edits.append(Edit.add(*at, value=change[positions].float(), positions=positions))
+    for layer, here in sorted(changes.items()):
+        site, number = ("resid_pre", 0) if layer < 0 else ("mlp_out", layer)
+        positions = sorted(here)
+        value = torch.stack([here[at] for at in positions]).float()
+        edits.append(Edit.add(site, number, value=value, positions=positions))
     return edits
 
 

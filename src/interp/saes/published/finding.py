@@ -8,7 +8,7 @@ from pathlib import Path
 from interp.errors import InputError
 from interp.models.base import Model
 from interp.saes.layout import CONFIG, WEIGHTS, read_parts
-from interp.saes.published import dictionary_learning, gemma_scope, openai, sparsify
+from interp.saes.published import circuit_tracer, dictionary_learning, gemma_scope, openai, sparsify
 from interp.saes.published.modules import the_hook
 from interp.saes.weight_files import Config, WeightsByName
 
@@ -31,6 +31,17 @@ _READERS: dict[tuple[str, ...], Reader] = {
 }
 
 
+#: By a file that a folder of it holds: what is no dictionary of one site, and what to do about it.
+_REFUSED = {
+    circuit_tracer.ENCODER.format(layer=0): "a cross-layer transcoder, and no SAE; interp.load_transcoders "
+    "reads it",
+    gemma_scope.CROSS_LAYER.format(layer=0): "a cross-layer transcoder or a crosscoder of Gemma Scope 2, and "
+    "no SAE; interp.load_transcoders reads the first",
+    "latest_ckpt.safetensors": "a temporal SAE, which is not supported, as its features depend on the tokens "
+    "before",
+}
+
+
 def read_any(place: Path, model: Model, hook_name: str | None) -> tuple[Config, WeightsByName]:
     """The dictionary in a folder, or in a file of OpenAI's, in the terms of SAELens.
 
@@ -47,10 +58,8 @@ def read_any(place: Path, model: Model, hook_name: str | None) -> tuple[Config, 
     for files, read in _READERS.items():
         if all((place / name).is_file() for name in files):
             return read(place, model, hook_name)
-    if (place / "W_enc_0.safetensors").is_file():
-        raise InputError(
-            f"{str(place)!r} holds a cross-layer transcoder, which is not supported; SAEs, and transcoders "
-            "of one layer each, are."
-        )
+    for file, what in _REFUSED.items():
+        if (place / file).is_file():
+            raise InputError(f"{str(place)!r} holds {what}.")
     formats = "; ".join(" and ".join(files) for files in _READERS)
     raise InputError(f"There is no SAE in {str(place)!r}: it holds none of {formats}.")

@@ -6,7 +6,9 @@ and layer are read off the path, which is that of the release
 the module of Hugging Face's whose output they read.
 
 b_dec is not taken off before. Transcoders of Gemma 2 read the residual stream behind the norm, without its
-gain; those of Gemma 3 with it. Dictionaries of the embedding were trained on activations before they are
+gain; those of Gemma 3 with it. Cross-layer transcoders of Gemma 3 have a file for each layer
+(``params_layer_0.safetensors``), whose w_dec [feature, layer, d_out] is for all layers; what it has for those
+below its own is not used. Dictionaries of the embedding were trained on activations before they are
 multiplied by sqrt(d_model), and get that factor here, where `embed` has it.
 """
 
@@ -21,6 +23,8 @@ from interp.saes.published.modules import hook_of, the_hook
 from interp.saes.weight_files import Config, WeightsByName, read_json, read_npz, read_safetensors
 
 ARRAYS, SAFE, CONFIG = "params.npz", "params.safetensors", "config.json"
+CROSS_LAYER = "params_layer_{layer}.safetensors"
+_ALL = "{all}"  # in the place of a layer's number
 _RELEASE = re.compile(r"gemma-scope-(?P<size>\d+b)-(?P<tuning>pt|it)-(?P<site>res|mlp|att|transcoders)\b")
 _HOOKS = {
     "res": "hook_resid_post",
@@ -79,6 +83,40 @@ def read_second(folder: Path, model: Model, hook_name: str | None) -> tuple[Conf
             "hook_name_out": out or recorded["hf_hook_point_out"],
         }
     return config, weights
+
+
+def cross_layer_config(folder: Path, model: Model) -> Config:
+    """What the configuration of a cross-layer transcoder says, as `circuit_tracer.cross_layer_config` has it.
+
+    `InputError` for a crosscoder, which has such files, too.
+    """
+    recorded = read_json(folder / CONFIG)
+    kind = recorded.get("type")
+    if kind != "clt" or recorded.get("architecture") != "jump_relu":
+        raise InputError(
+            f"{str(folder)!r} says that it holds a {kind!r} of the architecture "
+            f"{recorded.get('architecture')!r}, which is not supported; a 'clt' with 'jump_relu' is."
+        )
+    places = {}
+    for key in ("hf_hook_point_in", "hf_hook_point_out"):
+        module = str(recorded[key]).replace(_ALL, "0")
+        places[key] = (hook_of(module, model) or module).removeprefix("blocks.0.")
+    return {
+        "model_name": _gemma_3(str(recorded["model_name"])),
+        "topk": False,
+        "hook": places["hf_hook_point_in"],
+        "hook_out": places["hf_hook_point_out"],
+    }
+
+
+def cross_layer_weights(folder: Path, layer: int) -> WeightsByName:
+    """The weights of one layer, in circuit-tracer's terms."""
+    weights = {
+        _named(name): w for name, w in read_safetensors(folder / CROSS_LAYER.format(layer=layer)).items()
+    }
+    if "affine_skip_connection" in weights:
+        weights["W_skip"] = weights.pop("affine_skip_connection")  # [d_in, d_out]
+    return {**weights, "W_dec": weights["W_dec"][:, layer:].contiguous()}
 
 
 def _named(name: str) -> str:
