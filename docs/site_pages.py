@@ -27,7 +27,7 @@ OUTSIDE = {
     **{
         f"src/interp/zoo/{model}/{part}README.md": f"zoo/{model}{part and '-' + part.strip('/')}.md"
         for model in ("demo-gpt2", "demo-qwen3")
-        for part in ("", "sae/", "transcoders/")
+        for part in ("", "sae/", "transcoders/", "cross_layer/")
     },
 }
 #: Where an experiment has another name than the function that it calls.

@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 import interp
 from conftest import run
 from families import family_model
-from interp import zoo
 from interp.errors import InputError, SiteError
 from interp.runs import read_run
 from interp.saes.activations import BatchTopK, JumpReLU, Standard, TopK
@@ -26,7 +25,7 @@ from interp.saes.training import train_side_by_side
 from interp.saes.transcoder import InputNorm, Transcoders, mlp_norm
 from interp.saes.transcoder_files import read_transcoders, write_transcoders
 from interp.saes.transcoder_metrics import measure_transcoders
-from interp.zoo.making.transcoder_card import measure, write_card
+from interp.zoo.making.transcoder_card import SOURCES, measure, place, write_card
 from test_attribution_graph import random_transcoders, two_steps
 from test_saes import sequences
 
@@ -237,9 +236,9 @@ def test_what_is_no_set_of_transcoders_is_refused(load, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in zoo.NAMES if (zoo.path(name) / "transcoders").is_dir()])
+@pytest.mark.parametrize("name", SOURCES)
 def test_those_in_the_package_are_what_their_card_says(load, tmp_path, name):
-    folder = zoo.path(name) / "transcoders"
+    folder = place(name)
     assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 3_000_000
     card = (folder / "README.md").read_text()
     shutil.copytree(folder, tmp_path / "copy")

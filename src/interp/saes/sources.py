@@ -15,6 +15,8 @@ from interp.saes.releases import CENTRED, hub_place, unknown_release
 from interp.saes.transcoder import Transcoders
 from interp.saes.transcoder_files import read_transcoders
 
+#: Behind a demo model's name: not its transcoders of one layer each, but its cross-layer transcoder.
+CROSS_LAYER = "-cross-layer"
 _ON_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?(:(?P<folder>[\w./{}-]+))?")
 
 
@@ -61,8 +63,9 @@ def load_sae(
 def load_transcoders(source: str | Path, model: Model, *, check_name: bool = True) -> Transcoders:
     """Transcoders of all MLPs for use with `model`, from wherever they are kept.
 
-    `source` is the name of a demo model, a folder, a published name or a place on the hub, as for `load_sae`:
-    one that holds ``layer_0``, ``layer_1``, ..., or a pattern with ``{layer}``, such as
+    `source` is the name of a demo model ("demo-gpt2"; its cross-layer transcoder is "demo-gpt2-cross-layer"),
+    a folder, a published name or a place on the hub, as for `load_sae`: one that holds ``layer_0``,
+    ``layer_1``, ..., or a cross-layer transcoder; or a pattern with ``{layer}``, such as
     "gemma-scope-2-270m-pt-transcoders-all/layer_{layer}_width_16k_l0_small".
 
     `check_name` is as in `interp.saes.transcoder_files.read_transcoders`, which also says what is refused.
@@ -83,11 +86,19 @@ def _placed(source: str | Path) -> str | Path:
     return source if source in zoo.NAMES or here.exists() else hub_place(str(source))
 
 
+def _in_package(name: str, what: str) -> Path | None:
+    """The folder of a demo model's, where this is the name of one."""
+    if what == "transcoders" and name.endswith(CROSS_LAYER):
+        name, what = name.removesuffix(CROSS_LAYER), "cross_layer"
+    return zoo.path(name) / what if name in zoo.NAMES else None
+
+
 def _folder(source: str | Path, what: str) -> Path:
-    """The folder of `source`; ``sae`` or ``transcoders`` within a demo model."""
+    """The folder of `source`; ``sae``, ``transcoders`` or ``cross_layer`` within a demo model."""
     named = {"sae": "SAE", "transcoders": "set of transcoders"}[what]
-    if source in zoo.NAMES:
-        return zoo.path(str(source)) / what
+    packaged = _in_package(str(source), what)
+    if packaged is not None:
+        return packaged
     if Path(str(source).replace("{layer}", "0") if what == "transcoders" else source).is_dir():
         return Path(source)
     if Path(source).is_file() and what == "sae":
