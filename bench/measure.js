@@ -13,13 +13,13 @@
     addEventListener(kind, (event) => {
       const began = event.timeStamp;
       const last = [began, began];
-      let ran = false;
+      let ran = false; // was seen to run: what is quick ends between two frames
       const frame = () => {
         const now = performance.now(), shown = look();
         shown.forEach((one, i) => { if (one !== before[i]) last[i] = now; });
         before = shown;
         ran = ran || running();
-        if (ran && !running() && now - last[1] > 1000) done(last.map((one) => one - began));
+        if ((ran || last[1] > began) && !running() && now - last[1] > 1000) done(last.map((one) => one - began));
         else if (now - began > 60000) done(null); // nothing happened
         else requestAnimationFrame(frame);
       };

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Container, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from transformers import PreTrainedTokenizerBase
 
@@ -20,6 +21,11 @@ from interp.errors import InputError
 _META = "▁"  # how SentencePiece writes a space within a piece
 _BYTE = re.compile("<0x([0-9A-F]{2})>")  # a piece that stands for one byte of a character without a piece
 _ID = re.compile(r"<(\d{1,9})>")
+
+#: Of each tokenizer, how many tokens it had and which were special, and then the texts of all special ones.
+_kept_special: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[tuple[object, ...], dict[int, str]]] = (
+    WeakKeyDictionary()
+)
 
 #: What an answer may follow, to find the ids that it has within a text: the first that keeps its own.
 _BEFORE = ("(", "a", ".", "1", "\n", "é")
@@ -86,10 +92,15 @@ def _split(ids: list[int], apart: Container[int]) -> list[list[int]]:
 
 
 def _special(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
-    """The text of each special token."""
-    added = getattr(tokenizer, "added_tokens_decoder", {})
-    known = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
-    return known | {i: token.content for i, token in added.items() if token.special}
+    """The text of each special token. Kept for as long as the tokenizer has as many tokens: to make a list of
+    thousands, as Gemma has, takes longer than to read a prompt."""
+    size = len(tokenizer), tuple(tokenizer.all_special_ids)
+    if _kept_special.get(tokenizer, ((), {}))[0] != size:
+        added = getattr(tokenizer, "added_tokens_decoder", {})
+        known = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
+        texts = known | {i: token.content for i, token in added.items() if token.special}
+        _kept_special[tokenizer] = size, texts
+    return _kept_special[tokenizer][1]
 
 
 def _decode(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
@@ -164,8 +175,10 @@ def lost(tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int]) -> str |
     Characters that are the same, otherwise composed, are no loss, nor are spaces beside special tokens, nor
     any where the tokenizer does not say how its pieces are joined.
     """
-    plain = _without_free_spaces(tokenizer, text)
     read = text_of(tokenizer, ids)
+    if read == text:
+        return None
+    plain = _without_free_spaces(tokenizer, text)
     for reading in (read, _decode(tokenizer, ids), text_of(tokenizer, ids, goes_on=True)):
         if _without_free_spaces(tokenizer, reading) == plain:
             return None

@@ -214,6 +214,9 @@ class ModelServer:
                 )
             queue.model = self._load(queue.name)
             self._free_memory(0.0, queue.model.device)
+            # Streamlit collects garbage after each run of the page. What is loaded is left out of that: to go
+            # through the objects of torch, transformers and a model takes 0.2 s, in which no thread works.
+            gc.freeze()
         return queue.model
 
     def _check_lengths(self, model: Model, job: Job) -> None:
@@ -235,6 +238,7 @@ class ModelServer:
                     missing -= bytes_in_memory(queue.model)
                     queue.model = None
             self._lock.notify_all()
+        gc.unfreeze()  # a model that was unloaded was left out of the collections before
         gc.collect()
         return missing
 
