@@ -70,7 +70,7 @@ def answer_parts(model: Model, question: AnswerQuestion, views: tuple[str, ...])
     parts = [logit_parts(model, place, views) for place in places]
     if question.at_once:
         return parts[0]
-    summed = parts[0].keys() - {"names", "sources"}
+    summed = parts[0].keys() - {"names", "sources", "said"}
     total = {name: np.asarray(np.sum([of[name] for of in parts], axis=0)) for name in summed}
     if "sources" in parts[0]:
         total["sources"] = sum(
@@ -80,7 +80,8 @@ def answer_parts(model: Model, question: AnswerQuestion, views: tuple[str, ...])
             ),
             np.zeros(()),
         )
-    return total | {"names": parts[0]["names"]}
+    of_prompt = next(i for i, place in enumerate(places) if place.tokens is question.tokens)
+    return total | {"names": parts[0]["names"], "said": parts[of_prompt]["said"]}
 
 
 def _of_prompt(

@@ -36,7 +36,6 @@ from interp.errors import InputError, SiteError, check_choice
 from interp.methods.attribution.answer_parts import AnswerQuestion, answer_parts
 from interp.methods.attribution.results import DirectLogitAttributionResult, NeuronParts
 from interp.methods.common.answers import Measure, for_each, one_by_one
-from interp.methods.common.first_choice import first_choices
 from interp.methods.common.intervals import Clusters, mean_interval
 from interp.methods.common.over_pairs import Parts, over_pairs
 from interp.methods.common.statistics import estimate
@@ -104,7 +103,7 @@ def direct_logit_attribution(
         tokens=tuple(model.labels(first.row(0))),
         behind=() if questions[0].at_once else ("(answer)",),
         position=position % first.lengths[0],
-        pairs=_in_words(model, questions),
+        pairs=_in_words(model, questions, parts.stacked("said").tolist()),
         soft_cap=model.arch.logit_soft_cap,
         logits=parts.stacked("logit"),
         components=components,
@@ -176,8 +175,8 @@ def _check_view(model: Model, questions: Sequence[AnswerQuestion], view: View) -
         )
 
 
-def _in_words(model: Model, questions: Sequence[AnswerQuestion]) -> Pairs:
-    """The prompts with their answers; nothing is corrupted."""
+def _in_words(model: Model, questions: Sequence[AnswerQuestion], said: Sequence[int]) -> Pairs:
+    """The prompts with their answers, and what the model says instead; nothing is corrupted."""
     foils = [question.measure.foil for question in questions if question.measure.foil is not None]
     return Pairs(
         task=None,
@@ -186,7 +185,7 @@ def _in_words(model: Model, questions: Sequence[AnswerQuestion]) -> Pairs:
         answers=tuple(model.answer_label(question.measure.answer) for question in questions),
         foils=tuple(map(model.answer_label, foils)) if foils else None,
         several_tokens=not all(question.at_once for question in questions),
-        said=tuple(model.labels(first_choices(model, [question.begun for question in questions]))),
+        said=tuple(model.labels(said)),
     )
 
 

@@ -42,6 +42,7 @@ class _Run:
     tokens: Tokens
     cache: Cache
     at: int  # the position that is read
+    said: int  # the likeliest token there
     readout: FrozenReadout
 
     @property
@@ -81,13 +82,13 @@ class _Run:
 def logit_parts(model: Model, question: LogitQuestion, views: Sequence[str]) -> Arrays:
     """The parts of the logit of one prompt, in float64.
 
-    ``logit``, what they sum to; ``names`` and ``components``, [component]; ``accumulated``, the constant and
+    ``logit``, what they sum to; ``said``, the token that the model says at the position; ``names`` and ``components``, [component]; ``accumulated``, the constant and
     all parts up to each state of the residual stream, [state]. With the view ``head``: ``heads``, [layer,
     head], and ``attn_bias``, [layer]; with ``source``: ``sources``, [layer, head, position]; with ``neuron``:
     ``neurons``, [layer, d_mlp], and ``mlp_bias``, [layer].
     """
     run = _run(model, question, views)
-    parts = {"logit": np.array(run.readout.value), **_by_component(run)}
+    parts = {"logit": np.array(run.readout.value), "said": np.array(run.said), **_by_component(run)}
     if "head" in views:
         parts |= _by_head(run)
     if "source" in views:
@@ -111,11 +112,12 @@ def _run(model: Model, question: LogitQuestion, views: Sequence[str]) -> _Run:
     cache = model.run_with_cache(question.tokens, sites, logits=False)
     at = question.position % question.tokens.lengths[0]
     last = cache["resid_post", model.arch.n_layers - 1][0, at]
-    readout = frozen_sum(model, last, model.unembed(last), question.weights, normalised=question.normalised)
+    logits = model.unembed(last)
+    readout = frozen_sum(model, last, logits, question.weights, normalised=question.normalised)
     if question.offset:
         constant, value = readout.constant + question.offset, readout.value + question.offset
         readout = replace(readout, constant=constant, value=value)
-    return _Run(model, question.tokens, cache, at, readout)
+    return _Run(model, question.tokens, cache, at, int(logits.argmax()), readout)
 
 
 # ---- by component ----
