@@ -18,7 +18,13 @@ from transformers.pytorch_utils import Conv1D
 
 from interp.models.evaluation import evaluating
 from interp.models.places import computes_on
+from interp.models.quick_products import QuickConv1D, QuickLinear
 
+#: Of modules that do with their weight nothing else than multiply by it, or look up its rows.
+_FORWARDS = (
+    *(kind.forward for kind in (nn.Linear, QuickLinear, Conv1D, QuickConv1D)),
+    nn.Embedding.forward,
+)
 _ROUNDING = 16  # units of the last place by which a linear module may be off
 
 
@@ -44,7 +50,7 @@ def is_its_weight(module: nn.Module) -> bool:
     Conv1D), or to look up its rows (an Embedding), with no hook on it."""
     hooks = len(module._forward_hooks) + len(module._forward_pre_hooks)
     return (
-        type(module).forward in (nn.Linear.forward, Conv1D.forward, nn.Embedding.forward)
+        type(module).forward in _FORWARDS
         and type(module.weight) in (Tensor, nn.Parameter)
         and "forward" not in module.__dict__  # not replaced
         and not hooks

@@ -22,6 +22,7 @@ from interp.models.in_memory import owners_device
 from interp.models.layouts import Layout, find_layout
 from interp.models.modes import outside_inference_mode
 from interp.models.places import DeviceMap, check_in_places, first_device, loading_options
+from interp.models.quick_products import with_quick_products
 from interp.models.self_check import require
 from interp.models.self_check import self_check as run_self_check
 from interp.models.sources import from_memory, from_name
@@ -154,6 +155,7 @@ def load_model(
             check_in_places(source.hf_model, device_map)
             hf_model = source.hf_model.eval()
             torch_device = first_device(hf_model)
+        with_quick_products(hf_model)
     else:
         if device_map is not None:
             raise ModelLoadError("A model in memory stays where it is; a device_map is for one by its name.")
