@@ -1,16 +1,19 @@
 """The app's model server: models for all sessions, a queue of jobs each, a cache bounded by bytes."""
 
+import gc
 import os
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+import torch
 
 from interp.app.server.cache import AnswerCache, size_in_bytes
 from interp.app.server.jobs import QUICK, question_id
@@ -265,6 +268,35 @@ def test_models_leave_when_memory_is_short_the_one_longest_unused_first(load):
     room["free"] = 1e12
     lab.server.ask("a", lab.ask("again"))
     assert lab.loaded == ["a", "b", "c", "d", "a"]
+
+
+def test_what_is_loaded_is_left_out_of_collections_and_let_go_with_its_model():
+    """Streamlit collects garbage after each run of a page; going through a model's objects takes long."""
+    models = []
+
+    def loader(name):
+        model = AModel(device=torch.device("cpu"), hf_model=torch.nn.Linear(1, 1))
+        model.itself = model  # so that only a collection can let it go
+        models.append(weakref.ref(model))
+        return model
+
+    free = iter([1e12, 1e12, 0.0, 1e12])
+    lab = Lab(None, spare_bytes=1.0, free=lambda device: next(free))
+    lab.server._load = loader
+    gc.unfreeze()
+    lab.server.ask("a", lab.ask("first"))
+    assert gc.get_freeze_count() > 0
+    lab.server.ask("b", lab.ask("second"))
+    until(lambda: models[0]() is None)
+    assert models[1]() is not None
+    assert gc.get_freeze_count() > 0
+
+
+class AModel:
+    """A model as far as the server looks at it."""
+
+    def __init__(self, **parts):
+        self.__dict__.update(parts)
 
 
 def test_only_as_many_leave_as_are_needed(load):

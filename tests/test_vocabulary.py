@@ -17,7 +17,7 @@ from interp.errors import InputError, InterpWarning, ModelLoadError
 from interp.models.sentencepiece_files import check_sentencepiece
 from interp.text.sequences import load_text
 from interp.tokens import Encoder
-from interp.vocabulary import labels, text_of
+from interp.vocabulary import encode, labels, text_of
 from tokenizers_made import (
     WORDS,
     llama_tokenizer,
@@ -116,6 +116,18 @@ def test_text_that_is_lost_is_shown(kind, text, shown):
         encoder(kind).prompt(text)
     with pytest.raises(InputError, match="loses text"):
         encoder(kind).single_token("é")
+
+
+def test_a_special_token_that_is_added_later_is_heeded():
+    """The special tokens are listed once, for as long as the tokenizer stays as it is."""
+    tokenizer = byte_tokenizer()
+    text = "one <|turn|> two"
+    before = encode(tokenizer, text)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|turn|>"]})
+    after = encode(tokenizer, text)
+    assert len(after) < len(before)
+    assert tokenizer.convert_tokens_to_ids("<|turn|>") in after
+    assert text_of(tokenizer, after) == text
 
 
 def test_what_is_no_loss():

@@ -82,10 +82,11 @@ class _Run:
 def logit_parts(model: Model, question: LogitQuestion, views: Sequence[str]) -> Arrays:
     """The parts of the logit of one prompt, in float64.
 
-    ``logit``, what they sum to; ``said``, the token that the model says at the position; ``names`` and ``components``, [component]; ``accumulated``, the constant and
-    all parts up to each state of the residual stream, [state]. With the view ``head``: ``heads``, [layer,
-    head], and ``attn_bias``, [layer]; with ``source``: ``sources``, [layer, head, position]; with ``neuron``:
-    ``neurons``, [layer, d_mlp], and ``mlp_bias``, [layer].
+    ``logit``, what they sum to; ``said``, the token that the model says at the position; ``names`` and
+    ``components``, [component]; ``accumulated``, the constant and all parts up to each state of the residual
+    stream, [state]. With the view ``head``: ``heads``, [layer, head], and ``attn_bias``, [layer]; with
+    ``source``: ``sources``, [layer, head, position]; with ``neuron``: ``neurons``, [layer, d_mlp], and
+    ``mlp_bias``, [layer].
     """
     run = _run(model, question, views)
     parts = {"logit": np.array(run.readout.value), "said": np.array(run.said), **_by_component(run)}
