@@ -18,7 +18,7 @@ from interp.app.pages import (
     runs,
     trace,
 )
-from interp.app.server.session import begin_run
+from interp.app.server.session import script_run
 from interp.app.ui.header import choose_page
 
 PAGES = {
@@ -36,5 +36,5 @@ PAGES = {
 
 given = st.query_params.get("page")
 st.set_page_config(page_title=f"{given} · interp" if given in PAGES else "interp", layout="wide")
-begin_run()
-PAGES[choose_page(tuple(PAGES))]()
+with script_run():
+    PAGES[choose_page(tuple(PAGES))]()

@@ -53,7 +53,7 @@ def is_quicker() -> bool:
     """Whether this processor is one for which MKL has no code of its own, and torch has oneDNN's product."""
     if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
         return False
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     processor = str(capabilities.get("cpu_name", "Intel"))  # where torch does not say: nothing is changed
     return "Intel" not in processor and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import wait
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, cast
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import RerunException
 
 from interp.app.markdown import escape_markdown
 from interp.app.server.jobs import Answer, Job, Question, question_id
+from interp.app.server.left_jobs import come_back, leave, page_now
 from interp.app.server.model_server import shared_server
 from interp.app.server.progress import progress_in_words
 
@@ -24,14 +28,17 @@ class NotAnswered(Exception):
     """A question has no answer, and the page says why already: the rest of its part is left out."""
 
 
-def begin_run() -> None:
-    """To be called when Streamlit begins to run the page's script anew."""
+@contextmanager
+def script_run() -> Iterator[None]:
+    """A run of the page's script, from its beginning to its end."""
     st.session_state[_ASKED] = Counter()
+    yield
+    come_back(page_now())
 
 
 def ask(model: str, question: Question[Answer]) -> Answer:
     """The answer of a model. What is typed or clicked meanwhile ends the wait, as Streamlit then stops the
-    script at its next message to the browser.
+    script at its next message to the browser; the job goes on where another page was chosen.
 
     Raises `NotAnswered` where the model was refused (an empty name: see `choose_model`) or the question was
     cancelled.
@@ -50,12 +57,20 @@ def ask(model: str, question: Question[Answer]) -> Answer:
                 args=((model, question),),
             )
         raise NotAnswered
-    job = shared_server().submit(model, question)
+    page, job = page_now(), shared_server().submit(model, question)
     try:
+        if not job.future.done():
+            come_back(page)
         _wait(job, place, times_asked)
-        return cast(Answer, job.future.result())
-    finally:
+        answer = cast(Answer, job.future.result())
+    except RerunException:
+        leave(page, job)
+        raise
+    except BaseException:
         shared_server().withdraw(job)
+        raise
+    shared_server().withdraw(job)
+    return answer
 
 
 def _cancelled() -> set[tuple[str, Any]]:
