@@ -6,7 +6,8 @@ detail.
 Chromium without a window, driven by Playwright, beside the server on the same machine. Times are taken in the
 page: from the event (Ctrl+Enter in the prompt, or the click on a cell) to the last frame in which any text of
 the page changes, after which nothing changes for a second and Streamlit says that its script has ended; from
-the event also to the last change of the cell's own detail, its top tokens, which stand beside the lens. No
+the event also to the last change of the lens and of the cell's own detail, its top tokens, which stand beside
+it, and to the last change of all but what the model goes on to say, which is asked last. No
 try repeats a prompt or a cell, so that none is answered from memory. What is typed is taken when the typing
 has paused; that pause is not in these times. Of Gemma 3 270M, where it is installed (`make real`), prompts of
 about 15 tokens, another target, one more word, and a text of about 650 tokens; memory: the server's highest.
@@ -137,17 +138,17 @@ def processor_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def time_event(page: Any, event: str, act: Any) -> tuple[float, float]:
-    """Seconds from an event, which `act` causes, to the last change of the cell's detail, and of the page."""
+def time_event(page: Any, event: str, act: Any) -> tuple[float, ...]:
+    """Seconds from an event, which `act` causes, to the last change of the lens and the cell's detail, of all
+    but what is said next, and of the page."""
     page.evaluate("(kind) => { window.result = window.measured(kind); }", event)
     page.messages.begin()
     act()
     took = page.evaluate("() => window.result")
     if took is None:
         raise SystemExit("Nothing changed on the page within a minute.")
-    detail, everything = took
-    page.messages.end(everything / 1000)
-    return detail / 1000, everything / 1000
+    page.messages.end(took[-1] / 1000)
+    return tuple(one / 1000 for one in took)
 
 
 def open_page(page: Any, address: str, name: str, parameters: dict[str, str]) -> None:
@@ -162,9 +163,9 @@ def open_page(page: Any, address: str, name: str, parameters: dict[str, str]) ->
     page.evaluate(MEASURE)
 
 
-def time_texts(page: Any, label: str, texts: Sequence[str], tries: int) -> list[tuple[float, float]]:
-    """Seconds from a new text in a field to the cell's detail and to the page, `tries` times; those that are
-    refused are not counted."""
+def time_texts(page: Any, label: str, texts: Sequence[str], tries: int) -> list[tuple[float, ...]]:
+    """Seconds of `time_event` from a new text in a field, `tries` times; those that are refused are not
+    counted."""
     field, times = page.get_by_label(label, exact=True), []
     key = "Control+Enter" if field.evaluate("one => one.tagName") == "TEXTAREA" else "Enter"
     for text in texts:
@@ -177,8 +178,8 @@ def time_texts(page: Any, label: str, texts: Sequence[str], tries: int) -> list[
     raise SystemExit(f"Only {len(times)} texts could be used; ask for fewer tries.")
 
 
-def time_clicks(page: Any, tries: int) -> list[tuple[float, float]]:
-    """Seconds from a click on a cell of the lens to its detail, and to all that follows it, `tries` times."""
+def time_clicks(page: Any, tries: int) -> list[tuple[float, ...]]:
+    """Seconds of `time_event` from a click on a cell of the lens, `tries` times."""
     cells, times = page.get_by_role("grid", name=DRAWN["Explore"]).get_by_role("gridcell"), []
     n = cells.count()
     for i in range(tries + 2):
@@ -203,14 +204,13 @@ def of_a_demo(page: Any, address: str, model: str, tries: int) -> Iterator[tuple
     """Each event, and how long it took: on Explore, then on Trace, which random weights have nothing for."""
     tokens = {"answer": " Paris", "foil": " Tokyo", "target": " Paris"}
     open_page(page, address, "Explore", {"model": model, "prompt": CLEAN, **tokens})
-    yield "Explore, a changed prompt", pages(time_texts(page, "Prompt", PROMPTS["Explore"], tries))
-    details, follow = zip(*time_clicks(page, tries), strict=True)
-    yield "Explore, a click on a cell: its top tokens", details
-    yield "Explore, a click on a cell: all that follows it", follow
+    yield from drawn("Explore, a changed prompt", time_texts(page, "Prompt", PROMPTS["Explore"], tries))
+    yield from clicked(page, tries)
     if model not in NAMES:
         return
     open_page(page, address, "Trace", {"model": model, "clean": CLEAN, "corrupted": JAPAN, **tokens})
-    yield "Trace, a changed prompt", pages(time_texts(page, "Corrupted prompt", PROMPTS["Trace"], tries))
+    traced = time_texts(page, "Corrupted prompt", PROMPTS["Trace"], tries)
+    yield "Trace, a changed prompt", [everything for *_, everything in traced]
 
 
 def of_a_real_model(page: Any, address: str, tries: int) -> Iterator[tuple[str, Sequence[float]]]:
@@ -218,20 +218,32 @@ def of_a_real_model(page: Any, address: str, tries: int) -> Iterator[tuple[str, 
     open_page(page, address, "Explore", {"model": REAL, "prompt": CLEAN, "target": " Paris"})
     few = min(tries, len(PLACES) - 2)
     prompts = time_texts(page, "Prompt", REAL_PROMPTS, few)
-    yield "Explore, a changed prompt of about 15 tokens: its lens", [detail for detail, _ in prompts]
-    yield "Explore, a changed prompt of about 15 tokens: all", pages(prompts)
-    targets = [f" {place}" for place in PLACES]
-    yield "Explore, another target: all", pages(time_texts(page, "Target token", targets, few))
+    yield from drawn("Explore, a changed prompt of about 15 tokens", prompts)
+    targets = time_texts(page, "Target token", [f" {place}" for place in PLACES], few)
+    yield from drawn("Explore, another target", targets, says_more=False)
     longer = [" ".join((REAL_PROMPTS[0], *PLACES[: i + 1])) for i in range(len(PLACES))]
-    words = time_texts(page, "Prompt", longer, min(few, 8))
-    yield "Explore, one word more: its lens", [detail for detail, _ in words]
-    yield "Explore, one word more: all", pages(words)
-    details, follow = zip(*time_clicks(page, few), strict=True)
-    yield "Explore, a click on a cell: its top tokens", details
-    yield "Explore, a click on a cell: all that follows it", follow
+    yield from drawn("Explore, one word more", time_texts(page, "Prompt", longer, min(few, 8)))
+    yield from clicked(page, few)
     texts = time_texts(page, "Prompt", [f"{place}. {LONG}" for place in PLACES], 3)
-    yield "Explore, about 650 tokens: its lens", [detail for detail, _ in texts]
-    yield "Explore, about 650 tokens: all", pages(texts)
+    yield from drawn("Explore, about 650 tokens", texts)
+
+
+def drawn(
+    event: str, times: Sequence[tuple[float, ...]], *, says_more: bool = True
+) -> Iterator[tuple[str, Sequence[float]]]:
+    """The parts of the page that are drawn one after the other."""
+    lens, page, everything = zip(*times, strict=True)
+    yield f"{event}: its lens", lens
+    yield f"{event}: the page", page
+    if says_more:
+        yield f"{event}: what the model goes on to say", everything
+
+
+def clicked(page: Any, tries: int) -> Iterator[tuple[str, Sequence[float]]]:
+    """What a click on a cell brings."""
+    details, _, everything = zip(*time_clicks(page, tries), strict=True)
+    yield "Explore, a click on a cell: its top tokens", details
+    yield "Explore, a click on a cell: all that follows it", everything
 
 
 def answers_alone(models: Sequence[str], tries: int) -> str:
@@ -266,11 +278,6 @@ def answers_alone(models: Sequence[str], tries: int) -> str:
         for event, times in (("a changed prompt", typed[2:]), ("a click on a cell", clicked[2:])):
             lines.append(f"{name}, Explore, {event}: {in_seconds(times)} s of processor time (median | 90th)")
     return "\n".join(lines)
-
-
-def pages(times: Sequence[tuple[float, float]]) -> list[float]:
-    """Of each try, the time to the whole page."""
-    return [everything for _, everything in times]
 
 
 def main() -> None:
