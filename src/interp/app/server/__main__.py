@@ -18,7 +18,7 @@ from interp.threads import wait_asleep
 
 if __name__ == "__main__":
     wait_asleep()
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(0.0005)  # seconds: what is drawn is sent while a model's thread works on
     import_module("interp.tokens")  # torch and transformers, before two threads import them at the same time
     options = json.loads(sys.argv[1])  # as `launch.server_command` gives them
     shared_server().submit(first_model(), ModelIdentity())

@@ -21,8 +21,9 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.edits import Edit
@@ -82,16 +83,13 @@ class Column:
     def rank(self, ids: Sequence[int]) -> tuple[Int[Tensor, " layer"], Int[Tensor, " layer"]]:
         """The rank of the likeliest of some tokens, ties counting against it, and how many other tokens have
         its logit."""
-        own = self.logits[:, list(dict.fromkeys(ids))]  # [layer, token]
-        best = own.amax(-1, keepdim=True)
-        above = _count(self.logits >= best) - _count(own >= best)
-        ties = _count(self.logits == best) - _count(own == best)
-        return above + 1, ties
-
-
-def _count(true: Bool[Tensor, "row column"]) -> Int[Tensor, " row"]:
-    """How many are true, by sums of bytes, which torch has quick code for."""
-    return true.view(torch.uint8).sum(-1, dtype=torch.int32).long()
+        own = self.logits[:, list(dict.fromkeys(ids))].numpy()  # [layer, token]
+        ranks, ties = [], []
+        for logits, of_ids in zip(self.logits.numpy(), own, strict=True):  # a layer stays in the cache
+            best = of_ids.max()
+            ranks.append(1 + np.count_nonzero(logits >= best) - np.count_nonzero(of_ids >= best))
+            ties.append(np.count_nonzero(logits == best) - np.count_nonzero(of_ids == best))
+        return torch.tensor(ranks), torch.tensor(ties)
 
 
 def _exponentials(
