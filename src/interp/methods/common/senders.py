@@ -109,7 +109,7 @@ def projected(
     reads: what the output projection makes of it."""
     if site == "attn_out":
         W_O, b_O = model.W_O(layer).to(activation), model.b_O(layer).to(activation)
-        return activation.flatten(-2) @ W_O.flatten(0, 1) + b_O  # for one position, einsum takes 5 to 50 times
+        return activation.flatten(-2) @ W_O.flatten(0, 1) + b_O  # at one position einsum is slow
     return activation @ model.W_out(layer).to(activation) + model.b_out(layer).to(activation)
 
 
