@@ -55,7 +55,9 @@ def page() -> None:
             "Text to read features on", "text", placeholder="demo, or a file",
             on_change=allow_typed, args=("text",),
         )  # fmt: skip
-    if model and not sae and not features.has_sae(model):
+    if not model:
+        return
+    if not sae and not features.has_sae(model):
         st.info(escape_markdown(f"No SAE of {model} is known here. Give one above to see its features."))
         return
     with show_errors():
