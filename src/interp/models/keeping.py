@@ -51,6 +51,13 @@ class KeptKeys:
             chosen.cache.update(layer.keys[at], layer.values[at], n)
         return chosen
 
+    def first(self, n: int) -> KeptKeys:
+        """Those of the first `n` tokens; what is kept here stays as it is."""
+        chosen = KeptKeys()
+        for number, layer in enumerate(self.cache.layers):
+            chosen.cache.update(layer.keys[..., :n, :], layer.values[..., :n, :], number)
+        return chosen
+
     @classmethod
     def joined(cls, pasts: Sequence[KeptKeys]) -> KeptKeys:
         """Those of several, one below the other, with places on the left of the shorter ones."""

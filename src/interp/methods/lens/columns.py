@@ -28,10 +28,12 @@ from torch import Tensor
 
 from interp.edits import Edit
 from interp.methods.lens.lens import STREAMS, Lens, residual_streams, stream_layers
-from interp.models.base import Model
+from interp.models.base import Cache, Model
+from interp.models.growing import GrowingRun, can_grow, grown
 from interp.models.precise import HALF, precise_unembed
 from interp.models.rotary import scales
 from interp.progress import report
+from interp.tokens import Tokens
 
 TOP = 10  # tokens kept of each cell, at least
 AT_ONCE = 2**25  # logits that are made by one product
@@ -128,7 +130,8 @@ def top_k(
 
 
 class LensReadings:
-    """Residual streams and columns of a model that does not change meanwhile, for use by later questions.
+    """Residual streams and columns of a model that does not change meanwhile, for use by later questions; and
+    the keys and values of the last prompt, so that one that begins as it did is run from there on.
 
     The least recently used are forgotten while the columns take more than `column_bytes`, and the streams
     more than `stream_bytes`. Not to be used by several threads at once.
@@ -137,6 +140,7 @@ class LensReadings:
     def __init__(self, column_bytes: float = 450e6, stream_bytes: float = 400e6) -> None:
         self.columns: Bounded = Bounded(column_bytes)
         self.streams: Bounded = Bounded(stream_bytes)
+        self.last: GrowingRun | None = None
 
     def has_run(self, site: str, ids: Sequence[int]) -> bool:
         """Whether the streams of a prompt are here."""
@@ -255,7 +259,7 @@ def streams_of(
     streams = None if edits else kept.streams.get(key)
     if streams is None:
         if site == "resid":
-            streams = residual_streams(model.run_with_cache(list(ids), STREAMS, edits, logits=False))[:, 0]
+            streams = residual_streams(_run(model, list(ids), kept, edits))[:, 0]
         else:
             last = ("resid_post", model.arch.n_layers - 1)
             cache = model.run_with_cache(list(ids), [site, last], edits, logits=False)
@@ -263,6 +267,15 @@ def streams_of(
         if not edits:
             kept.streams.put(key, streams, streams.nbytes)
     return streams
+
+
+def _run(model: Model, ids: list[int], kept: LensReadings, edits: Sequence[Edit]) -> Cache:
+    """A run that keeps `STREAMS`; of a long prompt that begins as the last one, from there on."""
+    if edits or not kept.columns.most or not can_grow(model, ids):
+        return model.run_with_cache(ids, STREAMS, edits, logits=False)
+    run = grown(model, ids, STREAMS, kept.last)
+    kept.last = run if run.nbytes <= kept.streams.most else None
+    return Cache(run.values, logits=None, tokens=Tokens.pad([ids]))
 
 
 def first_edited(edits: Sequence[Edit], n: int) -> int:
