@@ -47,8 +47,11 @@ def can_grow(model: Model, ids: Sequence[int]) -> bool:
 def grown(
     model: Model, ids: Sequence[int], sites: Sequence[SiteSpec], last: GrowingRun | None = None
 ) -> GrowingRun:
-    """Activations of one text at `sites`, which have an axis of positions behind that of rows. `last` is a run
-    of the same model and sites; what it has read is not read again, where that is `LEAST` tokens or more."""
+    """Activations of one text at `sites`, which have an axis of positions behind that of rows.
+
+    `last` is a run of the same model and sites; what it has read is not read again, where that is `LEAST`
+    tokens or more.
+    """
     known = 0 if last is None else min(last.shared(ids), len(ids) - 1)  # at least one token is run
     if last is None or known < LEAST:
         known, past, before = 0, model.new_past(), {}
