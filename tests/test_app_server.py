@@ -1,5 +1,6 @@
 """The app's model server: models for all sessions, a queue of jobs each, a cache bounded by bytes."""
 
+import copy
 import gc
 import os
 import subprocess
@@ -13,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-import torch
 
 from interp.app.server.cache import AnswerCache, size_in_bytes
 from interp.app.server.jobs import QUICK, question_id
@@ -270,18 +270,18 @@ def test_models_leave_when_memory_is_short_the_one_longest_unused_first(load):
     assert lab.loaded == ["a", "b", "c", "d", "a"]
 
 
-def test_what_is_loaded_is_left_out_of_collections_and_let_go_with_its_model():
+def test_what_is_loaded_is_left_out_of_collections_and_let_go_with_its_model(load):
     """Streamlit collects garbage after each run of a page; going through a model's objects takes long."""
     models = []
 
     def loader(name):
-        model = AModel(device=torch.device("cpu"), hf_model=torch.nn.Linear(1, 1))
+        model = copy.copy(load("demo-gpt2"))
         model.itself = model  # so that only a collection can let it go
         models.append(weakref.ref(model))
         return model
 
     free = iter([1e12, 1e12, 0.0, 1e12])
-    lab = Lab(None, spare_bytes=1.0, free=lambda device: next(free))
+    lab = Lab(load, spare_bytes=1.0, free=lambda device: next(free))
     lab.server._load = loader
     gc.unfreeze()
     lab.server.ask("a", lab.ask("first"))
@@ -290,13 +290,6 @@ def test_what_is_loaded_is_left_out_of_collections_and_let_go_with_its_model():
     until(lambda: models[0]() is None)
     assert models[1]() is not None
     assert gc.get_freeze_count() > 0
-
-
-class AModel:
-    """A model as far as the server looks at it."""
-
-    def __init__(self, **parts):
-        self.__dict__.update(parts)
 
 
 def test_only_as_many_leave_as_are_needed(load):
