@@ -92,7 +92,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "train_sae": {
         "training": 4, "held_out": 2, "length": 32, "expansion": 1, "steps": 4, "batch_size": 32,
-        "buffered": 4,
+        "buffered": 4, "text": "docs/methodology.md",
     },
     "train_transcoders": {
         "training": 4, "held_out": 1, "length": 32, "n_features": 64, "k": 4, "steps": 4, "batch_size": 32,

@@ -15,7 +15,7 @@ from interp.progress import listening
 from interp.resume import resuming
 from interp.saes import metrics, results
 from interp.saes.activations import BatchTopK, JumpReLU, Standard, TopK
-from interp.saes.batch_features import DenseFeatures, SparseFeatures
+from interp.saes.batch_features import DenseFeatures, ListedFeatures, SparseFeatures
 from interp.saes.dictionary import SAE, model_facts, width
 from interp.saes.recipe import KINDS, Recipe
 from interp.saes.stream import ActivationStream
@@ -265,6 +265,31 @@ def test_sparse_features_are_dense_ones_in_less_time():
         found.append([out, *torch.autograd.grad(((out - target) ** 2).sum(), inputs)])
         assert features.fired.tolist() == (TopK(30)(pre) > 0).any(0).tolist()
         assert features.number == (TopK(30)(pre) > 0).sum() < 7 * 30
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_listed_features_are_dense_ones_also_in_nested_dictionaries():
+    draw = torch.Generator().manual_seed(0)
+    pre, W_dec, target = (torch.randn(shape, generator=draw) for shape in ((7, 40), (40, 6), (3, 7, 6)))
+    pre[2] = -1.0  # a token without features
+    sizes, found = (5, 10, 20), []
+    chosen = pre.flatten().topk(90).indices.sort().values
+    for listed in (True, False):
+        inputs = [pre.clone().requires_grad_(), W_dec.clone().requires_grad_()]
+        values = inputs[0].flatten()[chosen].relu()
+        dense = torch.zeros(7 * 40).scatter(0, chosen, values).reshape(7, 40)
+        if listed:
+            features = ListedFeatures(values, chosen % 40, chosen // 40, 7, 40)
+            by_size = features.decoded_by_size(inputs[1], sizes)
+        else:
+            features = DenseFeatures(dense)
+            by_size = torch.stack([dense[:, :size] @ inputs[1][:size] for size in sizes])
+        out = features.decoded(inputs[1])
+        loss = ((by_size - target) ** 2).sum() + (out**2).sum()
+        found.append([out, by_size, *torch.autograd.grad(loss, inputs)])
+        assert features.fired.tolist() == (dense > 0).any(0).tolist()
+        assert features.number == (dense > 0).sum()
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b)
 

@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 _HOME = {
     "SAE": "interp.saes.dictionary",
     "train_sae": "interp.saes.training",
+    "train_saes": "interp.saes.training",
+    "gather_documentation": "interp.text.documentation",
     "measure_sae": "interp.saes.metrics",
     "read_sae": "interp.saes.files",
     "sae_benchmark": "interp.methods.features.sae_benchmark",
@@ -186,6 +188,7 @@ __all__ = [
     "find_directions",
     "fit_jacobian_lens",
     "from_nanogpt",
+    "gather_documentation",
     "generate",
     "graph_page",
     "head_ablation",
@@ -232,6 +235,7 @@ __all__ = [
     "steering",
     "token_directions",
     "train_sae",
+    "train_saes",
     "train_transcoders",
     "train_tuned_lens",
     "write_circuit",
@@ -324,7 +328,7 @@ if TYPE_CHECKING:
     from interp.saes.reading import reading_text, record_features
     from interp.saes.sources import load_sae, load_transcoders
     from interp.saes.train_transcoders import train_transcoders
-    from interp.saes.training import train_sae
+    from interp.saes.training import train_sae, train_saes
     from interp.saes.transcoder import Transcoders
     from interp.saes.transcoder_files import write_transcoders
     from interp.sampling import Sample
@@ -332,6 +336,7 @@ if TYPE_CHECKING:
     from interp.tasks.base import Pair, PairDataset
     from interp.tasks.datasets import make_dataset, make_known, make_labelled
     from interp.tasks.inspection import inspect_dataset
+    from interp.text.documentation import gather_documentation
     from interp.tokens import Tokens
     from interp.workers.processes import on_processes
 

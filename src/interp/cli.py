@@ -394,6 +394,24 @@ def cache(*, remove: str | None = None) -> None:
 
 
 @app.command
+def gather_documentation(file: Path, /, *, megabytes: float = 20.0) -> None:
+    """Gather a text to train on: the documentation of Python's library and of the installed packages.
+
+    Parameters
+    ----------
+    file
+        A new file that ends in .jsonl.
+    megabytes
+        How large it is to be.
+    """
+    from interp.text.documentation import gather_documentation as gather
+
+    with progress("gathering"):
+        count = gather(file, megabytes=megabytes)
+    console.print(f"{count:,} documents in {file}", highlight=False)
+
+
+@app.command
 def doctor(*, no_test: Annotated[bool, Parameter(negative=())] = False) -> None:
     """Say what is installed here, and test whether it works; give its output with a report of a fault.
 

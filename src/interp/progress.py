@@ -6,7 +6,8 @@ Work calls `report`; the command line, or another front end, listens to what hap
         interp.activation_patching(...)
 
 In a notebook, where nobody listens, bars are drawn (`interp.bars`). Work that measures something on the way,
-such as a loss, says so by `report_values`.
+such as a loss, says so by `report_values`; what it is about to take, memory or room on the disk, it says by
+`tell` before it takes it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from interp.bars import notebook_bars
 
 Listener = Callable[[str, int, int], None]
 Watcher = Callable[[Mapping[str, float]], None]
+Teller = Callable[[str], None]
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+_teller: ContextVar[Teller | None] = ContextVar("teller", default=None)
 
 
 def report(task: str, done: int, total: int) -> None:
@@ -51,13 +54,23 @@ def report_values(values: Mapping[str, float]) -> None:
         watcher(values)
 
 
+def tell(sentence: str) -> None:
+    """Say, in one sentence, what work is about to take. Nothing happens where nobody is told."""
+    teller = _teller.get()
+    if teller is not None:
+        teller(sentence)
+
+
 @contextmanager
-def listening(listener: Listener, watcher: Watcher | None = None) -> Iterator[None]:
-    """Call `listener(task, done, total)` and `watcher(values)` for what is reported in this thread, as long
-    as the context lasts."""
-    token, watching = _listener.set(listener), _watcher.set(watcher)
+def listening(
+    listener: Listener, watcher: Watcher | None = None, teller: Teller | None = None
+) -> Iterator[None]:
+    """Call `listener(task, done, total)`, `watcher(values)` and `teller(sentence)` for what is reported in
+    this thread, as long as the context lasts."""
+    token, watching, telling = _listener.set(listener), _watcher.set(watcher), _teller.set(teller)
     try:
         yield
     finally:
         _listener.reset(token)
         _watcher.reset(watching)
+        _teller.reset(telling)

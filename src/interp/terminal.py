@@ -68,7 +68,7 @@ def table_of(*headings: str) -> Table:
 @contextmanager
 def progress(title: str) -> Iterator[None]:
     """A bar for each task that the work reports, with an estimate, and a curve for each value that it
-    measures on the way; on a terminal only."""
+    measures on the way; on a terminal only. What the work is about to take is said on stderr in any case."""
     from interp.figures.engine.curves import Curves
     from interp.progress import listening
 
@@ -89,5 +89,5 @@ def progress(title: str) -> Iterator[None]:
                 tasks[task] = bars.add_task(task, total=total)
             bars.update(tasks[task], completed=done, total=total)
 
-        with listening(listener, curves.add):
+        with listening(listener, curves.add, lambda sentence: say("note", sentence, "none")):
             yield

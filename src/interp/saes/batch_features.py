@@ -6,6 +6,7 @@ https://arxiv.org/abs/2407.14435.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,54 @@ class SparseFeatures:
         )
 
 
-BatchFeatures = DenseFeatures | SparseFeatures
+@dataclass(frozen=True, eq=False)
+class ListedFeatures:
+    """Those features of a batch that may be active, of any number at a token, listed by token: the same sums
+    and gradients as `DenseFeatures`, too."""
+
+    values: Float[Tensor, " entry"]
+    where: Int[Tensor, " entry"]  # which feature
+    tokens: Int[Tensor, " entry"]  # of which token, in order
+    batch: int
+    n: int
+
+    @property
+    def fired(self) -> Bool[Tensor, " feature"]:
+        return torch.bincount(self.where[self.values > 0], minlength=self.n) > 0
+
+    @property
+    def number(self) -> Tensor:
+        return self.values.detach().count_nonzero()
+
+    def decoded(self, W_dec: Float[Tensor, "feature d_in"]) -> Float[Tensor, "batch d_in"]:
+        return _summed(self.values, self.where, self.tokens, self.batch, W_dec)
+
+    def decoded_by_size(
+        self, W_dec: Float[Tensor, "feature d_in"], sizes: Sequence[int]
+    ) -> Float[Tensor, "size batch d_in"]:
+        """What the first so many features decode alone, for each of several sizes, the smallest first."""
+        kept = self.where < sizes[-1]
+        values, where = self.values[kept], self.where[kept]
+        level = torch.bucketize(where, torch.tensor(sizes), right=True)  # the first size that has it
+        place, order = (level * self.batch + self.tokens[kept]).sort()
+        parts = _summed(values[order], where[order], place, len(sizes) * self.batch, W_dec)
+        return parts.unflatten(0, (len(sizes), self.batch)).cumsum(0)
+
+
+def _summed(
+    values: Float[Tensor, " entry"],
+    where: Int[Tensor, " entry"],
+    places: Int[Tensor, " entry"],
+    n_places: int,
+    W_dec: Float[Tensor, "feature d_in"],
+) -> Float[Tensor, "place d_in"]:
+    """Of each place the sum of its features' directions; entries are in the order of their places."""
+    ends = torch.bincount(places, minlength=n_places).cumsum(0)
+    starts = torch.nn.functional.pad(ends[:-1], (1, 0))
+    return torch.nn.functional.embedding_bag(where, W_dec, starts, per_sample_weights=values, mode="sum")
+
+
+BatchFeatures = DenseFeatures | SparseFeatures | ListedFeatures
 
 
 class ThresholdStep(torch.autograd.Function):

@@ -163,12 +163,11 @@ def _sums_of_batch(model: Model, sae: SAE, batch: Tokens, mean: Float[Tensor, " 
     y = sae.decode(features, x.float())
     errors, variances = _squares(x.cpu()[keep], y.cpu()[keep], mean)
     put = _replacer(model, sae, batch, raw, keep)
-    logits = {
-        "clean": cache.logits,
-        "sae": put(y),
-        "zero": put(torch.zeros_like(x)),
-        "mean": put(mean.to(x).expand_as(x)),
-    }
+    replaced = {"sae": y, "zero": torch.zeros_like(x), "mean": mean.to(x).expand_as(x)}
+    nats = {"clean": cross_entropy(cache.logits, batch, keep)}
+    del cache  # or its logits are held beside those of each run
+    for run, value in replaced.items():
+        nats[run] = cross_entropy(put(value), batch, keep)
     return _Sums(
         n_tokens=int(keep.sum()),
         n_next=int(has_next(keep, batch).sum()),
@@ -176,7 +175,7 @@ def _sums_of_batch(model: Model, sae: SAE, batch: Tokens, mean: Float[Tensor, " 
         variance=variances.sum().item(),
         explained=(1 - errors / variances).sum().item(),
         active=(features.cpu()[keep] > 0).double().sum(0),
-        cross_entropy={run: cross_entropy(of_run, batch, keep) for run, of_run in logits.items()},
+        cross_entropy=nats,
     )
 
 
@@ -222,5 +221,9 @@ def has_next(keep: Tensor, batch: Tokens) -> Bool[Tensor, "batch pos"]:
 def cross_entropy(logits: Tensor, batch: Tokens, keep: Tensor) -> float:
     """The sum over tokens of the cross-entropy of the next one, nats."""
     where = has_next(keep, batch)
-    log_probs = logits.cpu()[where].double().log_softmax(-1)
-    return -log_probs.gather(1, batch.ids.roll(-1, 1)[where][:, None]).sum().item()
+    following = batch.ids.roll(-1, 1)
+    total = 0.0
+    for row in range(len(where)):  # a sequence at a time, as they are in float64
+        log_probs = logits[row].cpu()[where[row]].double().log_softmax(-1)
+        total -= log_probs.gather(1, following[row][where[row]][:, None]).sum().item()
+    return total

@@ -61,6 +61,15 @@ class SAEQualityResult(Result):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class SAEQualitiesResult(Result):
+    """How good SAEs of several sites are, that were trained from one stream of activations."""
+
+    kind: ClassVar[str] = "sae_qualities"
+    shown_by: ClassVar[str] = "interp.figures.views.train_saes"
+    saes: tuple[SAEQualityResult, ...]  # measured on the same text
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TranscoderQualityResult(Result):
     """How good the transcoders of a model are on a text. `interp.saes.transcoder_metrics` says what each
     number means."""

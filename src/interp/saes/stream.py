@@ -8,12 +8,19 @@ model runs over it once, and later rounds only shuffle; several workers share in
 the same numbers whatever their number.
 
 The batch of a step is a function of the seed and the step alone, so that a training can go on from any step.
+
+With a folder for `shards` the model runs over the text once, in its order, and what it gives is kept on disk
+(`interp.saes.shards`); batches are read from there. They are those of a run without, to the last bit where
+the buffer holds the whole text; else sequences share their passes with others, and the model's rounding is
+another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +31,9 @@ from torch import Tensor
 from interp.errors import InputError
 from interp.models.base import Model
 from interp.parts import Arrays, Work, parts_in_turn
-from interp.saes.dictionary import check_address, flat
+from interp.saes.dictionary import check_address, flat, model_facts, width
 from interp.saes.metrics import counted
+from interp.saes.shards import Shards
 from interp.sites import Address
 from interp.tokens import Tokens
 
@@ -37,8 +45,9 @@ class ActivationStreams:
     [batch, width] for each address, float32 on the CPU. One run of the model gives them all.
 
     `text` are sequences of token ids of one length; `buffered` of them fill the buffer, which takes twice the
-    memory of their activations. Raises `InputError` where they are of different lengths, too short, or too
-    few for one batch.
+    memory of their activations (`bytes`). `shards` is a folder in which the activations of all the text are
+    kept. Raises `InputError` where sequences are of different lengths, too short, or too few for one batch,
+    and where the shards cannot be used.
     """
 
     def __init__(
@@ -50,6 +59,7 @@ class ActivationStreams:
         batch_size: int,
         buffered: int = 256,
         seed: int = 0,
+        shards: str | Path | None = None,
     ) -> None:
         for address in addresses:
             check_address(model, address)
@@ -65,10 +75,22 @@ class ActivationStreams:
                 "give more text, or a smaller batch."
             )
         self._held: tuple[int, list[Tensor]] | None = None
+        self._shards = None if shards is None else self._shards_in(Path(shards))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """How wide the activations of each address are."""
+        return tuple(width(self.model, address.site) for address in self.addresses)
+
+    @property
+    def bytes(self) -> int:
+        """What the buffer takes, filled and shuffled."""
+        return 2 * self.buffered * (len(self.text[0]) - 1) * sum(self.widths) * 4
 
     def __call__(self, step: int) -> list[Float[Tensor, "batch width"]]:
         fill, batch = divmod(step, self.batches)
         if self._held is None or self._held[0] != fill:
+            self._held = None  # its memory is free for the next
             self._held = fill, self._fill(fill)
         return [x[batch * self.batch_size : (batch + 1) * self.batch_size] for x in self._held[1]]
 
@@ -88,30 +110,65 @@ class ActivationStreams:
         return self._activations(range(len(self.text)))
 
     def _activations(self, chosen: Sequence[int]) -> list[Float[Tensor, "token width"]]:
-        """The activations of some sequences, one after the other; workers share in them (`interp.parts`)."""
+        """The activations of some sequences, one after the other."""
+        if self._shards is not None:
+            self._shards.write(self._for_shards)
+            return self._shards.read(chosen)
+        tokens_each = len(self.text[0]) - 1
+        out = [torch.empty(len(chosen) * tokens_each, own) for own in self.widths]
+        start = 0
+        for found in self._passes(chosen):
+            for x, some in zip(out, found, strict=True):
+                x[start : start + len(some)] = some
+            start += len(found[0])
+        return out
+
+    def _passes(self, chosen: Sequence[int]) -> Iterator[list[Float[Tensor, "token width"]]]:
+        """The activations of some sequences, a pass at a time; workers share in them (`interp.parts`)."""
         starts = range(0, len(chosen), _AT_ONCE)
 
         def compute(index: int) -> Arrays:
             some = [self.text[i] for i in chosen[starts[index] : starts[index] + _AT_ONCE]]
-            return {str(number): x.numpy() for number, x in enumerate(self._run(some))}
+            return {str(number): x.float().numpy() for number, x in enumerate(self._run(some))}
 
         def describe(index: int) -> str:
             return f"sequences {starts[index]} and on, {_AT_ONCE} at once"
 
         # here they are part of a step, whose progress is told, and theirs is not
         work = Work(task="passes", total=len(starts), compute=compute, describe=describe)
-        passes = list(parts_in_turn(work))
-        return [
-            torch.cat([torch.from_numpy(one[str(number)]) for one in passes])
-            for number in range(len(self.addresses))
-        ]
+        for one in parts_in_turn(work):
+            yield [torch.from_numpy(one[str(number)]) for number in range(len(self.addresses))]
 
     def _run(self, sequences: Sequence[Sequence[int]]) -> list[Float[Tensor, "token width"]]:
-        """The activations of some sequences by one pass."""
+        """The activations of some sequences by one pass, in the model's precision."""
         tokens = Tokens.pad(sequences)
         cache = self.model.run_with_cache(tokens, self.addresses, logits=False)
         keep = counted(tokens)
-        return [flat(address.site, cache[address]).cpu()[keep].float() for address in self.addresses]
+        return [flat(address.site, cache[address]).cpu()[keep] for address in self.addresses]
+
+    def _shards_in(self, folder: Path) -> Shards:
+        """The shards of all the text in a folder, which are written when they are first read."""
+        shards = Shards(
+            folder,
+            tuple(str(address) for address in self.addresses),
+            self.widths,
+            len(self.text),
+            len(self.text[0]) - 1,
+            self.model.dtype if self.model.dtype.itemsize < 4 else torch.float32,  # what is served
+            {
+                **model_facts(self.model),
+                "identity": self.model.identity.to_dict(),
+                "text": hashlib.sha256(np.asarray(self.text).tobytes()).hexdigest(),
+            },
+        )
+        shards.check()
+        return shards
+
+    def _for_shards(self, chosen: Sequence[int]) -> list[Float[Tensor, "sequence pos width"]]:
+        assert self._shards is not None
+        passes = list(self._passes(chosen))
+        whole = (torch.cat([one[number] for one in passes]) for number in range(len(self.addresses)))
+        return [x.unflatten(0, (len(chosen), -1)).to(self._shards.dtype) for x in whole]
 
 
 class ActivationStream:

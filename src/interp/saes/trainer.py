@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp.errors import InputError, NonFiniteError
@@ -16,6 +16,7 @@ from interp.saes.batch_features import (
     BatchFeatures,
     DenseFeatures,
     JumpReLUStep,
+    ListedFeatures,
     SparseFeatures,
     ThresholdStep,
 )
@@ -173,7 +174,7 @@ class Trainer:
                 values, where = pre.topk(self.recipe.k, sorted=False)
                 return SparseFeatures(values.relu(), where, pre.shape[1]), none
             case "batchtopk" | "matryoshka":
-                return DenseFeatures(self._batch_top_k(pre)), none
+                return self._batch_top_k(pre), none
             case "gated":
                 gates = pre.relu()
                 scale, shift = self.parameters["r_mag"].exp(), self.parameters["b_mag"]
@@ -194,21 +195,19 @@ class Trainer:
             error = wanted.detach() - pre.relu() @ W_dec.detach()
             found = error.square().sum(-1).mean() / self.variance
         if self.recipe.kind == "matryoshka":
-            assert isinstance(features, DenseFeatures)
-            start = 0
-            for stop in self.recipe.sizes[:-1]:  # each takes up where the smaller one ends
-                wanted = wanted - features.values[:, start:stop] @ W_dec[start:stop]
-                found = found + wanted.square().sum(-1).mean() / self.variance
-                start = stop
+            assert isinstance(features, ListedFeatures)
+            errors = wanted - features.decoded_by_size(W_dec, self.recipe.sizes[:-1])  # [size, batch, d_out]
+            found = errors.square().sum() / len(pre) / self.variance
         return found
 
-    def _batch_top_k(self, pre: Tensor) -> Tensor:
-        values = pre.relu().flatten()
-        chosen = values.topk(self.recipe.k * len(pre), sorted=False)
-        positive = chosen.values.detach()[chosen.values > 0]
+    def _batch_top_k(self, pre: Tensor) -> ListedFeatures:
+        batch, n = pre.shape
+        chosen = _largest(pre.detach().flatten(), self.recipe.k * batch, above=self.lowest / 2)
+        values = pre.flatten().gather(0, chosen).relu()
+        positive = values.detach()[values > 0]
         lowest = positive.min() if len(positive) else torch.zeros(())
         self.lowest = lowest if self.lowest == 0 else 0.99 * self.lowest + 0.01 * lowest
-        return torch.zeros_like(values).scatter(0, chosen.indices, chosen.values).reshape(pre.shape)
+        return ListedFeatures(values, chosen % n, chosen // n, batch, n)
 
     def _auxiliary(self, pre: Tensor, error: Tensor, silent: Tensor) -> Tensor:
         """How badly the strongest silent features reconstruct the error, as a share of it."""
@@ -278,6 +277,15 @@ def descend(trainers: Sequence[Trainer], step: int, loss: Tensor) -> None:
     loss.backward()
     for one in trainers:
         one.update(step)
+
+
+def _largest(values: Float[Tensor, " any"], k: int, *, above: Tensor) -> Int[Tensor, " k"]:
+    """Where the `k` largest are, in order. Few of many are sought first among those `above` a value, which is
+    all of them if that leaves enough."""
+    likely = (values > above).nonzero()[:, 0]
+    if len(likely) < k:
+        return values.topk(k, sorted=False).indices.sort().values
+    return likely[values[likely].topk(k, sorted=False).indices].sort().values
 
 
 def _linear_beginning(

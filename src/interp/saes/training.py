@@ -36,6 +36,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,9 @@ from interp.models.modes import outside_inference_mode
 from interp.progress import report, report_values
 from interp.resume import kept
 from interp.saes.dictionary import SAE, model_facts
+from interp.saes.memory import check_memory
 from interp.saes.recipe import Recipe
-from interp.saes.stream import ActivationStream
+from interp.saes.stream import ActivationStreams
 from interp.saes.trainer import LOSSES, State, Trainer, Weights
 from interp.sites import Address
 
@@ -67,7 +69,6 @@ SeveralBatches = Callable[[int], Sequence[Pair]]
 Step = Callable[[int, Sequence[Pair]], list[list[float]]]
 
 
-@outside_inference_mode
 def train_sae(
     model: Model,
     site: str,
@@ -77,35 +78,73 @@ def train_sae(
     *,
     batch_size: int = 1024,
     buffered: int = 256,
+    shards: str | Path | None = None,
 ) -> tuple[SAE, Float[np.ndarray, "step part"]]:
     """Train a dictionary of the activations at a site on `text`, sequences of token ids of one length.
 
     Deterministic by `recipe.seed` and everything else that is given. `batch_size` is in tokens; `buffered` is
-    the number of sequences over which they are shuffled.
+    the number of sequences over which they are shuffled. `shards` is a folder in which the activations of all
+    the text are kept, for this training and others (`interp.saes.shards`); without, none are.
 
     Returns:
         the SAE, and of each step the parts of the loss that `LOSSES` names.
 
     Raises:
-        InputError: text or sizes that cannot be used. SiteError: the model does not have this site.
+        InputError: text or sizes that cannot be used, more than memory or disk have room for, shards of
+            something else. SiteError: the model does not have this site.
         NonFiniteError: the training ran away; lower the learning rate.
     """
-    address = Address(site, layer)
-    stream = ActivationStream(
-        model, address, text, batch_size=batch_size, buffered=buffered, seed=recipe.seed
+    (found,) = train_saes(
+        model,
+        [Address(site, layer)],
+        text,
+        recipe,
+        batch_size=batch_size,
+        buffered=buffered,
+        shards=shards,
     )
+    return found
+
+
+@outside_inference_mode
+def train_saes(
+    model: Model,
+    addresses: Sequence[Address],
+    text: Sequence[Sequence[int]],
+    recipe: Recipe,
+    *,
+    batch_size: int = 1024,
+    buffered: int = 256,
+    shards: str | Path | None = None,
+) -> list[tuple[SAE, Float[np.ndarray, "step part"]]]:
+    """Train a dictionary for each of several sites at once: the model runs once for all of them, and each is
+    what `train_sae` makes of it alone, to the last bit.
+
+    All by one recipe, and so of as many features. What is held at once grows with the number of sites. See
+    `train_sae` for all else.
+    """
+    if not addresses or len(set(addresses)) != len(addresses):
+        raise InputError("Give one site or more, each once, to train dictionaries for.")
+    streams = ActivationStreams(
+        model, addresses, text, batch_size=batch_size, buffered=buffered, seed=recipe.seed, shards=shards
+    )
+    check_memory(streams, recipe)
+    facts: Any = model_facts(model)
     question = {
         "model": model.identity.to_dict(),
-        **model_facts(model),
-        "address": str(address),
+        **facts,
+        "addresses": [str(address) for address in addresses],
         "text": hashlib.sha256(np.asarray(text).tobytes()).hexdigest(),
         "batch_size": batch_size,
         "buffered": buffered,
+        "from shards": shards is not None,  # of which the model's rounding may be another
     }
-    weights, losses = train(stream, recipe, question=question)
-    facts: Any = model_facts(model)
-    fields = {name: value for name, value in vars(weights).items() if name != "W_skip"}
-    return SAE(**fields, address=address, **facts), losses
+    trained = train_side_by_side(lambda step: [(x, None) for x in streams(step)], recipe, question=question)
+    found = []
+    for address, (weights, losses) in zip(addresses, trained, strict=True):
+        fields = {name: value for name, value in vars(weights).items() if name != "W_skip"}
+        found.append((SAE(**fields, address=address, **facts), losses))
+    return found
 
 
 def train(

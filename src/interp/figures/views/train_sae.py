@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy as np
-
 from interp.figures.engine.notation import count, decimal, measured, show_text
 from interp.figures.engine.presentation import presentation
-from interp.figures.engine.view import Bars, Block, Lines, Series, Table, View, Words, block_name
-from interp.saes.results import SAEQualityResult, density_histogram
+from interp.figures.engine.view import Bars, Block, Table, View, Words
+from interp.figures.views import train_saes
+from interp.figures.views.training_curves import training_curves
+from interp.saes.results import SAEQualitiesResult, SAEQualityResult, density_histogram
 
-_POINTS = 24  # of a training curve
 _BINS = 12
 
 
-def view(result: SAEQualityResult) -> View:
-    """The metrics, how often features are active, and the curves of the training where there was one."""
+def view(result: SAEQualityResult | SAEQualitiesResult) -> View:
+    """The metrics, how often features are active, and the curves of the training where there was one; of
+    several dictionaries, those of all of them."""
+    if isinstance(result, SAEQualitiesResult):
+        return train_saes.view(result)
     blocks: list[Block] = [
         Words(_verdict(result), strong=True, name="verdict"),
         _metrics(result),
         _densities(result),
     ]
     if result.losses is not None:
-        blocks += _curves(result, result.losses)
+        blocks += training_curves(result.losses[None], result.loss_names)
     return View(
         title="How well does a sparse autoencoder stand for the activations?",
         above=(
@@ -99,25 +101,6 @@ def _densities(result: SAEQualityResult) -> Bars:
         title="How often features are active: the share of tokens, on a logarithmic scale",
         note="Features that are dead on this text are left out.",
     )
-
-
-def _curves(result: SAEQualityResult, losses: np.ndarray) -> list[Block]:
-    """Each part of the loss, as means over equal stretches of steps; without those that never changed."""
-    chunks = np.array_split(np.arange(len(losses)), min(_POINTS, len(losses)))
-    x = tuple(float(chunk[-1] + 1) for chunk in chunks)
-    means = np.stack([losses[chunk].mean(0) for chunk in chunks])  # [point, part]
-    return [
-        Lines(
-            name=block_name("training", name),
-            series=(Series(name, x, tuple(values.tolist())),),
-            x_title="step",
-            y_title=name,
-            title=f"Training: {name}",
-            note="Each point is the mean over the steps since the one before.",
-        )
-        for name, values in zip(result.loss_names, means.T, strict=True)
-        if np.ptp(values) > 0
-    ]
 
 
 def _percent(share: float) -> str:

@@ -6,10 +6,9 @@ import numpy as np
 
 from interp.figures.engine.notation import count, decimal, measured, show_text
 from interp.figures.engine.presentation import presentation
-from interp.figures.engine.view import Block, Lines, Series, Table, View, Words, block_name
+from interp.figures.engine.view import Block, Table, View, Words
+from interp.figures.views.training_curves import training_curves
 from interp.saes.results import TranscoderQualityResult
-
-_POINTS = 24  # of a training curve
 
 
 def view(result: TranscoderQualityResult) -> View:
@@ -19,7 +18,8 @@ def view(result: TranscoderQualityResult) -> View:
     above = ", which write to the MLPs above, too (a cross-layer transcoder)" if result.cross_layer else ""
     blocks: list[Block] = [Words(_verdict(result), strong=True, name="verdict"), _by_layer(result)]
     if result.losses is not None:
-        blocks += _curves(result, result.losses)
+        layers = [f"layer {layer}" for layer in range(len(result.losses))]
+        blocks += training_curves(result.losses, result.loss_names, layers)
     return View(
         title="How well do transcoders stand for the MLPs?",
         above=(
@@ -65,27 +65,6 @@ def _by_layer(result: TranscoderQualityResult) -> Table:
 
 def _explained(share: float) -> str:
     return "nothing to explain" if np.isnan(share) else decimal(share, 3)
-
-
-def _curves(result: TranscoderQualityResult, losses: np.ndarray) -> list[Block]:
-    """Each part of the loss that changed, a line for each layer, as means over equal stretches of steps."""
-    chunks = np.array_split(np.arange(losses.shape[1]), min(_POINTS, losses.shape[1]))
-    x = tuple(float(chunk[-1] + 1) for chunk in chunks)
-    means = np.stack([losses[:, chunk].mean(1) for chunk in chunks], axis=1)  # [layer, point, part]
-    return [
-        Lines(
-            name=block_name("training", name),
-            series=tuple(
-                Series(f"layer {layer}", x, tuple(values.tolist())) for layer, values in enumerate(own)
-            ),
-            x_title="step",
-            y_title=name,
-            title=f"Training: {name}",
-            note="Each point is the mean over the steps since the one before.",
-        )
-        for name, own in zip(result.loss_names, np.moveaxis(means, 2, 0), strict=True)
-        if np.ptp(own) > 0
-    ]
 
 
 figure, table, report = presentation(view)
