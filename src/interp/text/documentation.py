@@ -112,7 +112,7 @@ def _paragraphs(file: Path) -> list[str]:
     documented = [node for node in ast.walk(tree) if isinstance(node, _DOCUMENTED)]
     documented.sort(key=lambda node: getattr(node, "lineno", 0))
     texts = (ast.get_docstring(node) for node in documented)
-    return [text.encode(errors="replace").decode() for text in texts if text]
+    return [text.strip().encode(errors="replace").decode() for text in texts if text]
 
 
 def _said(part: str, said: set[bytes]) -> bool:
