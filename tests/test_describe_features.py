@@ -14,8 +14,13 @@ import interp
 from conftest import run
 from interp.app.views import features as app_features
 from interp.errors import InputError, RunError
+from interp.figures.dashboard.feature_dashboard import dashboard_page
+from interp.figures.dashboard.graph_page import page_of
 from interp.methods.features.chat_endpoint import ChatEndpoint
 from interp.methods.features.describers import ByModel
+from interp.methods.features.local_chat import LocalChat
+from interp.methods.graphs.graph_files import graph_file
+from interp.models.gguf.packages import GEMMA, is_installed
 from interp.runs import read_run
 from interp.saes.descriptions import (
     FILE,
@@ -27,6 +32,7 @@ from interp.saes.reading import FeatureRecord, ReadingText
 from test_saes import make
 
 LETTERS = "abcdefgh"
+PROMPT = "The capital of France is"
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +199,82 @@ def test_names_are_kept_in_the_folder_beside_others(tmp_path):
         read_descriptions(tmp_path)
     with pytest.raises(InputError, match="no folder"):
         write_descriptions(tmp_path / "nothing", [])
+
+
+def test_names_in_the_folder_are_shown_everywhere(load, tmp_path):
+    model = load("demo-gpt2")
+    interp.write_sae(tmp_path / "sae", make(model, "resid_post", 3))
+    plain = interp.load_sae(tmp_path / "sae", model)
+    prompt = "The capital of France is"
+    strongest = interp.sae_features(model, plain, prompt).strongest(1)[0]
+    write_descriptions(tmp_path / "sae", [described(strongest, "a\nplace"), described(10**6, "none")])
+    sae = interp.load_sae(tmp_path / "sae", model)
+    assert sae.names[strongest] == "a\nplace"
+    named = f"{strongest} (a↵place)"
+    active = interp.sae_features(model, sae, prompt)
+    assert active.sae.names == ((strongest, "a\nplace"),), "of those that it speaks of"
+    assert type(active).from_dict(active.to_dict()).equals(active)
+    text = interp.reading_text(model, sequences=24, length=64)
+    found = interp.prompt_features(model, sae, prompt, text, n=3)
+    effects = interp.feature_effects(model, sae, prompt, answer=" Paris", foil=" Tokyo")
+    for result in (active, found, found.profiles, effects):
+        assert named in str(result.table()) or named in result._repr_html_(), result.kind
+    page = dashboard_page(found.profiles)
+    assert '"says": "a↵place"' in page or '"says":"a↵place"' in page
+    assert interp.sae_features(model, plain, prompt).sae.names == ()
+
+
+def test_names_of_transcoders_are_those_of_the_graph(load, tmp_path):
+    model = load("demo-gpt2")
+    interp.write_transcoders(tmp_path / "own", interp.load_transcoders("demo-gpt2", model))
+    graph = interp.attribution_graph(model, interp.load_transcoders("demo-gpt2", model), PROMPT)
+    node = int(graph.nodes.of_kind("feature").nonzero()[0][-1])
+    layer, feature = int(graph.nodes.layers[node]), int(graph.nodes.indices[node])
+    write_descriptions(tmp_path / "own" / f"layer_{layer}", [described(feature, "says Paris")])
+    transcoders = interp.load_transcoders(tmp_path / "own", model)
+    assert transcoders.names == {(layer, feature): "says Paris"}
+    graph = interp.attribution_graph(model, transcoders, PROMPT, names={(layer, feature): "another"})
+    assert graph.nodes.labels[node] == "says Paris", "kept ones come first"
+    assert "says Paris" in str(graph.table())
+    file = graph_file(graph)
+    assert file.nodes[node].clerp == "says Paris"
+    assert "says Paris" in page_of(file)
+
+
+def test_a_model_on_this_machine_names_them(load, planted):
+    """The demo model says something that is no name for anything, but all is asked of it, and nothing is
+    sent."""
+    model = load("tiny-gpt2")
+    chat = LocalChat(model)
+    assert chat.ask("Is it?") == chat.ask("Is it?")
+    result = interp.describe_features(model, planted, [0, 1], ByModel(Canned(model)), contexts=2, before=2)
+    assert result.by == model.identity.name
+    assert [one.label for one in result.descriptions] == ["letters", "letters"]
+
+
+class Canned(LocalChat):
+    """A local model whose answers are known."""
+
+    def ask(self, question: str) -> str:
+        assert super().ask("Is it?") is not None
+        return "letters" if "in common" in question else "[]"
+
+
+@pytest.mark.slow
+def test_gemma_names_features_of_a_layer_of_transcoders(tmp_path):
+    if not is_installed(GEMMA):
+        pytest.skip("Gemma 3 270M is not installed")
+    interp.write_transcoders(
+        tmp_path / "own", interp.load_transcoders("demo-gpt2", interp.load_model("demo-gpt2"))
+    )
+    small = [f"sae={tmp_path / 'own'}", "layer=2", "by=gemma-3-270m", "n=1", "sequences=16", "contexts=3"]
+    more = ["held_out=5", "keep=true"]
+    assert run("run", "describe_features", "--set", *small, *more, "--tag", "t", "--out", tmp_path) == 0
+    result = read_run(tmp_path / "describe_features" / "t").result
+    assert result.by == "gemma-3-270m"
+    assert read_descriptions(tmp_path / "own" / "layer_2").keys() == {
+        one.feature for one in result.descriptions
+    }
 
 
 def test_the_app_calls_a_feature_by_its_name(planted):

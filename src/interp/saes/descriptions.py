@@ -1,4 +1,7 @@
-"""What features are called, kept in the folder of their dictionary: ``descriptions.json``."""
+"""What features are called, kept in the folder of their dictionary: ``descriptions.json``.
+
+A dictionary that is loaded from the folder knows the names (`SAE.names`), so that results say them.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +50,11 @@ def write_descriptions(folder: str | Path, descriptions: Iterable[FeatureDescrip
         raise InputError(
             f"The descriptions cannot be kept in {str(folder)!r} ({first_line(error)})."
         ) from None
+
+
+def read_names(folder: str | Path) -> dict[int, str]:
+    """What features are called in a dictionary's folder. `InputError` as `read_descriptions`."""
+    return {feature: one.label for feature, one in read_descriptions(folder).items()}
 
 
 def read_descriptions(folder: str | Path) -> dict[int, FeatureDescription]:

@@ -13,7 +13,8 @@ features otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import torch
@@ -56,6 +57,7 @@ class SAE:
     normalise: Normalisation = "none"
     apply_b_dec_to_input: bool = True  # False: b_dec is added behind, but not taken off before
     centred: bool = False  # it was trained on activations less their mean: see `interp.saes.processing`
+    names: Mapping[int, str] = field(default_factory=dict)  # what features are called in its folder
 
     def __post_init__(self) -> None:
         shapes = [tuple(w.shape) for w in (self.W_enc, self.b_enc, self.W_dec, self.b_dec)]
@@ -108,6 +110,10 @@ class SAE:
             n_features=self.n_features,
             activation=self.activation.kind,
         )
+
+    def naming(self, features: Iterable[int]) -> SAEIdentity:
+        """Its identity, for a result that speaks of these features, with their names."""
+        return self.identity.naming(self.names, features)
 
     def to(self, dtype: torch.dtype) -> SAE:
         """The same with its weights and thresholds rounded to `dtype`; it computes in that of its input."""

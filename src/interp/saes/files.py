@@ -31,6 +31,7 @@ from jaxtyping import Float
 from interp.errors import InputError, SiteError, first_line
 from interp.models.base import Model
 from interp.saes.activations import TopK
+from interp.saes.descriptions import read_names
 from interp.saes.dictionary import SAE
 from interp.saes.gated import without_gates
 from interp.saes.layout import CONFIG, kept_activation, read_activation, same_model, write_parts
@@ -143,7 +144,7 @@ def read_sae(
         )
     sae.check_fits(model)
     recorded = is_centred(model, config, sae.address.site)
-    return replace(sae, centred=recorded if centred is None else centred)
+    return replace(sae, centred=recorded if centred is None else centred, names=read_names(folder))
 
 
 def _check_kind(config: dict[str, Any], weights: dict[str, torch.Tensor]) -> None:

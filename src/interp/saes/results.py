@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +22,18 @@ class SAEIdentity(Stored):
     site: str  # the hook name
     n_features: int
     activation: str | None  # standard, topk, batchtopk, jumprelu; None: an old run that did not keep it
+    #: What features that a result speaks of are called in the SAE's folder (`interp.saes.descriptions`).
+    names: tuple[tuple[int, str], ...] = ()
+
+    def naming(self, names: Mapping[int, str], features: Iterable[int]) -> SAEIdentity:
+        """The same, with the names of some features, of those that have one."""
+        kept = sorted(set(features) & names.keys())
+        return replace(self, names=tuple((feature, names[feature]) for feature in kept))
+
+    def called(self, feature: int) -> str:
+        """``490 (indirect object)``, or the number alone of a feature without a name."""
+        name = dict(self.names).get(feature)
+        return str(feature) if name is None else f"{feature} ({name})"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -13,7 +13,7 @@ from interp.saes.files import read_sae
 from interp.saes.hub_folders import fetched
 from interp.saes.releases import CENTRED, hub_place, unknown_release
 from interp.saes.transcoder import Transcoders
-from interp.saes.transcoder_files import read_transcoders
+from interp.saes.transcoder_files import layer_folders, read_transcoders
 
 #: Behind a demo model's name: not its transcoders of one layer each, but its cross-layer transcoder.
 CROSS_LAYER = "-cross-layer"
@@ -78,6 +78,14 @@ def sae_folder(source: str | Path) -> Path:
     """The folder that a source names (or file, of OpenAI's), fetched from the hub where need be. `InputError`
     as `load_sae`."""
     return _folder(source, "sae")
+
+
+def transcoder_folder(source: str | Path, layer: int) -> Path:
+    """The folder of one layer's transcoder. `InputError` where there is none."""
+    folders = layer_folders(_folder(source, "transcoders"))
+    if not 0 <= layer < len(folders):
+        raise InputError(f"{str(source)!r} has transcoders of {len(folders)} layers, from 0; not of {layer}.")
+    return folders[layer]
 
 
 def _placed(source: str | Path) -> str | Path:

@@ -16,8 +16,8 @@ over may be what matters; and with a skip connection much of what the MLP does m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import torch
@@ -87,6 +87,7 @@ class Transcoder:
     revision: str | None = None
     processing: str = "none"  # of the model's weights
     unembed_sha256: str | None = None  # of the unembedding of that model; None: not recorded
+    names: Mapping[int, str] = field(default_factory=dict)  # what features are called in its folder
 
     def __post_init__(self) -> None:
         d_in, n = self.W_enc.shape if self.W_enc.ndim == 2 else (0, 0)
@@ -139,6 +140,10 @@ class Transcoder:
             n_features=self.n_features,
             activation=self.activation.kind,
         )
+
+    def naming(self, features: Iterable[int]) -> SAEIdentity:
+        """Its identity, for a result that speaks of these features, with their names."""
+        return self.identity.naming(self.names, features)
 
     def to(self, dtype: torch.dtype) -> Transcoder:
         """The same with its weights and thresholds rounded to `dtype`; it computes in that of its input."""
@@ -211,6 +216,11 @@ class Transcoders:
             f"<Transcoders of {one.model}: {len(self)} layers of {one.n_features} features, "
             f"{one.activation.kind}{skip}>"
         )
+
+    @property
+    def names(self) -> dict[tuple[int, int], str]:
+        """What features are called in their folders, by layer and feature."""
+        return {(one.layer, f): name for one in self for f, name in one.names.items()}
 
     def to(self, dtype: torch.dtype) -> Transcoders:
         """As `Transcoder.to`, of each."""

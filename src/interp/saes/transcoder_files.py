@@ -30,6 +30,7 @@ from interp.models.base import Model
 from interp.saes.activations import Standard, TopK
 from interp.saes.cross_layer import CrossLayerTranscoder
 from interp.saes.cross_layer_files import is_cross_layer, read_cross_layer, write_cross_layer
+from interp.saes.descriptions import read_names
 from interp.saes.files import check_new
 from interp.saes.layout import kept_activation, read_activation, same_model, write_parts
 from interp.saes.published.finding import read_any
@@ -72,7 +73,7 @@ def write_transcoders(
 
 def check_new_transcoders(folder: str | Path) -> None:
     """`InputError` where a folder holds transcoders already."""
-    if _layer_folders(Path(folder)) or is_cross_layer(Path(folder)):
+    if layer_folders(Path(folder)) or is_cross_layer(Path(folder)):
         raise InputError(f"{str(folder)!r} holds transcoders already; choose another folder.")
     check_new(folder)
 
@@ -126,7 +127,7 @@ def read_transcoders(folder: str | Path, model: Model, *, check_name: bool = Tru
     folder = Path(folder)
     if is_cross_layer(folder):
         return read_cross_layer(folder, model, check_name=check_name)
-    folders = _layer_folders(folder)
+    folders = layer_folders(folder)
     if not folders:
         raise InputError(
             f"There are no transcoders in {str(folder)!r}: it holds no folder 'layer_0'. Where they "
@@ -137,7 +138,7 @@ def read_transcoders(folder: str | Path, model: Model, *, check_name: bool = Tru
     return found
 
 
-def _layer_folders(folder: Path) -> Sequence[Path]:
+def layer_folders(folder: Path) -> Sequence[Path]:
     """The folders of the layers, in their order, without a gap."""
     pattern = str(folder if _LAYER in str(folder) else folder / f"layer_{_LAYER}")
     found: list[Path] = []
@@ -148,11 +149,12 @@ def _layer_folders(folder: Path) -> Sequence[Path]:
 
 def _read(folder: Path, model: Model, check_name: bool) -> Transcoder:
     try:
-        return _transcoder(*read_any(folder, model, None), model, check_name)
+        found = _transcoder(*read_any(folder, model, None), model, check_name)
     except UNREADABLE as error:
         raise InputError(
             f"The transcoder in {str(folder)!r} cannot be read ({type(error).__name__}: {first_line(error)})."
         ) from None
+    return replace(found, names=read_names(folder))
 
 
 def _transcoder(

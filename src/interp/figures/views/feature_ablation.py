@@ -131,7 +131,7 @@ def _loss(result: FeatureAblationResult) -> Lines:
 
 def _features(result: FeatureAblationResult) -> Table:
     rows = tuple(
-        (str(feature), decimal(effect))
+        (show_text(result.sae.called(feature)), decimal(effect))
         for feature, effect in zip(result.chosen[:_LISTED], result.effects.tolist(), strict=False)
     )
     first = f": the first {len(rows)} of {len(result.chosen)}" if len(rows) < len(result.chosen) else ""

@@ -101,7 +101,7 @@ def _verdict(result: FeatureEffectsResult) -> str:
 
 
 def _name(result: FeatureEffectsResult, cell: int) -> str:
-    feature, at = result.cells.feature[cell], result.cells.place[cell]
+    feature, at = show_text(result.sae.called(int(result.cells.feature[cell]))), result.cells.place[cell]
     place = result.places[at]
     if _is_one_prompt(result):
         return f"{feature} at {brief(place)} ({at})"
@@ -129,7 +129,7 @@ def _grid(result: FeatureEffectsResult) -> Grid:
     return Grid(
         name="effects_by_place",
         values=by_place(exact.value),
-        rows=Axis.names("feature", list(rows)),
+        rows=Axis.names("feature", [show_text(result.sae.called(feature)) for feature in rows]),
         columns=Axis.tokens(result.places) if one else Axis.names("role", result.places),
         unit=METRICS[result.metric].unit,
         title=f"Exact effects{shown}",

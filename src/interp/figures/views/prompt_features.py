@@ -57,7 +57,10 @@ def feature_name(profile: FeatureProfile) -> str:
 
 
 def label_said(profile: FeatureProfile) -> str | None:
-    """The label that a feature says best, if it says it at all well."""
+    """What a feature is called in the SAE's folder; else the label that it says best, if it says it at all
+    well."""
+    if profile.name is not None:
+        return show_text(profile.name)
     best = next(iter(profile.labels.rows), None)
     return best.label if best is not None and best.best_f1 >= SAYS else None
 
@@ -73,7 +76,9 @@ def prompt_grid(result: SAEFeaturesResult, names: dict[int, str], *, rows: int) 
     return Grid(
         name="prompt_features",
         values=values,
-        rows=Axis.names("feature", [names.get(feature, str(feature)) for feature in features]),
+        rows=Axis.names(
+            "feature", [names.get(feature) or show_text(result.sae.called(feature)) for feature in features]
+        ),
         columns=Axis.tokens(result.tokens),
         unit="strength",
         title=f"The {len(features)} strongest features" if features else "No feature",
@@ -91,7 +96,7 @@ def token_table(result: SAEFeaturesResult, names: dict[int, str]) -> Table:
             rows.append((i, show_token(token), "not counted", "", ""))
             continue
         own = [
-            f"{names.get(int(f), str(f))} {decimal(float(v), 1)}"
+            f"{names.get(int(f)) or show_text(result.sae.called(int(f)))} {decimal(float(v), 1)}"
             for f, v in zip(result.features[i, :_LISTED], result.values[i, :_LISTED], strict=True)
             if f >= 0
         ]
@@ -115,12 +120,12 @@ def profile_table(profiles: FeatureProfilesResult, first: Sequence[int] = ()) ->
     for feature in features:
         profile = profiles.of(feature)
         label = label_said(profile)
-        best = profile.labels.rows[0] if label is not None else None
+        best = profile.labels.rows[0] if label is not None and profile.name is None else None
         rows.append(
             (
                 feature,
                 f"{100 * profile.density:.2f} %",
-                "" if best is None else f"{label} {best.best_precision:.2f}/{best.best_recall:.2f}",
+                label or "" if best is None else f"{label} {best.best_precision:.2f}/{best.best_recall:.2f}",
                 strongest_tokens(profile),
                 " ".join(brief(token) for token in profile.raised.tokens[:_LISTED]),
                 main_writers(profile),

@@ -32,6 +32,7 @@ from interp.progress import report
 from interp.provenance import Provenance
 from interp.results import Dropped
 from interp.saes.descriptions import FeatureDescription
+from interp.saes.dictionary import SAE
 from interp.saes.metrics import EXCLUDED
 from interp.saes.reading import FeatureRecord, check_features
 
@@ -63,7 +64,7 @@ def describe_features(
 
     Raises `InputError` for features that are not there, sizes out of range, or a text of one sequence.
     """
-    record.autoencoder.check_fits(model)
+    record.sae.check_fits(model)
     check_features(record.n_features, features)
     if contexts < 1 or held_out < _LEAST or before < 0:
         raise InputError(f"contexts must be at least 1, held_out at least {_LEAST}, and before not negative.")
@@ -158,8 +159,10 @@ def _contexts(
 
 def _raised(model: Model, record: FeatureRecord, feature: int, token: int) -> tuple[str, ...]:
     """The tokens whose logits a feature raises most where it is strongest; none where it writes to none
-    directly."""
-    sae = record.autoencoder
+    directly, or of a transcoder."""
+    sae = record.sae
+    if not isinstance(sae, SAE):
+        return ()
     try:
         check_logits(model, sae.address)
         sequence, position = record.place(token)

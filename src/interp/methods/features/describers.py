@@ -14,6 +14,7 @@ import numpy as np
 from interp.errors import InputError
 from interp.methods.features.chat_endpoint import ChatEndpoint
 from interp.methods.features.feature_labels import label_scores
+from interp.methods.features.local_chat import LocalChat
 from interp.saes.reading import FeatureRecord
 
 _LONGEST = 120  # characters of a label
@@ -90,9 +91,9 @@ class ByLabels(Describer):
 
 @dataclass(frozen=True)
 class ByModel(Describer):
-    """A language model behind an endpoint, to which contexts of the text are sent."""
+    """A language model, to which contexts of the text are put: one behind an endpoint gets them sent."""
 
-    endpoint: ChatEndpoint
+    endpoint: ChatEndpoint | LocalChat
 
     @property
     def by(self) -> str:

@@ -93,7 +93,7 @@ def feature_ablation(
     return FeatureAblationResult(
         provenance=Provenance.of(model, seed=seed),
         excluded=EXCLUDED,
-        sae=sae.identity,
+        sae=sae.naming(chosen.features),
         n_chosen_on=len(first),
         n_random=n_random,
         chosen=tuple(chosen.features),

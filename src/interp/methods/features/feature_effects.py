@@ -126,6 +126,7 @@ def feature_effects(
         task="prompts",
     )
     entries = _entries(parts)
+    cells = _cells(entries, len(asked.each), seed, asked.clusters)
     return FeatureEffectsResult(
         provenance=Provenance.of(model, seed=seed),
         pairs=asked.pairs,
@@ -134,11 +135,11 @@ def feature_effects(
         steps=steps,
         path=parts.path,
         excluded=EXCLUDED,
-        sae=sae.identity,
+        sae=sae.naming(cells.feature.tolist()),
         places=asked.places,
         before=np.array([float(part["before"]) for part in parts.each]),
         entries=entries,
-        cells=_cells(entries, len(asked.each), seed, asked.clusters),
+        cells=cells,
         agreement=tuple(_agreement(entries, estimate) for estimate in ESTIMATES),
     )
 

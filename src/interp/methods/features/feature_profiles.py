@@ -116,6 +116,7 @@ def feature_profiles(
                 writers=writers[i],
                 labels=labels[i],
                 link=None if neuronpedia is None else link(neuronpedia, feature),
+                name=sae.names.get(feature),
             )
         )
     return FeatureProfilesResult(

@@ -172,6 +172,7 @@ class FeatureProfile(Stored):
     writers: Writers
     labels: LabelScores
     link: str | None  # its page at Neuronpedia
+    name: str | None = None  # what it is called in the SAE's folder
 
     @property
     def density(self) -> float:

@@ -46,7 +46,7 @@ def sae_features(
         tokens=tuple(model.labels(tokens.row(0))),
         prompt=model.to_text(tokens.row(0)),
         excluded=tuple((~keep).nonzero().flatten().tolist()),
-        sae=sae.identity,
+        sae=sae.naming(which[values > 0].tolist()),
         n_active=((features > 0).sum(-1) * keep).cpu().numpy(),
         features=torch.where(values > 0, which, -1).cpu().numpy(),
         values=values.cpu().numpy(),

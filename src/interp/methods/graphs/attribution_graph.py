@@ -71,7 +71,8 @@ def attribution_graph(
             default the likeliest tokens that together have the probability `mass`, 10 at most. Logits are
             less their mean over the vocabulary.
         nodes, edges: the shares of influence that pruning leaves.
-        names: what features are called, for the labels (`interp.methods.graphs.names.feature_names`).
+        names: what features are called, for the labels (`interp.methods.graphs.names.feature_names`). Those
+            that are kept in the transcoders' folders come first.
 
     Raises:
         InputError: transcoders of another model, an answer of several tokens, shares that are none, more
@@ -98,7 +99,7 @@ def attribution_graph(
         transcoders=tuple(one.identity for one in transcoders),
         skip=transcoders[0].W_skip is not None,
         cross_layer=isinstance(transcoders, CrossLayerTranscoder),
-        nodes=_nodes_left(model, local, whole, pruned, names or {}),
+        nodes=_nodes_left(model, local, whole, pruned, {**(names or {}), **transcoders.names}),
         edges=_edges_left(model, local, whole, pruned),
         logit_values=np.array([logit.readout.value for logit in logits]),
         share_of_nodes=nodes,
