@@ -16,7 +16,13 @@ from interp.experiments.base import all_experiments
 #: They need a dictionary that was trained on the model.
 WITH_A_DICTIONARY = {"feature_ablation", "feature_effects", "prompt_features", "steering", "train_sae"}
 WITH_A_DICTIONARY |= {"describe_features"}
-WITH_A_DICTIONARY |= {"attention_score_parts", "attribution_graph", "sae_benchmark", "train_transcoders"}
+WITH_A_DICTIONARY |= {
+    "attention_score_parts",
+    "attribution_graph",
+    "sae_benchmark",
+    "scale_nodes",
+    "train_transcoders",
+}
 #: They need another model, or several, by name.
 WITH_OTHERS = {"compare_models", "over_checkpoints"}
 #: Less of what takes time; a model with random weights can do no task, so all pairs are kept.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import interp
-from app_pages import error_of, run_copied_command, run_without_errors, texts, without_provenance
-from interp.app.views.attribution_graph import AttributionGraph, as_python
+from app_pages import run_copied_command, run_without_errors, texts, without_provenance
+from interp.app.views.attribution_graph import AttributionGraph, ScaleNodes, as_python, node_names
 from interp.methods.graphs.names import names_by_corpus
 from interp.runs import read_run
 
@@ -42,4 +42,30 @@ def test_the_page_shows_the_graph_and_its_truth(open_page):
 
 def test_a_model_without_transcoders_is_told_so(open_page, monkeypatch):
     monkeypatch.setattr("interp.app.views.attribution_graph.NAMES", ())
-    assert "No transcoders of 'demo-gpt2' are known here" in error_of(open_page("Graph"))
+    page = open_page("Graph")
+    run_without_errors(page)
+    assert "No transcoders of demo-gpt2 are known here" in texts(page)
+    assert "train\\_transcoders" in texts(page) or "train_transcoders" in texts(page)
+
+
+@pytest.mark.slow
+def test_nodes_are_scaled_on_the_page(open_page):
+    page = open_page("Graph", nodes="0.3")
+    run_without_errors(page)
+    page.multiselect(key="scaled").select_index(0)
+    run_without_errors(page)
+    assert "times 0" in texts(page)
+
+
+def test_nodes_have_names_by_what_they_are(load):
+    graph = FRANCE(load("demo-gpt2"))
+    names = node_names(graph)
+    assert len(names) == len(graph.nodes) - int(graph.nodes.of_kind("logit").sum())
+    result = ScaleNodes(
+        transcoders="demo-gpt2",
+        prompt=FRANCE.prompt,
+        answer=" Paris",
+        nodes=(next(iter(names)),),
+        factors=(0,),
+    )(load("demo-gpt2"))
+    assert result.answer == " Paris"

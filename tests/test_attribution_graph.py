@@ -11,17 +11,21 @@ from torch import nn
 
 import interp
 from compiled_two_steps import FILLERS, A, B, answer_of, bridge_of, two_step_model
+from conftest import run
 from families import family_model
 from interp.edits import Edit
 from interp.errors import InputError
 from interp.methods.graphs.attention_score_parts import attention_score_parts
 from interp.methods.graphs.attribution_graph import attribution_graph
 from interp.methods.graphs.direct_effects import direct_effects
+from interp.methods.graphs.graph_files import graph_file
 from interp.methods.graphs.influence import WholeGraph
 from interp.methods.graphs.knock_outs import LogitTarget, in_local_model, in_model
 from interp.methods.graphs.local_model import LocalModel
 from interp.methods.graphs.nodes import feature_reads, source_nodes, written
+from interp.methods.graphs.scale_nodes import scale_nodes
 from interp.methods.graphs.scaled_nodes import node_id, scaled_nodes
+from interp.runs import read_run
 from interp.saes.activations import Activation, JumpReLU, Standard, TopK
 from interp.saes.dictionary import model_facts
 from interp.saes.transcoder import Transcoder, Transcoders, mlp_norm
@@ -326,3 +330,47 @@ def test_pairs_sum_to_the_score(family):
         sigma = lead / float(q @ (k[key] - k[3]))
         assert one.score == pytest.approx(float(q @ k[key]) * sigma, abs=1e-4)
         assert len(one.pair_values) == 3
+
+
+# ---- intervening from the graph ----
+
+
+def test_a_planted_supernode_turned_off_ends_the_answer(two_steps):
+    model, transcoders = two_steps
+    a = A[2]
+    b = bridge_of(a)
+    prompt = [BOS, 27, a, 29]
+    graph = attribution_graph(model, transcoders, prompt, answer=answer_of(b))
+    ids = [node.node_id for node in graph_file(graph).nodes if node.feature_type == "cross layer transcoder"]
+    assert len(ids) == 2
+    result = scale_nodes(
+        model, transcoders, prompt, ids, [0.0, 0.5], name="the two steps", answer=answer_of(b), n_tokens=0
+    )
+    assert result.factors.tolist() == [1.0, 0.0, 0.5], "the model as it is comes first"
+    assert result.answer_probability[0] == pytest.approx(float(graph.nodes.activations[-1]), rel=1e-4)
+    assert result.answer_probability[1] < 0.1 * result.answer_probability[0]
+    edits = scaled_nodes(model, transcoders, prompt, ids, 0.5)
+    of_half = model.forward(prompt, edits)[0, -1].double().softmax(-1)[answer_of(b)]
+    assert result.answer_probability[2] == pytest.approx(float(of_half), rel=1e-6)
+    assert type(result).from_dict(result.to_dict()).equals(result)
+    assert "the two steps" in repr(result) + str(result.table()) + result._repr_html_()
+
+
+def test_a_group_of_a_saved_graph_is_scaled_from_the_command_line(load, tmp_path):
+    model = load("demo-gpt2")
+    transcoders = interp.load_transcoders("demo-gpt2", model)
+    graph = attribution_graph(model, transcoders, "The capital of France is", nodes=0.3)
+    features = [n.node_id for n in graph_file(graph).nodes if n.feature_type == "cross layer transcoder"]
+    interp.write_graph(graph, tmp_path / "france.json", supernodes={"says Paris": features[-2:]})
+    small = [f"graph={tmp_path / 'france.json'}", "group=says Paris", "factors=[0]", "n_tokens=2"]
+    assert run("run", "scale_nodes", "--set", *small, "--tag", "t", "--out", tmp_path) == 0
+    result = read_run(tmp_path / "scale_nodes" / "t").result
+    assert result.name == "says Paris"
+    assert list(result.nodes) == features[-2:]
+    assert result.answer == " Paris"
+    assert run("run", "scale_nodes", "--set", small[0], "group=sais Paris", "--out", tmp_path) == 2
+    assert (
+        run("run", "scale_nodes", "--set", *small[:2], "prompt=People in Italy speak", "--out", tmp_path) == 2
+    )
+    assert run("dashboard", tmp_path / "france.json") == 0
+    assert "says Paris" in (tmp_path / "france.html").read_text()

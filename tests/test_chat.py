@@ -144,6 +144,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "steering": {"prompts": 0, "strengths": [1.0], "n_tokens": 1},
 }  # fmt: skip
 ON_A_DICTIONARY = {"attention_score_parts", "attribution_graph", "feature_effects", "prompt_features"}
+ON_A_DICTIONARY |= {"scale_nodes"}
 
 
 def test_every_experiment_with_a_prompt_is_asked():

@@ -23,6 +23,7 @@ WRONG: dict[str, list[dict[str, Any]]] = {
     "attention_patterns": [{"heads": ["9.0"]}, {"heads": [[0, 77]]}],
     "attention_score_parts": [{"transcoders": "nowhere"}, {"head": 77}, {"key": 99}, {"query": 1, "key": 2}],
     "attribution_graph": [{"answer": "<999999>"}, {"transcoders": "nowhere"}, {"prompt": ""}],
+    "scale_nodes": [{"transcoders": "nowhere"}, {"answer": "<999999>"}, {"group": "a"}, {"n": 0}],
     "causal_tracing": [
         {"answer": "<999999>"},
         {"foil": "<999999>"},

@@ -82,6 +82,7 @@ TRAINED = {
     "feature_ablation",
     "feature_effects",
     "prompt_features",
+    "scale_nodes",
     "steering",
 }
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*/*.yaml"))

@@ -28,6 +28,7 @@ _HOME = {
     "feature_names": "interp.methods.graphs.names",
     "graph_page": "interp.figures.dashboard.graph_page",
     "scaled_nodes": "interp.methods.graphs.scaled_nodes",
+    "scale_nodes": "interp.methods.graphs.scale_nodes",
     "read_graph": "interp.methods.graphs.graph_files",
     "write_graph": "interp.methods.graphs.graph_files",
     "load_sae": "interp.saes.sources",
@@ -231,6 +232,7 @@ __all__ = [
     "resuming",
     "sae_benchmark",
     "sae_features",
+    "scale_nodes",
     "scaled_nodes",
     "steering",
     "token_directions",
@@ -282,6 +284,7 @@ if TYPE_CHECKING:
     from interp.methods.graphs.attribution_graph import attribution_graph
     from interp.methods.graphs.graph_files import read_graph, write_graph
     from interp.methods.graphs.names import feature_names
+    from interp.methods.graphs.scale_nodes import scale_nodes
     from interp.methods.graphs.scaled_nodes import scaled_nodes
     from interp.methods.heads.attention_by_role import attention_by_role
     from interp.methods.heads.attention_patterns import attention_patterns

@@ -454,18 +454,24 @@ def dashboard(run: Path, /, *, out: Path | None = None, neuronpedia: Path | None
     Parameters
     ----------
     run
-        The run's folder, or EXPERIMENT/TAG within outputs.
+        The run's folder, or EXPERIMENT/TAG within outputs; or a graph file (.json) of this page's, of
+        circuit-tracer's or Neuronpedia's.
     out
-        The page; by default dashboard.html in the run's folder.
+        The page; by default dashboard.html in the run's folder, beside a file one of its name.
     neuronpedia
         Also write it to this file, as the JSON that Neuronpedia (and circuit-tracer's viewer) takes.
     """
     from interp.figures.dashboard.feature_dashboard import feature_dashboard
     from interp.figures.dashboard.graph_page import graph_page
     from interp.methods.features.neuronpedia import write_neuronpedia
-    from interp.methods.graphs.graph_files import write_graph
+    from interp.methods.graphs.graph_files import read_graph, write_graph
     from interp.runs import read_run
 
+    if run.suffix == ".json":
+        page = run.with_suffix(".html") if out is None else out
+        graph_page(read_graph(run), page)
+        console.print(str(page), highlight=False)
+        return
     found = read_run(_run_folder(run))
     result: Any = found.result
     page = found.path / "dashboard.html" if out is None else out

@@ -18,6 +18,7 @@ from interp.app.views import attribution_graph as views
 from interp.figures.dashboard.graph_page import page_of
 from interp.figures.engine.view import Scatter, Table, Words
 from interp.figures.views.attribution_graph import view
+from interp.figures.views.scale_nodes import view as view_of_scaled
 from interp.methods.graphs.graph_files import graph_file
 
 _HEIGHT = 900  # pixels of the graph's own page
@@ -47,6 +48,9 @@ def page() -> None:
         nodes = inputs.number(
             "Share of influence kept", "nodes", 0.8, min_value=0.1, max_value=1.0, step=0.05
         )
+    if model and not given and not views.has_transcoders(model):
+        st.info(escape_markdown(f"No transcoders of {model} are known here: {views.WITHOUT}"))
+        return
     with show_errors():
         answer = typed_token(model, typed) if typed else None
         transcoders = given or views.own_transcoders(model)
@@ -67,8 +71,33 @@ def _graph(model: str, question: views.AttributionGraph) -> None:
     for name in ("verdict", "truth"):
         show.words(drawn.block(name, Words))
     show.document(page_of(graph_file(result)), title="The graph", height=_HEIGHT, key="document")
+    _intervene(model, question, views.node_names(result))
     show.charts([block for block in drawn.blocks if isinstance(block, Scatter)], key="graph")
     for block in drawn.blocks:
         if isinstance(block, Table):
             show.table(block)
     st.caption(escape_markdown(" ".join((*drawn.above[1:], *drawn.below))))  # the prompt stands above
+
+
+def _intervene(model: str, graph: views.AttributionGraph, names: dict[str, str]) -> None:
+    """Some nodes scaled, and what the model says then."""
+    st.subheader("Intervene")
+    left, right = st.columns([4, 1])
+    with left:
+        chosen = st.multiselect(
+            "Nodes to scale together", list(names), format_func=lambda node: escape_markdown(names[node]),
+            placeholder="features, errors and tokens of the graph", key="scaled",
+        )  # fmt: skip
+    with right:
+        factor = st.number_input("By a factor", value=0.0, step=0.5, key="factor")
+    if not chosen:
+        return
+    with show_errors():
+        question = views.ScaleNodes(
+            transcoders=graph.transcoders, prompt=graph.prompt, answer=graph.answer,
+            nodes=tuple(chosen), factors=(factor,),
+        )  # fmt: skip
+        drawn = view_of_scaled(ask(model, question))
+        show.words(drawn.block("verdict", Words))
+        show.table(drawn.block("said", Table))
+        st.caption(escape_markdown(" ".join(drawn.below)))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from interp.app.views.questions import LibraryQuestion
 from interp.errors import InputError
+from interp.figures.engine.notation import show_text
 from interp.zoo import NAMES
 
 if TYPE_CHECKING:
-    from interp.methods.graphs.results import AttributionGraphResult
+    from interp.methods.graphs.results import AttributionGraphResult, ScaledNodesResult
     from interp.models.base import Model
 
 #: Prompts, one click each; offered are those that the model at hand answers.
@@ -23,15 +24,23 @@ EXAMPLES: tuple[tuple[str, dict[str, str]], ...] = tuple(
     )
 )
 
+#: What to do where a model has no transcoders.
+WITHOUT = (
+    "give a folder that interp run train_transcoders wrote, or the name of published ones, which interp saes "
+    "lists."
+)
+
 
 def own_transcoders(model: str) -> str:
     """The transcoders that come with a model."""
     if model in NAMES:
         return model
-    raise InputError(
-        f"No transcoders of {model!r} are known here; give a folder that interp run train_transcoders wrote, "
-        "or a place on the hub."
-    )
+    raise InputError(f"No transcoders of {model!r} are known here; {WITHOUT}")
+
+
+def has_transcoders(model: str) -> bool:
+    """Whether transcoders of a model are known here."""
+    return model in NAMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +58,41 @@ class AttributionGraph(LibraryQuestion):
 
         config = AttributionGraphConfig(model=model.identity.name, **self.arguments)
         return cast("AttributionGraphResult", run(config, model))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleNodes(LibraryQuestion):
+    """What the model says with nodes of the graph scaled."""
+
+    method: ClassVar[str] = "scale_nodes"
+    transcoders: str
+    prompt: str
+    answer: str | None
+    nodes: tuple[str, ...]
+    factors: tuple[float, ...]
+
+    def __call__(self, model: Model) -> ScaledNodesResult:
+        from interp.experiments.scale_nodes import ScaleNodesConfig, run
+
+        config = ScaleNodesConfig(model=model.identity.name, **self.arguments)
+        return cast("ScaledNodesResult", run(config, model))
+
+
+def node_names(graph: AttributionGraphResult) -> dict[str, str]:
+    """The nodes of a graph that can be scaled: what they are called, by their names in files; features with
+    the most influence first."""
+    from interp.figures.views.attribution_graph import name_of
+    from interp.methods.graphs.graph_files import graph_file
+
+    files, nodes = graph_file(graph).nodes, graph.nodes
+    order = sorted(
+        (i for i in range(len(nodes)) if nodes.kinds[i] != "logit"),
+        key=lambda i: (nodes.kinds[i] != "feature", -float(nodes.influence[i])),
+    )
+    says = {i: nodes.labels[i] if nodes.kinds[i] == "feature" else "" for i in order}
+    return {
+        files[i].node_id: name_of(graph, i) + (f" ({show_text(says[i])})" if says[i] else "") for i in order
+    }
 
 
 def as_python(model: str, question: AttributionGraph) -> str:

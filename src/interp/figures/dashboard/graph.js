@@ -8,7 +8,7 @@
   var pinned = new Set(graph.qParams.pinnedIds), groups = graph.qParams.supernodes.map(function (g) {
     return { name: g[0], members: g.slice(1) };
   });
-  var chosen = graph.qParams.clickedId || null;
+  var chosen = graph.qParams.clickedId || null, loaded = "";
   graph.nodes.forEach(function (n) { nodes[n.node_id] = n; into[n.node_id] = []; from[n.node_id] = []; });
   graph.links.forEach(function (l) { into[l.target].push(l); from[l.source].push(l); });
   [into, from].forEach(function (all) {
@@ -190,9 +190,39 @@
         refresh();
       } })]),
       el("ul", {}, made),
-      el("button", { "class": "act", text: "Save as a graph file", click: save })
+      el("p", {}, [
+        el("button", { "class": "act", text: "Save as a graph file", click: save }),
+        " ",
+        el("label", { "class": "act" }, [el("span", { text: "Load groups of a file" }), loader()])
+      ]),
+      el("p", { id: "loaded", role: "status", text: loaded })
     ]);
   }
+  function loader() {
+    var input = el("input", { type: "file", accept: ".json", "class": "hidden" });
+    input.addEventListener("change", function () {
+      var file = input.files[0];
+      if (!file) return;
+      file.text().then(load).catch(function () { say("This file cannot be read."); });
+    });
+    return input;
+  }
+  function load(text) {
+    var view, added = 0, left = 0;
+    try { view = JSON.parse(text).qParams; } catch (error) { view = null; }
+    if (!view || !Array.isArray(view.supernodes)) return say("This is no graph file.");
+    view.supernodes.forEach(function (g) {
+      var members = g.slice(1).filter(function (id) { return nodes[id]; });
+      left += g.length - 1 - members.length;
+      if (!members.length) return;
+      groups = groups.filter(function (own) { return own.name !== String(g[0]); });
+      groups.push({ name: String(g[0]), members: members });
+      added += 1;
+    });
+    (view.pinnedIds || []).forEach(function (id) { if (nodes[id]) pinned.add(id); });
+    say(added + " groups loaded" + (left ? "; " + left + " nodes of theirs are not in this graph" : "") + ".");
+  }
+  function say(words) { loaded = words; refresh(); }
   function save() {
     var out = Object.assign({}, graph);
     out.qParams = Object.assign({}, graph.qParams, {

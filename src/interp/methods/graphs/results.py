@@ -112,6 +112,24 @@ class AttributionGraphResult(Result):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class ScaledNodesResult(Result):
+    """What a model says with nodes of its graph scaled (`interp.scale_nodes`). The first factor is 1: the
+    model as it is."""
+
+    kind: ClassVar[str] = "scale_nodes"
+    prompt: str
+    tokens: tuple[str, ...]
+    name: str  # of the supernode; "" without
+    nodes: tuple[str, ...]  # as in graph files
+    factors: Float[np.ndarray, " factor"]
+    answer: str
+    answer_probability: Float[np.ndarray, " factor"]
+    top_tokens: tuple[tuple[str, ...], ...]  # of each factor, the likeliest first
+    top_probability: Float[np.ndarray, "factor rank"]
+    texts: tuple[str, ...]  # what the model goes on with, for each factor; "" where it was not asked to
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class AttentionScorePartsResult(Result):
     """What pairs of nodes add to an attention score; with `other_key`, to its lead over another key's. The
     last of `nodes` are the biases."""
