@@ -15,6 +15,8 @@ from conftest import run
 from families import family_model
 from interp.edits import Edit
 from interp.errors import InputError
+from interp.figures.dashboard.graph_page import page_of
+from interp.methods.attribution.frozen_readout import frozen_sum
 from interp.methods.graphs.attention_score_parts import attention_score_parts
 from interp.methods.graphs.attribution_graph import attribution_graph
 from interp.methods.graphs.direct_effects import direct_effects
@@ -374,3 +376,39 @@ def test_a_group_of_a_saved_graph_is_scaled_from_the_command_line(load, tmp_path
     )
     assert run("dashboard", tmp_path / "france.json") == 0
     assert "says Paris" in (tmp_path / "france.html").read_text()
+
+
+# ---- why heads attend there ----
+
+
+def test_the_heads_that_move_the_answer_are_those_of_direct_logit_attribution(load):
+    model = load("demo-gpt2")
+    transcoders = interp.load_transcoders("demo-gpt2", model)
+    graph = attribution_graph(model, transcoders, "The capital of France is", answer=" Paris", heads=3)
+    local = LocalModel.of(model, transcoders, "The capital of France is")
+    token = model.to_single_token(" Paris")
+    direction = frozen_sum(model, local.last[-1], local.logits, {token: 1.0}, centred=1.0).direction
+    # by hand: what each head writes at the end is the sum over keys of what it moves from there
+    sites = [(site, n) for n in range(6) for site in ("z", "v", "pattern")]
+    cache = model.run_with_cache(local.tokens, sites)
+    sizes = {}
+    for layer in range(6):
+        z, v, pattern = (cache[site, layer][0].double() for site in ("z", "v", "pattern"))
+        for head in range(6):
+            read = model.W_O(layer)[head].double() @ direction
+            moved = pattern[head, -1] * (v[:, head] @ read)
+            of_z = z[-1, head] @ read
+            assert float(moved.sum()) == pytest.approx(float(of_z), abs=1e-4)
+            key = int(moved[1:].abs().argmax()) + 1
+            sizes[layer, head, key] = float(moved[key].abs())
+    best = sorted(sizes, key=lambda one: -sizes[one])[:3]
+    assert [(one.layer, one.head, one.key) for one in graph.heads] == best
+    alone = attention_score_parts(
+        model, transcoders, "The capital of France is", layer=best[0][0], head=best[0][1], key=best[0][2], k=8
+    )
+    assert graph.heads[0].score == pytest.approx(alone.score, rel=1e-9)
+    assert type(graph).from_dict(graph.to_dict()).equals(graph)
+    assert "in the key" in str(graph.table())
+    page = page_of(graph_file(graph))
+    assert "Why heads attend there" in page
+    assert graph_file(graph).metadata.model_extra["heads"][0]["head"] == f"{best[0][0]}.{best[0][1]}"

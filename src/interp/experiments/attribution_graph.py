@@ -25,6 +25,7 @@ class AttributionGraphConfig(ExperimentConfig):
     mass: float = 0.95
     nodes: float = 0.8
     edges: float = 0.98
+    heads: int = 4
     named: bool = True
     sequences: int = 96
 
@@ -52,5 +53,6 @@ def run(config: AttributionGraphConfig, model: Model) -> AttributionGraphResult:
         nodes=config.nodes,
         edges=config.edges,
         names=names,
+        heads=config.heads,
         seed=config.seed,
     )

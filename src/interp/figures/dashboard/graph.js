@@ -233,6 +233,26 @@
     link.href = URL.createObjectURL(new Blob([JSON.stringify(out, null, 1)], { type: "application/json" }));
     link.click();
   }
+  function heads() {
+    var all = graph.metadata.heads;
+    if (!Array.isArray(all) || !all.length) return null;
+    return el("section", {}, [
+      el("h3", { text: "Why heads attend there" }),
+      el("p", { text: "The heads that move most of the answer to the last token, and the strongest pairs of what "
+        + "is in the query and in the key; pairs sum to the score before the softmax." })
+    ].concat(all.map(function (h) {
+      return el("details", {}, [
+        el("summary", { text: "Head " + h.head + ": " + JSON.stringify(graph.metadata.prompt_tokens[h.query])
+          + " attends to " + JSON.stringify(graph.metadata.prompt_tokens[h.key]) + " (" + number(h.attention)
+          + ")" }),
+        el("table", {}, [el("tr", {}, [el("th", { text: "in the query" }), el("th", { text: "in the key" }),
+          el("th", { text: "score" })])].concat(h.pairs.map(function (p) {
+            return el("tr", {}, [el("td", { text: p[0] }), el("td", { text: p[1] }),
+              el("td", { "class": p[2] >= 0 ? "pos" : "neg", text: number(p[2]) })]);
+          })))
+      ]);
+    })));
+  }
   function refresh() {
     drawEdges();
     mark();
@@ -245,6 +265,7 @@
         click: function () { pin(chosen); } })]) : null,
       n ? links("What it reads", into[chosen], "source") : null,
       n ? links("What reads it", from[chosen], "target") : null,
+      heads(),
       grouping()
     ].filter(Boolean));
   }

@@ -10,6 +10,7 @@ from interp.figures.engine.notation import (
     measured,
     probability,
     show_prompt,
+    show_text,
     show_token,
     signed,
 )
@@ -40,6 +41,7 @@ def view(result: AttributionGraphResult) -> View:
             _scatter_of_nodes(result, first),
             _scatter_of_edges(result),
             _nodes(result, first),
+            *([_heads(result)] if result.heads else []),
         ),
         below=(
             "Graph: what follows from the direct effects if each feature shrinks by the share of its input "
@@ -47,7 +49,9 @@ def view(result: AttributionGraphResult) -> View:
             "and norms held. Model: the node knocked out in the model itself.",
             "An error is what no feature explains. Of a token, its whole embedding is taken away, which no "
             "text does: its true effect is often of another kind.",
-            "The graph does not say why heads attend where they do.",
+            "The graph takes patterns of attention as they are; what made them is in the table of heads."
+            if result.heads
+            else "The graph does not say why heads attend where they do.",
         ),
     )
 
@@ -201,6 +205,25 @@ def _nodes(result: AttributionGraphResult, first: str) -> Table:
     shown = "" if len(order) == len(sources) else f", the {len(order)} of {len(sources)} with most influence"
     columns = ("node", "says", "strength", "influence", "graph", "local model", "model")
     return Table(columns, rows, title=f"Logits of {first} lost without each node{shown}", name="nodes")
+
+
+def _heads(result: AttributionGraphResult) -> Table:
+    """The heads that move the answer to the end, and the pair that does most for their attention."""
+    rows = []
+    for one in result.heads:
+        at = f"{show_token(result.tokens[one.key])} @{one.key}"
+        first = (
+            (show_text(one.nodes[one.pair_queries[0]]), show_text(one.nodes[one.pair_keys[0]]))
+            if len(one.pair_values)
+            else ("", "")
+        )
+        value = signed(float(one.pair_values[0])) if len(one.pair_values) else ""
+        rows.append(
+            (f"{one.layer}.{one.head}", at, decimal(one.attention[0]), measured(one.score), *first, value)
+        )
+    columns = ("head", "attends to", "attention", "score", "in the query", "in the key", "adds")
+    title = "Why the heads attend there that move most of the answer to the last token: the strongest pair"
+    return Table(columns, tuple(rows), title=title, name="heads")
 
 
 figure, table, report = presentation(view)

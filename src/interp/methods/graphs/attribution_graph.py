@@ -28,10 +28,12 @@ from torch import Tensor
 
 from interp.errors import InputError
 from interp.methods.attribution.frozen_readout import FrozenReadout, frozen_sum
+from interp.methods.graphs.attention_score_parts import attention_score_parts
 from interp.methods.graphs.direct_effects import DirectEffects, direct_effects
 from interp.methods.graphs.influence import Pruned, WholeGraph
 from interp.methods.graphs.knock_outs import LogitTarget, in_local_model, in_model, in_model_directly
 from interp.methods.graphs.local_model import LocalModel
+from interp.methods.graphs.moving_heads import moving_heads
 from interp.methods.graphs.nodes import GraphNode, Read, activation, feature_reads, source_nodes
 from interp.methods.graphs.results import AttributionGraphResult, GraphEdges, GraphNodes
 from interp.models.base import Model
@@ -45,6 +47,7 @@ from interp.tokens import Prompt
 
 MOST_LOGITS = 10
 MOST_FEATURES = 20_000
+_PAIRS = 8  # listed of a head
 
 #: What features are called, by layer and number.
 FeatureNames = Mapping[tuple[int, int], str]
@@ -62,6 +65,7 @@ def attribution_graph(
     nodes: float = 0.8,
     edges: float = 0.98,
     names: FeatureNames | None = None,
+    heads: int = 0,
     seed: int = 0,
 ) -> AttributionGraphResult:
     """The attribution graph of what `model` says after `prompt`.
@@ -73,6 +77,8 @@ def attribution_graph(
         nodes, edges: the shares of influence that pruning leaves.
         names: what features are called, for the labels (`interp.methods.graphs.names.feature_names`). Those
             that are kept in the transcoders' folders come first.
+        heads: of how many heads that move the answer to the last position the graph says why they attend
+            there (`interp.methods.graphs.moving_heads`, `interp.attention_score_parts`).
 
     Raises:
         InputError: transcoders of another model, an answer of several tokens, shares that are none, more
@@ -110,6 +116,12 @@ def attribution_graph(
         completeness_score=whole.graph.completeness_score(),
         replaced_choice=model.labels([int(replaced.argmax())])[0],
         replaced_probability=float(replaced.softmax(-1)[logits[0].token]),
+        heads=tuple(
+            attention_score_parts(
+                model, transcoders, local.tokens.row(0), layer=layer, head=head, key=key, k=_PAIRS, seed=seed
+            )
+            for layer, head, key in moving_heads(model, local, logits[0].readout.direction, heads)
+        ),
     )
 
 

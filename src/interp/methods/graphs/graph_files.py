@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from interp.errors import InputError, first_line
-from interp.methods.graphs.results import AttributionGraphResult
+from interp.methods.graphs.results import AttentionScorePartsResult, AttributionGraphResult
 
 _LARGEST = 200 * 2**20  # bytes of a file that is read
 _TYPES = {
@@ -161,11 +161,25 @@ def graph_file(
         "completeness_score": graph.completeness_score,
         "node_correlation": graph.node_correlation,
         "edge_correlation": graph.edge_correlation,
+        "heads": [_head(one) for one in graph.heads],
     }
     groups = [[group, *members] for group, members in (supernodes or {}).items()]
     return GraphFile(
         metadata=FileMetadata(**metadata), qParams=FileView(supernodes=groups), nodes=made, links=links
     )
+
+
+def _head(one: AttentionScorePartsResult) -> dict[str, Any]:
+    """Why a head attends where it does, as the page shows it."""
+    pairs = zip(one.pair_queries.tolist(), one.pair_keys.tolist(), one.pair_values.tolist(), strict=True)
+    return {
+        "head": f"{one.layer}.{one.head}",
+        "query": one.query,
+        "key": one.key,
+        "score": one.score,
+        "attention": one.attention[0],
+        "pairs": [[one.nodes[query], one.nodes[key], value] for query, key, value in pairs],
+    }
 
 
 def _node(graph: AttributionGraphResult, number: int, n_layers: int) -> FileNode:

@@ -61,6 +61,29 @@ class GraphEdges(Stored):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class AttentionScorePartsResult(Result):
+    """What pairs of nodes add to an attention score; with `other_key`, to its lead over another key's. The
+    last of `nodes` are the biases."""
+
+    kind: ClassVar[str] = "attention_score_parts"
+    prompt: str
+    tokens: tuple[str, ...]
+    layer: int
+    head: int
+    query: int
+    key: int
+    other_key: int | None
+    score: float  # before the softmax; the sum of all pairs
+    attention: tuple[float, ...]  # of the key, and of the other
+    nodes: tuple[str, ...]
+    by_query: Float[np.ndarray, " node"]  # the sum of a node's pairs, as part of the query
+    by_key: Float[np.ndarray, " node"]
+    pair_queries: Int[np.ndarray, " pair"]  # numbers of nodes; the strongest pairs first
+    pair_keys: Int[np.ndarray, " pair"]
+    pair_values: Float[np.ndarray, " pair"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class AttributionGraphResult(Result):
     """Which features at which tokens made an answer; `interp.attribution_graph` says how it is found.
 
@@ -85,6 +108,8 @@ class AttributionGraphResult(Result):
     completeness_score: float
     replaced_choice: str  # the likeliest token with all MLPs replaced, without errors
     replaced_probability: float  # of the first logit's token then
+    #: Why heads that move the answer to the last position attend where they do; empty: not asked.
+    heads: tuple[AttentionScorePartsResult, ...] = ()
 
     @property
     def node_correlation(self) -> float | None:
@@ -127,29 +152,6 @@ class ScaledNodesResult(Result):
     top_tokens: tuple[tuple[str, ...], ...]  # of each factor, the likeliest first
     top_probability: Float[np.ndarray, "factor rank"]
     texts: tuple[str, ...]  # what the model goes on with, for each factor; "" where it was not asked to
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class AttentionScorePartsResult(Result):
-    """What pairs of nodes add to an attention score; with `other_key`, to its lead over another key's. The
-    last of `nodes` are the biases."""
-
-    kind: ClassVar[str] = "attention_score_parts"
-    prompt: str
-    tokens: tuple[str, ...]
-    layer: int
-    head: int
-    query: int
-    key: int
-    other_key: int | None
-    score: float  # before the softmax; the sum of all pairs
-    attention: tuple[float, ...]  # of the key, and of the other
-    nodes: tuple[str, ...]
-    by_query: Float[np.ndarray, " node"]  # the sum of a node's pairs, as part of the query
-    by_key: Float[np.ndarray, " node"]
-    pair_queries: Int[np.ndarray, " pair"]  # numbers of nodes; the strongest pairs first
-    pair_keys: Int[np.ndarray, " pair"]
-    pair_values: Float[np.ndarray, " pair"]
 
 
 def _correlation(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float | None:
