@@ -192,7 +192,6 @@
       el("ul", {}, made),
       el("p", {}, [
         el("button", { "class": "act", text: "Save as a graph file", click: save }),
-        " ",
         el("label", { "class": "act" }, [el("span", { text: "Load groups of a file" }), loader()])
       ]),
       el("p", { id: "loaded", role: "status", text: loaded })
