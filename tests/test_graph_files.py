@@ -159,6 +159,14 @@ def test_nodes_are_clicked_pinned_and_grouped(opened, graph, tmp_path):
     assert kept.qParams.clickedId == first.node_id
     about.locator("td button").first.click()
     assert about.locator("h2").inner_text() != f"feature {first.node_id}"
+    page.reload()
+    assert "mine: " not in about.inner_text()
+    page.get_by_label("Load groups of a file").set_input_files(tmp_path / "kept.json")
+    about.get_by_text("1 groups loaded.").wait_for()
+    assert "mine: " in about.inner_text(), "groups of a saved file are there again"
+    (tmp_path / "other.json").write_text("{}")
+    page.get_by_label("Load groups of a file").set_input_files(tmp_path / "other.json")
+    about.get_by_text("This is no graph file.").wait_for()
 
 
 def test_from_the_command_line(load, tmp_path, capsys):
