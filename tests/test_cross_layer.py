@@ -118,7 +118,7 @@ def test_it_is_trained_and_measured_as_others_are(load):
     assert found.above[0].abs().max() > 0
     result = measure_transcoders(model, found, sequences(model, n=3))
     assert result.cross_layer
-    assert "a cross-layer transcoder" in report(result)
+    assert "A cross-layer transcoder: 20 features" in report(result)
     again, _ = interp.train_transcoders(model, sequences(model), recipe, skip=True, **options)
     assert torch.equal(found.above[0], again.above[0]), "the same seed gives the same weights"
     alone, _ = interp.train_transcoders(model, sequences(model), recipe, skip=True, batch_size=32, buffered=4)

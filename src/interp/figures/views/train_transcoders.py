@@ -15,7 +15,7 @@ def view(result: TranscoderQualityResult) -> View:
     """The metrics of each layer, what the model says through all of them, and the curves of the training."""
     one = result.transcoders[0]
     skip = ", with a linear map beside them" if result.skip else ""
-    above = ", which write to the MLPs above, too (a cross-layer transcoder)" if result.cross_layer else ""
+    what, above = ("A cross-layer transcoder: ", " and all above it") if result.cross_layer else ("", "")
     blocks: list[Block] = [Words(_verdict(result), strong=True, name="verdict"), _by_layer(result)]
     if result.losses is not None:
         layers = [f"layer {layer}" for layer in range(len(result.losses))]
@@ -23,7 +23,7 @@ def view(result: TranscoderQualityResult) -> View:
     return View(
         title="How well do transcoders stand for the MLPs?",
         above=(
-            f"{one.n_features} features ({one.activation}){skip} for the MLP of each of "
+            f"{what}{one.n_features} features ({one.activation}){skip} for the MLP of each of "
             f"{count(len(result.transcoders), 'layer')}{above}, trained for {show_text(one.model)}.",
             f"Measured on {show_text(result.text)}: {count(result.n_tokens, 'token')}, without "
             f"{result.excluded}.",
