@@ -128,6 +128,34 @@ def test_it_is_trained_and_measured_as_others_are(load):
         interp.train_transcoders(model, sequences(model), gated, **options)
 
 
+@pytest.mark.parametrize("skip", [False, True])
+def test_the_memory_for_all_weights_is_asked_for_first(load, monkeypatch, skip):
+    """Decoders grow with the square of the number of layers."""
+    model = load("tiny-qwen3")
+    recipe, options = Recipe(kind="standard", n_features=24, k=1, steps=1), {"batch_size": 32, "buffered": 4}
+    told: list[int] = []
+    monkeypatch.setattr(
+        "interp.saes.train_transcoders.check_memory", lambda streams, recipe, weights: told.append(weights)
+    )
+    trained = []
+    for cross_layer in (False, True):
+        found, _ = interp.train_transcoders(
+            model, sequences(model), recipe, skip=skip, cross_layer=cross_layer, **options
+        )
+        trained += [found]
+    counted = [
+        sum(w.numel() for one in found for w in vars(one).values() if isinstance(w, torch.Tensor))
+        for found in trained
+    ]
+    above = sum(W.numel() for W in trained[1].above)
+    slack = model.arch.n_layers * (24 + 32)  # a bias more or less
+    assert told == pytest.approx([counted[0], counted[1] + above], abs=slack)
+    monkeypatch.undo()
+    monkeypatch.setattr("interp.saes.memory.free_bytes", lambda device: 10_000)
+    with pytest.raises(InputError, match="This training takes about"):
+        interp.train_transcoders(model, sequences(model), recipe, **options)
+
+
 # ---- what it computes ----
 
 

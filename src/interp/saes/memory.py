@@ -16,17 +16,20 @@ _COPIES = (
 _AT_ONCE = 5  # numbers of each token and feature in a step, with their gradients
 
 
-def training_bytes(streams: ActivationStreams, recipe: Recipe) -> int:
+def training_bytes(streams: ActivationStreams, recipe: Recipe, *, weights: int | None = None) -> int:
     """Bytes that a training takes beside the model: the buffer, the weights of all dictionaries with what
-    goes with them, and a step of one. An estimate on the safe side."""
-    weights = sum(2 * width + 2 for width in streams.widths) * recipe.n_features
+    goes with them, and a step of one. An estimate on the safe side. `weights` is their number; by default
+    that of an autoencoder for each stream."""
+    if weights is None:
+        weights = sum(2 * width + 2 for width in streams.widths) * recipe.n_features
     step = streams.batch_size * (_AT_ONCE * recipe.n_features + 8 * max(streams.widths))
     return streams.bytes + 4 * (_COPIES * weights + step)
 
 
-def check_memory(streams: ActivationStreams, recipe: Recipe) -> None:
-    """Say how much memory a training takes, and raise `InputError` where less is free."""
-    needed, free = training_bytes(streams, recipe), free_bytes(torch.device("cpu"))
+def check_memory(streams: ActivationStreams, recipe: Recipe, *, weights: int | None = None) -> None:
+    """Say how much memory a training takes, and raise `InputError` where less is free; `weights` as of
+    `training_bytes`."""
+    needed, free = training_bytes(streams, recipe, weights=weights), free_bytes(torch.device("cpu"))
     if needed > free:
         raise InputError(
             f"This training takes about {needed / 1e9:.1f} GB beside the model, and {free / 1e9:.1f} GB are "

@@ -19,6 +19,7 @@ from interp.models.modes import outside_inference_mode
 from interp.saes.cross_layer import CrossLayerTranscoder
 from interp.saes.cross_layer_training import train_cross_layer
 from interp.saes.dictionary import model_facts
+from interp.saes.memory import check_memory
 from interp.saes.recipe import Recipe
 from interp.saes.stream import ActivationStreams
 from interp.saes.trainer import Weights
@@ -33,6 +34,14 @@ def check_trainable(model: Model) -> list[InputNorm]:
     for site in (SOURCE, TARGET):
         model.check_site(site)
     return [mlp_norm(model, layer).norm for layer in range(model.arch.n_layers)]
+
+
+def _n_weights(model: Model, recipe: Recipe, skip: bool, cross_layer: bool) -> int:
+    """How many weights are trained."""
+    n_layers, width = model.arch.n_layers, model.arch.d_model
+    above = n_layers * (n_layers - 1) // 2 if cross_layer else 0  # pairs of a layer and one above it
+    features = recipe.n_features * (n_layers * (2 * width + 2) + above * width)
+    return features + n_layers * width * (width if skip else 1)
 
 
 @outside_inference_mode
@@ -57,7 +66,8 @@ def train_transcoders(
         the transcoders, and of each layer and step the parts of the loss that `LOSSES` names.
 
     Raises:
-        InputError: text or sizes that cannot be used, a norm that is none, a backend that does not show it.
+        InputError: text or sizes that cannot be used, more than memory has room for, a norm that is none, a
+            backend that does not show it.
         SiteError: the model does not have both sites. NonFiniteError: the training ran away.
     """
     norms = check_trainable(model)
@@ -66,6 +76,7 @@ def train_transcoders(
     streams = ActivationStreams(
         model, addresses, text, batch_size=batch_size, buffered=buffered, seed=recipe.seed
     )
+    check_memory(streams, recipe, weights=_n_weights(model, recipe, skip, cross_layer))
 
     def batches(step: int) -> list[Pair]:
         """What each MLP reads, behind its norm, and what it writes."""
