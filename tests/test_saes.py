@@ -13,7 +13,7 @@ from interp.edits import Edit
 from interp.errors import DegeneratePairError, InputError, SiteError
 from interp.progress import listening
 from interp.resume import resuming
-from interp.saes import metrics, results
+from interp.saes import metrics, products, results
 from interp.saes.activations import BatchTopK, JumpReLU, Standard, TopK
 from interp.saes.batch_features import DenseFeatures, ListedFeatures, SparseFeatures
 from interp.saes.dictionary import SAE, model_facts, width
@@ -292,6 +292,24 @@ def test_listed_features_are_dense_ones_also_in_nested_dictionaries():
         assert features.number == (dense > 0).sum()
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_products_are_those_of_torch(turned):
+    draw = torch.Generator().manual_seed(0)
+    a, b, weight = (torch.randn(shape, generator=draw) for shape in ((9, 5), (5, 7), (9, 7)))
+    if turned:  # the same numbers, in another order in memory
+        a, b = a.T.contiguous().T, b.T.contiguous().T
+    found = []
+    for multiply in (products.product, torch.matmul):
+        inputs = [a.clone().requires_grad_(), b.clone().requires_grad_()]
+        out = multiply(*inputs)
+        found.append([out, *torch.autograd.grad((out * weight).sum() + out.sum(), inputs)])
+        found[-1] += torch.autograd.grad(multiply(*inputs).sum(), inputs)  # a gradient that is spread out
+        (alone,) = torch.autograd.grad(multiply(a, inputs[1]).sum(), inputs[1:])
+        found[-1].append(alone)
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_the_geometric_median_ignores_what_is_far_out():

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from interp.saes.products import product
+
 BANDWIDTH = 0.05  # of the estimators' kernel, where activations have a mean square of 1
 
 
@@ -34,7 +36,7 @@ class DenseFeatures:
         return self.values.detach().count_nonzero()
 
     def decoded(self, W_dec: Float[Tensor, "feature d_in"]) -> Float[Tensor, "batch d_in"]:
-        return self.values @ W_dec
+        return product(self.values, W_dec)
 
 
 @dataclass(frozen=True, eq=False)

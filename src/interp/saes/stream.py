@@ -92,7 +92,9 @@ class ActivationStreams:
         if self._held is None or self._held[0] != fill:
             self._held = None  # its memory is free for the next
             self._held = fill, self._fill(fill)
-        return [x[batch * self.batch_size : (batch + 1) * self.batch_size] for x in self._held[1]]
+        start = batch * self.batch_size
+        # copied, or who holds a batch holds the buffer that it is from, while the next is filled
+        return [x[start : start + self.batch_size].clone() for x in self._held[1]]
 
     def _fill(self, fill: int) -> list[Float[Tensor, "token width"]]:
         """The buffer after it has been filled `fill` times before, shuffled."""

@@ -21,6 +21,7 @@ from interp.saes.batch_features import (
     ThresholdStep,
 )
 from interp.saes.gated import GatedEncoder
+from interp.saes.products import product
 from interp.saes.recipe import Recipe
 
 #: The parts of the loss of a step, and what else is watched.
@@ -122,7 +123,7 @@ class Trainer:
         p = self.parameters
         # of an autoencoder (x - b_dec) @ W_enc + b_enc, in the order that needs no gradient of the size of x
         bias = p["b_enc"] if self.is_transcoder else p["b_enc"] - p["b_dec"] @ p["W_enc"]
-        pre = torch.addmm(bias, x, p["W_enc"])  # [batch, feature]
+        pre = product(x, p["W_enc"]) + bias  # [batch, feature]
         return Coded(pre, *self._features(pre))
 
     def wanted(
@@ -192,7 +193,7 @@ class Trainer:
         W_dec = self.parameters["W_dec"]
         found = torch.zeros(())
         if self.recipe.kind == "gated":
-            error = wanted.detach() - pre.relu() @ W_dec.detach()
+            error = wanted.detach() - product(pre.relu(), W_dec.detach())
             found = error.square().sum(-1).mean() / self.variance
         if self.recipe.kind == "matryoshka":
             assert isinstance(features, ListedFeatures)
