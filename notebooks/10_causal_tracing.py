@@ -251,4 +251,4 @@ answer = None
 check(answer, "10.2", model)
 
 # %% [markdown]
-# You have reached the end of the course. The [research notebook](research.ipynb) puts it to use: five papers, replicated.
+# **Next**: [11 · Attribution graphs](11_attribution_graphs.ipynb). Which features made an answer?
