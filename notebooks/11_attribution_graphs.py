@@ -112,6 +112,11 @@ for i in np.flatnonzero(nodes.of_kind("token")).tolist():
 #
 # A group of nodes, a **supernode**, is scaled together where it writes: 0 takes it away, 2 doubles it. The model responds with everything that comes after.
 # Here the three features with the most influence, and then all that are left.
+#
+# **Predict**: the probability of the answer without *all* the features of the graph.
+
+# %%
+prediction = None
 
 # %%
 ids = [node.node_id for node in graph_file(graph).nodes]
@@ -127,9 +132,13 @@ all_off = interp.scale_nodes(
     model, transcoders, PROMPT, every, [0.0], name="all features left", answer=ANSWER
 )
 expected.row("p(answer) as it is", None, all_off.answer_probability[0])
-expected.row("p(answer) without all features of the graph", None, all_off.answer_probability[1])
+expected.row("p(answer) without all features of the graph", prediction, all_off.answer_probability[1])
 
 # %% [markdown]
+# **What was seen.** In `demo-gpt2` the three most influential features are not needed (0.998 without them): what one does others do, too. Without all 44 the
+# answer is gone (below 1e-8). Influence does not tell these two apart; that is why the
+# truth stands beside the influence.
+#
 # ## Why does a head look there?
 #
 # The graph takes patterns as given. But a score is a product of a query and a key, and each is a sum of what tokens, features and errors put in: so the
