@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interp.errors import ConfigError
@@ -24,7 +23,7 @@ class ScaleNodesConfig(ExperimentConfig):
     prompt: PromptText = "The capital of France is"
     nodes: list[str] | None = None
     n: int = 1
-    graph: Path | None = None
+    graph: str | None = None
     group: str | None = None
     factors: list[float] = [0.0, 2.0]  # noqa: RUF012  # pydantic copies it
     answer: str | None = None
