@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -196,6 +199,83 @@ def test_a_part_that_fails_everywhere_is_named_and_the_others_are_kept(
     assert begun == {0: 1, 1: 1, 2: 1, 3: 3, 4: 1}, (
         "tried on both workers, then once more, and no other again"
     )
+
+
+# ---- as many workers a GPU as fit its memory ----
+
+
+def test_as_many_workers_a_gpu_as_fit() -> None:
+    """Nodes of one and of two GPUs, as they claim: a worker of demo-gpt2 needs a little more than 1 GB."""
+    from ray._private import ray_constants
+    from ray.cluster_utils import Cluster as Nodes
+
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    head = {"num_cpus": 0, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
+    nodes = Nodes(initialize_head=True, head_node_args=head)
+    try:
+        for n_gpus in (1, 2):
+            nodes.add_node(num_cpus=8, num_gpus=n_gpus, node_ip_address="127.0.0.1")
+        nodes.wait_for_nodes()
+        address = f"127.0.0.1:{nodes.address.rsplit(':', 1)[1]}"
+        model = interp.load_model("demo-gpt2", device="cpu")
+        whole = interp.activation_patching(model, **PAIRS)
+        with interp.on_ray(address, gpu_memory=3.0) as cluster:
+            assert cluster.run(interp.activation_patching, model, **PAIRS).equals(whole)
+            assert (cluster.gpus, cluster.n) == (0.5, 6)
+            assert sorted(Counter(node for node, _ in cluster.places()).values()) == [2, 4]
+        with interp.on_ray(address, gpus_per_worker=1) as cluster:
+            assert sorted(Counter(node for node, _ in cluster.places()).values()) == [1, 2]
+        with (
+            interp.on_ray(address, gpu_memory=0.5) as cluster,
+            pytest.raises(RunError, match=r"needs about .* GB, and a GPU of the cluster has 0.5 GB"),
+        ):
+            cluster.run(interp.activation_patching, model, **PAIRS)
+        with interp.on_ray(address) as cluster:  # a GPU that is claimed says nothing of its memory
+            assert len(cluster.places()) == 3
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
+
+
+def test_from_outside_by_rays_client(tmp_path: Path) -> None:
+    """``ray://host:port``: the driver is no machine of the cluster."""
+    pytest.importorskip("grpc", reason="needs ray[client], which is not installed")
+    port, client = (_free_port() for _ in range(2))
+    start = ["start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}", "--num-cpus=2"]
+    start += [f"--ray-client-server-port={client}", "--include-dashboard=false"]
+    head = subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", *start], stdout=subprocess.DEVNULL)
+    try:
+        _wait_for_port(client)
+        options = ["-m", "interp", "run", "activation_patching", "--set", "self_check=false", "--tag"]
+        on = ["--on", f"ray://127.0.0.1:{client}", "--workers", "2"]
+        for command in (["one", *on], ["here"]):
+            ended = subprocess.run(
+                [sys.executable, *options, *command],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=240,
+            )
+            assert ended.returncode == 0, ended.stderr
+        folder = tmp_path / "outputs" / "activation_patching"
+        assert read_run(folder / "here").result.equals(read_run(folder / "one").result)
+    finally:
+        head.terminate()  # and with it the processes that it waits for
+        head.wait(timeout=60)
+
+
+def _wait_for_port(port: int, seconds: float = 90.0) -> None:
+    for _ in range(int(seconds * 5)):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"nobody listens at {port}")
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 # ---- the same numbers, on a cluster that is started here ----

@@ -23,6 +23,7 @@ from typing import Any
 
 from interp.errors import InputError, InterpError, RunError, first_line, how_to_install
 from interp.on_ray.actor import Actor
+from interp.on_ray.gpus import gpus_for, least_memory, worker_bytes
 from interp.workers.coordinator import Lost
 from interp.workers.crew import Workers
 from interp.workers.messages import Begin, GoOn, Said
@@ -42,6 +43,7 @@ def on_ray(
     workers: int | None = None,
     threads: int = 1,
     gpus_per_worker: float | None = None,
+    gpu_memory: float | None = None,
 ) -> Cluster:
     """Workers on a Ray cluster; a context, at whose end they are gone.
 
@@ -51,11 +53,15 @@ def on_ray(
         workers: how many; by default as many as the cluster has cores (or GPUs) for.
         threads: that each computes with, and the cores that it takes. Sums of floating-point numbers may
             depend on it in their last bits; on the number of workers nothing depends.
-        gpus_per_worker: GPUs for each, or the share of one; by default one where the cluster has any.
+        gpus_per_worker: GPUs for each, or the share of one; by default, where the cluster has any, the share
+            that the model needs of a GPU's memory (`interp.on_ray.gpus`), so that as many share it as fit.
+        gpu_memory: GB of each GPU; by default the machines are asked.
 
     Raises `InterpError` where Ray is not installed, and where there is no cluster at the address.
     """
-    return Cluster(address, workers=workers, threads=threads, gpus_per_worker=gpus_per_worker)
+    return Cluster(
+        address, workers=workers, threads=threads, gpus_per_worker=gpus_per_worker, gpu_memory=gpu_memory
+    )
 
 
 class Cluster(Workers):
@@ -68,12 +74,17 @@ class Cluster(Workers):
         workers: int | None = None,
         threads: int = 1,
         gpus_per_worker: float | None = None,
+        gpu_memory: float | None = None,
     ) -> None:
         super().__init__(workers, threads)
         if gpus_per_worker is not None and gpus_per_worker < 0:
             raise InputError(f"gpus_per_worker is a number of GPUs, not {gpus_per_worker!r}.")
+        if gpu_memory is not None and not gpu_memory > 0:
+            raise InputError(f"gpu_memory is a number of GB above 0, not {gpu_memory!r}.")
         self._ray = _import_ray()
         self._own = _connect(self._ray, address)
+        self._asked = workers, gpus_per_worker
+        self._memory = None if gpu_memory is None else gpu_memory * 1e9
         self.gpus = self._gpus(gpus_per_worker)
         self.n = workers or self._most()
         self._actors: dict[int, Any] = {}
@@ -93,6 +104,7 @@ class Cluster(Workers):
 
     def begin(self, begin: Begin) -> Sequence[int]:
         self._saying.clear()
+        self._share_gpus(begin.what)
         self._placed, self._since = False, time.monotonic()
         while len(self._actors) < self.n:
             self._start()
@@ -147,11 +159,36 @@ class Cluster(Workers):
             raise RunError(f"Each worker shall have {asked:g} GPUs, and the cluster has {there:g}.")
         return (1.0 if there else 0.0) if asked is None else asked
 
+    def _share_gpus(self, job: Any) -> None:
+        """Give each worker the share of a GPU that the job's model needs, where none was asked for; workers
+        with less than that end."""
+        workers, asked = self._asked
+        if asked is not None or not self.gpus:
+            return
+        if self._memory is None:
+            self._memory = least_memory(self._ray)
+        share = gpus_for(worker_bytes(job), self._memory)
+        if self._actors and share <= self.gpus:
+            return
+        self._end_actors()
+        self.gpus = share
+        self.n = workers or self._most()
+
     def _most(self) -> int:
-        resources = self._ray.cluster_resources()
-        if self.gpus:
-            return max(1, int(resources.get("GPU", 0) / self.gpus))
-        return max(1, int(resources.get("CPU", 1) / self.threads))
+        """How many workers the nodes have cores for, and GPUs: a worker is on one node, and its share on one
+        GPU."""
+        n = 0
+        for node in self._ray.nodes():
+            there = node["Resources"] if node["Alive"] else {}
+            cores = int(there.get("CPU", 0) / self.threads)
+            n += min(cores, self._on_gpus(there.get("GPU", 0))) if self.gpus else cores
+        return max(1, n)
+
+    def _on_gpus(self, there: float) -> int:
+        """How many workers the GPUs of a node have room for."""
+        if self.gpus >= 1:
+            return int(there / self.gpus)
+        return int(there) * int(1 / self.gpus + 1e-9)
 
     def _check_placed(self) -> None:
         if not self._placed and time.monotonic() - self._since > PATIENCE:
@@ -163,12 +200,15 @@ class Cluster(Workers):
                     f"cores and {self.gpus:g} GPUs, and {cores:g} and {gpus:g} are free."
                 )
 
-    def close(self) -> None:
-        """End all workers, and the cluster where it was started here."""
+    def _end_actors(self) -> None:
         for actor in self._actors.values():
             self._ray.kill(actor)
         self._actors.clear()
         self._saying.clear()
+
+    def close(self) -> None:
+        """End all workers, and the cluster where it was started here."""
+        self._end_actors()
         if self._own:
             self._ray.shutdown()
 

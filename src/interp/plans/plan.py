@@ -174,7 +174,7 @@ def _planned(
     operations += work.read_out * 2 * arch.d_model
     sizes = {
         "weights": shape.parameters * width,
-        "packed": _packed(shape, min(work.most_rows, ROWS_AT_ONCE), n_pos, width),
+        "packed": packed_bytes(shape, min(work.most_rows, ROWS_AT_ONCE), n_pos, width),
         "logits": 3.0 * work.most_logits * max(width, 4),
         "held": work.most_held * width,
     }
@@ -276,7 +276,7 @@ def _changes(machine: Machine, shape: Shape, weights: float, beside: float, toge
     return notes
 
 
-def _packed(shape: Shape, rows: int, n_pos: int, width: int) -> float:
+def packed_bytes(shape: Shape, rows: int, n_pos: int, width: int) -> float:
     """Bytes of one call of a layer with so many rows, as `interp.models.memory` counts them."""
     arch = shape.arch
     heads, kv_heads = arch.n_heads * arch.d_head, arch.n_kv_heads * arch.d_head
