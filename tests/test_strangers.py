@@ -283,7 +283,7 @@ def packed_in_8_bits() -> Any:
 def packed_in_4_bits() -> Any:
     hf = tiny_model("tiny-llama")
     hf.is_quantized = hf.is_loaded_in_4bit = True
-    hf.config.quantization_config = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    hf.config.quantization_config = {"quant_method": "gptq", "bits": 4}
     return hf
 
 
@@ -327,7 +327,7 @@ def prompt_tuned() -> Any:
 
 UNFIT: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "8 bits": (packed_in_8_bits, ("few bits", "bitsandbytes", "unquantised")),
-    "4 bits": (packed_in_4_bits, ("few bits", "bitsandbytes", "unquantised")),
+    "4 bits": (packed_in_4_bits, ("few bits", "gptq", "unquantised")),
     "offloaded": (offloaded, ("offloaded", "device_map")),
     "a classifier": (classifier, ("LlamaForSequenceClassification", "no unembedding")),
     "no head": (encoder_alone, ("LlamaModel", "no unembedding")),

@@ -41,7 +41,7 @@ class Identity:
     bos: str  # the text of the token put in front of prompts, or "none"
     processing: str  # none | folded
     self_check: str = "skipped"  # passed | skipped
-    quantisation: str | None = None  # what the weights were dequantised from, such as Q4_K_M
+    quantisation: str | None = None  # what weights were dequantised from (Q4_K_M), or are packed by
     weights: str | None = None  # SHA-256 of the weights of a model in memory, as they were when it was loaded
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from interp import __version__
 from interp.errors import ConfigError, InterpError
+from interp.ranks import is_first, n_started
 from interp.terminal import console, progress, quiet_libraries, say, show_own_warnings, table_of
 from interp.threads import wait_asleep
 
@@ -66,6 +67,7 @@ def run(
     workers: int | None = None,
     threads: int = 1,
     gpus_per_worker: float | None = None,
+    gpu_memory: float | None = None,
 ) -> None:
     """Run an experiment and keep its numbers, configuration, figure and report in a folder.
 
@@ -102,7 +104,10 @@ def run(
     threads
         With --on: that each worker computes with.
     gpus_per_worker
-        With --on ray: the GPUs, or the share of one, that each worker has.
+        With --on ray: the GPUs, or the share of one, that each worker has; by default as many workers share a
+        GPU as fit its memory.
+    gpu_memory
+        With --on ray: GB of each GPU; by default the machines are asked.
     """
     from interp.configs import parse_override
     from interp.experiments.base import find_experiment
@@ -111,7 +116,7 @@ def run(
     overrides = {key: value for key, value in flags.items() if value is not None}
     texts = find_experiment(experiment).text_keys
     overrides |= dict(parse_override(text, texts=texts) for text in set_ or [])
-    with _crew(on, workers, threads, gpus_per_worker) as crew:
+    with _crew(on, workers, threads, gpus_per_worker, gpu_memory) as crew:
         _run_and_show(
             experiment, config=config, overrides=overrides, tag=tag, out=out, force=force, crew=crew
         )
@@ -133,6 +138,7 @@ def sweep(
     workers: int | None = None,
     threads: int = 1,
     gpus_per_worker: float | None = None,
+    gpu_memory: float | None = None,
 ) -> None:
     """Run an experiment with every combination of some values; one table and figure at the end.
 
@@ -164,7 +170,10 @@ def sweep(
     threads
         With --on: that each worker computes with.
     gpus_per_worker
-        With --on ray: the GPUs, or the share of one, that each worker has.
+        With --on ray: the GPUs, or the share of one, that each worker has; by default as many workers share a
+        GPU as fit its memory.
+    gpu_memory
+        With --on ray: GB of each GPU; by default the machines are asked.
     """
     from interp.configs import parse_override, read_config
     from interp.experiments.base import find_experiment, overridden
@@ -172,6 +181,8 @@ def sweep(
     from interp.sweeps.grid import cells
     from interp.sweeps.sweep import sweep as run_all
 
+    if n_started() > 1:
+        raise ConfigError("torchrun is for `interp run`, whose processes share one model; sweep without it.")
     found = find_experiment(experiment)
     values = read_config(config) if config is not None else {}
     _check_meant_for(found.name, values.pop("experiment", found.name), config)
@@ -183,7 +194,10 @@ def sweep(
     runs = cells(found, overridden(values, overrides), grid)
     folder = run_folder(out, found.name, default_tag("sweep") if tag is None else tag, force=force)
     quiet_libraries()
-    with _crew(on, workers, threads, gpus_per_worker) as crew, progress(f"{len(runs)} runs of {found.name}"):
+    with (
+        _crew(on, workers, threads, gpus_per_worker, gpu_memory) as crew,
+        progress(f"{len(runs)} runs of {found.name}"),
+    ):
         summary = run_all(found, runs, folder, show=show or (), do=None if crew is None else crew.do)
     from interp.figures.engine.view_terminal import renderable
 
@@ -628,7 +642,8 @@ def _run_and_show(
         if parts.exists():
             console.print(f"Stopped. Run it again with --tag {folder.name} to go on.", highlight=False)
         raise
-    _show(finished)
+    if is_first():
+        _show(finished)
 
 
 def _check_meant_for(name: str, meant_for: Any, config: Path | None) -> None:
@@ -640,25 +655,30 @@ def _check_meant_for(name: str, meant_for: Any, config: Path | None) -> None:
 
 @contextmanager
 def _crew(
-    on: str | None, workers: int | None, threads: int, gpus_per_worker: float | None
+    on: str | None,
+    workers: int | None,
+    threads: int,
+    gpus_per_worker: float | None,
+    gpu_memory: float | None,
 ) -> Iterator[Any | None]:
     """Workers, as long as the context lasts; None: all is computed here."""
     if on is None:
-        if workers is not None or gpus_per_worker is not None:
+        if any(given is not None for given in (workers, gpus_per_worker, gpu_memory)):
             raise ConfigError("Workers are for --on; say where they are, such as --on processes.")
         yield None
         return
     if on == "processes":
         from interp.workers.processes import on_processes
 
-        if gpus_per_worker is not None:
+        if gpus_per_worker is not None or gpu_memory is not None:
             raise ConfigError("GPUs are given to workers by Ray; use --on ray.")
         crew: Any = on_processes(workers, threads=threads)
     else:
         from interp.on_ray.cluster import on_ray
 
         address = None if on == "ray" else on
-        crew = on_ray(address, workers=workers, threads=threads, gpus_per_worker=gpus_per_worker)
+        gpus = {"gpus_per_worker": gpus_per_worker, "gpu_memory": gpu_memory}
+        crew = on_ray(address, workers=workers, threads=threads, **gpus)
     with crew:
         yield crew
 

@@ -48,6 +48,9 @@ EXTRAS: dict[str, Extra] = {
     "nnsight": Extra("the backend nnsight", ("nnsight>=0.8,<0.9",)),
     "ray": Extra("workers on a Ray cluster", ("ray>=2.40",)),
     "devices": Extra("a model over several devices and the disk", ("accelerate>=1.0",)),
+    "quantised": Extra(
+        "weights packed in 8 or 4 bits", ("accelerate>=1.0", "bitsandbytes>=0.49", "torchao>=0.16")
+    ),
     "text": Extra("Parquet files and datasets of the hub", ("datasets>=3", "pyarrow>=15")),
     "app": Extra("the app in a browser", ("streamlit>=1.67,<2",)),
     "gguf": Extra("GGUF files, and models of Ollama", ("gguf>=0.17",)),

@@ -32,7 +32,7 @@ class Provenance:
     versions: dict[str, str]
     code_revision: str | None  # the commit of a source checkout; None for an installed package
     code_dirty: bool | None
-    quantisation: str | None = None  # what the weights were dequantised from, such as Q4_K_M
+    quantisation: str | None = None  # what weights were dequantised from (Q4_K_M), or are packed by
     weights: str | None = None  # SHA-256 of the weights of a model in memory, as they were when it was loaded
     post_norms: bool = False  # whether a norm stands behind attention and MLP, as in Gemma 2 and 3
 

@@ -32,8 +32,9 @@ from interp.experiments.base import (
 )
 from interp.files import read_text
 from interp.format_1 import upgraded
+from interp.ranks import is_first, n_started
 from interp.results import Result, read_result
-from interp.resume import resuming
+from interp.resume import Folder, Store, resuming
 
 if TYPE_CHECKING:
     from interp.models.base import Model
@@ -98,16 +99,38 @@ def perform(
     elsewhere: Elsewhere | None = None,
 ) -> Run:
     """Run the experiment on the model of its configuration, loaded now where it is not given, and write the
-    run to `folder` (replacing one that is there). With `elsewhere`, other processes load and run it."""
+    run to `folder` (replacing one that is there). With `elsewhere`, other processes load and run it. Of the
+    processes that run one model together (``tp_plan``), the first writes."""
+    _check_together(config, elsewhere)
     started = time.time()
-    with resuming(parts_folder(folder)):
+    with resuming(_parts_store(folder)):
         if elsewhere is not None:
             result = elsewhere(experiment.name, config.model_dump())
         else:
             result = experiment.run(config, load_for(config) if model is None else model)
+    if not is_first():
+        return Run(folder, experiment, config.model_dump(), result)
     run = write_run(experiment, config, folder, result, started)
     shutil.rmtree(parts_folder(folder), ignore_errors=True)
     return run
+
+
+def _check_together(config: ExperimentConfig, elsewhere: Elsewhere | None) -> None:
+    """`ConfigError` where torchrun has started several processes that do not run one model together."""
+    if n_started() > 1 and (config.tp_plan is None or elsewhere is not None):
+        raise ConfigError(
+            f"torchrun has started {n_started()} processes, which each would do the same; cut one model over "
+            "them with --set tp_plan=auto (without --on), or start interp by itself."
+        )
+
+
+def _parts_store(folder: Path) -> Path | Store:
+    """Where a run to `folder` keeps its parts; several processes agree on what is there."""
+    if n_started() == 1:
+        return parts_folder(folder)
+    from interp.models.shards import AgreedStore
+
+    return AgreedStore(Folder(parts_folder(folder)))
 
 
 def write_run(

@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 from interp.errors import InterpWarning
+from interp.ranks import is_first
 
 console = Console()
 
@@ -40,7 +41,7 @@ def show_own_warnings() -> None:
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if not issubclass(category, InterpWarning):
             others(message, category, *where, **more)
-        elif str(message) not in printed:
+        elif is_first() and str(message) not in printed:
             printed.add(str(message))
             say("warning", str(message), "yellow")
 
@@ -73,7 +74,7 @@ def progress(title: str) -> Iterator[None]:
     from interp.progress import listening
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    quiet = not console.is_terminal
+    quiet = not (console.is_terminal and is_first())
     curves = Curves()
 
     class Bars(Progress):

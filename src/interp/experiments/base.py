@@ -83,6 +83,11 @@ class ExperimentConfig(BaseModel):
     layout: dict[str, Any] | None = None
     trust_remote_code: bool = False
     remote: Literal[True, False, "local"] = False
+    device_map: str | dict[str, str | int] | None = None
+    offload_folder: str | None = None
+    max_memory: dict[str | int, str | int] | None = None
+    tp_plan: Literal["auto"] | None = None
+    quantisation: Literal["torchao-int8", "bitsandbytes-int8", "bitsandbytes-nf4"] | None = None
     token_names: str | list[str] | dict[str, int] | dict[str, str] | None = None
     seed: int = 0
 
@@ -159,6 +164,11 @@ def load_for(config: ExperimentConfig) -> Model:
         layout=None if config.layout is None else Layout.of(config.layout),
         trust_remote_code=config.trust_remote_code,
         remote=config.remote,
+        device_map=config.device_map,
+        offload_folder=config.offload_folder,
+        max_memory=config.max_memory,
+        tp_plan=config.tp_plan,
+        quantisation=config.quantisation,
         token_names=config.token_names,
     )
 

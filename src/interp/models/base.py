@@ -241,6 +241,7 @@ class Model(Generates, ABC):
         self._check(addresses, edits, tokens)
         runs = runs_of(tokens, readout, self.arch.n_ctx)
         taps = GradientTaps(addresses, placed(edits, tokens, runs), runs.lengths)
+        self.check_gradients()
         with self._lock, torch.enable_grad():
             logits = self._run(runs.ids.to(self.device), taps)
             taps.check_all_visited()
@@ -290,6 +291,7 @@ class Model(Generates, ABC):
         addresses = [Address(name, layer) for name in (site, *weights)]
         self._check(addresses, (), tokens)
         taps = GradientTaps(addresses, edits, tokens.lengths)
+        self.check_gradients()
         with self._lock, torch.enable_grad():
             self._run_layer(tokens, layer, taps)
             taps.check_all_visited()
@@ -367,6 +369,9 @@ class Model(Generates, ABC):
         find_site(site)
         if site not in self.sites:
             refuse_site(site, self.identity, self.arch, why=self._absent.get(site), sites=self.sites)
+
+    def check_gradients(self) -> None:
+        """`InputError` where no gradient of this model can be relied on."""
 
     def __repr__(self) -> str:
         i, a = self.identity, self.arch

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -24,10 +25,13 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import eager_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from interp.models.devices import free_bytes
 from interp.models.editing import Key, Taps
 from interp.models.evaluation import evaluating
 from interp.models.hugging_face import INSIDE_ATTENTION, HuggingFaceModel
 from interp.models.layouts import Layout, embedding_module, part, uses_attention_interface
+from interp.models.memory import SHARE_OF_FREE
+from interp.models.shards import Shards, least_of_all
 from interp.sites import SITES
 
 _ATTENTION = "interp"
@@ -39,6 +43,10 @@ _current: ContextVar[Pass | None] = ContextVar("current", default=None)
 
 class Pass:
     """One forward pass of ours: what it reads and edits, at modules and inside attention."""
+
+    #: How sites are cut over processes, and those that are wanted; of a model that is whole, None.
+    shards: Shards | None = None
+    wanted: frozenset[Key] = frozenset()
 
     def __init__(self, taps: Taps) -> None:
         self.visit = taps.visit
@@ -54,7 +62,7 @@ class Pass:
         layer = module.layer_idx
         q, k, v = self.visit_qkv(layer, q, k, v)
         z, own_pattern = eager(module, q, k, v, mask, **kwargs)
-        pattern = self.visit("pattern", layer, own_pattern)
+        pattern = self.bring("pattern", layer, own_pattern, heads=1)
         if pattern is not own_pattern:
             z = mix(pattern, v)
         return z, pattern
@@ -62,7 +70,14 @@ class Pass:
     def visit_qkv(self, layer: int, *qkv: Tensor) -> Iterator[Tensor]:
         """Queries, keys and values [batch, head, pos, d_head], each brought to `visit` with heads last."""
         for site, x in zip(("q", "k", "v"), qkv, strict=True):
-            yield self.visit(site, layer, x.transpose(1, 2)).transpose(1, 2)
+            yield self.bring(site, layer, x.transpose(1, 2), heads=2).transpose(1, 2)
+
+    def bring(self, site: str, layer: int, own: Tensor, *, heads: int) -> Tensor:
+        """A site inside attention brought to `visit`, with all heads, along the dimension `heads`, also where
+        this process has some of them."""
+        if self.shards is None or (site, layer) not in self.wanted:
+            return self.visit(site, layer, own)
+        return self.shards.around(site, own, heads, lambda whole: self.visit(site, layer, whole))
 
 
 class AllVisited(Exception):
@@ -95,6 +110,12 @@ class HookedModel(HuggingFaceModel):
         super().__init__(hf_model, layout=layout, **identity)
         #: Whether q, k, v and pattern are seen here, and so whether branches can be computed.
         self.sees_attention = uses_attention_interface(hf_model, layout)
+        #: How it is cut over processes; None: it is whole in this one.
+        self.shards = Shards.of(hf_model, self.arch)
+        if self.shards is not None:  # how a sweep is cut must be the same in every process
+            self.memory = int(least_of_all(SHARE_OF_FREE * free_bytes(self.device)))
+            where = f"{self.device.type}, in {self.shards.n} processes"
+            self.identity = replace(self.identity, device=where)
         if not self.sees_attention:
             self.reach = frozenset(SITES) - INSIDE_ATTENTION
 
@@ -111,11 +132,12 @@ class HookedModel(HuggingFaceModel):
     def borrowed(self, this: Pass, keys: Iterable[Key], n_rows: int) -> Iterator[None]:
         """For as long as the context lasts, what this thread runs brings the sites `keys` to `this`, in
         evaluation mode."""
+        this.shards, this.wanted = self.shards, frozenset(keys)
         with evaluating(self.hf_model), ExitStack() as borrowed:
             borrowed.callback(_current.reset, _current.set(this))
             if self.sees_attention:
                 borrowed.enter_context(_own_attention(self.hf_model))
-            for site, layer in keys:
+            for site, layer in this.wanted:
                 if site not in INSIDE_ATTENTION:
                     borrowed.callback(self._hook(site, layer, this, n_rows).remove)
             yield
@@ -126,7 +148,11 @@ class HookedModel(HuggingFaceModel):
         def through(x: Tensor) -> Tensor:
             if _current.get() is not this:  # another thread, which runs the same modules for itself
                 return x
-            return self.through(this, site, layer, x, n_rows)
+            if self.shards is None:
+                return self.through(this, site, layer, x, n_rows)
+            return self.shards.around(
+                site, x, -1, lambda whole: self.through(this, site, layer, whole, n_rows)
+            )
 
         if layer is None:
             return on_output(embedding_module(self.hf_model, self.layout), through)

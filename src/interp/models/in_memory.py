@@ -8,6 +8,8 @@ import torch
 from transformers import PreTrainedModel
 
 from interp.errors import ModelLoadError
+from interp.models.packed_weights import check_unpacks, packed_by
+from interp.models.slices import is_slice
 
 
 def owners_model(model: Any, *, dtype: str) -> PreTrainedModel:
@@ -54,19 +56,16 @@ def check_whole(model: PreTrainedModel, *, in_places: bool = False) -> None:
             f"A {type(model).__name__} has no unembedding (its head, if any, classifies), so it predicts no "
             "tokens; give a causal language model, such as AutoModelForCausalLM loads."
         )
-    packed = [name for name, p in model.named_parameters() if not p.is_floating_point()]
-    if packed or getattr(model, "is_quantized", False) or getattr(model, "is_loaded_in_4bit", False):
-        config: Any = getattr(model.config, "quantization_config", None) or {}
-        config = config if isinstance(config, dict) else vars(config)
-        how = getattr(config.get("quant_method"), "value", config.get("quant_method")) or "a quantiser"
-        raise ModelLoadError(
-            f"The weights of this model are packed in few bits (by {how}), so they cannot be read, and "
-            "gradients not be relied on; load it unquantised (without quantization_config, or dequantised), "
-            "in bfloat16 if it is large."
-        )
-    devices = {str(p.device) for p in model.parameters()}
+    packed = packed_by(model)
+    if packed is not None:
+        check_unpacks(model, packed)
     if in_places:
         return
+    if any(is_slice(p) for p in model.parameters()):
+        raise ModelLoadError(
+            "This model is cut over several processes; give its name and tp_plan='auto' to load_model."
+        )
+    devices = {str(p.device) for p in model.parameters()}
     if "meta" in devices or len(devices) > 1:
         where = ", ".join(sorted("elsewhere (offloaded)" if one == "meta" else one for one in devices))
         raise ModelLoadError(

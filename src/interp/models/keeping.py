@@ -18,7 +18,7 @@ from interp.errors import first_line
 from interp.models.base import Model
 from interp.models.generating.joined import Joined, JoinedTaps
 from interp.models.generating.taps import Placed, StepTaps
-from interp.models.self_check import ROUNDING, probe
+from interp.models.self_check import allowed_rounding, probe
 from interp.sites import SITES
 
 #: What a model of another make raises where it takes no keys and values, or takes them otherwise.
@@ -98,7 +98,7 @@ def why_not_kept(model: Model) -> str:
         return f"the model does not go on from keys and values that were kept ({first_line(error)})"
     whole = _run(model, ids, None, 0)
     off = _off(kept, whole)
-    if off <= ROUNDING[model.dtype]:
+    if off <= allowed_rounding(model):
         return ""
     return f"going on from keys and values that were kept is off by {off:.1g} of the largest logit"
 
@@ -119,7 +119,7 @@ def goes_on_joined(model: Model) -> bool:
         together = model.run_last(torch.cat([text[:, -1:] for text in texts]), JoinedTaps(parts), past)
     except _REFUSALS:
         return False
-    return _off(together, alone) <= ROUNDING[model.dtype]
+    return _off(together, alone) <= allowed_rounding(model)
 
 
 class _GoneOn:

@@ -19,6 +19,7 @@ from transformers.pytorch_utils import Conv1D
 from interp.models.evaluation import evaluating
 from interp.models.places import computes_on
 from interp.models.quick_products import QuickConv1D, QuickLinear
+from interp.models.slices import is_slice, whole_weight
 
 #: Of modules that do with their weight nothing else than multiply by it, or look up its rows.
 _FORWARDS = (
@@ -58,23 +59,31 @@ def is_its_weight(module: nn.Module) -> bool:
     )
 
 
+def _is_cut(module: nn.Module) -> bool:
+    """Whether a module is a Linear that transformers has cut over processes, whose call takes slices."""
+    return type(module) is nn.Linear and is_slice(module.weight)
+
+
 def linear_map(module: nn.Module, n_in: int) -> LinearMap | None:
     """What `module` does to vectors of width `n_in`; None where that is no linear map."""
-    if is_its_weight(module):
+    if is_its_weight(module) or _is_cut(module):
         known: Any = module
-        weight = known.weight.detach()
+        weight = whole_weight(known.weight.detach())
         if isinstance(module, nn.Linear):
             weight = weight.T  # Linear keeps [out, in]; GPT-2's Conv1D keeps [in, out]
-        return LinearMap(weight, None if known.bias is None else known.bias.detach())
+        return LinearMap(weight, None if known.bias is None else whole_weight(known.bias.detach()))
     like = matrix(module)
-    if like is None or not like.is_floating_point():
+    if like is None:
         return None
+    dtype = like.dtype
+    if not like.is_floating_point():  # packed in few bits (`interp.models.packed_weights`)
+        dtype = getattr(module, "compute_dtype", None) or torch.float32
     where = computes_on(module)  # its weight may wait elsewhere, without numbers
-    drawn = torch.randn(3, n_in, generator=torch.Generator().manual_seed(0)).to(where, like.dtype)
-    unit = torch.eye(n_in).to(where, like.dtype)
+    drawn = torch.randn(3, n_in, generator=torch.Generator().manual_seed(0)).to(where, dtype)
+    unit = torch.eye(n_in).to(where, dtype)
     with torch.no_grad(), evaluating(module):
         rows, bias, checked = (module(x[None])[0] for x in (unit, torch.zeros_like(unit[:1]), drawn))
     found = LinearMap(rows - bias, bias[0] if bias.any() else None)
     off = (drawn @ found.weight + bias - checked).abs().max()
-    allowed = _ROUNDING * torch.finfo(like.dtype).eps * n_in**0.5 * checked.abs().max()
+    allowed = _ROUNDING * torch.finfo(dtype).eps * n_in**0.5 * checked.abs().max()
     return found if off <= allowed else None

@@ -61,6 +61,7 @@ def pullback(model: Model, prompt: Prompt, sources: Sequence[Address], target: A
     tokens = model.to_tokens(prompt).repeat(1)
     for address in (*sources, target):
         model.check_site(address.site)
+    model.check_gradients()
     taps = GradientTaps([*sources, target], (), tokens.lengths)
     with model._lock, torch.enable_grad():
         model._run_to_last_site(tokens.ids.to(model.device), taps)

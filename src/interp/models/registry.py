@@ -21,6 +21,7 @@ from interp.models.hooked_transformer import is_hooked_transformer, load_hooked_
 from interp.models.in_memory import owners_device
 from interp.models.layouts import Layout, find_layout
 from interp.models.modes import outside_inference_mode
+from interp.models.packed_weights import packed_by, packing_options
 from interp.models.places import DeviceMap, check_in_places, first_device, loading_options
 from interp.models.quick_products import with_quick_products
 from interp.models.self_check import require
@@ -32,6 +33,7 @@ from interp.tokens import bos_id
 
 Backend = Literal["transformers", "transformer_lens", "nnsight"]
 Remote = bool | Literal["local"]
+Packing = Literal["torchao-int8", "bitsandbytes-int8", "bitsandbytes-nf4"]
 PROCESSING = ("none", "folded")
 
 #: Each backend's module, its class, and the extra that it needs.
@@ -62,6 +64,8 @@ def load_model(
     memory: float | None = None,
     remote: Remote = False,
     device_map: DeviceMap | None = None,
+    tp_plan: Literal["auto"] | None = None,
+    quantisation: Packing | None = None,
     offload_folder: str | Path | None = None,
     max_memory: Mapping[int | str, int | str] | None = None,
 ) -> Model:
@@ -105,6 +109,12 @@ def load_model(
             parts, such as ``{"model.embed_tokens": 0, ..., "lm_head": "cpu"}``, also ``"disk"`` with an
             `offload_folder` for what goes there. Needs accelerate (extra `devices`).
         max_memory: with device_map="auto", what each device may hold, as accelerate takes it.
+        quantisation: pack the weights in few bits as they are loaded: "torchao-int8", "bitsandbytes-int8" or
+            "bitsandbytes-nf4" (extra `quantised`); what each rounds, `interp.models.packed_weights` says. A
+            model that was saved, or is in memory, so packed is taken as it is.
+        tp_plan: "auto" cuts the matrices of a model over the processes that torchrun has started, by the plan
+            that transformers has for it (`interp.models.shards`); each runs the same program, and gets the
+            same results.
 
     Raises:
         ModelLoadError: an unknown name, a model that is not reachable, an architecture that is not in
@@ -136,10 +146,16 @@ def load_model(
             raise ModelLoadError(f"name={name!r} is for a model in memory; {str(model)!r} goes by its own.")
         torch_device = asked or find_device(device)
         torch_dtype = find_dtype(dtype, torch_device)
-        places = None
+        places: dict[str, Any] | None = None
+        if quantisation is not None:
+            if backend != "transformers" or tp_plan is not None:
+                raise ModelLoadError("quantisation goes with backend='transformers', and not with tp_plan.")
+            places = packing_options(quantisation, torch_dtype) | {"device_map": {"": str(torch_device)}}
+        if device_map is not None or tp_plan is not None:
+            _check_one_place(backend, device, device_map, tp_plan)
         if device_map is not None:
-            _check_device_map(backend, device)
-            places = loading_options(device_map, offload_folder=offload_folder, max_memory=max_memory)
+            lie = loading_options(device_map, offload_folder=offload_folder, max_memory=max_memory)
+            places = (places or {}) | lie
         source = from_name(
             str(model),
             tokenizer,
@@ -148,17 +164,22 @@ def load_model(
             trust_remote_code=trust_remote_code,
             allow_pickle=allow_pickle,
             places=places,
+            tp_plan=tp_plan,
         )
-        if device_map is None:
-            hf_model = source.hf_model.to(torch_device).eval()
-        else:
-            check_in_places(source.hf_model, device_map)
-            hf_model = source.hf_model.eval()
-            torch_device = first_device(hf_model)
-        with_quick_products(hf_model)
-    else:
+        hf_model = source.hf_model.eval()
         if device_map is not None:
-            raise ModelLoadError("A model in memory stays where it is; a device_map is for one by its name.")
+            check_in_places(hf_model, device_map)
+            torch_device = first_device(hf_model)
+        elif tp_plan is not None or packed_by(hf_model) is not None:
+            torch_device = hf_model.device
+        else:
+            hf_model = hf_model.to(torch_device)
+        if tp_plan is None and packed_by(hf_model) is None:
+            with_quick_products(hf_model)
+    else:
+        for what in ("device_map", "tp_plan", "quantisation"):
+            if given[what] is not None:
+                raise ModelLoadError(f"A model in memory stays as it is; {what} is for one by its name.")
         source = from_memory(model, tokenizer, name=name, revision=revision, dtype=dtype)
         hf_model = source.hf_model
         torch_device = owners_device(hf_model, asked)
@@ -174,7 +195,9 @@ def load_model(
         bos_id=bos_id(source.tokenizer, bos),
         processing=processing,
     )
-    loaded.identity = replace(loaded.identity, quantisation=source.quantisation, weights=source.weights)
+    packed = packed_by(hf_model)
+    quantised = source.quantisation if packed is None else f"packed by {packed}"
+    loaded.identity = replace(loaded.identity, quantisation=quantised, weights=source.weights)
     loaded.loaded_from = given
     return _checked(loaded, memory=memory, self_check=self_check)
 
@@ -190,7 +213,8 @@ def _check_remote(model: object, backend: str, given: Mapping[str, Any]) -> None
         raise ModelLoadError(f"remote goes with backend='nnsight'; {backend} runs what is here.")
     if not isinstance(model, str | Path):
         raise ModelLoadError("A model in memory runs here; a remote one goes by its name.")
-    usual = {"device": "auto", "processing": "none", "allow_pickle": False, "name": None, "device_map": None}
+    usual = {"device": "auto", "processing": "none", "allow_pickle": False}
+    usual |= dict.fromkeys(("name", "device_map", "tp_plan", "quantisation"))
     for key, value in usual.items():
         if given[key] != value:
             raise ModelLoadError(f"With remote, {key} is the server's to choose; leave it out.")
@@ -210,7 +234,8 @@ def _remote(model: object, tokenizer: PreTrainedTokenizerBase | None, given: Map
 def _checked(loaded: Model, *, memory: float | None, self_check: bool) -> Model:
     """The model, held to what must be true of it."""
     _check_vocabulary(loaded)
-    loaded.memory = None if memory is None else int(memory * 1e9)
+    if memory is not None:
+        loaded.memory = int(memory * 1e9)
     report("loading", 1, 2)
     if self_check:
         require(run_self_check(loaded), loaded)
@@ -237,14 +262,20 @@ def _check_choices(backend: str, dtype: str, processing: str, memory: float | No
         raise ModelLoadError(f"memory is a number of GB above 0, not {memory!r}.")
 
 
-def _check_device_map(backend: str, device: str) -> None:
+def _check_one_place(backend: str, device: str, device_map: DeviceMap | None, tp_plan: str | None) -> None:
     """Refuse what does not go with a model in several places."""
+    what = "A device_map" if tp_plan is None else "tp_plan"
     if backend != "transformers":
+        raise ModelLoadError(f"{what} goes with backend='transformers'; {backend} has one copy in one place.")
+    if device_map is not None and tp_plan is not None:
         raise ModelLoadError(
-            f"A device_map goes with backend='transformers'; {backend} has one copy in one place."
+            "Give a device_map, which lays layers out, or tp_plan, which cuts them, not both."
         )
     if device != "auto":
-        raise ModelLoadError("Give a device, or a device_map that names one for each part, not both.")
+        does = (
+            "a device_map that names one for each part" if tp_plan is None else "tp_plan, which has its own"
+        )
+        raise ModelLoadError(f"Give a device, or {does}, not both.")
 
 
 def _check_vocabulary(model: Model) -> None:

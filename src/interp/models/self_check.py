@@ -26,12 +26,21 @@ from interp.models.base import Cache, Model
 from interp.models.editing import Key, Taps
 from interp.models.evaluation import evaluating
 from interp.models.no_effect import weights_explain
+from interp.models.packed_weights import is_packed
+from interp.models.slices import own_slice
 from interp.sites import SITES, Address, parse_sites
 from interp.tokens import Tokens
 
 #: Largest difference that rounding may explain, as a share of the largest entry compared.
 # (Many architectures compute softmax and norms in float32, in float64 models too.)
 ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+
+
+def allowed_rounding(model: Model) -> float:
+    """The largest difference that rounding may explain in a model. Where numbers of a row depend on the rows
+    beside it, as bitsandbytes computes in 8 bits, that is more than its precision says."""
+    mixed = getattr(model, "packed", None) == "bitsandbytes int8"
+    return max(ROUNDING[model.dtype], ROUNDING[torch.float16] if mixed else 0.0)
 
 
 @dataclass(frozen=True)
@@ -62,8 +71,8 @@ def self_check(model: Model) -> tuple[Check, ...]:
         plain, other = model.plain_logits(_with_another_end(model, ids))[:, None]
     bad_weights = [
         name
-        for name, p in hf_model.named_parameters()
-        if p.device.type != "meta" and not p.sum(dtype=torch.float32).isfinite()
+        for name, p in _plain_weights(hf_model)
+        if p.device.type != "meta" and not own_slice(p).sum(dtype=torch.float32).isfinite()
     ]
     finite = "weights and activations are finite"
     if bad_weights or not plain.isfinite().all():
@@ -72,7 +81,7 @@ def self_check(model: Model) -> tuple[Check, ...]:
     cache = model.run_with_cache(Tokens.pad([ids[0].tolist()]), model.sites)
     shapes = _shapes(model, cache)
     checks = [Check(finite, 0.0, 0.0), shapes]
-    allowed = ROUNDING[model.dtype]
+    allowed = allowed_rounding(model)
     if ids.shape[1] > 1 and model.arch.d_vocab_in > 1:
         checks.append(Check("a token changes no earlier logits", _off(other[:, :-1], plain[:, :-1]), allowed))
     if shapes.passed:
@@ -129,7 +138,7 @@ def agreeing_sites(model: Model, reference: Model) -> frozenset[str]:
     with torch.no_grad():
         model._run(ids.to(model.device), ours)
         reference._run(ids.to(model.device), theirs)
-    allowed = ROUNDING[model.dtype]
+    allowed = allowed_rounding(model)
 
     def same_values(site: str) -> bool:
         return all(
@@ -199,7 +208,7 @@ def _parts(model: Model, cache: Cache) -> Iterator[Check]:
     def worst(name: str, pairs: Iterable[tuple[str, Tensor, Tensor]]) -> Check:
         offs = [(_off(a, b), where) for where, a, b in pairs]
         off, where = max(offs, key=lambda pair: pair[0])
-        return Check(name, off, ROUNDING[model.dtype], where)
+        return Check(name, off, allowed_rounding(model), where)
 
     def layers(pair: Any) -> list[tuple[str, Tensor, Tensor]]:
         return [(f"layer {n}", *pair(n)) for n in range(arch.n_layers)]
@@ -249,7 +258,7 @@ def _rows_of_attention(model: Model, cache: Cache) -> Check:
     sums = pattern.sum(-1)
     off = (sums - 1).clamp(min=0) if model.arch.attention_sinks else (sums - 1).abs()
     name = f"attention rows sum to {'at most ' if model.arch.attention_sinks else ''}1, none looks ahead"
-    return Check(name, max(off.max().item(), future), ROUNDING[model.dtype])
+    return Check(name, max(off.max().item(), future), allowed_rounding(model))
 
 
 def _mixed(cache: Cache, layer: int, groups: int) -> Tensor:
@@ -284,7 +293,7 @@ def _whole_and_by_parts(model: Model, cache: Cache, layer: int, site: str) -> tu
 
 def _edits(model: Model, cache: Cache) -> Iterator[Check]:
     """Setting a site to its own value changes nothing; disturbing it changes the logits."""
-    allowed = ROUNDING[model.dtype]
+    allowed = allowed_rounding(model)
     keys = [(site, _middle(model, site)) for site in model.sites]
     same = [Edit("set", Address(*key, rows=(row,)), cache[_spec(key)]) for row, key in enumerate(keys)]
     offs = _effects(model, cache, same)
@@ -352,6 +361,13 @@ def _off(a: Tensor, b: Tensor) -> float:
         return 0.0
     off = (a.double() - b.double()).abs().max() / max(b.double().abs().max().item(), 1e-6)
     return off.item() if off.isfinite() else torch.inf
+
+
+def _plain_weights(hf_model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Those that are numbers by themselves, and not packed in few bits."""
+    for name, module in hf_model.named_modules():
+        if not is_packed(module):
+            yield from module.named_parameters(name, recurse=False)
 
 
 def _hooks(hf_model: nn.Module) -> int:

@@ -16,7 +16,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
 from interp.errors import ModelLoadError, first_line, nearest
@@ -27,6 +33,7 @@ from interp.models.gguf.packages import GEMMA, assembled, is_installed
 from interp.models.in_memory import check_whole, owners_model
 from interp.models.names import KNOWN, in_cache
 from interp.models.sentencepiece_files import check_sentencepiece
+from interp.models.shards import sharding_options
 from interp.models.sizes import check_sizes
 from interp.models.token_names import FILES as NAME_FILES
 from interp.models.token_names import tokenizer_of
@@ -84,19 +91,23 @@ def from_name(
     trust_remote_code: bool,
     allow_pickle: bool,
     places: Mapping[str, Any] | None = None,
+    tp_plan: str | None = None,
 ) -> Source:
     """Weights and tokenizer of what `name` names, in several `places` where it says so
-    (`interp.models.places`). `ModelLoadError` where it cannot be loaded."""
+    (`interp.models.places`), or cut over processes by a `tp_plan` (`interp.models.shards`). `ModelLoadError`
+    where it cannot be loaded."""
     source, copy = _found(name, revision)
     local = Path(source).is_dir()
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
         options["local_files_only"] = local or _cached_or_reachable(source, revision, pickled=allow_pickle)
         safe = None if allow_pickle else True
+        if tp_plan is not None:
+            places = sharding_options(tp_plan, AutoConfig.from_pretrained(source, **options))
         hf_model, found = _weights(
             source, quiet=local, dtype=dtype, use_safetensors=safe, **(places or {}), **options
         )
-    except CancelledError:  # nobody waits for it any more
+    except (CancelledError, ModelLoadError):  # nobody waits for it any more; or it says what is wrong
         raise
     except Exception as error:  # the libraries raise of many kinds; each becomes one sentence
         raise ModelLoadError(_why_not(name, source, local, error)) from error

@@ -27,6 +27,7 @@ from interp.models.layouts import (
     residual_scale,
 )
 from interp.models.linear_map import LinearMap, is_its_weight, linear_map
+from interp.models.packed_weights import check_gradients, packed_by
 from interp.models.post_norm import PostNorm
 
 #: One for each Hugging Face model, however many `Model`s look into it: they hook the same modules.
@@ -47,6 +48,15 @@ class WithWeights(Model):
         super().__init__(architecture=architecture(hf_model, layout), **identity)
         self._lock = _LOCKS.setdefault(hf_model, self._lock)
         self._made_of = modules_and_hooks(hf_model)
+        #: What has packed its weights in few bits; None: they are plain numbers.
+        self.packed = packed_by(hf_model)
+        self._gradients_checked = False
+
+    def check_gradients(self) -> None:
+        if self.packed is not None and not self._gradients_checked:
+            with self._lock, evaluating(self.hf_model):
+                check_gradients(self.hf_model, self.identity.name, self.packed)
+            self._gradients_checked = True
 
     def check_unchanged(self) -> None:
         """`InputError` where the owner has added hooks or other parts to the model since: a backend that runs

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def weights_hash(module: nn.Module) -> str:
@@ -16,5 +17,16 @@ def weights_hash(module: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, weight in module.named_parameters():
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}\n".encode())
-        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        for part in _stored(weight.detach()):
+            digest.update(part.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _stored(weight: Tensor) -> Iterator[Tensor]:
+    """The numbers that a weight is kept as: itself, or those that torchao packs it in."""
+    if not hasattr(weight, "__tensor_flatten__"):
+        yield weight
+        return
+    names, _ = weight.__tensor_flatten__()
+    for name in names:
+        yield from _stored(getattr(weight, name))

@@ -124,7 +124,8 @@ def model_line(provenance: Provenance) -> str:
     revision = f" at {provenance.revision[:12]}" if provenance.revision else ""
     weights = "raw" if provenance.processing == "none" else provenance.processing
     if provenance.quantisation:
-        weights += f", dequantised ({provenance.quantisation}),"
+        packed = provenance.quantisation.startswith("packed")
+        weights += f", {provenance.quantisation if packed else f'dequantised ({provenance.quantisation})'},"
     weights += " weights"
     if provenance.weights:
         weights += f" (SHA-256 {provenance.weights[:12]})"

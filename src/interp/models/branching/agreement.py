@@ -13,7 +13,7 @@ from interp.models.branching.single_layer import run_layer
 from interp.models.branching.sweep import sweep
 from interp.models.editing import Taps
 from interp.models.hooked import HookedModel
-from interp.models.self_check import ROUNDING
+from interp.models.self_check import allowed_rounding
 from interp.progress import listening
 from interp.readout import Readout
 from interp.sites import Address
@@ -44,7 +44,7 @@ def sweeps_agree(model: HookedModel, tokens: Tokens, branches: Sequence[Sequence
         with listening(lambda *_: None):
             plain = model.sweep(tokens, chosen, everything, exact=True).values
         off = ((ours - plain).abs().max() / plain.abs().max()).item()
-        if off <= ROUNDING[model.dtype]:
+        if off <= allowed_rounding(model):
             return True
         why = f"off by {off:.1g} of the largest logit"
     warnings.warn(
@@ -69,7 +69,7 @@ def layers_agree(model: HookedModel, tokens: Tokens) -> bool:
             break
         wrote, expected = taps.values["resid_post", layer], base.resid[layer + 1]
         worst = max(worst, ((wrote - expected).abs().max() / expected.abs().max()).item())
-    if not why and worst <= ROUNDING[model.dtype]:
+    if not why and worst <= allowed_rounding(model):
         return True
     warnings.warn(
         f"{model.identity.name}: a layer by itself differs from the whole model "

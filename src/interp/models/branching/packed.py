@@ -116,6 +116,13 @@ class Packed(Pass):
         """The group's patterns [branch, head, row, key] after its edits."""
         if ("pattern", layer) not in self.edited:
             return pattern
+        if self.shards is None:
+            return self._edited_patterns(group, layer, pattern)
+        return self.shards.around(
+            "pattern", pattern, 1, lambda whole: self._edited_patterns(group, layer, whole)
+        )
+
+    def _edited_patterns(self, group: Group, layer: int, pattern: Tensor) -> Tensor:
         edited = None
         for index, branch in enumerate(group.branches):
             for edit in branch.edits.get(("pattern", layer), ()):
