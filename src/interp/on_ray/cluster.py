@@ -29,6 +29,7 @@ from interp.workers.crew import Workers
 from interp.workers.messages import Begin, GoOn, Said
 
 PATIENCE = 120.0  # seconds for the first worker to be placed
+SLOW = 600.0  # seconds, where workers may have places and be slow to begin
 #: No usage statistics; more patience than Ray has with itself on a busy machine. What the user sets stays.
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -191,14 +192,20 @@ class Cluster(Workers):
         return int(there) * int(1 / self.gpus + 1e-9)
 
     def _check_placed(self) -> None:
-        if not self._placed and time.monotonic() - self._since > PATIENCE:
-            free = self._ray.available_resources()
-            cores, gpus = free.get("CPU", 0), free.get("GPU", 0)
-            if cores < self.threads or gpus < self.gpus:
-                raise RunError(
-                    f"No worker could be placed within {PATIENCE:.0f} seconds: each takes {self.threads} "
-                    f"cores and {self.gpus:g} GPUs, and {cores:g} and {gpus:g} are free."
-                )
+        """`RunError` where no worker has a place. One that has a place may be slow to begin: what is taken of
+        the cluster, by these workers or by others, says that it may be so."""
+        if self._placed:
+            return
+        there, free = self._ray.cluster_resources(), self._ray.available_resources()
+        cores, gpus = free.get("CPU", 0), free.get("GPU", 0)
+        enough = cores >= self.threads and gpus >= self.gpus
+        taken = there.get("CPU", 0) - cores >= self.threads and there.get("GPU", 0) - gpus >= self.gpus
+        patience = SLOW if taken else PATIENCE
+        if not enough and time.monotonic() - self._since > patience:
+            raise RunError(
+                f"No worker could be placed within {patience:.0f} seconds: each takes {self.threads} "
+                f"cores and {self.gpus:g} GPUs, and {cores:g} and {gpus:g} are free."
+            )
 
     def _end_actors(self) -> None:
         for actor in self._actors.values():
