@@ -136,8 +136,10 @@ def _cut(reading: LogitLensResult) -> np.ndarray:
 
 
 def _chars(reading: LogitLensResult) -> int:
-    """How many characters of a token there is room for, in a third of the page."""
-    return max(_FEWEST_CHARS, min(_MOST_CHARS, _IN_ALL // len(reading.positions)))
+    """How many characters of a token there is room for, in a third of the page; of longer prompts, which are
+    scrolled, the most."""
+    room = _IN_ALL // len(reading.positions)
+    return min(room, _MOST_CHARS) if room >= _FEWEST_CHARS else _MOST_CHARS
 
 
 def _changes(result: PatchedLensResult) -> Grid:
