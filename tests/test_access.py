@@ -130,6 +130,16 @@ def test_folders_in_a_folder_are_checked_too(given):
         check_source(str(given / "saes"), "SAE")
 
 
+def test_a_folder_that_may_not_be_read_is_a_sentence(given, monkeypatch):
+    def locked(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (given / "locked").mkdir()
+    monkeypatch.setattr(Path, "iterdir", locked)
+    with pytest.raises(InputError, match="cannot be read .Permission denied."):
+        check_source(str(given / "locked"), "SAE")
+
+
 def test_what_the_server_was_started_with_is_read(given, monkeypatch, tiny_gpt2):
     with pytest.raises(InputError, match="outside"):
         check_source(str(tiny_gpt2))

@@ -81,7 +81,10 @@ def _check_folder(folder: Path) -> float:
 
 
 def _listed(folder: Path) -> list[Path]:
-    paths = list(islice(folder.iterdir(), MOST_FILES + 1))
+    try:
+        paths = list(islice(folder.iterdir(), MOST_FILES + 1))
+    except OSError as error:
+        raise InputError(f"The folder {str(folder)!r} cannot be read ({error.strerror}).") from None
     if len(paths) > MOST_FILES:
         raise InputError(f"{str(folder)!r} holds over {MOST_FILES} files, so it is no model or SAE.")
     return paths
