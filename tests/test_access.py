@@ -136,7 +136,7 @@ def test_a_folder_that_may_not_be_read_is_a_sentence(given, monkeypatch):
 
     (given / "locked").mkdir()
     monkeypatch.setattr(Path, "iterdir", locked)
-    with pytest.raises(InputError, match="cannot be read .Permission denied."):
+    with pytest.raises(InputError, match=r"cannot be read \(Permission denied\)"):
         check_source(str(given / "locked"), "SAE")
 
 
