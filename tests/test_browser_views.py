@@ -34,6 +34,7 @@ def test_a_cell_is_clicked_dragged_and_chosen_by_keys(open_app, expect, load):
     expect(page.get_by_text(sentence(model, (3, 4), (2, 4)))).to_be_visible()
     at(target, 1, 2).click()
     expect(page.get_by_text(sentence(model, (3, 4), (1, 2)))).to_be_visible()
+    settled(page)  # the sentence stands above the grids, and is drawn before them
     reached = [
         at(target, layer, position).get_attribute("class") or ""
         for layer, position in ((1, 2), (0, 2), (2, 1), (1, 3), (2, 3))
