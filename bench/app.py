@@ -58,7 +58,7 @@ REAL = "gemma-3-270m"
 REAL_PROMPTS = [
     f"Everybody who has been to school knows that the capital city of {place} is" for place in PLACES
 ]
-LONG = "It was the best of times, it was the worst of times, it was the age of wisdom, and " * 29
+LONG = " it was the best of times, it was the worst of times, it was the age of wisdom, and" * 29
 CLEAN, JAPAN = "The capital of France is", "The capital of Japan is"
 #: Of as many tokens as CLEAN; the page begins with JAPAN, which would change nothing.
 PROMPTS["Trace"] = [prompt for prompt in PROMPTS["Explore"][: len(PLACES)] if prompt != JAPAN]
@@ -224,8 +224,10 @@ def of_a_real_model(page: Any, address: str, tries: int) -> Iterator[tuple[str, 
     longer = [" ".join((REAL_PROMPTS[0], *PLACES[: i + 1])) for i in range(len(PLACES))]
     yield from drawn("Explore, one word more", time_texts(page, "Prompt", longer, min(few, 8)))
     yield from clicked(page, few)
-    texts = time_texts(page, "Prompt", [f"{place}. {LONG}" for place in PLACES], 3)
-    yield from drawn("Explore, about 650 tokens", texts)
+    texts = [f"{place}:{LONG}" for place in PLACES]
+    yield from drawn("Explore, about 650 tokens", time_texts(page, "Prompt", texts[:5], 3))
+    words = [" ".join((texts[4], *PLACES[: i + 1])) for i in range(5)]
+    yield from drawn("Explore, one word more behind these", time_texts(page, "Prompt", words, 3))
 
 
 def drawn(
