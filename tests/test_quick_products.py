@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from interp import load_model
-from interp.models import quick_products
+from interp import load_model, onednn
 from interp.models.linear_map import is_its_weight
 from interp.models.quick_products import QuickConv1D, QuickLinear, with_quick_products
+from interp.saes.products import product
 
 pytestmark = pytest.mark.skipif(
     not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch was built without oneDNN"
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def on_such_a_processor(monkeypatch):
-    monkeypatch.setattr(quick_products, "is_quicker", lambda: True)
+    monkeypatch.setattr(onednn, "is_quicker", lambda: True)
 
 
 def both(module):
@@ -54,7 +54,7 @@ def test_a_conv1d_gives_the_same(on_such_a_processor, rows):
 
 def test_gradients_and_other_precisions_are_torchs_own(on_such_a_processor, monkeypatch):
     plain, quick = both(nn.Linear(2048, 1024))
-    monkeypatch.setattr(quick_products, "_product", lambda: pytest.fail("oneDNN was called"))
+    monkeypatch.setattr(onednn, "linear", lambda *args: pytest.fail("oneDNN was called"))
     x = torch.randn(4, 2048, requires_grad=True)
     torch.testing.assert_close(
         torch.autograd.grad(quick(x).sum(), x)[0], torch.autograd.grad(plain(x).sum(), x)[0]
@@ -66,7 +66,7 @@ def test_gradients_and_other_precisions_are_torchs_own(on_such_a_processor, monk
 
 def test_small_products_are_torchs_own(on_such_a_processor, monkeypatch):
     _, quick = both(nn.Linear(64, 64))
-    monkeypatch.setattr(quick_products, "_product", lambda: pytest.fail("oneDNN was called"))
+    monkeypatch.setattr(onednn, "linear", lambda *args: pytest.fail("oneDNN was called"))
     with torch.no_grad():
         quick(torch.randn(4, 64))
 
@@ -106,4 +106,14 @@ def test_a_loaded_model_has_them_and_a_model_in_memory_is_left_alone(on_such_a_p
 
 def test_an_intel_processor_is_left_alone(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": "Intel Xeon"}, raising=False)
-    assert not quick_products.is_quicker.__wrapped__()
+    assert not onednn.is_quicker.__wrapped__()
+
+
+def test_products_of_training_have_their_gradients(on_such_a_processor):
+    torch.manual_seed(0)
+    a, b = torch.randn(64, 48, requires_grad=True), torch.randn(48, 96, requires_grad=True)
+    weight = torch.randn(64, 96)
+    found = torch.autograd.grad((product(a, b) * weight).sum(), (a, b))
+    right = torch.autograd.grad((a @ b * weight).sum(), (a, b))
+    for one, other in zip(found, right, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
