@@ -1,8 +1,8 @@
 """Products of float32 matrices by oneDNN, on processors for which torch's usual ones are slow.
 
 torch multiplies float32 by MKL, which uses half the width of AVX-512 on processors that Intel did not make,
-and one core where a few rows meet a tall matrix. oneDNN, by which torch multiplies half precision, uses all of
-it: the same products but for the last digits, twice as fast, and up to five times as fast for a few rows.
+and one core where a few rows meet a tall matrix. oneDNN, by which torch multiplies half precision, uses all:
+the same products but for the last digits, twice as fast, and up to five times as fast for a few rows.
 """
 
 from __future__ import annotations
