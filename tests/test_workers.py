@@ -23,6 +23,7 @@ from interp.parts import Arrays, Work, each_part
 from interp.progress import listening
 from interp.resume import Folder, kept, resuming
 from interp.runs import read_run
+from interp.saes import shards
 from interp.saes.recipe import Recipe
 from interp.workers.coordinator import Coordinator
 from interp.workers.jobs import Models
@@ -357,3 +358,24 @@ def test_a_dictionary_is_trained_on_activations_of_several_workers(buffered: int
         np.testing.assert_array_equal(losses, other_losses)
         passes = min(64, buffered) // 16
         assert sorted(part for _, part in crew.computed)[-1] == passes - 1, "passes are shared out"
+
+
+def test_several_workers_write_the_shards_of_a_training(load: Load, tmp_path: Path, monkeypatch) -> None:
+    """Of a text that no buffer holds, each part once, and the same weights to the last bit."""
+    monkeypatch.setattr(shards, "PER_SHARD", 16)
+    model = load("tiny-gpt2")
+    text = np.random.default_rng(0).integers(0, 256, (64, 8)).tolist()
+    recipe = Recipe(n_features=48, k=4, steps=12)
+    options: dict[str, Any] = {"batch_size": 64, "buffered": 32}
+    run = (interp.train_sae, model, "resid_post", 0, text, recipe)
+    sae, _ = interp.train_sae(*run[1:], **options, shards=tmp_path / "one")
+    for workers in (1, 3):
+        crew, folder = Threads(workers), tmp_path / f"of {workers}"
+        other, _ = crew.run(*run, **options, shards=folder)
+        assert torch.equal(sae.W_dec, other.W_dec)
+        assert sorted(part for _, part in crew.computed if part) == [1, 2, 3], "each shard once"
+        assert sorted(file.name for file in folder.iterdir()) == [
+            "activations.json", *(f"shard-0000{i}.safetensors" for i in range(4))
+        ]  # fmt: skip
+        again, _ = Threads(workers).run(*run, **options, shards=folder)  # nothing is left to write
+        assert torch.equal(sae.W_dec, again.W_dec)

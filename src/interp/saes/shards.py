@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 from jaxtyping import Float
@@ -26,10 +27,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from interp.errors import InputError, first_line
-from interp.progress import report, tell
+from interp.parts import Arrays, Work, each_part
+from interp.progress import tell
 
 FACTS = "activations.json"
 PER_SHARD = 256  # sequences, a multiple of those of one pass
+_UNFINISHED = ".unfinished-"  # in the name of a file that is being written
 _SPARE = 0.05  # of the disk's free room that is left
 
 #: The activations of some sequences at each site, [sequence, position, width].
@@ -64,21 +67,32 @@ class Shards:
         self._check_room()
 
     def write(self, run: Run) -> None:
-        """Write the shards that are not there yet; `run` gives the activations of some sequences."""
-        missing = self._missing()
-        if not missing:
-            return
+        """Write the shards that are not there yet; `run` gives the activations of some sequences.
+
+        Workers share in them (`interp.parts`); the folder must be one that all of them reach.
+        """
+
+        def compute(index: int) -> Arrays:
+            if not self._file(index).exists():
+                self._write(index, run)
+            return {}
+
+        def describe(index: int) -> str:
+            return f"shard {index} of the activations"
+
+        # all of them, so that every worker comes to the same work, however many are there by then
+        each_part(Work(task="shards", total=self._n_shards, compute=compute, describe=describe))
+
+    def _write(self, index: int, run: Run) -> None:
+        """Write one shard."""
+        chosen = range(index * PER_SHARD, min((index + 1) * PER_SHARD, self.sequences))
+        found = {site: x.contiguous() for site, x in zip(self.sites, run(chosen), strict=True)}
+        facts = json.dumps(self._described(), indent=2) + "\n"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / FACTS).write_text(json.dumps(self._described(), indent=2) + "\n", encoding="utf-8")
-            for done, index in enumerate(missing):
-                report("shards", done, len(missing))
-                chosen = range(index * PER_SHARD, min((index + 1) * PER_SHARD, self.sequences))
-                found = dict(zip(self.sites, run(chosen), strict=True))
-                unfinished = self._file(index).with_suffix(".unfinished")
-                save_file({site: x.contiguous() for site, x in found.items()}, unfinished)
-                unfinished.replace(self._file(index))
-            report("shards", len(missing), len(missing))
+            if not (self.folder / FACTS).exists():
+                _in_one_step(self.folder / FACTS, lambda file: file.write_text(facts, encoding="utf-8"))
+            _in_one_step(self._file(index), lambda file: save_file(found, file))
         except (OSError, SafetensorError) as error:
             raise InputError(
                 f"Activations cannot be kept in {str(self.folder)!r} ({first_line(error)})."
@@ -108,9 +122,13 @@ class Shards:
     def _file(self, index: int) -> Path:
         return self.folder / f"shard-{index:05}.safetensors"
 
+    @property
+    def _n_shards(self) -> int:
+        return -(-self.sequences // PER_SHARD)
+
     def _missing(self) -> list[int]:
         """Which shards are not there yet."""
-        return [i for i in range(-(-self.sequences // PER_SHARD)) if not self._file(i).exists()]
+        return [i for i in range(self._n_shards) if not self._file(i).exists()]
 
     def _described(self) -> dict[str, Any]:
         described = {
@@ -127,7 +145,7 @@ class Shards:
         """`InputError` where the folder holds something else."""
         file = self.folder / FACTS
         if not file.exists():
-            if self.folder.exists() and any(self.folder.iterdir()):
+            if self.folder.exists() and any(_UNFINISHED not in one.name for one in self.folder.iterdir()):
                 raise InputError(f"{str(self.folder)!r} holds other files; choose an empty folder.")
             return
         try:
@@ -154,3 +172,13 @@ class Shards:
             )
         if needed:
             tell(f"The activations take {needed / 1e9:,.3g} GB of the disk of {str(self.folder)!r}.")
+
+
+def _in_one_step(file: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file elsewhere, and put it where it belongs when it is whole."""
+    unfinished = file.with_name(f"{file.name}{_UNFINISHED}{uuid4().hex}")
+    try:
+        write(unfinished)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)

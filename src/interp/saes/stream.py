@@ -114,8 +114,7 @@ class ActivationStreams:
     def _activations(self, chosen: Sequence[int]) -> list[Float[Tensor, "token width"]]:
         """The activations of some sequences, one after the other."""
         if self._shards is not None:
-            self._shards.write(self._for_shards)
-            return self._shards.read(chosen)
+            return self._written.read(chosen)
         tokens_each = len(self.text[0]) - 1
         out = [torch.empty(len(chosen) * tokens_each, own) for own in self.widths]
         start = 0
@@ -165,6 +164,13 @@ class ActivationStreams:
         )
         shards.check()
         return shards
+
+    @cached_property
+    def _written(self) -> Shards:
+        """The shards, all of which are there."""
+        assert self._shards is not None
+        self._shards.write(self._for_shards)
+        return self._shards
 
     def _for_shards(self, chosen: Sequence[int]) -> list[Float[Tensor, "sequence pos width"]]:
         assert self._shards is not None
