@@ -137,7 +137,7 @@ class LensReadings:
     more than `stream_bytes`. Not to be used by several threads at once.
     """
 
-    def __init__(self, column_bytes: float = 450e6, stream_bytes: float = 400e6) -> None:
+    def __init__(self, column_bytes: float = 450e6, stream_bytes: float = 150e6) -> None:
         self.columns: Bounded = Bounded(column_bytes)
         self.streams: Bounded = Bounded(stream_bytes)
         self.last: GrowingRun | None = None
