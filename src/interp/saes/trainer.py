@@ -15,10 +15,10 @@ from interp.saes.activations import Activation, BatchTopK, JumpReLU, Standard, T
 from interp.saes.batch_features import (
     BatchFeatures,
     DenseFeatures,
+    GatedStep,
     JumpReLUStep,
     ListedFeatures,
     SparseFeatures,
-    ThresholdStep,
 )
 from interp.saes.gated import GatedEncoder
 from interp.saes.products import product
@@ -179,13 +179,12 @@ class Trainer:
             case "gated":
                 gates = pre.relu()
                 scale, shift = self.parameters["r_mag"].exp(), self.parameters["b_mag"]
-                magnitudes = ((pre - self.parameters["b_enc"]) * scale + shift).relu()
                 penalty = gates.sum(-1).mean() / self.variance**0.5
-                return DenseFeatures((gates.detach() > 0) * magnitudes), penalty
+                return DenseFeatures(GatedStep.apply(pre, self.parameters["b_enc"], scale, shift)), penalty
             case "jumprelu":
                 threshold = self.parameters["log_threshold"].exp()
-                values = JumpReLUStep.apply(pre.relu(), threshold)
-                return DenseFeatures(values), ThresholdStep.apply(pre, threshold).sum(-1).mean()
+                values, numbers = JumpReLUStep.apply(pre, threshold)
+                return DenseFeatures(values), numbers.mean()
 
     def _further(self, pre: Tensor, features: BatchFeatures, wanted: Tensor) -> Tensor:
         """How badly others reconstruct alone, as shares of the variance: the smaller dictionaries in a
