@@ -40,12 +40,12 @@ def test_jumprelu_has_the_gradients_of_its_estimators(draw):
 
 
 def test_gates_let_magnitudes_through_and_get_no_gradient(draw):
-    pre, b_enc, scale, shift = (
-        x.requires_grad_() for x in (draw(150, 12), draw(12), draw(12).exp(), draw(12))
-    )
+    of = pre, b_enc, scale, shift = draw(150, 12), draw(12), draw(12).exp(), draw(12)
+    for one in of:
+        one.requires_grad_()
     weight = draw(150, 12)
     plain = ((pre - b_enc) * scale + shift).relu() * (pre.detach() > 0)
-    values = GatedStep.apply(pre, b_enc, scale, shift)
+    values = GatedStep.apply(*of)
     torch.testing.assert_close(values, plain)
     for one, other in zip(gradients([values], [weight], of), gradients([plain], [weight], of), strict=True):
         torch.testing.assert_close(one, other)

@@ -143,8 +143,8 @@ class JumpReLUStep(torch.autograd.Function):
 
 
 class GatedStep(torch.autograd.Function):
-    """Magnitudes of features where their gates are open: ``relu((pre - b_enc) * scale + shift)`` where ``pre``
-    is above 0; the gates get no gradient here. Some tokens at a time, too.
+    """Magnitudes of features whose gates are open, ``relu((pre - b_enc) * scale + shift)`` where ``pre`` is
+    above 0; the gates get no gradient here. Some tokens at a time, too.
 
     Rajamanoharan et al. 2024, https://arxiv.org/abs/2404.16014
     """
