@@ -3,6 +3,9 @@
 from concurrent.futures import CancelledError
 
 import pytest
+
+pytest.importorskip("streamlit", reason="needs Streamlit, the extra 'app'")
+
 from streamlit.runtime.scriptrunner import RerunException
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
