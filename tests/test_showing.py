@@ -107,8 +107,8 @@ def test_every_view_is_that_of_a_kind_of_result(stored):
     stored(NAMES[0])  # which imports the results of every room
     experiments = {one.shown_by for one in all_experiments().values()} - {None}
     kinds = [cls for cls in _all(Result) if "kind" in vars(cls)]
-    # and two of no experiment
-    more = {f"interp.figures.views.{kind}" for kind in ("feature_profiles", "sae_features")}
+    # and two of no experiment, and one of an experiment's several results
+    more = {f"interp.figures.views.{kind}" for kind in ("feature_profiles", "sae_features", "train_saes")}
     assert {name for name in map(module_name, kinds) if name} == experiments | more
 
 

@@ -310,7 +310,10 @@ def _matrix(module: nn.Module) -> Tensor:
 def _width_read(projection: Any, d_model: int) -> int:
     """The width of what a projection onto the residual stream reads: Linear keeps [out, in], GPT-2's Conv1D
     [in, out]. One that is packed in few bits has no such shape, and says what it reads."""
-    if isinstance(getattr(projection, "in_features", None), int):
+    like = matrix(projection)
+    if (like is None or not like.is_floating_point()) and isinstance(
+        getattr(projection, "in_features", None), int
+    ):
         return projection.in_features
     shape = _matrix(projection).shape
     if tuple(shape) == (d_model, d_model):

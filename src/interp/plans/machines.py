@@ -20,6 +20,7 @@ import psutil
 import torch
 
 from interp.models.layouts import find_layout, part
+from interp.models.quick_products import with_quick_products
 from interp.plans.shapes import Shape
 
 OVERHEAD = 1.5e-3  # seconds of Python and kernel launches for a call of a layer, on a GPU
@@ -132,6 +133,8 @@ class Devices:
 def _of_layers(shape: Shape, dtype: torch.dtype, n_pos: int) -> tuple[tuple[float, ...], float]:
     """The seconds of a layer at each of `ROWS`, and those of a run beside its layers."""
     models = [shape.layers_alone(n).to(dtype) for n in (1, 3)]
+    for model in models:
+        with_quick_products(model)
     seconds, fixed = [], 0.0
     for rows in ROWS:
         batch = max(1, round(rows / n_pos))
@@ -164,14 +167,17 @@ def _least(work: Callable[[], object]) -> float:
 
 def _products(width: int, rows: int, dtype: torch.dtype) -> float:
     """Operations a second of matrix products of this width."""
-    a, b = torch.randn(rows, width, dtype=dtype), torch.randn(width, 4096, dtype=dtype)
-    return 2.0 * rows * width * 4096 / _least(lambda: a @ b)
+    return 2.0 * rows * width * 4096 / _of_product(rows, width, 4096, dtype)
 
 
 def _per_logit(shape: Shape, dtype: torch.dtype) -> float:
     columns = min(shape.arch.d_vocab, 32768)
-    a, b = (
-        torch.randn(64, shape.arch.d_model, dtype=dtype),
-        torch.randn(columns, shape.arch.d_model, dtype=dtype),
-    )
-    return _least(lambda: torch.nn.functional.linear(a, b)) / (64 * columns)
+    return _of_product(64, shape.arch.d_model, columns, dtype) / (64 * columns)
+
+
+def _of_product(rows: int, n_in: int, n_out: int, dtype: torch.dtype) -> float:
+    """The seconds of a product, as loaded models compute it."""
+    linear = torch.nn.Linear(n_in, n_out, bias=False, dtype=dtype)
+    with_quick_products(linear)
+    x = torch.randn(rows, n_in, dtype=dtype)
+    return _least(lambda: linear(x))
