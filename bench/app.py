@@ -210,7 +210,7 @@ def of_a_demo(page: Any, address: str, model: str, tries: int) -> Iterator[tuple
         return
     open_page(page, address, "Trace", {"model": model, "clean": CLEAN, "corrupted": JAPAN, **tokens})
     traced = time_texts(page, "Corrupted prompt", PROMPTS["Trace"], tries)
-    yield "Trace, a changed prompt", [everything for *_, everything in traced]
+    yield "Trace, a changed prompt", whole(traced)
 
 
 def of_a_real_model(page: Any, address: str, tries: int) -> Iterator[tuple[str, Sequence[float]]]:
@@ -224,10 +224,10 @@ def of_a_real_model(page: Any, address: str, tries: int) -> Iterator[tuple[str, 
     longer = [" ".join((REAL_PROMPTS[0], *PLACES[: i + 1])) for i in range(len(PLACES))]
     yield from drawn("Explore, one word more", time_texts(page, "Prompt", longer, min(few, 8)))
     yield from clicked(page, few)
-    texts = [f"{place}:{LONG}" for place in PLACES]
-    yield from drawn("Explore, about 650 tokens", time_texts(page, "Prompt", texts[:5], 3))
+    texts = [f"{place}:{LONG}" for place in PLACES]  # of one end, so that the lens may show the same
+    yield "Explore, about 650 tokens: all", whole(time_texts(page, "Prompt", texts[:5], 3))
     words = [" ".join((texts[4], *PLACES[: i + 1])) for i in range(5)]
-    yield from drawn("Explore, one word more behind these", time_texts(page, "Prompt", words, 3))
+    yield "Explore, one word more behind these: all", whole(time_texts(page, "Prompt", words, 3))
 
 
 def drawn(
@@ -239,6 +239,11 @@ def drawn(
     yield f"{event}: the page", page
     if says_more:
         yield f"{event}: what the model goes on to say", everything
+
+
+def whole(times: Sequence[tuple[float, ...]]) -> list[float]:
+    """Until the last change of all."""
+    return [everything for *_, everything in times]
 
 
 def clicked(page: Any, tries: int) -> Iterator[tuple[str, Sequence[float]]]:
