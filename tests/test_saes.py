@@ -280,7 +280,7 @@ def test_listed_features_are_dense_ones_also_in_nested_dictionaries():
         values = inputs[0].flatten()[chosen].relu()
         dense = torch.zeros(7 * 40).scatter(0, chosen, values).reshape(7, 40)
         if listed:
-            features = ListedFeatures(values, chosen % 40, chosen // 40, 7, 40)
+            features = ListedFeatures(values, chosen % 40, 40, chosen // 40, 7)
             by_size = features.decoded_by_size(inputs[1], sizes)
         else:
             features = DenseFeatures(dense)

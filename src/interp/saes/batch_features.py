@@ -41,12 +41,12 @@ class DenseFeatures:
 
 
 @dataclass(frozen=True, eq=False)
-class SparseFeatures:
-    """The `k` features of each token that may be active, out of `n`: the same sums and gradients as
+class ChosenFeatures:
+    """Those features of a batch that may be active, out of `n`: the same sums and gradients as
     `DenseFeatures` in a fraction of the time."""
 
-    values: Float[Tensor, "batch k"]
-    where: Int[Tensor, "batch k"]
+    values: Float[Tensor, "*chosen"]
+    where: Int[Tensor, "*chosen"]  # which feature
     n: int
 
     @property
@@ -56,6 +56,11 @@ class SparseFeatures:
     @property
     def number(self) -> Tensor:
         return self.values.detach().count_nonzero()
+
+
+@dataclass(frozen=True, eq=False)
+class SparseFeatures(ChosenFeatures):
+    """As many of each token: [batch, k]."""
 
     def decoded(self, W_dec: Float[Tensor, "feature d_in"]) -> Float[Tensor, "batch d_in"]:
         return torch.nn.functional.embedding_bag(
@@ -64,23 +69,11 @@ class SparseFeatures:
 
 
 @dataclass(frozen=True, eq=False)
-class ListedFeatures:
-    """Those features of a batch that may be active, of any number at a token, listed by token: the same sums
-    and gradients as `DenseFeatures`, too."""
+class ListedFeatures(ChosenFeatures):
+    """Any number of a token, listed by token: [entry]."""
 
-    values: Float[Tensor, " entry"]
-    where: Int[Tensor, " entry"]  # which feature
     tokens: Int[Tensor, " entry"]  # of which token, in order
     batch: int
-    n: int
-
-    @property
-    def fired(self) -> Bool[Tensor, " feature"]:
-        return torch.bincount(self.where[self.values > 0], minlength=self.n) > 0
-
-    @property
-    def number(self) -> Tensor:
-        return self.values.detach().count_nonzero()
 
     def decoded(self, W_dec: Float[Tensor, "feature d_in"]) -> Float[Tensor, "batch d_in"]:
         return _summed(self.values, self.where, self.tokens, self.batch, W_dec)

@@ -207,7 +207,7 @@ class Trainer:
         positive = values.detach()[values > 0]
         lowest = positive.min() if len(positive) else torch.zeros(())
         self.lowest = lowest if self.lowest == 0 else 0.99 * self.lowest + 0.01 * lowest
-        return ListedFeatures(values, chosen % n, chosen // n, batch, n)
+        return ListedFeatures(values, chosen % n, n, chosen // n, batch)
 
     def _auxiliary(self, pre: Tensor, error: Tensor, silent: Tensor) -> Tensor:
         """How badly the strongest silent features reconstruct the error, as a share of it."""
