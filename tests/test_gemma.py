@@ -21,8 +21,10 @@ from interp.errors import InputError
 from interp.experiments.base import all_experiments, find_experiment
 from interp.figures.engine.drawing import png
 from interp.methods.common.circuit import Circuit
+from interp.methods.lens.lens import STREAMS
 from interp.models.base import Model
 from interp.models.gguf.packages import GEMMA, is_installed
+from interp.models.growing import grown
 from interp.models.self_check import require, self_check
 from interp.sites import SITES
 
@@ -300,3 +302,13 @@ def test_interp_real_runs_all_on_one_loaded_model(
     assert "Gemma Terms of Use" in printed.split("\n")[0]
     for name, _ in small:
         assert (tmp_path / name / "gemma-3-270m-demo" / f"{name}.png").is_file()
+
+
+def test_a_text_grows_beyond_the_sliding_window(gemma):
+    """Most layers see 512 tokens; what is kept of all of them gives what a whole run gives."""
+    ids = gemma.to_tokens(" ".join(["It was the best of times, it was the worst of times."] * 44)).row(0)
+    first = grown(gemma, ids[:-9], STREAMS)
+    found, whole = grown(gemma, ids, STREAMS, first), gemma.run_with_cache([ids], STREAMS, logits=False)
+    assert len(ids) - 9 > gemma.hf_model.config.sliding_window
+    for key, value in found.values.items():
+        torch.testing.assert_close(value, whole[key], rtol=1e-4, atol=1e-4 * float(whole[key].abs().max()))
